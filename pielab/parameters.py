@@ -1,0 +1,230 @@
+"""The parameters of the notebooks: which there are, what each accepts, and the check that papermill does not make."""
+
+import difflib
+import hashlib
+import json
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import BaseModel, BeforeValidator, Field
+
+from pielab import paths
+from pielab.errors import PielabError
+from pielab.pruning import PRUNERS
+
+
+def _no_bool(value: Any) -> Any:
+    # Python counts True as 1, a user does not.
+    if isinstance(value, bool):
+        raise ValueError("a truth value is no number")
+    return value
+
+
+def parse_seeds(value: Any) -> tuple[int, ...]:
+    """Seeds from "0-29", "0,3,7", "0-3,8", a list of integers, or one integer; each seed once, in order."""
+    if isinstance(value, bool) or not isinstance(value, (int, str, list, tuple)):
+        raise ValueError("not seeds")
+    parts = str(value).split(",") if isinstance(value, (int, str)) else [str(each) for each in value]
+    seeds: list[int] = []
+    for part in parts:
+        first, dash, last = part.strip().partition("-")
+        span = range(int(first), int(last if dash else first) + 1)
+        if not span:
+            raise ValueError("an empty range")
+        seeds += span
+    if len(set(seeds)) < len(seeds) or not seeds:
+        raise ValueError("a seed twice, or none")
+    return tuple(sorted(seeds))
+
+
+def _known_pruner(value: Any) -> Any:
+    if value not in PRUNERS:
+        raise ValueError("no such pruner")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1)]
+Positive = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)]
+Name = Annotated[str, Field(min_length=1, strict=True)]
+Seeds = Annotated[
+    tuple[int, ...],
+    BeforeValidator(parse_seeds),
+    Field(description="a range such as 0-29, a list such as 0,3,7, or one seed"),
+]
+
+
+class Parameters(BaseModel):
+    """What every notebook knows: where the results are."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    study: Name = Field(description="the name of a study, which is the name of its folder under `results`")
+    results: Name = Field(description="a folder for results")
+
+    @property
+    def study_folder(self) -> Path:
+        return paths.study(self.results, self.study)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in self.model_dump().items())
+        return f"<table>{rows}</table>"
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name} = {value!r}" for name, value in self.model_dump().items())
+
+
+class DataParameters(Parameters):
+    """Which texts and labels."""
+
+    dataset: Name = Field(description="bbc-news, a CSV, Parquet or JSONL file, a folder of such files, or a Hub id")
+    data_dir: Name | None = Field(description="a folder, or None")
+    text: Name = Field(description="the name of the text column")
+    text_pair: Name | None = Field(description="the name of the second text column, or None")
+    label: Name = Field(description="the name of the label column")
+    label_separator: Name | None = Field(
+        description="what separates the labels of one text in the label column, or None"
+    )
+    limit: Count | None = Field(description="how many examples of each split to keep, from 1, or None for all")
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The arguments of pielab.datasets.load."""
+        names = ("data_dir", "text", "text_pair", "label", "label_separator", "limit")
+        return {"name": self.dataset, **{name: getattr(self, name) for name in names}}
+
+
+class PairParameters(DataParameters):
+    """One model on one data set, and its initialisations."""
+
+    model: Name = Field(description="bilstm, minilm, minilm-2l, a Hub id, or a folder with a transformer")
+    seeds: Seeds
+
+    @property
+    def pair_folder(self) -> Path:
+        return self.study_folder / paths.pair(self.dataset, self.model)
+
+    @property
+    def dense_folder(self) -> Path:
+        return self.pair_folder / "dense"
+
+
+class PrunedParameters(PairParameters):
+    """One pruner at one threshold, on one model and data set."""
+
+    pruner: Annotated[str, BeforeValidator(_known_pruner)] = Field(description=f"one of {', '.join(PRUNERS)}")
+    threshold: Positive = Field(
+        lt=100, description="a percentage of the prunable weights above 0 and below 100, such as 90"
+    )
+
+    @property
+    def folder(self) -> Path:
+        return self.pair_folder / paths.configuration(self.pruner, self.threshold)
+
+    @property
+    def sparsity(self) -> float:
+        return self.threshold / 100
+
+
+class TrainParameters(PairParameters):
+    """01_train: the unpruned models."""
+
+    num_hidden_layers: Count | None = Field(description="how many layers of the transformer to keep, or None for all")
+    word_vectors: Name = Field(description="glove-6b-50d, or the path of a text file of word vectors")
+    padding: Literal["random", "zero", "mean"] = Field(description="random, zero or mean")
+    max_tokens: Count = Field(description="how many tokens of a text to read, from 1")
+    epochs: Count = Field(description="how many epochs to train, from 1")
+    batch_size: Count = Field(description="how many examples to a batch, from 1")
+    learning_rate: Positive = Field(description="a learning rate above 0, such as 2e-3")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto, cpu, cuda or mps")
+    threads: Count = Field(description="how many CPU threads to compute with, from 1")
+
+    def recipe(self, kind: type["TrainParameters"] | None = None) -> dict[str, Any]:
+        """What decides the outcome of one seed, by name: all but where things are kept and what they run on.
+
+        `kind=TrainParameters` gives the part of a pruned configuration that its unpruned models depend on.
+        """
+        elsewhere = {"study", "results", "data_dir", "seeds", "device", "save_weights"}
+        names = [name for name in (kind or type(self)).model_fields if name not in elsewhere]
+        return {name: getattr(self, name) for name in names} | {"dataset": paths.slug(self.dataset)}
+
+
+class PruneParameters(TrainParameters, PrunedParameters):
+    """02_prune: one pruner at one threshold, trained."""
+
+    impact_examples: Count = Field(description="how many training examples the impact score sees, from 1")
+    prune_layer_norm: bool = Field(strict=True, description="True or False")
+    save_weights: bool = Field(strict=True, description="True or False")
+
+
+class PieParameters(PrunedParameters):
+    """03_pies: one configuration's predictions against the unpruned ones."""
+
+    resamples: Count = Field(description="how many times to resample the seeds for the null, from 1")
+
+
+class ReportParameters(Parameters):
+    """06_report: everything a study has so far."""
+
+    examples: Count = Field(description="how many PIEs to show with their text, from 1")
+
+
+NOTEBOOKS: dict[str, type[Parameters]] = {
+    "01_train": TrainParameters,
+    "02_prune": PruneParameters,
+    "03_pies": PieParameters,
+    "06_report": ReportParameters,
+}
+
+
+def check(notebook: str, names: Mapping[str, Any]) -> Any:
+    """The parameters of a notebook, checked: `check("02_prune", globals())` is each notebook's first call.
+
+    papermill only warns of a parameter that the notebook does not have, and passes values as they come. So
+    everything that was set before this call is compared with what the notebook knows, by name and by type.
+
+    Raises PielabError with one line for each name that is not a parameter, is missing, or has a value that is
+    not accepted.
+    """
+    kind = NOTEBOOKS[notebook]
+    given = {name: value for name, value in names.items() if not _belongs_to_ipython(name, value)}
+    # Run again in the same kernel, the names of later cells are there too, and no mistake.
+    if any(isinstance(value, Parameters) for value in names.values()):
+        given = {name: value for name, value in given.items() if name in kind.model_fields}
+    return validate(kind, given, notebook)
+
+
+def validate(kind: type[Parameters], given: Mapping[str, Any], where: str) -> Any:
+    """The parameters `given` as a `kind`; errors name `where` they were given."""
+    try:
+        return kind(**given)
+    except pydantic.ValidationError as error:
+        faults = {str(each["loc"][0]): each for each in error.errors()}
+    lines = [_sentence(kind, name, each["type"], given, where) for name, each in faults.items()]
+    raise PielabError("\n".join(lines))
+
+
+def digest(recipe: Mapping[str, Any]) -> str:
+    """A short hash of parameters that is the same on every machine."""
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _sentence(kind: type[Parameters], name: str, fault: str, given: Mapping[str, Any], where: str) -> str:
+    known = list(kind.model_fields)
+    if fault == "extra_forbidden":
+        near = difflib.get_close_matches(name, known, n=1)
+        guess = f"did you mean {near[0]}? " if near else ""
+        return f"{name} is not a parameter of {where}: {guess}It has {', '.join(known)}."
+    accepted = kind.model_fields[name].description
+    if fault == "missing":
+        return f"{name} is missing from the parameters of {where}: give {accepted}."
+    return f"{name} = {given[name]!r} is not accepted by {where}: give {accepted}."
+
+
+def _belongs_to_ipython(name: str, value: Any) -> bool:
+    ours = isinstance(value, (str, int, float, list, tuple, dict, types.NoneType))
+    return name.startswith("_") or name in {"In", "Out"} or not ours
+
+

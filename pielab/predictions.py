@@ -1,0 +1,122 @@
+"""The contract between training and analysis: one Parquet file of logits for each run and split.
+
+Columns `example` (int64, the position in the split) and `logits` (a fixed-size list of float32, one for each
+class). The file's metadata say what was run. Predictions made elsewhere work as well as pielab's own.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sklearn.metrics import f1_score
+
+from pielab import paths
+from pielab.errors import PielabError
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The runs of one configuration on one split.
+
+    logits: (seeds, examples, classes) float32.
+    decision_thresholds: (seeds,), the probability from which a multi-label model says yes; None for single-label.
+    """
+
+    logits: np.ndarray
+    seeds: tuple[int, ...]
+    decision_thresholds: np.ndarray | None = None
+
+    @property
+    def multi_label(self) -> bool:
+        return self.decision_thresholds is not None
+
+    @property
+    def classes(self) -> np.ndarray:
+        """What each run says: class ids (seeds, examples), or bool (seeds, examples, classes) if multi-label."""
+        if self.decision_thresholds is None:
+            return self.logits.argmax(axis=2)
+        return sigmoid(self.logits) > self.decision_thresholds[:, None, None]
+
+    def take(self, seeds: Sequence[int]) -> "Predictions":
+        """The runs of these seeds alone, in this order."""
+        places = [self.seeds.index(seed) for seed in seeds]
+        thresholds = None if self.decision_thresholds is None else self.decision_thresholds[places]
+        return Predictions(self.logits[places], tuple(seeds), thresholds)
+
+
+def write(path: Path, logits: np.ndarray, metadata: Mapping[str, Any]) -> None:
+    """Write logits (examples, classes) and what they are; values of the metadata are kept as JSON."""
+    examples, classes = logits.shape
+    values = pa.array(np.ascontiguousarray(logits, dtype=np.float32).ravel())
+    table = pa.table(
+        {
+            "example": np.arange(examples, dtype=np.int64),
+            "logits": pa.FixedSizeListArray.from_arrays(values, classes),
+        }
+    )
+    pq.write_table(table.replace_schema_metadata({key: json.dumps(value) for key, value in metadata.items()}), path)
+
+
+def read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+    """Logits (examples, classes) float32 in the order of `example`, and the metadata."""
+    try:
+        table = pq.read_table(path).sort_by("example")
+        column = table["logits"].combine_chunks()
+    except FileNotFoundError:
+        raise PielabError(f"there are no predictions {path}: train this seed, or give seeds that are there.") from None
+    except (pa.ArrowInvalid, OSError, KeyError) as error:
+        raise PielabError(
+            f"{path} is no whole predictions file ({error}): delete its folder and run the notebook again."
+        ) from None
+    logits = column.flatten().to_numpy().astype(np.float32, copy=False).reshape(len(table), -1)
+    stored = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    return logits, {key: json.loads(value) for key, value in stored.items() if key != "ARROW:schema"}
+
+
+def read_seeds(folder: Path, seeds: Sequence[int], split: str = "test") -> Predictions:
+    """The predictions of a configuration's seeds, `<folder>/seeds/<seed>/<split>.parquet`.
+
+    Raises PielabError if one is missing, or they are of different examples.
+    """
+    runs = [read(paths.seed(folder, seed) / f"{split}.parquet") for seed in seeds]
+    shapes = {logits.shape for logits, _ in runs}
+    if len(shapes) > 1:
+        raise PielabError(f"the seeds in {folder} differ in examples or classes {sorted(shapes)}: run them alike.")
+    thresholds = [metadata.get("decision_threshold") for _, metadata in runs]
+    known = None if thresholds[0] is None else np.array(thresholds, dtype=np.float32)
+    return Predictions(np.stack([logits for logits, _ in runs]), tuple(seeds), known)
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(0.5 * logits))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def best_decision_threshold(logits: np.ndarray, targets: np.ndarray) -> float:
+    """Of 0.00, 0.01 ... 0.99 the probability above which to say yes that gives the best macro-F1; the lowest such.
+
+    logits, targets: (examples, classes), of the training set.
+    """
+    probabilities = sigmoid(logits)
+    steps = np.arange(100) / 100
+    scores = [macro_f1(probabilities > step, targets) for step in steps]
+    return float(steps[int(np.argmax(scores))])
+
+
+def macro_f1(predicted: np.ndarray, targets: np.ndarray) -> float:
+    """The mean over classes of F1; (examples, classes) of 0 and 1. A class nobody has or predicts counts 0."""
+    return float(f1_score(targets, predicted, average="macro", zero_division=0))
+
+
+def effectiveness(predicted: np.ndarray, targets: np.ndarray) -> float:
+    """Accuracy of class ids (examples,), or macro-F1 of multi-hot classes (examples, classes), as in Table 9."""
+    return macro_f1(predicted, targets) if targets.ndim == 2 else float((predicted == targets).mean())

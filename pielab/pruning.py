@@ -1,0 +1,159 @@
+"""What is pruned, in which order, and how far: the paper's eight pruners (Section 3, Table 3, A.3).
+
+A pruner is a score, a schedule and a way to retrain. A score is a pure function of weights and gradients; the
+weights with the lowest scores of each matrix are pruned. Masks are plain dicts of bool tensors, True = kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pielab.errors import PielabError
+
+if TYPE_CHECKING:  # torch takes seconds to import, and the names of the pruners do not need it
+    import torch
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Pruner:
+    """One row of Table 3.
+
+    score: "magnitude", "impact" or "random"; the lowest are pruned.
+    schedule: "iterative" (train, then three times prune and retrain) or "at initialization" (prune, then train).
+    retraining: what the weights that are left start from: "fine-tuning" keeps them, "rewinding" puts every weight
+        back to its initial value.
+    """
+
+    score: str
+    schedule: str
+    retraining: str
+
+
+PRUNERS: dict[str, Pruner] = {
+    "IIBP-WR": Pruner("impact", "iterative", "rewinding"),
+    "IIBP-FT": Pruner("impact", "iterative", "fine-tuning"),
+    "IBP-AI": Pruner("impact", "at initialization", "rewinding"),
+    "IMP-WR": Pruner("magnitude", "iterative", "rewinding"),
+    "IMP-FT": Pruner("magnitude", "iterative", "fine-tuning"),
+    "MP-AI": Pruner("magnitude", "at initialization", "rewinding"),
+    "IRP-FT": Pruner("random", "iterative", "fine-tuning"),
+    "RP-AI": Pruner("random", "at initialization", "rewinding"),
+}
+
+ITERATIONS = 3
+
+
+def pruner(name: str) -> Pruner:
+    """The pruner of that name; an unknown name raises PielabError with the known ones."""
+    if name not in PRUNERS:
+        raise PielabError(f"no pruner is called {name!r}; there are {', '.join(PRUNERS)}.")
+    return PRUNERS[name]
+
+
+def sparsities(pruner: Pruner, target: float) -> list[float]:
+    """The share pruned after each pruning step; iterations prune the same share of what is left (A.3).
+
+    After step i of three it is 1 - (1 - target)^(i/3), so that the last is the target.
+    """
+    if not 0 < target < 1:
+        raise PielabError(f"a sparsity of {target} is not possible: give a share above 0 and below 1.")
+    if pruner.schedule == "at initialization":
+        return [target]
+    return [*(1 - (1 - target) ** (step / ITERATIONS) for step in range(1, ITERATIONS)), target]
+
+
+def prunable(model: nn.Module, layer_norm: bool = False) -> dict[str, nn.Parameter]:
+    """The weights that may be pruned, by name: matrices that are neither embeddings nor the last layer (A.3).
+
+    layer_norm: also the one-dimensional weights, as the authors' code does for BERT's LayerNorms.
+    """
+    from torch import nn
+
+    embeddings = {
+        id(weight) for each in model.modules() if isinstance(each, nn.Embedding) for weight in each.parameters()
+    }
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    excluded = embeddings | {id(linear[-1].weight)}
+    norms = {id(each.weight) for each in model.modules() if isinstance(each, nn.LayerNorm) and layer_norm}
+    found = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if id(parameter) not in excluded and (parameter.dim() == 2 or id(parameter) in norms)
+    }
+    if not found:
+        raise PielabError(f"{type(model).__name__} has no weight matrix besides embeddings and its last layer.")
+    return found
+
+
+def dense_masks(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Masks that keep everything."""
+    import torch
+
+    return {name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in weights.items()}
+
+
+def magnitude(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """|w| (Frankle and Carbin 2019)."""
+    return {name: weight.detach().abs() for name, weight in weights.items()}
+
+
+def impact(weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """|w * g|, g the gradient accumulated over a sample of training examples (Lee et al. 2019)."""
+    return {name: (weight.detach() * gradients[name]).abs() for name, weight in weights.items()}
+
+
+def random(weights: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    """Uniform on [0, 1)."""
+    import torch
+
+    return {name: torch.rand(weight.shape, generator=generator) for name, weight in weights.items()}
+
+
+def prune(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], sparsity: float) -> dict[str, Tensor]:
+    """New masks in which each matrix has lost its lowest scores among what `masks` still keeps.
+
+    sparsity: the share of ALL weights of each matrix that is pruned after the call; a matrix of n weights has
+        exactly round(sparsity * n) pruned. Nothing pruned comes back, and of equal scores the one that stands
+        first goes first, so that many equal scores (impact has exact zeros) cannot change the count.
+
+    Raises PielabError if more is pruned already, or a score is not a number.
+    """
+    return {name: _prune_matrix(name, scores[name], mask, sparsity) for name, mask in masks.items()}
+
+
+def _prune_matrix(name: str, scores: Tensor, mask: Tensor, sparsity: float) -> Tensor:
+    import torch
+
+    kept = mask.cpu().numpy().ravel().copy()
+    number = round(sparsity * kept.size) - int(kept.size - kept.sum())
+    if number < 0:
+        raise PielabError(f"{name} is pruned further than a share of {sparsity:g} already: raise the sparsity.")
+    if number:
+        places = np.flatnonzero(kept)
+        left = scores.detach().float().cpu().numpy().ravel()[places]
+        if np.isnan(left).any():
+            raise PielabError(f"the scores of {name} are not all numbers: training diverged, lower learning_rate.")
+        # A partition finds the threshold in linear time; the ties at it are then taken in order.
+        threshold = np.partition(left, number - 1)[number - 1]
+        kept[places[left < threshold]] = False
+        ties = places[left == threshold]
+        kept[ties[: number - int((left < threshold).sum())]] = False
+    return torch.from_numpy(kept.reshape(mask.shape)).to(mask.device)
+
+
+def apply_masks(weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+    """Set the pruned weights to zero, in place."""
+    import torch
+
+    with torch.no_grad():
+        torch._foreach_mul_([weights[name] for name in masks], list(masks.values()))
+
+
+def sparsity(masks: Mapping[str, Tensor]) -> float:
+    """The share of all prunable weights that the masks prune."""
+    return 1 - sum(int(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())

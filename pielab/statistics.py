@@ -1,0 +1,130 @@
+"""How many PIEs pruning makes beyond those that retraining alone makes: the null (not in the paper).
+
+Two sets of unpruned models disagree as well. So the share of PIEs between half of the unpruned models and the
+PRUNED models of the other half stands beside its null, the share between the two halves of the unpruned models:
+the same number of models on every side, and no seed on two sides, averaged over many ways to halve the seeds.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from pielab import pies
+from pielab.errors import PielabError
+from pielab.predictions import effectiveness
+
+
+@dataclass(frozen=True)
+class Null:
+    """The PIEs of one configuration beside those of retraining alone. Shares are of all examples.
+
+    models_per_side: how many models vote on each side, half of the seeds.
+    null, pruned: the mean share of PIEs over the halvings, between unpruned halves and against the pruned half.
+    excess: pruned - null, with a 95 % interval from `low` to `high`.
+    p_pie, p_null: (examples,), the share of halvings in which the example is a PIE, and a disagreement of the null.
+    """
+
+    models_per_side: int
+    null: float
+    pruned: float
+    excess: float
+    low: float
+    high: float
+    p_pie: np.ndarray
+    p_null: np.ndarray
+
+
+def null(dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int = 0) -> Null:
+    """The null of a configuration, and its excess of PIEs over it.
+
+    dense, pruned: predictions of the unpruned and the pruned models of the same seeds in the same order: class
+        ids (seeds, examples), or bool (seeds, examples, classes).
+    resamples: how many halvings to average (all of them if there are no more), and how many bootstrap samples.
+
+    The interval is a bootstrap over seeds: each sample draws the seeds anew with replacement and averages ten
+    halvings, in which all copies of a seed stand on one side. Drawing a seed twice makes the votes of a side
+    more alike, which shifts all samples; so they are centred on the estimate before the quantiles are taken.
+
+    Raises PielabError for fewer than two seeds, or unequal shapes.
+    """
+    if dense.shape != pruned.shape:
+        raise PielabError(f"unpruned predictions {dense.shape} and pruned ones {pruned.shape} need the same shape.")
+    if len(dense) < 2:
+        raise PielabError("the null needs two unpruned models at least, to compare one with the other: add seeds.")
+    random = np.random.default_rng(seed)
+    ballots = _ballots(dense, pruned)
+    disagreements = [ballots.disagreements(*halving) for halving in _halvings(len(dense), resamples, random)]
+    p_null, p_pie = np.mean(disagreements, axis=0)
+    excess = float(p_pie.mean() - p_null.mean())
+    samples = [_bootstrap_excess(ballots, len(dense), random) for _ in range(resamples)]
+    low, high = np.quantile(samples, [0.025, 0.975]) - np.mean(samples) + excess
+    half = len(dense) // 2
+    return Null(half, float(p_null.mean()), float(p_pie.mean()), excess, float(low), float(high), p_pie, p_null)
+
+
+@dataclass(frozen=True)
+class _Ballots:
+    """Votes as numbers that can be weighted and added, (seeds, examples, classes) float32."""
+
+    dense: np.ndarray
+    pruned: np.ndarray
+    multi_label: bool
+
+    def disagreements(self, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of one halving, given as weights (seeds,): bool (examples,) of the null, and of the pruned."""
+        reference = self._winners(self.dense, first)
+        return (
+            (reference != self._winners(self.dense, second)).any(axis=1),
+            (reference != self._winners(self.pruned, second)).any(axis=1),
+        )
+
+    def _halvings(seeds: int, number: int, random: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Ways to put half of the seeds on each side, as weights (seeds,): all of them, or `number` random ones."""
+    half = seeds // 2
+    possible = math.comb(seeds, half) * math.comb(seeds - half, half)
+    if possible <= number:
+        chosen = [
+            (first, second)
+            for first in itertools.combinations(range(seeds), half)
+            for second in itertools.combinations(sorted(set(range(seeds)) - set(first)), half)
+        ]
+    else:
+        orders = [random.permutation(seeds) for _ in range(number)]
+        chosen = [(order[:half], order[half : 2 * half]) for order in orders]
+    return [tuple(np.isin(np.arange(seeds), side).astype(int) for side in pair) for pair in chosen]
+
+
+def _bootstrap_excess(ballots: _Ballots, seeds: int, random: np.random.Generator) -> float:
+    excesses: list[float] = []
+    while not excesses:  # of few seeds drawn with replacement, one side can be left empty: draw again
+        weights = np.bincount(random.integers(seeds, size=seeds), minlength=seeds)
+        for first, second in _halvings(seeds, 10, random):
+            if (first * weights).any() and (second * weights).any():
+                of_null, of_pruned = ballots.disagreements(first * weights, second * weights)
+                excesses.append(of_pruned.mean() - of_null.mean())
+    return float(np.mean(excesses))
+
+
+def seed_interval(values: np.ndarray, resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
+    """A 95 % bootstrap interval of the mean over seeds; values (seeds,)."""
+    random = np.random.default_rng(seed)
+    means = random.choice(values, size=(resamples, len(values))).mean(axis=1)
+    return tuple(float(each) for each in np.quantile(means, [0.025, 0.975]))
+
+
+def majority_effectiveness(dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """How well unpruned and pruned models do on all examples and on the PIEs (Table 10, Figure 3).
+
+    Single-label: accuracy of the two majority votes. On PIEs of a binary task the two add up to 1.
+    Multi-label: macro-F1 of each seed, averaged over seeds. NaN where there are no PIEs.
+    """
+    where = {"all": np.ones(len(targets), dtype=bool), "pies": pies.find(dense, pruned)}
+    result = {}
+    for side, predicted in {"unpruned": dense, "pruned": pruned}.items():
+        runs = predicted if predicted.ndim == 3 else pies.majority(predicted)[None]
+        for name, chosen in where.items():
+            scores = [effectiveness(run[chosen], targets[chosen]) for run in runs] if chosen.any() else [math.nan]
+            result[f"{side}_on_{name}"] = float(np.mean(scores))
+    return result
