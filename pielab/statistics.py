@@ -15,6 +15,9 @@ from pielab import pies
 from pielab.errors import PielabError
 from pielab.predictions import effectiveness
 
+# Of two or three seeds drawn with replacement, hardly any draw leaves two sides to compare.
+LEAST_SEEDS_FOR_AN_INTERVAL = 4
+
 
 @dataclass(frozen=True)
 class Null:
@@ -22,7 +25,7 @@ class Null:
 
     models_per_side: how many models vote on each side, half of the seeds.
     null, pruned: the mean share of PIEs over the halvings, between unpruned halves and against the pruned half.
-    excess: pruned - null, with a 95 % interval from `low` to `high`.
+    excess: pruned - null, with a 95 % interval from `low` to `high`; NaN for fewer than four seeds.
     p_pie, p_null: (examples,), the share of halvings in which the example is a PIE, and a disagreement of the null.
     """
 
@@ -58,8 +61,10 @@ def null(dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int 
     disagreements = [ballots.disagreements(*halving) for halving in _halvings(len(dense), resamples, random)]
     p_null, p_pie = np.mean(disagreements, axis=0)
     excess = float(p_pie.mean() - p_null.mean())
-    samples = [_bootstrap_excess(ballots, len(dense), random) for _ in range(resamples)]
-    low, high = np.quantile(samples, [0.025, 0.975]) - np.mean(samples) + excess
+    low = high = math.nan
+    if len(dense) >= LEAST_SEEDS_FOR_AN_INTERVAL:
+        samples = [_bootstrap_excess(ballots, len(dense), random) for _ in range(resamples)]
+        low, high = np.quantile(samples, [0.025, 0.975]) - np.mean(samples) + excess
     half = len(dense) // 2
     return Null(half, float(p_null.mean()), float(p_pie.mean()), excess, float(low), float(high), p_pie, p_null)
 
@@ -80,7 +85,22 @@ class _Ballots:
             (reference != self._winners(self.pruned, second)).any(axis=1),
         )
 
-    def _halvings(seeds: int, number: int, random: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _winners(self, votes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """The majority by weighted votes, (examples, 1), or (examples, classes) if multi-label."""
+        totals = np.tensordot(weights.astype(np.float32), votes, axes=1)
+        return totals > 0 if self.multi_label else totals.argmax(axis=1)[:, None]
+
+
+def _ballots(dense: np.ndarray, pruned: np.ndarray) -> _Ballots:
+    if dense.ndim == 3:
+        # A yes is +1 and a no is -1: the sum is positive where more than half say yes.
+        return _Ballots(2 * dense.astype(np.float32) - 1, 2 * pruned.astype(np.float32) - 1, multi_label=True)
+    classes = np.arange(max(dense.max(), pruned.max()) + 1)
+    hot = [(each[:, :, None] == classes).astype(np.float32) for each in (dense, pruned)]
+    return _Ballots(*hot, multi_label=False)
+
+
+def _halvings(seeds: int, number: int, random: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
     """Ways to put half of the seeds on each side, as weights (seeds,): all of them, or `number` random ones."""
     half = seeds // 2
     possible = math.comb(seeds, half) * math.comb(seeds - half, half)
@@ -107,24 +127,44 @@ def _bootstrap_excess(ballots: _Ballots, seeds: int, random: np.random.Generator
     return float(np.mean(excesses))
 
 
-def seed_interval(values: np.ndarray, resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
-    """A 95 % bootstrap interval of the mean over seeds; values (seeds,)."""
-    random = np.random.default_rng(seed)
-    means = random.choice(values, size=(resamples, len(values))).mean(axis=1)
-    return tuple(float(each) for each in np.quantile(means, [0.025, 0.975]))
+def seed_interval(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> tuple[float, float, float]:
+    """The mean over seeds and its 95 % bootstrap interval; values (seeds,)."""
+    values = np.asarray(values)
+    means = np.random.default_rng(seed).choice(values, size=(resamples, len(values))).mean(axis=1)
+    return float(values.mean()), *(float(each) for each in np.quantile(means, [0.025, 0.975]))
 
 
-def majority_effectiveness(dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """How well unpruned and pruned models do on all examples and on the PIEs (Table 10, Figure 3).
+def effectiveness_on_pies(
+    dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray, resamples: int = 20, seed: int = 0
+) -> dict[str, float]:
+    """How well unpruned and pruned models do on all examples and on the PIEs (Table 10, Figure 3), and the null.
 
     Single-label: accuracy of the two majority votes. On PIEs of a binary task the two add up to 1.
-    Multi-label: macro-F1 of each seed, averaged over seeds. NaN where there are no PIEs.
+    Multi-label: macro-F1 of each seed, averaged over seeds.
+    The null is how well one half of the unpruned models does on its disagreements with the other half, averaged
+    over halvings: examples on which models disagree are hard, pruned or not.
+
+    Keys: unpruned_on_all, pruned_on_all, unpruned_on_pies, pruned_on_pies, null_on_pies. NaN where there is no PIE.
     """
-    where = {"all": np.ones(len(targets), dtype=bool), "pies": pies.find(dense, pruned)}
-    result = {}
-    for side, predicted in {"unpruned": dense, "pruned": pruned}.items():
-        runs = predicted if predicted.ndim == 3 else pies.majority(predicted)[None]
-        for name, chosen in where.items():
-            scores = [effectiveness(run[chosen], targets[chosen]) for run in runs] if chosen.any() else [math.nan]
-            result[f"{side}_on_{name}"] = float(np.mean(scores))
-    return result
+    random = np.random.default_rng(seed)
+    found = pies.find(dense, pruned)
+    everything = np.ones(len(targets), dtype=bool)
+    halves = []
+    for first, second in _halvings(len(dense), resamples, random) if len(dense) > 1 else []:
+        one, other = dense[first == 1], dense[second == 1]
+        halves.append(_vote_effectiveness(one, targets, pies.find(one, other)))
+    known = [each for each in halves if not math.isnan(each)]
+    return {
+        "unpruned_on_all": _vote_effectiveness(dense, targets, everything),
+        "pruned_on_all": _vote_effectiveness(pruned, targets, everything),
+        "unpruned_on_pies": _vote_effectiveness(dense, targets, found),
+        "pruned_on_pies": _vote_effectiveness(pruned, targets, found),
+        "null_on_pies": float(np.mean(known)) if known else math.nan,
+    }
+
+
+def _vote_effectiveness(predicted: np.ndarray, targets: np.ndarray, chosen: np.ndarray) -> float:
+    if not chosen.any():
+        return math.nan
+    runs = predicted if predicted.ndim == 3 else pies.majority(predicted)[None]
+    return float(np.mean([effectiveness(run[chosen], targets[chosen]) for run in runs]))

@@ -1,0 +1,208 @@
+"""The study's figures: tidy tables in, a matplotlib figure out."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pielab.pruning import PRUNERS
+
+# The same colour and marker for a pruner in every figure; colour-blind readers can tell them apart by either.
+COLOURS = dict(zip(PRUNERS, sns.color_palette("colorblind", len(PRUNERS)), strict=True))
+MARKERS = dict(zip(PRUNERS, "osD^vPX*", strict=True))
+UNPRUNED = "0.25"
+ALL, ONLY_PIES = sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[1]
+
+
+def losses(frame: pd.DataFrame, title: str) -> Figure:
+    """The training loss of every seed by epoch; columns seed, epoch, loss."""
+    with _style():
+        figure, axes = plt.subplots(figsize=(5, 2.8), layout="constrained")
+        sns.lineplot(frame, x="epoch", y="loss", units="seed", estimator=None, color=ALL, marker="o", ax=axes)
+        axes.set(title=title, xlabel="epoch", ylabel="mean training loss", ylim=(0, None))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    return _done(figure)
+
+
+def two_sides(dense: pd.Series, pruned: pd.Series, metric: str, name: str) -> Figure:
+    """The test accuracy of each seed, unpruned and pruned, with a line from one to the other."""
+    with _style():
+        figure, axes = plt.subplots(figsize=(4, 3), layout="constrained")
+        for before, after in zip(dense, pruned, strict=True):
+            axes.plot([0, 1], [before, after], color=ALL, marker="o", alpha=0.7)
+        axes.set(xticks=[0, 1], xticklabels=["unpruned", name], xlim=(-0.4, 1.4), ylabel=f"test {metric}")
+        axes.set_title(f"each line is one of {len(dense)} seeds")
+    return _done(figure)
+
+
+def p_pie(frame: pd.DataFrame, models_per_side: int) -> Figure:
+    """How sure it is that an example is a PIE, beside how often retraining alone changes it; columns p_pie, p_null."""
+    with _style():
+        figure, axes = plt.subplots(figsize=(5.4, 3), layout="constrained")
+        for column, label, colour, line in (
+            ("p_pie", "pruned against unpruned", ONLY_PIES, "-"),
+            ("p_null", "null: unpruned against unpruned", UNPRUNED, "--"),
+        ):
+            values = frame[column].sort_values(ascending=False).to_numpy()
+            axes.plot(100 * pd.RangeIndex(1, len(values) + 1) / len(values), values, line, color=colour, label=label)
+        axes.set(xlabel="% of the test examples, the surest first", ylabel="probability of a disagreement")
+        axes.set(xlim=(0, 100), ylim=(0, 1.02), title=f"{models_per_side} models on each side")
+        axes.legend(frameon=False)
+    return _done(figure)
+
+
+def effectiveness(seeds: pd.DataFrame) -> Figure:
+    """Figure 1: mean test accuracy or F1 by threshold, a line for each pruner, against the unpruned models.
+
+    seeds: as tables.seeds gives them. Bars and bands are one standard deviation over seeds.
+    """
+    with _style():
+        figure, panels = _panels(seeds)
+        for (dataset, model), axes in panels.items():
+            part = _pair(seeds, dataset, model)
+            unpruned = part[part["pruner"] == "unpruned"]["effectiveness"]
+            thresholds = _positions(seeds)
+            mean, spread = unpruned.mean(), unpruned.std() if len(unpruned) > 1 else 0
+            axes.axhline(mean, color=UNPRUNED, linestyle="--", label="unpruned")
+            axes.axhspan(mean - spread, mean + spread, color=UNPRUNED, alpha=0.15, linewidth=0)
+            for name, rows in _by_pruner(part):
+                group = rows.groupby("threshold")["effectiveness"].agg(["mean", "std"]).fillna(0)
+                _line(axes, name, thresholds, group.index, group["mean"], (group["std"], group["std"]))
+            axes.set_title(f"{dataset}, {model}: {_counted(part, 'seed')}")
+            axes.set_ylabel(f"test {part['metric'].iloc[0]}")
+            axes.set_ylim(0, 1)
+        _finish(figure, panels, "mean over seeds; bars and band: one standard deviation")
+    return _done(figure)
+
+
+def pie_shares(configurations: pd.DataFrame) -> Figure:
+    """Table 4 as a picture, beside its null: the share of PIEs by threshold, a line for each pruner.
+
+    configurations: as tables.configurations gives them. Bars are 95 % intervals of the excess over the null.
+    """
+    with _style():
+        figure, panels = _panels(configurations)
+        for (dataset, model), axes in panels.items():
+            part = _pair(configurations, dataset, model)
+            thresholds = _positions(configurations)
+            axes.axhline(part["null_percent"].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
+            for name, rows in _by_pruner(part):
+                share = rows["halved_pies_percent"]
+                below = (rows["excess_percent"] - rows["excess_low"]).clip(lower=0)
+                above = (rows["excess_high"] - rows["excess_percent"]).clip(lower=0)
+                _line(axes, name, thresholds, rows["threshold"], share, (below, above))
+            side = part["models_per_side"].iloc[0]
+            axes.set_title(f"{dataset}, {model}: {side} models a side, {part['examples'].iloc[0]:,} texts")
+            axes.set_ylabel("PIEs, % of the test examples")
+            axes.set_ylim(0, None)
+        _finish(figure, panels, "mean over halvings of the seeds; bars: 95 % interval of the excess over the null")
+    return _done(figure)
+
+
+def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
+    """Figure 3: how well the unpruned and the pruned majority do on all examples and on the PIEs, with the null."""
+    rows = list(configurations.groupby(["dataset", "model"], sort=False).groups)
+    pruners = [name for name in PRUNERS if name in set(configurations["pruner"])]
+    lines = (
+        ("unpruned_on_all", "unpruned, all examples", ALL, "-", "o"),
+        ("pruned_on_all", "pruned, all examples", ALL, ":", "s"),
+        ("unpruned_on_pies", "unpruned, PIEs", ONLY_PIES, "-", "o"),
+        ("pruned_on_pies", "pruned, PIEs", ONLY_PIES, ":", "s"),
+        ("null_on_pies", "null: unpruned on disagreements of unpruned", UNPRUNED, "--", ""),
+    )
+    with _style():
+        size = (3.1 * len(pruners) + 0.6, 2.7 * len(rows) + 0.9)
+        figure, grid = plt.subplots(len(rows), len(pruners), figsize=size, squeeze=False, layout="constrained")
+        positions = _positions(configurations)
+        for (dataset, model), line_of_axes in zip(rows, grid, strict=True):
+            for pruner, axes in zip(pruners, line_of_axes, strict=True):
+                part = _pair(configurations, dataset, model)
+                part = part[part["pruner"] == pruner]
+                if part.empty:
+                    axes.set_axis_off()
+                    continue
+                where = [positions[threshold] for threshold in part["threshold"]]
+                for column, label, colour, style, marker in lines:
+                    axes.plot(where, part[column], style, color=colour, marker=marker, label=label)
+                axes.set(title=f"{pruner}: {dataset}, {model}\n{part['seeds'].iloc[0]} seeds", ylim=(0, 1))
+                axes.set(xticks=list(positions.values()), xticklabels=[f"{each:g}" for each in positions])
+                axes.set(xlabel="% of weights pruned", ylabel=part["metric"].iloc[0])
+        handles, labels = next(axes for axes in grid.flat if axes.lines).get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    return _done(figure)
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write a figure as SVG and PNG."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with plt.rc_context({"svg.hashsalt": "pielab", "svg.fonttype": "none"}):
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    figure.savefig(folder / f"{name}.png", dpi=150)
+
+
+def _style():
+    return plt.rc_context(
+        {
+            **sns.axes_style("whitegrid"),
+            **sns.plotting_context("paper", font_scale=1.05),
+            "grid.color": "0.92",
+            "axes.edgecolor": "0.6",
+            "axes.titlesize": "medium",
+        }
+    )
+
+
+def _panels(frame: pd.DataFrame) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+    """One panel for each data set and model, three to a line."""
+    pairs = list(frame.groupby(["dataset", "model"], sort=False).groups)
+    columns = min(3, len(pairs))
+    lines = -(-len(pairs) // columns)
+    size = (4.1 * columns, 3.1 * lines + 0.9)
+    figure, grid = plt.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
+    for axes in grid.flat[len(pairs) :]:
+        axes.set_axis_off()
+    return figure, dict(zip(pairs, grid.flat, strict=False))
+
+
+def _finish(figure: Figure, panels: dict[tuple[str, str], Axes], note: str) -> None:
+    """Shared ticks, and one legend of everything that any panel shows."""
+    handles: dict[str, object] = {}
+    for axes in panels.values():
+        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+        axes.set_xlabel("% of the prunable weights pruned")
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False, title=note)
+
+
+def _line(axes: Axes, name: str, positions: dict[float, int], thresholds, values, bars) -> None:
+    # Pruners stand a little beside one another, so that their bars do not hide each other.
+    shift = (list(PRUNERS).index(name) - (len(PRUNERS) - 1) / 2) * 0.05
+    where = [positions[threshold] + shift for threshold in thresholds]
+    axes.errorbar(where, values, yerr=bars, color=COLOURS[name], marker=MARKERS[name], label=name, capsize=2)
+    axes.set(xticks=list(positions.values()), xticklabels=[f"{each:g}" for each in positions])
+
+
+def _positions(frame: pd.DataFrame) -> dict[float, int]:
+    """Thresholds at equal distances: 90 and 99 % are as far apart to a model as 20 and 50 %."""
+    return {threshold: place for place, threshold in enumerate(sorted(set(frame["threshold"]) - {0.0}))}
+
+
+def _pair(frame: pd.DataFrame, dataset: str, model: str) -> pd.DataFrame:
+    return frame[(frame["dataset"] == dataset) & (frame["model"] == model)]
+
+
+def _by_pruner(frame: pd.DataFrame):
+    return [(name, rows) for name, rows in frame.groupby("pruner", sort=False) if name in PRUNERS]
+
+
+def _counted(frame: pd.DataFrame, column: str) -> str:
+    number = frame[column].nunique()
+    return f"{number} {column}{'s' if number > 1 else ''}"
+
+
+def _done(figure: Figure) -> Figure:
+    # Closed, a notebook shows the figure once, as the value of its cell, and not again as an open window.
+    plt.close(figure)
+    return figure

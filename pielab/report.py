@@ -1,0 +1,113 @@
+"""The study's front page: figures, tables, PIEs and every rendered notebook, readable with no server and no network."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import jinja2
+import nbformat
+import pandas as pd
+
+from pielab import paths
+from pielab.errors import PielabError
+
+FIGURES = {
+    "effectiveness": "Accuracy or F1 against the unpruned models (Figure 1)",
+    "pie_shares": "How many test examples are PIEs, and how many retraining alone would change (Table 4)",
+    "effectiveness_on_pies": "Accuracy or F1 on all examples and on the PIEs (Figure 3)",
+}
+TABLES = {
+    "effectiveness": "Mean and standard deviation over seeds (Table 9)",
+    "pie_shares": "PIEs beside their null, in percent of the test examples (Table 4)",
+    "effectiveness_on_pies": "The two majority votes on the PIEs (Table 10)",
+}
+NOTES = {
+    "pie_shares": (
+        "<b>pies percent</b> is the paper's number: all seeds vote on both sides. Two sets of unpruned models "
+        "disagree as well, and the fewer vote the more they do, so the null is taken between halves of the seeds "
+        "and compared with <b>halved pies percent</b>, unpruned halves against pruned halves. <b>excess</b> is their "
+        "difference with a 95 % interval (bootstrap over seeds). Where the interval holds 0, these PIEs cannot be "
+        "told from retraining noise."
+    ),
+    "effectiveness_on_pies": (
+        "Examples on which models disagree are hard with or without pruning: <b>null on pies</b> is how well half of "
+        "the unpruned models does on its disagreements with the other half."
+    ),
+}
+
+
+def write_index(study_folder: Path) -> Path:
+    """Render every finished notebook of the study to HTML, and write report/index.html around them.
+
+    Reads the figures and tables that 06_report made. Raises PielabError if they are not there.
+    """
+    folder = study_folder / "report"
+    if not (folder / "tables" / "pie_shares.csv").exists():
+        raise PielabError(f"{folder} has no tables yet: run notebooks/06_report.ipynb for this study first.")
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pielab"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    tables = {name: pd.read_csv(folder / "tables" / f"{name}.csv") for name in TABLES}
+    page = environment.get_template("index.html").render(
+        study=study_folder.name,
+        figures=FIGURES,
+        tables={name: (TABLES[name], NOTES.get(name, ""), _html(frame)) for name, frame in tables.items()},
+        examples=pd.read_csv(folder / "tables" / "pie_examples.csv").to_dict("records"),
+        notebooks=_notebooks(study_folder),
+        seeds=tables["pie_shares"]["seeds"].agg(["min", "max"]).tolist(),
+    )
+    partial = folder / ".index.html.partial"
+    partial.write_text(page, encoding="utf-8")
+    partial.replace(folder / "index.html")
+    return folder / "index.html"
+
+
+def render(notebook: Path) -> Path:
+    """A notebook as one HTML file beside it that loads nothing from elsewhere; made anew only if it is older."""
+    from nbconvert import HTMLExporter
+
+    page = notebook.with_suffix(".html")
+    if page.exists() and page.stat().st_mtime >= notebook.stat().st_mtime:
+        return page
+    exporter = HTMLExporter(template_name="lab", mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="")
+    exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
+    body, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
+    partial = page.with_name(f".{page.name}.partial")
+    partial.write_text(body, encoding="utf-8")
+    partial.replace(page)
+    return page
+
+
+def _notebooks(study_folder: Path) -> dict[str, list[tuple[str, str]]]:
+    """Links to the rendered notebooks from the report's folder, by folder: {"bbc-news-bilstm/dense": [(name, href)]}."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for notebook in sorted(study_folder.glob("**/0*.ipynb")):
+        folder = notebook.parent.relative_to(study_folder)
+        if "logs" not in folder.parts and not any(part.startswith(".") for part in folder.parts):
+            href = Path(os.path.relpath(render(notebook), study_folder / "report")).as_posix()
+            groups.setdefault(folder.as_posix(), []).append((notebook.stem, href))
+    return groups
+
+
+def _html(frame: pd.DataFrame) -> str:
+    # A row's own text decides: 12.3 percent, but an accuracy of 0.123.
+    percent = {name: "{:.1f}".format for name in frame if "percent" in name or name.startswith("excess")}
+    formats = {name: percent.get(name, "{:.3f}".format) for name in frame.select_dtypes("float")}
+    formats["threshold"] = "{:g}".format
+    named = frame.rename(columns=lambda name: name.replace("_", " "))
+    formats = {name.replace("_", " "): function for name, function in formats.items()}
+    return named.to_html(index=False, border=0, formatters=formats, na_rep="")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m pielab.report", description="Write a study's report/index.html.")
+    parser.add_argument("study", help="the folder of the study, such as results/demo")
+    try:
+        print(write_index(paths.root() / parser.parse_args().study))
+    except PielabError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

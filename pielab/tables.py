@@ -1,0 +1,198 @@
+"""The study's tables: one row an example, a configuration, or a seed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Dataset, DatasetDict
+
+from pielab import datasets, pies, statistics
+from pielab.errors import PielabError
+from pielab.parameters import PieParameters
+from pielab.predictions import Predictions
+from pielab.pruning import PRUNERS
+
+CONFIGURATION = ["dataset", "model", "pruner", "threshold"]
+
+
+def examples(split: Dataset, dense: Predictions, pruned: Predictions, null: statistics.Null) -> pd.DataFrame:
+    """One row an example of the split, in its order.
+
+    Columns: example; label (class id, or the ids of its classes); unpruned, pruned (the majority class, or the set
+    of them); unpruned_votes, pruned_votes (a count for each class); pie; p_pie and p_null as in statistics.Null.
+    """
+    targets = datasets.targets(split)
+    if len(targets) != dense.logits.shape[1]:
+        raise PielabError(
+            f"the predictions are of {dense.logits.shape[1]} examples and the split has {len(targets)}: give the "
+            f"same dataset and limit as in training."
+        )
+    frame = pd.DataFrame({"example": np.arange(len(targets)), "label": _ids(targets)})
+    for side, runs in {"unpruned": dense, "pruned": pruned}.items():
+        classes, n_classes = runs.classes, runs.logits.shape[2]
+        counts = classes.sum(axis=0) if runs.multi_label else pies.votes(classes, n_classes)
+        frame[side] = _ids(pies.majority_sets(classes) if runs.multi_label else pies.majority(classes))
+        frame[f"{side}_votes"] = counts.tolist()
+    return frame.assign(pie=pies.find(dense.classes, pruned.classes), p_pie=null.p_pie, p_null=null.p_null)
+
+
+def summary(
+    parameters: PieParameters, data: DatasetDict, dense: Predictions, pruned: Predictions, null: statistics.Null
+) -> dict[str, Any]:
+    """What the report needs of one configuration; shares are of all test examples, in percent."""
+    p = parameters
+    found = pies.find(dense.classes, pruned.classes)
+    targets = datasets.targets(data["test"])
+    return {
+        "dataset": p.dataset,
+        "model": p.model,
+        "pruner": p.pruner,
+        "threshold": p.threshold,
+        "metric": "macro-F1" if dense.multi_label else "accuracy",
+        "seeds": len(p.seeds),
+        "examples": len(found),
+        "pies": int(found.sum()),
+        "pies_percent": 100 * float(found.mean()),
+        "models_per_side": null.models_per_side,
+        "halved_pies_percent": 100 * null.pruned,
+        "null_percent": 100 * null.null,
+        "excess_percent": 100 * null.excess,
+        "excess_low": 100 * null.low,
+        "excess_high": 100 * null.high,
+        **statistics.effectiveness_on_pies(dense.classes, pruned.classes, targets),
+    }
+
+
+def write_pies(folder: Path, frame: pd.DataFrame, summary: dict[str, Any], parameters: PieParameters) -> None:
+    """Keep a configuration's examples as pies.parquet, with its summary and where the texts are in the metadata."""
+    record = {"summary": summary, "data": parameters.data, "resamples": parameters.resamples}
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata({"pielab": json.dumps(record)})
+    partial = folder / ".pies.parquet.partial"
+    pq.write_table(table, partial)
+    partial.replace(folder / "pies.parquet")
+
+
+def read_pies(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """A configuration's examples, and its record: summary, data (arguments of datasets.load), resamples."""
+    table = pq.read_table(path)
+    return table.to_pandas(), json.loads(table.schema.metadata[b"pielab"])
+
+
+def configurations(study_folder: Path) -> pd.DataFrame:
+    """One row a configuration of the study whose PIEs are known, as `summary` gives them, in the paper's order.
+
+    Raises PielabError if there is none.
+    """
+    rows = [read_pies(path)[1]["summary"] for path in sorted(study_folder.glob("*/*/pies.parquet"))]
+    if not rows:
+        raise PielabError(
+            f"{study_folder} has no PIEs yet: run notebooks/03_pies.ipynb for a configuration, or 'make demo'."
+        )
+    return _in_paper_order(pd.DataFrame(rows))
+
+
+def seeds(study_folder: Path) -> pd.DataFrame:
+    """One row a trained seed: dataset, model, pruner ("unpruned" too), threshold, seed, metric, effectiveness."""
+    rows = []
+    for path in sorted(study_folder.glob("*/*/seeds/[0-9]*/metrics.json")):
+        record = json.loads(path.read_text())
+        made = {"pruner": "unpruned", "threshold": 0.0, **record["parameters"]}
+        configuration = {name: made[name] for name in CONFIGURATION}
+        rows.append(
+            configuration | {"seed": record["seed"], "metric": record["metric"], "effectiveness": record["test"]}
+        )
+    return _in_paper_order(pd.DataFrame(rows))
+
+
+def effectiveness(seeds: pd.DataFrame) -> pd.DataFrame:
+    """Table 9: mean and standard deviation over seeds of each configuration, and the change against the unpruned."""
+    grouped = seeds.groupby([*CONFIGURATION, "metric"], sort=False)["effectiveness"]
+    table = grouped.agg(seeds="count", mean="mean", std="std").reset_index()
+    unpruned = table[table["pruner"] == "unpruned"].set_index(["dataset", "model"])["mean"]
+    before = [unpruned.get((dataset, model)) for dataset, model in zip(table["dataset"], table["model"], strict=True)]
+    return table.assign(change=table["mean"] - before)
+
+
+def pie_shares(configurations: pd.DataFrame) -> pd.DataFrame:
+    """Table 4 beside its null: the share of PIEs with all seeds, then with half of them on each side, in percent."""
+    columns = ["seeds", "examples", "pies_percent", "models_per_side", "halved_pies_percent", "null_percent"]
+    return configurations[[*CONFIGURATION, *columns, "excess_percent", "excess_low", "excess_high"]]
+
+
+def effectiveness_on_pies(configurations: pd.DataFrame) -> pd.DataFrame:
+    """Table 10: the two majority votes on the PIEs and on all examples, and the null on its disagreements."""
+    columns = ["metric", "seeds", "pies", "unpruned_on_pies", "pruned_on_pies", "null_on_pies"]
+    return configurations[[*CONFIGURATION, *columns, "unpruned_on_all", "pruned_on_all"]]
+
+
+def pie_examples(study_folder: Path, number: int = 20, folder: Path | None = None) -> pd.DataFrame:
+    """Table 1: PIEs with their text, label and both votes, by turns from every configuration, or from one `folder`.
+
+    Of each configuration those come first that are PIEs more often than retraining alone makes them disagree; no
+    text is shown twice.
+    """
+    queues = []
+    loaded: dict[str, DatasetDict] = {}
+    for path in [folder / "pies.parquet"] if folder else sorted(study_folder.glob("*/*/pies.parquet")):
+        frame, record = read_pies(path)
+        key = json.dumps(record["data"], sort_keys=True)
+        loaded[key] = loaded.get(key) or datasets.load(**record["data"])
+        surprise = (frame["p_pie"] - frame["p_null"]).where(frame["pie"])
+        order = surprise.sort_values(ascending=False, kind="stable").dropna().index
+        queues.append([(record["summary"], frame.loc[index], loaded[key], key) for index in order])
+    rows, shown = [], set()
+    for turn in range(max(map(len, queues), default=0)):
+        for queue in queues:
+            if turn < len(queue) and len(rows) < number:
+                made, row, data, key = queue[turn]
+                if (key, row["example"]) not in shown:
+                    shown.add((key, row["example"]))
+                    rows.append(_example(made, row, data))
+    return pd.DataFrame(rows)
+
+
+def as_column(summary: dict[str, Any]) -> pd.DataFrame:
+    """A summary to look at, a line for each number."""
+    shown = {name: f"{value:.3g}" if isinstance(value, float) else str(value) for name, value in summary.items()}
+    return pd.DataFrame({"value": shown})
+
+
+def save(frame: pd.DataFrame, report: Path, name: str) -> None:
+    """Write a table of the report as CSV."""
+    (report / "tables").mkdir(parents=True, exist_ok=True)
+    frame.to_csv(report / "tables" / f"{name}.csv", index=False)
+
+
+def describe_votes(votes: np.ndarray, names: list[str]) -> str:
+    """The classes that were voted for, most votes first: "sports 7, tech 1"."""
+    order = np.argsort(-np.asarray(votes), kind="stable")
+    return ", ".join(f"{names[index]} {votes[index]}" for index in order if votes[index]) or "none"
+
+
+def _example(summary: dict[str, Any], row: pd.Series, data: DatasetDict) -> dict[str, Any]:
+    names = datasets.class_names(data)
+    return {
+        **{name: summary[name] for name in CONFIGURATION},
+        "text": datasets.joined_texts(data["test"].select([row["example"]]))[0],
+        "label": ", ".join(names[index] for index in np.atleast_1d(row["label"])),
+        "unpruned votes": describe_votes(row["unpruned_votes"], names),
+        "pruned votes": describe_votes(row["pruned_votes"], names),
+        "P(PIE)": row["p_pie"],
+        "P(null)": row["p_null"],
+    }
+
+
+def _ids(values: np.ndarray) -> list[Any]:
+    """Class ids as they are, or the lists of ids that a multi-hot array marks."""
+    return [np.flatnonzero(row).tolist() for row in values] if values.ndim == 2 else values.tolist()
+
+
+def _in_paper_order(frame: pd.DataFrame) -> pd.DataFrame:
+    rank = {name: place for place, name in enumerate(["unpruned", *PRUNERS])}
+    keys = ["dataset", "model", "pruner", "threshold", *(["seed"] if "seed" in frame else [])]
+    ordered = frame.assign(pruner=frame["pruner"].map(rank)).sort_values(keys, ignore_index=True)
+    return ordered.assign(pruner=ordered["pruner"].map(dict(enumerate(rank))))
