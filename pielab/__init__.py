@@ -20,6 +20,7 @@ __all__ = [
     "report",
     "runs",
     "statistics",
+    "study",
     "tables",
     "training",
 ]

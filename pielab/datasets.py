@@ -130,7 +130,10 @@ def _bbc_news() -> dict[str, pd.DataFrame]:
 
 
 def _find(name: str, data_dir: str | None) -> Path | None:
-    folders = [Path(), *(Path(each).expanduser() for each in (data_dir, os.environ.get("PIELAB_DATA")) if each)]
+    folders = [
+        Path(),
+        *(Path(each).expanduser() for each in (data_dir, os.environ.get("PIELAB_DATA")) if each),
+    ]
     found = [path for folder in folders if (path := folder / Path(name).expanduser()).exists()]
     if not found and Path(name).suffix in READERS:
         places = ", ".join(str(folder.resolve()) for folder in folders)

@@ -48,7 +48,11 @@ class BiLSTM(nn.Module):
 
 
 def encoder(
-    model: str, texts: Iterable[str] | None, max_tokens: int, word_vectors: str = "glove-6b-50d", padding: str = "random"
+    model: str,
+    texts: Iterable[str] | None,
+    max_tokens: int,
+    word_vectors: str = "glove-6b-50d",
+    padding: str = "random",
 ) -> encoding.WordEncoder | encoding.SubwordEncoder:
     """What turns texts into this model's token ids; `texts` are all that a BiLSTM will ever read, None is any."""
     if model == "bilstm":

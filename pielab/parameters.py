@@ -183,17 +183,19 @@ def check(notebook: str, names: Mapping[str, Any]) -> Any:
     """The parameters of a notebook, checked: `check("02_prune", globals())` is each notebook's first call.
 
     papermill only warns of a parameter that the notebook does not have, and passes values as they come. So
-    everything that was set before this call is compared with what the notebook knows, by name and by type.
+    everything that was set before this call is compared with what the notebook knows, by name and by type. What
+    belongs to another notebook is left alone, so that one params/ file serves them all.
 
     Raises PielabError with one line for each name that is not a parameter, is missing, or has a value that is
     not accepted.
     """
     kind = NOTEBOOKS[notebook]
     given = {name: value for name, value in names.items() if not _belongs_to_ipython(name, value)}
+    elsewhere = {name for other in NOTEBOOKS.values() for name in other.model_fields}
     # Run again in the same kernel, the names of later cells are there too, and no mistake.
-    if any(isinstance(value, Parameters) for value in names.values()):
-        given = {name: value for name, value in given.items() if name in kind.model_fields}
-    return validate(kind, given, notebook)
+    again = any(isinstance(value, Parameters) for value in names.values())
+    ignored = {name for name in given if name not in kind.model_fields and (name in elsewhere or again)}
+    return validate(kind, {name: value for name, value in given.items() if name not in ignored}, notebook)
 
 
 def validate(kind: type[Parameters], given: Mapping[str, Any], where: str) -> Any:
@@ -226,5 +228,3 @@ def _sentence(kind: type[Parameters], name: str, fault: str, given: Mapping[str,
 def _belongs_to_ipython(name: str, value: Any) -> bool:
     ours = isinstance(value, (str, int, float, list, tuple, dict, types.NoneType))
     return name.startswith("_") or name in {"In", "Out"} or not ours
-
-

@@ -198,9 +198,7 @@ def _scores(
     number = min(experiment.parameters.impact_examples, len(rows))
     chosen = np.random.default_rng((seed, phase)).choice(len(rows), size=number, replace=False)
     sample = [rows[index] for index in chosen]
-    return pruning.impact(
-        weights, training.gradients(model, weights, experiment.encoder, sample, targets[chosen])
-    )
+    return pruning.impact(weights, training.gradients(model, weights, experiment.encoder, sample, targets[chosen]))
 
 
 def _save(

@@ -41,7 +41,11 @@ def examples(split: Dataset, dense: Predictions, pruned: Predictions, null: stat
 
 
 def summary(
-    parameters: PieParameters, data: DatasetDict, dense: Predictions, pruned: Predictions, null: statistics.Null
+    parameters: PieParameters,
+    data: DatasetDict,
+    dense: Predictions,
+    pruned: Predictions,
+    null: statistics.Null,
 ) -> dict[str, Any]:
     """What the report needs of one configuration; shares are of all test examples, in percent."""
     p = parameters

@@ -1,0 +1,46 @@
+# A newcomer's commands; each makes the environment if need be.
+PYTHON ?= python3
+BIN := .venv/bin
+STUDY ?= demo
+
+.PHONY: help demo study test lint lab notebooks clean
+
+help:
+	@echo "make demo    run the default study, about 15 minutes on 2 cores; ends with where its report is"
+	@echo "make test    run all tests, the notebooks included"
+	@echo "make study STUDY=name    run params/studies/<name>.yaml"
+	@echo "make lab     open the notebooks in JupyterLab"
+	@echo "make lint    check the style of code and notebooks"
+	@echo "make notebooks    run the notebooks on their defaults and store their outputs"
+	@echo "make clean   remove results and the environment"
+
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("pielab needs Python 3.11 or newer, not " + sys.version.split()[0] + ": make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: STUDY = demo
+demo: study
+
+study: .venv/ready
+	@$(BIN)/python -m pielab.assets
+	$(BIN)/snakemake --profile workflow/profiles/default --configfile params/studies/$(STUDY).yaml
+	@echo "report: results/$(STUDY)/report/index.html"
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+lint: .venv/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+lab: .venv/ready
+	$(BIN)/jupyter lab --notebook-dir=. notebooks/01_train.ipynb
+
+notebooks: .venv/ready
+	$(BIN)/python workflow/refresh_notebooks.py
+
+clean:
+	rm -rf .venv results build *.egg-info .snakemake .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,93 @@
+"""A study file as the notebooks it asks for, each with its parameters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pielab import parameters, paths
+from pielab.errors import PielabError
+from pielab.parameters import PieParameters, PruneParameters, ReportParameters, TrainParameters
+
+
+@dataclass(frozen=True)
+class Study:
+    """The folder of a study, and the parameters of each of its notebooks.
+
+    folder: as the study file writes it, from the project's folder.
+    dense: by pair, such as "bbc-news-bilstm". pruned: by pair and configuration, such as "bbc-news-bilstm/IMP-FT-90".
+    """
+
+    folder: str
+    report: dict[str, Any]
+    dense: dict[str, dict[str, Any]]
+    pruned: dict[str, dict[str, Any]]
+
+    def parameters(self, notebook: str, target: str = "") -> dict[str, Any]:
+        """What papermill injects into a notebook: `target` is a key of `dense` or `pruned`."""
+        given = {"01_train": self.dense, "02_prune": self.pruned, "03_pies": self.pruned}.get(notebook)
+        kind = parameters.NOTEBOOKS[notebook]
+        values = given[target] if given else self.report
+        return {name: values[name] for name in kind.model_fields}
+
+
+def read(config: Mapping[str, Any]) -> Study:
+    """Check a whole study before anything of it runs; `config` is the content of a params/studies/ file.
+
+    Raises PielabError with the file, the name and what is accepted.
+    """
+    report = {name: config.get(name, default) for name, default in (("results", "results"), ("examples", 20))}
+    if not config.get("study") or not config.get("configurations"):
+        raise PielabError("this is no study: give snakemake --configfile params/studies/demo.yaml, or another study.")
+    unknown = set(config) - {"study", "results", "examples", "configurations"}
+    if unknown:
+        raise PielabError(
+            f"{', '.join(sorted(unknown))} is nothing a study has: study, results, examples, configurations."
+        )
+    report["study"] = config["study"]
+    parameters.validate(ReportParameters, report, "the study")
+    dense, pruned = {}, {}
+    for entry in config["configurations"]:
+        values = _values(entry) | {"study": report["study"], "results": report["results"]}
+        pair = paths.pair(values["dataset"], values["model"])
+        if pair in dense:
+            raise PielabError(f"the study has {pair} twice: put all its pruners into one entry.")
+        where = f"the study, {pair}"
+        dense[pair] = values
+        parameters.validate(TrainParameters, _only(TrainParameters, values), where)
+        for pruner, thresholds in entry["pruners"].items():
+            for threshold in thresholds:
+                each = values | {"pruner": pruner, "threshold": threshold}
+                for kind in (PruneParameters, PieParameters):
+                    parameters.validate(kind, _only(kind, each), where)
+                pruned[f"{pair}/{paths.configuration(pruner, threshold)}"] = each
+    return Study(str(Path(report["results"]) / report["study"]), report, dense, pruned)
+
+
+def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of an entry: its params file, with what the entry sets anew."""
+    if "params" not in entry or not isinstance(entry.get("pruners"), Mapping):
+        raise PielabError(
+            "each of a study's configurations needs params: a file of params/, and pruners: {name: [thresholds]}."
+        )
+    path = paths.root() / entry["params"]
+    if not path.exists():
+        raise PielabError(f"the study asks for {path}, which is not there: give a file of params/.")
+    values = yaml.safe_load(path.read_text()) | {
+        name: value for name, value in entry.items() if name not in {"params", "pruners"}
+    }
+    known = set(PruneParameters.model_fields) | set(PieParameters.model_fields)
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise PielabError(
+            f"{entry['params']} or its entry in the study sets {', '.join(unknown)}: no notebook knows it."
+        )
+    if missing := sorted({"dataset", "model"} - set(values)):
+        raise PielabError(f"{entry['params']} does not say which {' and '.join(missing)}.")
+    return values
+
+
+def _only(kind: type[parameters.Parameters], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in kind.model_fields}

@@ -1,0 +1,57 @@
+"""Execute one notebook with papermill: it gets its final name only when every cell has run.
+
+While it runs, and if it fails, the notebook is where the log belongs, so that a crashed one can be read and
+never passes for a finished one.
+
+    python workflow/run_notebook.py TEMPLATE OUTPUT LOG PARAMETERS_AS_JSON
+"""
+
+import json
+import os
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import papermill
+import traitlets
+from jupyter_client import AsyncKernelManager
+from papermill.exceptions import PapermillExecutionError
+
+
+class SocketKernelManager(AsyncKernelManager):
+    """Talks to its kernel through files: kernels that start at the same moment can pick the same TCP ports."""
+
+    @traitlets.default("transport")
+    def _transport_default(self) -> str:
+        return "ipc"
+
+    @traitlets.default("ip")
+    def _ip_default(self) -> str:
+        # A socket's path may have about 100 characters, so it cannot stand in a results folder.
+        return str(Path(tempfile.mkdtemp(prefix="pielab-")) / "kernel")
+
+
+def main(template: str, output: str, log: str, parameters: str) -> int:
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    Path(output).parent.mkdir(parents=True, exist_ok=True)
+    sockets = SocketKernelManager if os.name == "posix" else AsyncKernelManager
+    try:
+        papermill.execute_notebook(
+            template,
+            log,
+            json.loads(parameters),
+            kernel_name="python3",
+            kernel_manager_class=sockets,
+            progress_bar=False,
+        )
+    except PapermillExecutionError as error:
+        print(f"error: {output} did not finish: {error.ename}: {error.evalue}\n  read {log}", file=sys.stderr)
+        return 1
+    Path(log).replace(output)
+    return 0
+
+
+if __name__ == "__main__":
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    sys.exit(main(*sys.argv[1:]))
