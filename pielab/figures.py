@@ -95,10 +95,12 @@ def pie_shares(configurations: pd.DataFrame) -> Figure:
                 above = (rows["excess_high"] - rows["excess_percent"]).clip(lower=0)
                 _line(axes, name, thresholds, rows["threshold"], share, (below, above))
             side = part["models_per_side"].iloc[0]
-            axes.set_title(f"{dataset}, {model}: {side} models a side, {part['examples'].iloc[0]:,} texts")
+            axes.set_title(
+                f"{dataset}, {model}: {side} model{'s' if side > 1 else ''} a side, {part['examples'].iloc[0]:,} texts"
+            )
             axes.set_ylabel("PIEs, % of the test examples")
             axes.set_ylim(0, None)
-        _finish(figure, panels, "mean over halvings of the seeds; bars: 95 % interval of the excess over the null")
+        _finish(figure, panels, "mean over halvings of the seeds;\nbars: 95 % interval of the excess over the null")
     return _done(figure)
 
 
@@ -111,10 +113,10 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
         ("pruned_on_all", "pruned, all examples", ALL, ":", "s"),
         ("unpruned_on_pies", "unpruned, PIEs", ONLY_PIES, "-", "o"),
         ("pruned_on_pies", "pruned, PIEs", ONLY_PIES, ":", "s"),
-        ("null_on_pies", "null: unpruned on disagreements of unpruned", UNPRUNED, "--", ""),
+        ("null_on_pies", "null: unpruned, where unpruned disagree", UNPRUNED, "--", ""),
     )
     with _style():
-        size = (3.1 * len(pruners) + 0.6, 2.7 * len(rows) + 0.9)
+        size = (max(3.1 * len(pruners), 6.2), 2.7 * len(rows) + 1)
         figure, grid = plt.subplots(len(rows), len(pruners), figsize=size, squeeze=False, layout="constrained")
         positions = _positions(configurations)
         for (dataset, model), line_of_axes in zip(rows, grid, strict=True):
@@ -131,7 +133,7 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
                 axes.set(xticks=list(positions.values()), xticklabels=[f"{each:g}" for each in positions])
                 axes.set(xlabel="% of weights pruned", ylabel=part["metric"].iloc[0])
         handles, labels = next(axes for axes in grid.flat if axes.lines).get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+        figure.legend(handles, labels, loc="outside lower center", ncols=3 if len(pruners) > 2 else 2, frameon=False)
     return _done(figure)
 
 
@@ -160,7 +162,7 @@ def _panels(frame: pd.DataFrame) -> tuple[Figure, dict[tuple[str, str], Axes]]:
     pairs = list(frame.groupby(["dataset", "model"], sort=False).groups)
     columns = min(3, len(pairs))
     lines = -(-len(pairs) // columns)
-    size = (4.1 * columns, 3.1 * lines + 0.9)
+    size = (max(4.1 * columns, 5.6), 3.1 * lines + 1.1)
     figure, grid = plt.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
     for axes in grid.flat[len(pairs) :]:
         axes.set_axis_off()
@@ -173,7 +175,7 @@ def _finish(figure: Figure, panels: dict[tuple[str, str], Axes], note: str) -> N
     for axes in panels.values():
         handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         axes.set_xlabel("% of the prunable weights pruned")
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False, title=note)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, title=note)
 
 
 def _line(axes: Axes, name: str, positions: dict[float, int], thresholds, values, bars) -> None:
@@ -182,6 +184,7 @@ def _line(axes: Axes, name: str, positions: dict[float, int], thresholds, values
     where = [positions[threshold] + shift for threshold in thresholds]
     axes.errorbar(where, values, yerr=bars, color=COLOURS[name], marker=MARKERS[name], label=name, capsize=2)
     axes.set(xticks=list(positions.values()), xticklabels=[f"{each:g}" for each in positions])
+    axes.set_xlim(-0.5, len(positions) - 0.5)
 
 
 def _positions(frame: pd.DataFrame) -> dict[float, int]:

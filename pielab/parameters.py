@@ -41,7 +41,7 @@ def parse_seeds(value: Any) -> tuple[int, ...]:
 
 
 def _known_pruner(value: Any) -> Any:
-    if value not in PRUNERS:
+    if not isinstance(value, str) or value not in PRUNERS:
         raise ValueError("no such pruner")
     return value
 
@@ -61,7 +61,7 @@ class Parameters(BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    study: Name = Field(description="the name of a study, which is the name of its folder under `results`")
+    study: Name = Field(pattern=r"^\w[\w.-]*$", description="the name of a study: letters, digits, - _ and .")
     results: Name = Field(description="a folder for results")
 
     @property

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sklearn.metrics import f1_score
 
 from pielab import paths
 from pielab.errors import PielabError
@@ -113,8 +112,13 @@ def best_decision_threshold(logits: np.ndarray, targets: np.ndarray) -> float:
 
 
 def macro_f1(predicted: np.ndarray, targets: np.ndarray) -> float:
-    """The mean over classes of F1; (examples, classes) of 0 and 1. A class nobody has or predicts counts 0."""
-    return float(f1_score(targets, predicted, average="macro", zero_division=0))
+    """The mean over classes of F1; (examples, classes) of 0 and 1. A class nobody has or predicts counts 0.
+
+    scikit-learn's number, without the checks that make a hundred calls of it, one a threshold, take seconds.
+    """
+    said, true = predicted.astype(bool), targets.astype(bool)
+    right, total = (said & true).sum(axis=0), said.sum(axis=0) + true.sum(axis=0)
+    return float((2 * right / np.maximum(total, 1)).mean())
 
 
 def effectiveness(predicted: np.ndarray, targets: np.ndarray) -> float:

@@ -70,7 +70,7 @@ def sparsities(pruner: Pruner, target: float) -> list[float]:
 def prunable(model: nn.Module, layer_norm: bool = False) -> dict[str, nn.Parameter]:
     """The weights that may be pruned, by name: matrices that are neither embeddings nor the last layer (A.3).
 
-    layer_norm: also the one-dimensional weights, as the authors' code does for BERT's LayerNorms.
+    layer_norm: also the weights of LayerNorms outside the embeddings, as the authors' code does for BERT.
     """
     from torch import nn
 
@@ -83,7 +83,8 @@ def prunable(model: nn.Module, layer_norm: bool = False) -> dict[str, nn.Paramet
     found = {
         name: parameter
         for name, parameter in model.named_parameters()
-        if id(parameter) not in excluded and (parameter.dim() == 2 or id(parameter) in norms)
+        if id(parameter) not in excluded
+        and (parameter.dim() == 2 or (id(parameter) in norms and "embedding" not in name))
     }
     if not found:
         raise PielabError(f"{type(model).__name__} has no weight matrix besides embeddings and its last layer.")

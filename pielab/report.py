@@ -1,6 +1,7 @@
 """The study's front page: figures, tables, PIEs and every rendered notebook, readable with no server and no network."""
 
 import argparse
+import logging
 import os
 import sys
 from pathlib import Path
@@ -70,6 +71,8 @@ def render(notebook: Path) -> Path:
     page = notebook.with_suffix(".html")
     if page.exists() and page.stat().st_mtime >= notebook.stat().st_mtime:
         return page
+    # It would warn that our figures, which the text describes, have no alternative text.
+    logging.getLogger("traitlets").setLevel(logging.ERROR)
     exporter = HTMLExporter(template_name="lab", mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="")
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
     body, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
@@ -80,7 +83,7 @@ def render(notebook: Path) -> Path:
 
 
 def _notebooks(study_folder: Path) -> dict[str, list[tuple[str, str]]]:
-    """Links to the rendered notebooks from the report's folder, by folder: {"bbc-news-bilstm/dense": [(name, href)]}."""
+    """Links to the rendered notebooks from the report's folder, by folder: {"pair/dense": [(name, href)]}."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for notebook in sorted(study_folder.glob("**/0*.ipynb")):
         folder = notebook.parent.relative_to(study_folder)

@@ -159,6 +159,12 @@ def pie_examples(study_folder: Path, number: int = 20, folder: Path | None = Non
     return pd.DataFrame(rows)
 
 
+def means(sides: dict[str, pd.Series], metric: str) -> pd.DataFrame:
+    """Means over seeds of a few sides, such as {"unpruned": ..., "pruned": ...}, with 95 % bootstrap intervals."""
+    rows = [(name, len(values), *statistics.seed_interval(values)) for name, values in sides.items()]
+    return pd.DataFrame(rows, columns=["models", "seeds", f"mean test {metric}", "low", "high"]).set_index("models")
+
+
 def as_column(summary: dict[str, Any]) -> pd.DataFrame:
     """A summary to look at, a line for each number."""
     shown = {name: f"{value:.3g}" if isinstance(value, float) else str(value) for name, value in summary.items()}

@@ -31,6 +31,10 @@ class SocketKernelManager(AsyncKernelManager):
         # A socket's path may have about 100 characters, so it cannot stand in a results folder.
         return str(Path(tempfile.mkdtemp(prefix="pielab-")) / "kernel")
 
+    def format_kernel_cmd(self, extra_arguments=None) -> list[str]:
+        # Without this a kernel that is told to end writes an error about being interrupted.
+        return super().format_kernel_cmd([*(extra_arguments or []), "--log-level=CRITICAL"])
+
 
 def main(template: str, output: str, log: str, parameters: str) -> int:
     Path(log).parent.mkdir(parents=True, exist_ok=True)

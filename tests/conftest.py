@@ -1,0 +1,108 @@
+"""Small data that the tests make themselves, and a place of their own for results."""
+
+import os
+
+# Small models are quickest with one thread, and several test processes share the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import settings
+
+# The same examples in every run, and no limit on the time of one: a busy machine is no failure.
+settings.register_profile("pielab", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("pielab")
+
+TOPICS = {
+    "animals": ["cat", "dog", "horse", "cow", "sheep", "goat", "bird", "fish", "mouse", "wolf"],
+    "food": ["bread", "milk", "cheese", "apple", "pear", "soup", "rice", "bean", "salt", "cake"],
+    "weather": ["rain", "snow", "wind", "storm", "cloud", "frost", "hail", "sun", "fog", "ice"],
+}
+FILLERS = ["the", "a", "of", "and", "with", "near", "some", "every", "old", "new"]
+
+
+def make_texts(number: int, seed: int = 0) -> pd.DataFrame:
+    """Texts of eight words whose topic words tell their class; columns text, label."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for index in range(number):
+        topic = list(TOPICS)[index % len(TOPICS)]
+        words = [*random.choice(TOPICS[topic], size=3), *random.choice(FILLERS, size=5)]
+        rows.append({"text": " ".join(random.permutation(words)), "label": topic})
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="session")
+def texts_csv(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "topics.csv"
+    make_texts(180).to_csv(path, index=False)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def vectors_file(tmp_path_factory):
+    """Word vectors of width 6 for the words of make_texts, as a text file."""
+    path = tmp_path_factory.mktemp("vectors") / "vectors.txt"
+    random = np.random.default_rng(0)
+    words = [word for topic in TOPICS.values() for word in topic] + FILLERS
+    path.write_text("".join(f"{word} {' '.join(f'{each:.4f}' for each in random.normal(size=6))}\n" for word in words))
+    return str(path)
+
+
+@pytest.fixture
+def given(tmp_path, texts_csv, vectors_file):
+    """The parameters of a run of a second, as a notebook would give them; tests change what they are about."""
+    return {
+        "study": "test",
+        "results": str(tmp_path / "results"),
+        "dataset": texts_csv,
+        "data_dir": None,
+        "text": "text",
+        "text_pair": None,
+        "label": "label",
+        "label_separator": None,
+        "limit": None,
+        "model": "bilstm",
+        "num_hidden_layers": None,
+        "word_vectors": vectors_file,
+        "padding": "random",
+        "max_tokens": 8,
+        "epochs": 2,
+        "batch_size": 16,
+        "learning_rate": 5e-3,
+        "seeds": "0-1",
+        "device": "cpu",
+        "threads": 1,
+        "pruner": "IMP-FT",
+        "threshold": 60,
+        "impact_examples": 20,
+        "prune_layer_norm": False,
+        "save_weights": False,
+    }
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory):
+    """A folder with a BERT of two layers, random weights and a vocabulary of the made texts."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+
+    folder = tmp_path_factory.mktemp("tiny-bert")
+    words = [word for topic in TOPICS.values() for word in topic] + FILLERS
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary))
+    tokenizer = BertTokenizer(vocab=str(folder / "vocab.txt"))
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+        num_labels=3,
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return str(folder)

@@ -1,0 +1,165 @@
+"""Any data, one shape."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import make_texts
+from datasets import Dataset
+
+from pielab import datasets
+from pielab.errors import PielabError
+
+
+@pytest.fixture(scope="module")
+def bbc():
+    return datasets.load("bbc-news")
+
+
+def test_bbc_news_is_2127_distinct_articles_in_five_classes_and_a_fixed_split(bbc):
+    assert [len(bbc[split]) for split in datasets.SPLITS] == [927, 200, 1000]
+    texts = [text for split in datasets.SPLITS for text in bbc[split]["text"]]
+    assert len(set(texts)) == len(texts) == 2127
+    assert datasets.class_names(bbc) == ["business", "entertainment", "politics", "sports", "tech"]
+    shares = [np.bincount(bbc[split]["label"]) / len(bbc[split]) for split in datasets.SPLITS]
+    assert np.allclose(shares[0], shares[2], atol=0.005) and np.allclose(shares[1], shares[2], atol=0.01)
+    assert datasets.digest(bbc) == datasets.digest(datasets.load("bbc-news", seed=5))
+
+
+def test_a_limit_keeps_the_classes_in_proportion(bbc):
+    small = datasets.load("bbc-news", limit=100)
+    assert [len(small[split]) for split in datasets.SPLITS] == [100, 100, 100]
+    assert set(small["test"]["text"]) <= set(bbc["test"]["text"])
+    whole = np.bincount(bbc["test"]["label"]) / 1000
+    assert np.allclose(np.bincount(small["test"]["label"]) / 100, whole, atol=0.01)
+    assert datasets.digest(small) != datasets.digest(datasets.load("bbc-news", limit=100, seed=1))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".jsonl"])
+def test_a_file_of_each_kind_gives_the_same_data(tmp_path, suffix):
+    frame = make_texts(60)
+    path = tmp_path / f"texts{suffix}"
+    {
+        ".csv": lambda: frame.to_csv(path, index=False),
+        ".tsv": lambda: frame.to_csv(path, index=False, sep="\t"),
+        ".parquet": lambda: frame.to_parquet(path),
+        ".jsonl": lambda: frame.to_json(path, orient="records", lines=True),
+    }[suffix]()
+    data = datasets.load(str(path))
+    assert [len(data[split]) for split in datasets.SPLITS] == [42, 9, 9]
+    assert datasets.class_names(data) == ["animals", "food", "weather"]
+    whole = {text for split in datasets.SPLITS for text in data[split]["text"]}
+    assert whole == set(frame["text"])
+
+
+def test_a_folder_with_its_own_splits_keeps_them(tmp_path):
+    for split, number in (("train", 60), ("test", 30)):
+        make_texts(number, seed=number).to_csv(tmp_path / f"{split}.csv", index=False)
+    data = datasets.load(str(tmp_path))
+    assert [len(data[split]) for split in datasets.SPLITS] == [51, 9, 30]
+
+
+def test_files_are_found_in_data_dir_and_in_pielab_data(tmp_path, monkeypatch):
+    make_texts(60).to_csv(tmp_path / "mine.csv", index=False)
+    assert len(datasets.load("mine.csv", data_dir=str(tmp_path))["test"]) == 9
+    monkeypatch.setenv("PIELAB_DATA", str(tmp_path))
+    assert len(datasets.load("mine.csv")["test"]) == 9
+
+
+def test_pairs_of_texts_and_other_column_names(tmp_path):
+    frame = make_texts(60).assign(second="a question").rename(columns={"text": "first", "label": "gold"})
+    frame.to_csv(tmp_path / "pairs.csv", index=False)
+    data = datasets.load(str(tmp_path / "pairs.csv"), text="first", text_pair="second", label="gold")
+    assert data["train"].column_names == ["text", "text_pair", "label"]
+    assert datasets.joined_texts(data["train"])[0] == f"{data['train'][0]['text']} [SEP] a question"
+
+
+def test_number_labels_are_ordered_as_numbers(tmp_path):
+    frame = make_texts(60).assign(label=[(index % 3) * 5 for index in range(60)])
+    frame.to_csv(tmp_path / "stars.csv", index=False)
+    assert datasets.class_names(datasets.load(str(tmp_path / "stars.csv"))) == ["0", "5", "10"]
+
+
+@pytest.mark.parametrize("kind", ["list", "joined"])
+def test_several_labels_to_a_text(tmp_path, kind):
+    labels = [["a"], ["b", "c"], ["a", "c"], []] * 15
+    frame = make_texts(60).assign(label=labels if kind == "list" else [" | ".join(each) for each in labels])
+    frame.to_json(tmp_path / "topics.jsonl", orient="records", lines=True)
+    separator = "|" if kind == "joined" else None
+    data = datasets.load(str(tmp_path / "topics.jsonl"), label_separator=separator)
+    assert datasets.is_multi_label(data) and datasets.class_names(data) == ["a", "b", "c"]
+    hot = np.concatenate([datasets.targets(data[split]) for split in datasets.SPLITS])
+    assert hot.dtype == np.float32 and hot.sum(axis=0).tolist() == [30, 15, 30]
+    assert datasets.card(data).loc["b"].sum() == 15
+    small = datasets.load(str(tmp_path / "topics.jsonl"), label_separator=separator, limit=5)
+    assert len(small["train"]) == 5 and datasets.class_names(small) == ["a", "b", "c"]
+
+
+def test_a_hub_data_set_keeps_its_class_names_and_drops_what_has_no_gold_label(monkeypatch):
+    from datasets import ClassLabel, DatasetDict, Features, Value
+
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
+    rows = {"text": [f"text {index}" for index in range(40)], "label": [0, 1, 1, -1] * 10}
+    hub = DatasetDict({"train": Dataset.from_dict(rows, features=features)})
+    monkeypatch.setattr(datasets, "load_dataset", lambda *names: hub)
+    data = datasets.load("somebody/something")
+    assert datasets.class_names(data) == ["no", "yes"]
+    assert sum(len(data[split]) for split in datasets.SPLITS) == 30
+
+
+def test_a_hub_data_set_with_lists_of_classes(monkeypatch):
+    from datasets import ClassLabel, DatasetDict, Features, List, Value
+
+    features = Features({"text": Value("string"), "label": List(ClassLabel(names=["x", "y"]))})
+    rows = {"text": [f"text {index}" for index in range(40)], "label": [[0], [1], [0, 1], []] * 10}
+    hub = DatasetDict({"train": Dataset.from_dict(rows, features=features)})
+    monkeypatch.setattr(datasets, "load_dataset", lambda *names: hub)
+    data = datasets.load("somebody/something")
+    assert datasets.is_multi_label(data) and datasets.class_names(data) == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda frame: frame, {"text": "txt"}, r"no column 'txt': set text to one of text, label"),
+        (lambda frame: frame, {"label": "gold"}, r"no column 'gold': set label to one of text, label"),
+        (lambda frame: frame.assign(text=[None, *frame["text"][1:]]), {}, r"1 rows with no 'text', the first is row 1"),
+        (lambda frame: frame.assign(label="same"), {}, r"1 class in its training labels"),
+        (lambda frame: frame[:3], {}, r"too few to split"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_one_sentence(tmp_path, change, options, message):
+    change(make_texts(60)).to_json(tmp_path / "texts.jsonl", orient="records", lines=True)
+    with pytest.raises(PielabError, match=message):
+        datasets.load(str(tmp_path / "texts.jsonl"), **options)
+
+
+def test_a_file_that_is_not_there_or_not_readable(tmp_path):
+    with pytest.raises(PielabError, match="there is no file 'nothing.csv' in"):
+        datasets.load("nothing.csv")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(PielabError, match="could not be read as parquet"):
+        datasets.load(str(tmp_path / "broken.parquet"))
+    (tmp_path / "broken.jsonl").write_text(json.dumps({"text": "a"}) + "\n{")
+    with pytest.raises(PielabError, match="could not be read as jsonl"):
+        datasets.load(str(tmp_path / "broken.jsonl"))
+    (tmp_path / "texts.xyz").write_text("")
+    with pytest.raises(PielabError, match="unknown kind: give a file that ends in .csv"):
+        datasets.load(str(tmp_path / "texts.xyz"))
+
+
+def test_an_unknown_name_says_what_there_is(monkeypatch):
+    def offline(*names):
+        raise ConnectionError("the Hub cannot be reached")
+
+    monkeypatch.setattr(datasets, "load_dataset", offline)
+    with pytest.raises(PielabError, match=r"'bbcnews' is neither bbc-news, nor a file .* cannot be reached"):
+        datasets.load("bbcnews")
+
+
+def test_a_test_label_that_training_does_not_know(tmp_path):
+    make_texts(60).to_csv(tmp_path / "train.csv", index=False)
+    pd.DataFrame({"text": ["a"], "label": ["sport"]}).to_csv(tmp_path / "test.csv", index=False)
+    with pytest.raises(PielabError, match=r"\(test\) has labels that never occur in training: \['sport'\]"):
+        datasets.load(str(tmp_path))

@@ -1,0 +1,72 @@
+"""Both kinds of model, as the paper has them."""
+
+import numpy as np
+import pytest
+import torch
+
+from pielab import models
+from pielab.errors import PielabError
+
+TABLE_5 = [
+    ("BERT", 2, 109_483_778),
+    ("BERT", 3, 109_484_547),
+    ("BERT", 23, 109_499_927),
+    ("BERT", 54, 109_523_766),
+    ("BiLSTM", 2, 647_810),
+    ("BiLSTM", 3, 647_939),
+    ("BiLSTM", 23, 650_519),
+    ("BiLSTM", 54, 654_518),
+]
+
+
+@pytest.mark.parametrize(("model", "n_classes", "parameters"), TABLE_5)
+def test_parameter_counts_are_those_of_table_5(tmp_path, model, n_classes, parameters):
+    if model == "BiLSTM":
+        built = models.build("bilstm", n_classes, vectors=np.zeros((2, 300), dtype=np.float32))
+    else:
+        from transformers import BertConfig
+
+        BertConfig().save_pretrained(tmp_path)  # the default configuration is bert-base-uncased's
+        built = models.build(str(tmp_path), n_classes, device="meta")
+    assert models.count_parameters(built) == parameters
+
+
+def test_the_bilstm_reads_the_last_forward_and_the_first_backward_state():
+    torch.manual_seed(0)
+    model = models.BiLSTM(3, np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32), hidden=5)
+    ids = torch.randint(9, (2, 6))
+    seen = {}
+    model.head.register_forward_pre_hook(lambda module, inputs: seen.update(features=inputs[0]))
+    logits = model(ids).logits
+    _, (last, _) = model.lstm(torch.nn.functional.embedding(ids, model.vectors))
+    # PyTorch gives the final state of each direction of the upper layer in the last two rows.
+    assert torch.allclose(seen["features"], torch.cat([last[-2], last[-1]], dim=1), atol=1e-6)
+    assert logits.shape == (2, 3) and "vectors" not in model.state_dict()
+
+
+@pytest.mark.parametrize("name", ["bilstm", "folder"])
+def test_a_seed_fixes_the_initial_state(name, tiny_bert):
+    source = tiny_bert if name == "folder" else name
+    vectors = np.ones((3, 4), dtype=np.float32)
+    one, same, other = (models.build(source, 5, seed, vectors=vectors).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(one[key], same[key]) for key in one)
+    assert any(not torch.equal(one[key], other[key]) for key in one)
+
+
+def test_minilm_2l_is_the_first_two_pretrained_layers():
+    two, six = models.build("minilm-2l", 5), models.build("minilm", 5)
+    assert two.config.num_hidden_layers == 2 and six.config.num_hidden_layers == 6
+    for key, value in two.bert.state_dict().items():
+        assert torch.equal(value, six.bert.state_dict()[key])
+    assert models.build("minilm", 5, num_hidden_layers=1).config.num_hidden_layers == 1
+    assert two.classifier.out_features == 5
+
+
+def test_a_model_folder_that_does_not_fit_is_one_sentence(tmp_path, tiny_bert, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(PielabError, match=r"is not bilstm, minilm or minilm-2l, and transformers could not load it"):
+        models.build(str(tmp_path), 2)
+    with pytest.raises(PielabError, match="num_hidden_layers = 3 is more than the 2"):
+        models.build(tiny_bert, 2, num_hidden_layers=3)
+    with pytest.raises(PielabError, match="is for transformers"):
+        models.build("bilstm", 2, num_hidden_layers=1)

@@ -1,0 +1,101 @@
+"""The check that every notebook begins with."""
+
+import pytest
+
+from pielab import parameters
+from pielab.errors import PielabError
+from pielab.parameters import PruneParameters, TrainParameters
+
+
+def test_good_parameters_come_back_typed(given):
+    p = parameters.check("02_prune", given | {"threshold": "90", "seeds": "0-2,5", "study": "s"})
+    assert p.threshold == 90.0 and p.seeds == (0, 1, 2, 5) and p.sparsity == 0.9
+    assert p.folder.parts[-2:] == ("topics-bilstm", "IMP-FT-90")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("threshold", "ninety", "above 0 and below 100"),
+        ("threshold", 0, "above 0 and below 100"),
+        ("threshold", 100, "above 0 and below 100"),
+        ("threshold", float("nan"), "above 0 and below 100"),
+        ("threshold", True, "above 0 and below 100"),
+        ("seeds", "5-2", "a range such as 0-29"),
+        ("seeds", "", "a range such as 0-29"),
+        ("seeds", "1,1", "a range such as 0-29"),
+        ("seeds", "1.5", "a range such as 0-29"),
+        ("seeds", -3, "a range such as 0-29"),
+        ("seeds", True, "a range such as 0-29"),
+        ("pruner", "IMPFT", "IIBP-WR, IIBP-FT, IBP-AI, IMP-WR, IMP-FT, MP-AI, IRP-FT, RP-AI"),
+        ("pruner", ["IMP-FT"], "IIBP-WR"),
+        ("epochs", 0, "from 1"),
+        ("epochs", 2.5, "from 1"),
+        ("epochs", True, "from 1"),
+        ("limit", 0, "or None for all"),
+        ("learning_rate", "fast", "above 0"),
+        ("learning_rate", float("inf"), "above 0"),
+        ("padding", "left", "random, zero or mean"),
+        ("device", "tpu", "auto, cpu, cuda or mps"),
+        ("save_weights", "true", "True or False"),
+        ("model", 7, "bilstm"),
+        ("study", "", "name of a study"),
+        ("study", "../elsewhere", "name of a study"),
+    ],
+)
+def test_a_value_that_is_not_accepted_is_one_line_that_says_what_is(given, name, value, accepted):
+    with pytest.raises(PielabError) as error:
+        parameters.check("02_prune", given | {name: value})
+    message = str(error.value)
+    assert message.startswith(f"{name} = {value!r} is not accepted") and accepted in message
+    assert "\n" not in message
+
+
+def test_a_name_that_is_no_parameter_names_the_one_that_was_meant(given):
+    with pytest.raises(PielabError, match="treshold is not a parameter of 02_prune: did you mean threshold"):
+        parameters.check("02_prune", given | {"treshold": 90})
+
+
+def test_every_fault_has_its_line(given):
+    with pytest.raises(PielabError) as error:
+        parameters.check("02_prune", given | {"treshold": 90, "epochs": "many", "batch_size": -1})
+    assert len(str(error.value).splitlines()) == 3
+
+
+def test_a_missing_parameter_is_named(given):
+    del given["epochs"]
+    with pytest.raises(PielabError, match="epochs is missing from the parameters of 01_train"):
+        parameters.check("01_train", given)
+
+
+def test_what_belongs_to_another_notebook_is_left_alone(given):
+    assert not hasattr(parameters.check("01_train", given), "pruner")
+
+
+def test_a_notebooks_own_names_are_no_parameters(given):
+    given |= {"In": ["", "x = 1"], "Out": {}, "_": 3, "exit": exit, "pielab": parameters}
+    checked = parameters.check("01_train", given)
+    # Run again after later cells of the same notebook have set names of their own.
+    assert parameters.check("01_train", given | {"p": checked, "rows": [1, 2], "n": 3}) == checked
+
+
+@pytest.mark.parametrize(
+    ("given_seeds", "expected"),
+    [("0-3", (0, 1, 2, 3)), ("7", (7,)), (7, (7,)), ("3,0", (0, 3)), ([2, 1], (1, 2)), ("0-1, 4", (0, 1, 4))],
+)
+def test_seeds(given_seeds, expected):
+    assert parameters.parse_seeds(given_seeds) == expected
+
+
+def test_the_recipe_holds_what_decides_a_result_and_nothing_else(given):
+    p = PruneParameters(**given)
+    assert {"seeds", "study", "results", "device", "save_weights", "data_dir"}.isdisjoint(p.recipe())
+    assert {"epochs", "learning_rate", "pruner", "threshold", "limit", "padding"} <= set(p.recipe())
+    assert "pruner" not in p.recipe(TrainParameters)
+    changed = PruneParameters(**given | {"seeds": "0-9", "results": "elsewhere", "device": "auto"})
+    assert parameters.digest(p.recipe()) == parameters.digest(changed.recipe())
+    assert parameters.digest(p.recipe()) != parameters.digest(PruneParameters(**given | {"epochs": 3}).recipe())
+
+
+def test_an_error_in_a_notebook_is_its_sentence_alone():
+    assert PielabError("one sentence")._render_traceback_() == ["PielabError: one sentence"]

@@ -1,0 +1,101 @@
+"""The file format between training and analysis."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+
+from pielab import paths, predictions
+from pielab.errors import PielabError
+
+
+def write_seed(folder, seed, logits, **metadata):
+    path = paths.seed(folder, seed) / "test.parquet"
+    path.parent.mkdir(parents=True)
+    predictions.write(path, logits, {"seed": seed, **metadata})
+    return path
+
+
+def test_what_is_written_is_read(tmp_path):
+    logits = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    predictions.write(tmp_path / "p.parquet", logits, {"model": "bilstm", "threshold": 90.0, "pruner": None})
+    found, metadata = predictions.read(tmp_path / "p.parquet")
+    assert np.array_equal(found, logits)
+    assert metadata == {"model": "bilstm", "threshold": 90.0, "pruner": None}
+
+
+def test_the_columns_are_the_documented_ones(tmp_path):
+    predictions.write(tmp_path / "p.parquet", np.zeros((2, 3)), {})
+    schema = pq.read_schema(tmp_path / "p.parquet")
+    assert schema.names == ["example", "logits"]
+    assert schema.field("example").type == pa.int64()
+    assert schema.field("logits").type == pa.list_(pa.float32(), 3)
+
+
+def test_predictions_of_others_in_any_order_and_plain_lists_are_read(tmp_path):
+    table = pa.table({"example": [1, 0], "logits": [[1.0, 2.0], [3.0, 4.0]]})
+    pq.write_table(table, tmp_path / "p.parquet")
+    assert predictions.read(tmp_path / "p.parquet")[0].tolist() == [[3, 4], [1, 2]]
+
+
+def test_seeds_are_stacked(tmp_path):
+    for seed in (0, 3):
+        write_seed(tmp_path, seed, np.full((2, 2), float(seed)))
+    found = predictions.read_seeds(tmp_path, (0, 3))
+    assert found.logits.shape == (2, 2, 2) and not found.multi_label
+    assert found.take([3]).logits.max() == found.take([3]).logits.min() == 3
+
+
+def test_several_labels_use_each_runs_own_decision_threshold(tmp_path):
+    for seed, threshold in enumerate((0.2, 0.8)):
+        write_seed(tmp_path, seed, np.zeros((1, 2)), decision_threshold=threshold)  # probability one half
+    found = predictions.read_seeds(tmp_path, (0, 1))
+    assert found.multi_label and found.classes.tolist() == [[[True, True]], [[False, False]]]
+
+
+def test_faults_are_one_sentence(tmp_path):
+    path = write_seed(tmp_path, 0, np.zeros((2, 2)))
+    with pytest.raises(PielabError, match="no predictions .*01.test.parquet: train this seed"):
+        predictions.read_seeds(tmp_path, (0, 1))
+    write_seed(tmp_path, 1, np.zeros((3, 2)))
+    with pytest.raises(PielabError, match="differ in examples or classes"):
+        predictions.read_seeds(tmp_path, (0, 1))
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(PielabError, match="no whole predictions file"):
+        predictions.read(path)
+
+
+@given(st.integers(0, 10_000))
+def test_the_decision_threshold_is_the_first_of_the_best(seed):
+    random = np.random.default_rng(seed)
+    logits = random.normal(size=(12, 3)).astype(np.float32)
+    targets = (random.random((12, 3)) < 0.4).astype(np.float32)
+    found = predictions.best_decision_threshold(logits, targets)
+    scores = [predictions.macro_f1(predictions.sigmoid(logits) > step / 100, targets) for step in range(100)]
+    assert scores[round(found * 100)] == max(scores) and max(scores[: round(found * 100)], default=-1) < max(scores)
+
+
+@given(st.integers(0, 10_000))
+def test_macro_f1_is_that_of_scikit_learn(seed):
+    random = np.random.default_rng(seed)
+    said, targets = random.random((2, 6, 4)) < random.random(4)
+    expected = f1_score(targets, said, average="macro", zero_division=0)
+    assert np.isclose(predictions.macro_f1(said, targets.astype(np.float32)), expected)
+
+
+@given(st.lists(st.floats(-80, 80), min_size=2, max_size=5))
+def test_probabilities(values):
+    logits = np.array(values)
+    assert np.isclose(predictions.softmax(logits).sum(), 1)
+    assert np.allclose(predictions.sigmoid(logits), 1 / (1 + np.exp(-logits)))
+
+
+def test_metadata_are_json(tmp_path):
+    predictions.write(tmp_path / "p.parquet", np.zeros((1, 2)), {"versions": {"torch": "1"}})
+    stored = pq.read_schema(tmp_path / "p.parquet").metadata
+    assert json.loads(stored[b"versions"]) == {"torch": "1"}

@@ -1,0 +1,188 @@
+"""From predictions to tables, figures and a page, without any model."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import make_texts
+
+from pielab import datasets, figures, paths, pies, predictions, report, statistics, tables
+from pielab.errors import PielabError
+from pielab.parameters import PieParameters
+
+SEEDS = 4
+
+
+def write_runs(folder, classes, configuration, targets):
+    """Predictions and metrics as training would leave them; classes (seeds, examples)."""
+    for seed, run in enumerate(classes):
+        place = paths.seed(folder, seed)
+        place.mkdir(parents=True)
+        predictions.write(place / "test.parquet", np.eye(3)[run] * 4, {"seed": seed})
+        record = {"seed": seed, "metric": "accuracy", "test": float((run == targets).mean())}
+        (place / "metrics.json").write_text(json.dumps(record | {"parameters": configuration}))
+
+
+@pytest.fixture(scope="module")
+def study_folder(tmp_path_factory):
+    """A study of two pruners at two thresholds, whose models are wrong at random, the more the more is pruned."""
+    root = tmp_path_factory.mktemp("study")
+    make_texts(120).to_csv(root / "topics.csv", index=False)
+    data = datasets.load(str(root / "topics.csv"))
+    targets = datasets.targets(data["test"])
+    random = np.random.default_rng(0)
+
+    def runs(share_wrong):
+        return np.where(
+            random.random((SEEDS, len(targets))) < share_wrong, random.integers(3, size=len(targets)), targets
+        )
+
+    pair = root / "results" / "made" / "topics-bilstm"
+    made = {"dataset": "topics", "model": "bilstm"}
+    write_runs(pair / "dense", runs(0.2), made, targets)
+    for pruner in ("IMP-FT", "MP-AI"):
+        for threshold in (50.0, 99.0):
+            p = PieParameters(
+                study="made",
+                results=str(root / "results"),
+                dataset=str(root / "topics.csv"),
+                data_dir=None,
+                text="text",
+                text_pair=None,
+                label="label",
+                label_separator=None,
+                limit=None,
+                model="bilstm",
+                seeds=f"0-{SEEDS - 1}",
+                pruner=pruner,
+                threshold=threshold,
+                resamples=20,
+            )
+            write_runs(p.folder, runs(threshold / 120), made | {"pruner": pruner, "threshold": threshold}, targets)
+            dense, pruned = (predictions.read_seeds(folder, p.seeds) for folder in (p.dense_folder, p.folder))
+            null = statistics.null(dense.classes, pruned.classes, p.resamples)
+            frame = tables.examples(data["test"], dense, pruned, null)
+            tables.write_pies(p.folder, frame, tables.summary(p, data, dense, pruned, null), p)
+    return root / "results" / "made"
+
+
+def test_the_table_of_examples_is_what_was_voted(study_folder):
+    frame, record = tables.read_pies(study_folder / "topics-bilstm" / "IMP-FT-99" / "pies.parquet")
+    dense = predictions.read_seeds(study_folder / "topics-bilstm" / "dense", range(SEEDS)).classes
+    assert frame["unpruned"].tolist() == pies.majority(dense).tolist()
+    assert frame["pie"].tolist() == (frame["unpruned"] != frame["pruned"]).tolist()
+    assert all(sum(votes) == SEEDS for votes in frame["pruned_votes"])
+    assert record["summary"]["pies"] == frame["pie"].sum() and record["summary"]["seeds"] == SEEDS
+
+
+def test_the_tables_of_a_study(study_folder):
+    seeds = tables.seeds(study_folder)
+    table = tables.effectiveness(seeds)
+    assert table["pruner"].tolist() == ["unpruned", "IMP-FT", "IMP-FT", "MP-AI", "MP-AI"]
+    assert table["seeds"].tolist() == [SEEDS] * 5 and table["change"][0] == 0
+    by_hand = seeds[(seeds["pruner"] == "MP-AI") & (seeds["threshold"] == 99)]["effectiveness"]
+    assert table["mean"].iloc[-1] == pytest.approx(by_hand.mean())
+    shares = tables.pie_shares(tables.configurations(study_folder))
+    assert (shares["excess_percent"] == shares["halved_pies_percent"] - shares["null_percent"]).all()
+    assert shares["null_percent"].nunique() == 1
+    assert (shares["excess_low"] <= shares["excess_high"]).all() and shares["models_per_side"].eq(2).all()
+
+
+def test_pies_to_read_come_by_turns_and_once(study_folder):
+    found = tables.pie_examples(study_folder, number=7)
+    assert len(found) == 7 and found["text"].is_unique
+    assert found.head(4)[["pruner", "threshold"]].drop_duplicates().shape[0] == 4
+    assert found["label"].isin(["animals", "food", "weather"]).all()
+    assert (found["unpruned votes"] != found["pruned votes"]).all()
+    one = tables.pie_examples(study_folder, number=3, folder=study_folder / "topics-bilstm" / "MP-AI-99")
+    assert set(one["pruner"]) == {"MP-AI"}
+
+
+def test_votes_in_words():
+    assert tables.describe_votes(np.array([1, 0, 5]), ["a", "b", "c"]) == "c 5, a 1"
+    assert tables.describe_votes(np.array([0, 0]), ["a", "b"]) == "none"
+
+
+def test_an_empty_study_says_what_to_run(tmp_path):
+    with pytest.raises(PielabError, match="has no PIEs yet: run notebooks/03_pies.ipynb"):
+        tables.configurations(tmp_path)
+    with pytest.raises(PielabError, match="run notebooks/06_report.ipynb"):
+        report.write_index(tmp_path)
+
+
+def test_predictions_of_other_examples_stop(study_folder):
+    dense = predictions.read_seeds(study_folder / "topics-bilstm" / "dense", range(SEEDS))
+    null = statistics.null(dense.classes, dense.classes, 5)
+    split = datasets.load(str(study_folder.parents[1] / "topics.csv"), limit=5)["test"]
+    with pytest.raises(PielabError, match="the predictions are of 18 examples and the split has 5"):
+        tables.examples(split, dense, dense, null)
+
+
+def test_figures_show_every_pruner_with_its_null_and_n(study_folder):
+    configurations, seeds = tables.configurations(study_folder), tables.seeds(study_folder)
+    accuracy = figures.effectiveness(seeds)
+    assert accuracy.axes[0].get_title() == "topics, bilstm: 4 seeds"
+    shares = figures.pie_shares(configurations)
+    names = {text.get_text() for text in shares.legends[0].get_texts()}
+    assert names == {"null: retraining alone", "IMP-FT", "MP-AI"}
+    assert "2 models a side" in shares.axes[0].get_title()
+    drawn = {line.get_ydata()[0] for line in shares.axes[0].lines if line.get_linestyle() == "--"}
+    assert drawn == {configurations["null_percent"].iloc[0]}
+    on_pies = figures.effectiveness_on_pies(configurations)
+    assert len(on_pies.axes) == 2
+    points = on_pies.axes[0].lines[3].get_ydata().tolist()
+    assert points == configurations[configurations["pruner"] == "IMP-FT"]["pruned_on_pies"].tolist()
+
+
+def test_pruners_are_told_apart_by_colour_and_marker():
+    assert len(set(figures.COLOURS.values())) == len(set(figures.MARKERS.values())) == 8
+
+
+def test_the_front_page_stands_alone(study_folder):
+    folder = study_folder / "report"
+    configurations, seeds = tables.configurations(study_folder), tables.seeds(study_folder)
+    tables.save(tables.effectiveness(seeds), folder, "effectiveness")
+    tables.save(tables.pie_shares(configurations), folder, "pie_shares")
+    tables.save(tables.effectiveness_on_pies(configurations), folder, "effectiveness_on_pies")
+    examples = tables.pie_examples(study_folder, 5)
+    tables.save(examples.assign(text="<script>alert(1)</script>"), folder, "pie_examples")
+    figures.save(figures.effectiveness(seeds), folder / "figures", "effectiveness")
+    figures.save(figures.pie_shares(configurations), folder / "figures", "pie_shares")
+    figures.save(figures.effectiveness_on_pies(configurations), folder / "figures", "effectiveness_on_pies")
+    notebook = {
+        "cells": [{"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# One $x$"}],
+        "metadata": {},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    place = study_folder / "topics-bilstm" / "MP-AI-99"
+    (place / "03_pies.ipynb").write_text(json.dumps(notebook))
+    (study_folder / "logs").mkdir()
+    (study_folder / "logs" / "02_prune.ipynb").write_text(json.dumps(notebook))
+    page = report.write_index(study_folder).read_text()
+    linked = re.findall(r'(?:href|src)="([^"#]+)"', page)
+    assert linked and all((folder / link).exists() for link in linked)
+    assert "../topics-bilstm/MP-AI-99/03_pies.html" in linked and not any("logs" in link for link in linked)
+    assert "<script>" not in page and "http" not in page
+    rendered = (place / "03_pies.html").read_text()
+    assert not re.search(r'(?:src|href)="?https?:', rendered)
+
+
+def test_figures_are_the_same_file_each_time(study_folder, tmp_path):
+    seeds = tables.seeds(study_folder)
+    for name in ("one", "two"):
+        figures.save(figures.effectiveness(seeds), tmp_path, name)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+def test_a_single_seed_and_no_pies_make_figures_too(study_folder):
+    seeds = tables.seeds(study_folder)
+    figures.effectiveness(seeds[seeds["seed"] == 0])
+    configurations = tables.configurations(study_folder)
+    empty = dict.fromkeys(["unpruned_on_pies", "pruned_on_pies", "null_on_pies", "excess_low", "excess_high"], np.nan)
+    figures.effectiveness_on_pies(configurations.assign(**empty))
+    figures.pie_shares(configurations.assign(**empty))
+    figures.two_sides(pd.Series([0.5]), pd.Series([0.6]), "accuracy", "IMP-FT")

@@ -1,0 +1,167 @@
+"""Whole seeds: every pruner from texts to predictions, kept, skipped and refused."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pielab import datasets, models, paths, predictions, pruning, runs, training
+from pielab.errors import PielabError
+from pielab.parameters import PruneParameters
+
+
+def prepare(given, **changes):
+    p = PruneParameters(**given | changes)
+    return runs.prepare(p, datasets.load(**p.data))
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.glob("seeds/*/*.parquet")}
+
+
+@pytest.mark.parametrize("pruner", pruning.PRUNERS)
+def test_every_pruner_reaches_its_sparsity_and_keeps_predictions_of_a_model_with_zeros(given, pruner):
+    experiment = prepare(given, pruner=pruner, save_weights=True, seeds="0", epochs=1)
+    p = experiment.parameters
+    runs.train_dense(experiment)
+    metrics = runs.train_pruned(experiment)
+    state = load_file(paths.seed(p.folder, 0) / "weights.safetensors")
+    model = experiment.build(seed=0)
+    model.load_state_dict(state)
+    for name in pruning.prunable(model):
+        assert (state[name] == 0).sum() == round(0.6 * state[name].numel())
+    assert not any((value == 0).all() for value in state.values())
+    kept, metadata = predictions.read(paths.seed(p.folder, 0) / "test.parquet")
+    again = training.predict(model, experiment.encoder, experiment.rows["test"])
+    assert np.array_equal(kept, again)
+    assert metadata["pruner"] == pruner and metadata["threshold"] == 60 and metadata["split"] == "test"
+    assert metrics["sparsity"].tolist() == pytest.approx([0.6], abs=0.01)
+
+
+def test_rewinding_starts_from_the_initial_weights_and_fine_tuning_from_the_trained(given, monkeypatch):
+    starts = {}
+    original = training.train
+
+    def record(model, *args, **options):
+        starts.setdefault(current, []).append(model.classifier.weight.detach().clone())
+        return original(model, *args, **options)
+
+    monkeypatch.setattr(training, "train", record)
+    for current in ("IMP-WR", "IMP-FT", "MP-AI"):
+        experiment = prepare(given, pruner=current, seeds="0", epochs=1)
+        monkeypatch.setattr(training, "train", original)
+        runs.train_dense(experiment)
+        monkeypatch.setattr(training, "train", record)
+        runs.train_pruned(experiment)
+    initial = experiment.build(seed=0).classifier.weight
+    trained = load_file(paths.seed(experiment.parameters.dense_folder, 0) / "weights.safetensors")["classifier.weight"]
+    assert [len(each) for each in starts.values()] == [3, 3, 1]
+    assert all(torch.equal(each, initial) for each in starts["IMP-WR"] + starts["MP-AI"])
+    assert torch.equal(starts["IMP-FT"][0], trained) and not torch.equal(starts["IMP-FT"][1], trained)
+
+
+def test_finished_seeds_are_not_trained_again_and_new_ones_are_added(given, monkeypatch):
+    experiment = prepare(given, seeds="0")
+    runs.train_dense(experiment)
+    runs.train_pruned(experiment)
+    before = contents(experiment.parameters.pair_folder / "dense") | contents(experiment.parameters.folder)
+    trained = []
+    original = training.train
+    monkeypatch.setattr(training, "train", lambda *a, **k: (trained.append(1), original(*a, **k))[1])
+    more = prepare(given, seeds="0-1")
+    assert len(runs.train_dense(more)) == len(runs.train_pruned(more)) == 2
+    assert len(trained) == 1 + 3
+    after = contents(more.parameters.dense_folder) | contents(more.parameters.folder)
+    assert all(after[path] == content for path, content in before.items())
+
+
+def test_the_same_seed_gives_the_same_files(given, tmp_path):
+    made = []
+    for name in ("one", "two"):
+        experiment = prepare(given, results=str(tmp_path / name), pruner="IIBP-FT", seeds="0")
+        runs.train_dense(experiment)
+        runs.train_pruned(experiment)
+        made.append(contents(experiment.parameters.folder))
+    assert made[0] == made[1] and len(made[0]) == 2
+
+
+def test_another_recipe_stops_and_says_what_differs(given):
+    runs.train_dense(prepare(given, seeds="0"))
+    with pytest.raises(PielabError, match=r"was made with learning_rate = 0.005 and not 0.01: give another study name"):
+        runs.train_dense(prepare(given, seeds="0", learning_rate=1e-2))
+
+
+def test_other_texts_under_the_same_name_stop(given, tmp_path):
+    copy = tmp_path / "topics.csv"
+    frame = pd.read_csv(given["dataset"])
+    frame.to_csv(copy, index=False)
+    runs.train_dense(prepare(given, dataset=str(copy), seeds="0"))
+    frame.assign(text="changed").to_csv(copy, index=False)
+    with pytest.raises(PielabError, match=r"was made with data = "):
+        runs.train_dense(prepare(given, dataset=str(copy), seeds="0"))
+
+
+def test_a_seed_that_breaks_off_leaves_nothing_that_counts(given, monkeypatch):
+    experiment = prepare(given, seeds="0")
+
+    def full_disk(path, *args):
+        path.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(predictions, "write", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        runs.train_dense(experiment)
+    assert not list((experiment.parameters.dense_folder / "seeds").iterdir())
+    monkeypatch.undo()
+    assert len(runs.train_dense(experiment)) == 1
+
+
+def test_a_transformer_and_several_labels(given, tiny_bert, tmp_path):
+    frame = pd.read_csv(given["dataset"])
+    frame["label"] = [f"{label};{'long' if len(text) > 40 else 'short'}" for text, label in frame.values]
+    frame.to_csv(tmp_path / "several.csv", index=False)
+    experiment = prepare(
+        given,
+        dataset=str(tmp_path / "several.csv"),
+        label_separator=";",
+        model=tiny_bert,
+        max_tokens=16,
+        pruner="IIBP-WR",
+        learning_rate=1e-3,
+    )
+    p = experiment.parameters
+    assert experiment.metric == "macro-F1" and experiment.n_classes == 5
+    runs.train_dense(experiment)
+    runs.train_pruned(experiment)
+    found = predictions.read_seeds(p.folder, p.seeds)
+    assert found.multi_label and found.classes.shape == (2, 27, 5)
+    record = json.loads((paths.seed(p.folder, 0) / "metrics.json").read_text())
+    thresholds = np.array([record["decision_threshold"]])
+    said = predictions.sigmoid(found.logits[0]) > thresholds
+    assert record["test"] == pytest.approx(predictions.macro_f1(said, experiment.targets["test"]))
+
+
+def test_every_result_says_what_made_it(given):
+    experiment = prepare(given, seeds="0")
+    runs.train_dense(experiment)
+    folder = paths.seed(experiment.parameters.dense_folder, 0)
+    record = json.loads((folder / "metrics.json").read_text())
+    assert record["device"] == "cpu" and record["versions"]["torch"] == torch.__version__
+    assert record["parameters"]["epochs"] == 2 and record["parameters"]["data"] == experiment.data_digest
+    assert len(record["losses"]) == 1 and len(record["losses"][0]) == 2
+    _, metadata = predictions.read(folder / "train.parquet")
+    assert {"dataset", "model", "pruner", "threshold", "seed", "split", "parameters_hash", "versions"} <= set(metadata)
+    frame = runs.read_losses(experiment.parameters.dense_folder, (0,))
+    assert frame["epoch"].tolist() == [1, 2] and frame["loss"].tolist() == record["losses"][0]
+
+
+def test_nothing_is_kept_for_the_weights_of_pruned_models_unless_asked(given):
+    experiment = prepare(given, seeds="0", pruner="RP-AI")
+    runs.train_pruned(experiment)
+    assert not (paths.seed(experiment.parameters.folder, 0) / "weights.safetensors").exists()
+    counts = runs.read_pruned_counts(experiment.parameters.folder, 0)
+    assert (counts["pruned"] == [round(0.6 * size) for size in counts["weights"]]).all()
+    assert set(counts["matrix"]) == set(pruning.prunable(models.BiLSTM(3, experiment.encoder.vectors)))

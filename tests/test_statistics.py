@@ -1,0 +1,118 @@
+"""The null: worked examples, a brute-force version, and its interval in simulation."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pielab import pies, statistics
+from pielab.errors import PielabError
+
+
+def draw_runs(random, seeds, examples=300, classes=4, flip=0.3):
+    """Models that mostly give an example's own class, and any other with probability `flip`."""
+    answer = np.random.default_rng(99).integers(classes, size=examples)
+    other = random.integers(classes, size=(seeds, examples))
+    return np.where(random.random((seeds, examples)) < flip, other, answer)
+
+
+def brute_null(dense, pruned):
+    seeds = range(len(dense))
+    half = len(dense) // 2
+    shares = [
+        (
+            pies.find(dense[list(one)], dense[list(two)]).mean(),
+            pies.find(dense[list(one)], pruned[list(two)]).mean(),
+        )
+        for one in itertools.combinations(seeds, half)
+        for two in itertools.combinations([each for each in seeds if each not in one], half)
+    ]
+    return np.mean(shares, axis=0)
+
+
+@settings(max_examples=25)
+@given(st.integers(2, 5), st.integers(0, 1000), st.booleans())
+def test_the_null_is_the_mean_over_all_halvings(seeds, seed, multi_label):
+    random = np.random.default_rng(seed)
+    if multi_label:
+        dense, pruned = random.random((2, seeds, 20, 3)) < 0.5
+    else:
+        dense, pruned = random.integers(3, size=(2, seeds, 20))
+    found = statistics.null(dense, pruned, resamples=60)
+    expected = brute_null(dense, pruned)
+    assert np.allclose([found.null, found.pruned], expected)
+    assert math.isclose(found.excess, expected[1] - expected[0], abs_tol=1e-12)
+    assert np.isclose(found.p_pie.mean(), found.pruned) and np.isclose(found.p_null.mean(), found.null)
+    assert found.models_per_side == seeds // 2
+
+
+def test_two_unpruned_models_that_never_agree_and_a_pruned_one_that_does():
+    dense = np.array([[0, 0, 0], [1, 1, 1]])
+    found = statistics.null(dense, pruned=np.array([[1, 0, 2], [0, 0, 1]]))
+    # Halvings: dense 0 against (dense 1, pruned 1), dense 1 against (dense 0, pruned 0).
+    assert found.null == 1
+    assert found.p_pie.tolist() == [0, 0.5, 1]
+    assert math.isnan(found.low) and math.isnan(found.high)
+
+
+def test_one_seed_has_no_null():
+    with pytest.raises(PielabError, match="two unpruned models at least"):
+        statistics.null(np.zeros((1, 3), int), np.zeros((1, 3), int))
+
+
+def test_the_interval_holds_zero_when_pruning_is_only_another_training():
+    held = 0
+    for trial in range(20):
+        random = np.random.default_rng(trial)
+        found = statistics.null(draw_runs(random, 8), draw_runs(random, 8), resamples=60, seed=trial)
+        held += found.low <= 0 <= found.high
+    assert held >= 17
+
+
+def test_the_interval_leaves_zero_when_pruning_changes_answers():
+    random = np.random.default_rng(0)
+    found = statistics.null(draw_runs(random, 8), draw_runs(random, 8, flip=0.9), resamples=60)
+    assert 0 < found.low < found.excess < found.high
+
+
+def test_the_same_seed_gives_the_same_interval():
+    dense, pruned = draw_runs(np.random.default_rng(0), 8), draw_runs(np.random.default_rng(1), 8)
+    one, two = (statistics.null(dense, pruned, resamples=30, seed=3) for _ in range(2))
+    assert (one.low, one.high) == (two.low, two.high)
+
+
+@given(st.integers(1, 6), st.integers(0, 1000))
+def test_on_the_pies_of_a_binary_task_the_two_accuracies_add_up_to_one(seeds, seed):
+    random = np.random.default_rng(seed)
+    dense, pruned = random.integers(2, size=(2, seeds, 30))
+    found = statistics.effectiveness_on_pies(dense, pruned, random.integers(2, size=30))
+    if pies.find(dense, pruned).any():
+        assert math.isclose(found["unpruned_on_pies"] + found["pruned_on_pies"], 1)
+    else:
+        assert math.isnan(found["unpruned_on_pies"])
+
+
+def test_effectiveness_on_pies_by_hand():
+    dense = np.array([[0, 1, 2, 0], [0, 1, 2, 1]])
+    pruned = np.array([[0, 2, 1, 0], [0, 2, 1, 0]])
+    found = statistics.effectiveness_on_pies(dense, pruned, targets=np.array([0, 1, 1, 1]))
+    assert found["unpruned_on_all"] == 0.5 and found["pruned_on_all"] == 0.5
+    assert found["unpruned_on_pies"] == 0.5 and found["pruned_on_pies"] == 0.5
+    # The two unpruned models disagree on the last example alone; one of them is right there, one is not.
+    assert found["null_on_pies"] == 0.5
+
+
+def test_multi_label_effectiveness_is_the_mean_macro_f1_of_the_seeds():
+    dense = np.array([[[1, 0], [0, 1]], [[1, 0], [1, 0]]], dtype=bool)
+    pruned = ~dense
+    found = statistics.effectiveness_on_pies(dense, pruned, targets=np.array([[1, 0], [0, 1]], dtype=np.float32))
+    # The first seed is right throughout (1.0); the second has F1 2/3 for class 0 and 0 for class 1.
+    assert math.isclose(found["unpruned_on_all"], (1 + (2 / 3 + 0) / 2) / 2)
+
+
+def test_the_interval_of_a_mean_over_seeds():
+    mean, low, high = statistics.seed_interval(np.array([0.8, 0.9, 1.0]))
+    assert math.isclose(mean, 0.9) and 0.8 <= low < mean < high <= 1.0

@@ -1,0 +1,76 @@
+"""A study file is checked as a whole before anything runs."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pielab import study
+from pielab.errors import PielabError
+from pielab.parameters import NOTEBOOKS
+
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def config():
+    return yaml.safe_load((PROJECT / "params/studies/smoke.yaml").read_text())
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "params/studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_study_of_the_repository_is_valid(path):
+    config = yaml.safe_load(path.read_text())
+    read = study.read(config)
+    assert path.stem == config["study"] == Path(read.folder).name
+    for notebook, targets in {"01_train": read.dense, "02_prune": read.pruned, "03_pies": read.pruned}.items():
+        for target in targets:
+            NOTEBOOKS[notebook](**read.parameters(notebook, target))
+    NOTEBOOKS["06_report"](**read.parameters("06_report"))
+
+
+def test_the_demo_is_what_the_readme_promises():
+    read = study.read(yaml.safe_load((PROJECT / "params/studies/demo.yaml").read_text()))
+    assert set(read.dense) == {"bbc-news-bilstm", "bbc-news-minilm-2l"}
+    bilstm = {name.partition("/")[2] for name in read.pruned if name.startswith("bbc-news-bilstm/")}
+    assert bilstm == {f"{pruner}-{at}" for pruner in ("IMP-FT", "IIBP-FT", "MP-AI") for at in (50, 90, 99)}
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "params").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_params_file_is_complete_and_named_after_what_it_holds(path):
+    values = yaml.safe_load(path.read_text())
+    assert path.stem == f"{values['dataset']}-{values['model']}"
+    needed = set(NOTEBOOKS["02_prune"].model_fields) | set(NOTEBOOKS["03_pies"].model_fields)
+    assert set(values) == needed - {"study", "results", "pruner", "threshold"}
+
+
+def test_an_entry_sets_parameters_anew(config):
+    read = study.read(config)
+    assert read.dense["bbc-news-bilstm"]["limit"] == 200
+    assert read.parameters("02_prune", "bbc-news-bilstm/MP-AI-90")["pruner"] == "MP-AI"
+    assert "pruner" not in read.parameters("01_train", "bbc-news-bilstm")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda config: config.clear(), "this is no study"),
+        (lambda config: config.update(sede=1), "sede is nothing a study has"),
+        (lambda config: config["configurations"][0].update(epoch=3), "sets epoch: no notebook knows it"),
+        (
+            lambda config: config["configurations"][0].update(epochs="x"),
+            r"epochs = 'x' is not accepted by the study, bbc",
+        ),
+        (lambda config: config["configurations"][0].update(params="params/no.yaml"), "no.yaml, which is not there"),
+        (lambda config: config["configurations"][0].pop("pruners"), "needs params: a file of params/, and pruners"),
+        (lambda config: config["configurations"][0]["pruners"].update({"IMPFT": [50]}), "pruner = 'IMPFT'"),
+        (lambda config: config["configurations"][0]["pruners"].update({"RP-AI": [0]}), "threshold = 0"),
+        (lambda config: config["configurations"][0]["pruners"].update({"RP-AI": 50}), "RP-AI: 50.*a list"),
+        (lambda config: config["configurations"].append(config["configurations"][0]), "has bbc-news-bilstm twice"),
+        (lambda config: config.update(study="a/b"), "study = 'a/b'"),
+    ],
+)
+def test_what_is_wrong_with_a_study_is_one_sentence(config, change, message):
+    change(config)
+    with pytest.raises(PielabError, match=message) as error:
+        study.read(config)
+    assert "\n" not in str(error.value)

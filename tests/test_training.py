@@ -1,0 +1,136 @@
+"""The loop: what a seed fixes, what padding may not change, what must stay zero."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_texts
+
+from pielab import models, pruning, training
+from pielab.errors import PielabError
+
+
+@pytest.fixture
+def task(vectors_file):
+    """Encoded texts with class ids, and a fresh small BiLSTM for them."""
+    frame = make_texts(96)
+    encoder = models.encoder("bilstm", frame["text"], 8, vectors_file)
+    targets = frame["label"].astype("category").cat.codes.to_numpy().astype(np.int64)
+
+    def build(seed=0):
+        torch.manual_seed(seed)
+        return models.BiLSTM(3, encoder.vectors, hidden=12)
+
+    return encoder, encoder.encode(frame["text"]), targets, build
+
+
+def fit(task, model, **changes):
+    encoder, rows, targets, _ = task
+    options = {"epochs": 4, "batch_size": 16, "learning_rate": 1e-2, "seed": 0} | changes
+    return training.train(model, encoder, rows, targets, **options)
+
+
+def test_the_same_seed_gives_the_same_predictions_and_another_one_does_not(task):
+    encoder, rows, _, build = task
+    logits = []
+    for seed in (0, 0, 1):
+        model = build()
+        fit(task, model, seed=seed)
+        logits.append(training.predict(model, encoder, rows))
+    assert np.array_equal(logits[0], logits[1]) and not np.array_equal(logits[0], logits[2])
+
+
+def test_a_transformers_dropout_is_fixed_by_the_seed_too(tiny_bert):
+    frame = make_texts(30)
+    encoder = models.encoder(tiny_bert, [], 16)
+    rows, targets = encoder.encode(frame["text"]), np.arange(30) % 3
+    logits = []
+    for seed in (0, 0, 1):
+        model = models.build(tiny_bert, 3)
+        training.train(model, encoder, rows, targets, epochs=1, batch_size=8, learning_rate=1e-3, seed=seed)
+        logits.append(training.predict(model, encoder, rows))
+    assert np.array_equal(logits[0], logits[1]) and not np.array_equal(logits[0], logits[2])
+
+
+def test_training_learns(task):
+    encoder, rows, targets, build = task
+    model = build()
+    seen = []
+    losses = fit(task, model, epochs=20, on_epoch=lambda epoch, loss: seen.append((epoch, loss)))
+    assert losses[-1] < losses[0] / 2 and seen == list(enumerate(losses, start=1))
+    assert (training.predict(model, encoder, rows).argmax(axis=1) == targets).mean() > 0.9
+
+
+def test_several_labels_are_trained_with_one_loss_each(task):
+    encoder, rows, targets, build = task
+    model = build()
+    hot = np.eye(3, dtype=np.float32)[targets]
+    training.train(model, encoder, rows, hot, epochs=8, batch_size=16, learning_rate=1e-2, seed=0)
+    said = training.predict(model, encoder, rows) > 0
+    assert (said == hot.astype(bool)).mean() > 0.9
+
+
+def test_the_batch_a_text_is_in_does_not_change_a_transformers_logits(tiny_bert):
+    encoder = models.encoder(tiny_bert, [], 16)
+    rows = encoder.encode(["cat", "rain snow wind storm cloud frost hail sun", "bread milk"])
+    model = models.build(tiny_bert, 3)
+    together = training.predict(model, encoder, rows)
+    alone = [training.predict(model, encoder, [row])[0] for row in rows]
+    assert np.allclose(together, alone, atol=1e-5)
+
+
+def test_predictions_are_in_the_order_of_the_rows(tiny_bert):
+    encoder = models.encoder(tiny_bert, [], 16)
+    rows = encoder.encode(make_texts(20)["text"]) + encoder.encode(["cat", "dog cow"])
+    model = models.build(tiny_bert, 3)
+    one = training.predict(model, encoder, rows, batch_size=3)
+    assert np.allclose(one, training.predict(model, encoder, rows, batch_size=1), atol=1e-5)
+    assert np.allclose(one[::-1], training.predict(model, encoder, rows[::-1]), atol=1e-5)
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_step_and_learning_rate(task):
+    model = task[3]()
+    calls = []
+
+    def spoil(module, inputs, output):
+        calls.append(1)
+        return models.Output(output.logits * (float("nan") if len(calls) == 9 else 1))
+
+    model.register_forward_hook(spoil)
+    with pytest.raises(PielabError, match=r"became nan at step 9 \(epoch 2\) with learning_rate = 0.01: lower"):
+        fit(task, model)
+
+
+def test_pruned_weights_stay_zero_and_the_others_move(task):
+    model = task[3]()
+    weights = pruning.prunable(model)
+    masks = pruning.prune(pruning.magnitude(weights), pruning.dense_masks(weights), 0.7)
+    before = {name: weight.detach().clone() for name, weight in weights.items()}
+    fit(task, model, weights=weights, masks=masks)
+    for name, mask in masks.items():
+        assert (weights[name].detach()[~mask] == 0).all()
+        assert (weights[name].detach()[mask] != before[name][mask]).any()
+
+
+def test_the_summed_gradient_is_that_of_one_batch_however_it_is_cut(task):
+    encoder, rows, targets, build = task
+    model = build()
+    weights = pruning.prunable(model)
+    whole = training.gradients(model, weights, encoder, rows[:30], targets[:30], batch_size=30)
+    parts = training.gradients(model, weights, encoder, rows[:30], targets[:30], batch_size=7)
+    loss = torch.nn.functional.cross_entropy(
+        model(torch.from_numpy(encoder.batch(rows[:30])["input_ids"])).logits,
+        torch.from_numpy(targets[:30]),
+        reduction="sum",
+    )
+    direct = dict(zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True))
+    for name in weights:
+        assert torch.allclose(whole[name], direct[name], atol=1e-5)
+        assert torch.allclose(whole[name], parts[name], atol=1e-5)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_device_that_is_not_there_says_what_is():
+    assert training.choose_device("cpu").type == "cpu"
+    if not torch.cuda.is_available():
+        with pytest.raises(PielabError, match="device = 'cuda' is not on this machine: it has .*cpu"):
+            training.choose_device("cuda")
