@@ -218,8 +218,16 @@ def _save(
     threshold = None
     if experiment.multi_label:
         threshold = predictions.best_decision_threshold(logits["train"], experiment.targets["train"])
-    record = {
+    p = experiment.parameters
+    configuration = {
+        "dataset": paths.slug(p.dataset),
+        "model": paths.slug(p.model),
+        "pruner": recipe.get("pruner", "unpruned"),
+        "threshold": recipe.get("threshold", 0.0),
         "seed": seed,
+    }
+    record = {
+        **configuration,
         "metric": experiment.metric,
         **{split: _effectiveness(logits[split], experiment.targets[split], threshold) for split in logits},
         "decision_threshold": threshold,
@@ -230,8 +238,7 @@ def _save(
         "versions": versions(),
     }
     metadata = {
-        **{name: recipe.get(name) for name in ("dataset", "model", "pruner", "threshold")},
-        "seed": seed,
+        **configuration,
         "decision_threshold": threshold,
         "parameters_hash": digest(recipe),
         "device": record["device"],

@@ -58,6 +58,8 @@ def read(config: Mapping[str, Any]) -> Study:
         dense[pair] = values
         parameters.validate(TrainParameters, _only(TrainParameters, values), where)
         for pruner, thresholds in entry["pruners"].items():
+            if not isinstance(thresholds, list):
+                raise PielabError(f"{where} has {pruner}: {thresholds}: give a list of thresholds, such as [50, 90].")
             for threshold in thresholds:
                 each = values | {"pruner": pruner, "threshold": threshold}
                 for kind in (PruneParameters, PieParameters):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict
 
-from pielab import datasets, pies, statistics
+from pielab import datasets, paths, pies, statistics
 from pielab.errors import PielabError
 from pielab.parameters import PieParameters
 from pielab.predictions import Predictions
@@ -52,8 +52,8 @@ def summary(
     found = pies.find(dense.classes, pruned.classes)
     targets = datasets.targets(data["test"])
     return {
-        "dataset": p.dataset,
-        "model": p.model,
+        "dataset": paths.slug(p.dataset),
+        "model": paths.slug(p.model),
         "pruner": p.pruner,
         "threshold": p.threshold,
         "metric": "macro-F1" if dense.multi_label else "accuracy",
@@ -104,11 +104,8 @@ def seeds(study_folder: Path) -> pd.DataFrame:
     rows = []
     for path in sorted(study_folder.glob("*/*/seeds/[0-9]*/metrics.json")):
         record = json.loads(path.read_text())
-        made = {"pruner": "unpruned", "threshold": 0.0, **record["parameters"]}
-        configuration = {name: made[name] for name in CONFIGURATION}
-        rows.append(
-            configuration | {"seed": record["seed"], "metric": record["metric"], "effectiveness": record["test"]}
-        )
+        columns = {name: record[name] for name in (*CONFIGURATION, "seed", "metric")}
+        rows.append(columns | {"effectiveness": record["test"]})
     return _in_paper_order(pd.DataFrame(rows))
 
 
@@ -139,7 +136,7 @@ def pie_examples(study_folder: Path, number: int = 20, folder: Path | None = Non
     Of each configuration those come first that are PIEs more often than retraining alone makes them disagree; no
     text is shown twice.
     """
-    queues = []
+    queues: list[list[tuple[dict[str, Any], pd.Series, str]]] = []
     loaded: dict[str, DatasetDict] = {}
     for path in [folder / "pies.parquet"] if folder else sorted(study_folder.glob("*/*/pies.parquet")):
         frame, record = read_pies(path)
@@ -147,16 +144,16 @@ def pie_examples(study_folder: Path, number: int = 20, folder: Path | None = Non
         loaded[key] = loaded.get(key) or datasets.load(**record["data"])
         surprise = (frame["p_pie"] - frame["p_null"]).where(frame["pie"])
         order = surprise.sort_values(ascending=False, kind="stable").dropna().index
-        queues.append([(record["summary"], frame.loc[index], loaded[key], key) for index in order])
-    rows, shown = [], set()
-    for turn in range(max(map(len, queues), default=0)):
+        queues.append([(record["summary"], frame.loc[index], key) for index in order])
+    chosen: dict[tuple[str, int], dict[str, Any]] = {}
+    while any(queues) and len(chosen) < number:
         for queue in queues:
-            if turn < len(queue) and len(rows) < number:
-                made, row, data, key = queue[turn]
-                if (key, row["example"]) not in shown:
-                    shown.add((key, row["example"]))
-                    rows.append(_example(made, row, data))
-    return pd.DataFrame(rows)
+            while queue and (queue[0][2], queue[0][1]["example"]) in chosen:
+                queue.pop(0)
+            if queue and len(chosen) < number:
+                made, row, key = queue.pop(0)
+                chosen[key, row["example"]] = _example(made, row, loaded[key])
+    return pd.DataFrame(chosen.values())
 
 
 def means(sides: dict[str, pd.Series], metric: str) -> pd.DataFrame:
