@@ -113,7 +113,6 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
         ("pruned_on_all", "pruned, all examples", ALL, ":", "s"),
         ("unpruned_on_pies", "unpruned, PIEs", ONLY_PIES, "-", "o"),
         ("pruned_on_pies", "pruned, PIEs", ONLY_PIES, ":", "s"),
-        ("null_on_pies", "null: unpruned, where unpruned disagree", UNPRUNED, "--", ""),
     )
     with _style():
         size = (max(3.1 * len(pruners), 6.2), 2.7 * len(rows) + 1)
@@ -127,11 +126,14 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
                     axes.set_axis_off()
                     continue
                 where = [positions[threshold] for threshold in part["threshold"]]
+                null = part["null_on_pies"].mean()
+                axes.axhline(null, color=UNPRUNED, linestyle="--", label="null: unpruned, where unpruned disagree")
                 for column, label, colour, style, marker in lines:
                     axes.plot(where, part[column], style, color=colour, marker=marker, label=label)
                 axes.set(title=f"{pruner}: {dataset}, {model}\n{part['seeds'].iloc[0]} seeds", ylim=(0, 1))
                 axes.set(xticks=list(positions.values()), xticklabels=[f"{each:g}" for each in positions])
                 axes.set(xlabel="% of weights pruned", ylabel=part["metric"].iloc[0])
+                axes.set_xlim(-0.3, len(positions) - 0.7)
         handles, labels = next(axes for axes in grid.flat if axes.lines).get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3 if len(pruners) > 2 else 2, frameon=False)
     return _done(figure)

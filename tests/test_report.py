@@ -131,7 +131,7 @@ def test_figures_show_every_pruner_with_its_null_and_n(study_folder):
     assert drawn == {configurations["null_percent"].iloc[0]}
     on_pies = figures.effectiveness_on_pies(configurations)
     assert len(on_pies.axes) == 2
-    points = on_pies.axes[0].lines[3].get_ydata().tolist()
+    points = on_pies.axes[0].lines[4].get_ydata().tolist()
     assert points == configurations[configurations["pruner"] == "IMP-FT"]["pruned_on_pies"].tolist()
 
 

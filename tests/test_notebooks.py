@@ -1,0 +1,126 @@
+"""The notebooks as templates: their form, their outputs (nbval), and their refusals (papermill)."""
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import papermill
+import pytest
+
+from pielab.parameters import NOTEBOOKS
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+TEMPLATES = sorted(FOLDER.glob("*.ipynb"))
+
+
+def tagged(notebook, tag):
+    return [cell for cell in notebook["cells"] if tag in cell["metadata"].get("tags", [])]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+@pytest.fixture(params=TEMPLATES, ids=lambda path: path.stem)
+def template(request):
+    return json.loads(request.param.read_text()) | {"stem": request.param.stem}
+
+
+def test_there_is_a_template_for_every_kind_of_parameters():
+    assert [path.stem for path in TEMPLATES] == sorted(NOTEBOOKS)
+
+
+def test_the_parameters_cell_sets_exactly_what_the_check_knows(template):
+    (cell,) = tagged(template, "parameters")
+    names = [target.id for line in ast.parse(source(cell)).body for target in line.targets]
+    assert len(names) == len(set(names)) and set(names) == set(NOTEBOOKS[template["stem"]].model_fields)
+
+
+def test_the_first_helper_call_is_the_check(template):
+    code = [source(cell) for cell in template["cells"] if cell["cell_type"] == "code"]
+    assert f'pielab.parameters.check("{template["stem"]}", globals())' in code[1]
+
+
+def test_a_notebook_is_prose_and_calls(template):
+    assert template["metadata"]["kernelspec"]["name"] == "python3"
+    assert not tagged(template, "injected-parameters")
+    for cell in template["cells"]:
+        if cell["cell_type"] == "code":
+            kinds = {type(node) for node in ast.walk(ast.parse(source(cell)))}
+            assert not kinds & {ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.Lambda}
+            assert not any(output["output_type"] == "error" for output in cell["outputs"])
+    assert source(template["cells"][0]).startswith("# 0")
+
+
+def test_no_text_of_others_is_stored(template):
+    for cell in tagged(template, "shows-text"):
+        assert cell["outputs"] == []
+    shown = [cell for cell in template["cells"] if "pie_examples" in source(cell)]
+    assert all("shows-text" in cell["metadata"].get("tags", []) for cell in shown)
+
+
+def test_outputs_are_what_is_stored(tmp_path):
+    """nbval runs every notebook from the top, on its defaults, in a folder of its own."""
+    shutil.copytree(FOLDER, tmp_path / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "-p", "no:cacheprovider"]
+    options = ["-o", "addopts=", "-W", "ignore", "--nbval-cell-timeout=300"]
+    # In the order of their names, for each reads what the ones before it made.
+    files = [f"notebooks/{path.name}" for path in TEMPLATES]
+    nbval = subprocess.run([*command, *options, *files], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert nbval.returncode == 0, nbval.stdout[-5000:] + nbval.stderr[-2000:]
+    cells = sum(cell["cell_type"] == "code" for path in TEMPLATES for cell in json.loads(path.read_text())["cells"])
+    assert f"{cells} passed" in nbval.stdout
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """papermill on a template, in a folder of its own, as a user gives parameters on the command line."""
+    monkeypatch.chdir(tmp_path)
+
+    def papermill_cli(name, *parameters):
+        command = [sys.executable, "-m", "papermill", str(FOLDER / f"{name}.ipynb"), "out.ipynb", "--no-progress-bar"]
+        return subprocess.run([*command, *parameters], capture_output=True, text=True, check=False)
+
+    return papermill_cli
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("treshold 90", "treshold is not a parameter of 02_prune: did you mean threshold?"),
+        ("threshold ninety", "threshold = 'ninety' is not accepted by 02_prune: give a percentage"),
+        ("threshold 0", "threshold = 0 is not accepted by 02_prune: give a percentage"),
+        ("seeds 5-2", "seeds = '5-2' is not accepted by 02_prune: give a range such as 0-29"),
+        ("pruner IMPFT", "pruner = 'IMPFT' is not accepted by 02_prune: give one of IIBP-WR"),
+    ],
+)
+def test_what_papermill_lets_through_stops_with_one_line(run, given, message):
+    done = run("02_prune", "-p", *given.split())
+    assert done.returncode != 0
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("PielabError")]
+    assert line.startswith(f"PielabError: {message}")
+    assert "Traceback" not in "".join(done.stderr.partition("Exception encountered")[1:])
+
+
+def test_the_literal_command_works_with_nothing_trained_before(run, tmp_path):
+    done = run("02_prune", "-p", "pruner", "IMP-FT")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "results/try/bbc-news-bilstm/dense/seeds/00/weights.safetensors").exists()
+    assert (tmp_path / "results/try/bbc-news-bilstm/IMP-FT-50/seeds/01/test.parquet").exists()
+
+
+def test_a_params_file_serves_every_notebook(tmp_path, given, monkeypatch):
+    """What belongs to another notebook is no mistake, so that -f needs no file for each."""
+    values = given | {"resamples": 20, "seeds": "0-1", "epochs": 1, "study": "one", "examples": 3}
+    monkeypatch.chdir(tmp_path)
+    for path in TEMPLATES:
+        papermill.execute_notebook(path, tmp_path / path.name, values, progress_bar=False)
+    assert (tmp_path / "results/one/report/index.html").exists()
+
+
+def test_pies_without_predictions_say_what_to_run(run):
+    done = run("03_pies")
+    assert "PielabError: there are no predictions" in done.stderr
