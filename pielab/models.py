@@ -61,6 +61,9 @@ def encoder(
 
     with _one_sentence(model):
         tokenizer = AutoTokenizer.from_pretrained(_source(model)[0])
+    longest = tokenizer.model_max_length
+    if max_tokens > longest:
+        raise PielabError(f"max_tokens = {max_tokens} is too many: {model} reads {longest} at most.")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return encoding.SubwordEncoder(tokenizer, max_tokens)
@@ -99,16 +102,16 @@ def build(
     if layers and layers > config.num_hidden_layers:
         raise PielabError(f"num_hidden_layers = {layers} is more than the {config.num_hidden_layers} of {model}.")
     config.num_labels = n_classes
+    if config.pad_token_id is None:  # as for the tokenizer: such a model finds the last token before the padding
+        config.pad_token_id = config.eos_token_id
     config.num_hidden_layers = layers or config.num_hidden_layers
     if device == "meta":
         with torch.device("meta"):
             return AutoModelForSequenceClassification.from_config(config)
     with _one_sentence(model), _quiet():
-        network = AutoModelForSequenceClassification.from_pretrained(
+        return AutoModelForSequenceClassification.from_pretrained(
             source, config=config, use_safetensors=True, dtype=torch.float32, ignore_mismatched_sizes=True
         )
-    network.config.pad_token_id = network.config.pad_token_id or 0
-    return network
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -190,7 +190,7 @@ def check(notebook: str, names: Mapping[str, Any]) -> Any:
     not accepted.
     """
     kind = NOTEBOOKS[notebook]
-    given = {name: value for name, value in names.items() if not _belongs_to_ipython(name, value)}
+    given = {name: value for name, value in names.items() if _may_be_parameter(name, value)}
     elsewhere = {name for other in NOTEBOOKS.values() for name in other.model_fields}
     # Run again in the same kernel, the names of later cells are there too, and no mistake.
     again = any(isinstance(value, Parameters) for value in names.values())
@@ -225,6 +225,7 @@ def _sentence(kind: type[Parameters], name: str, fault: str, given: Mapping[str,
     return f"{name} = {given[name]!r} is not accepted by {where}: give {accepted}."
 
 
-def _belongs_to_ipython(name: str, value: Any) -> bool:
-    ours = isinstance(value, (str, int, float, list, tuple, dict, types.NoneType))
-    return name.startswith("_") or name in {"In", "Out"} or not ours
+def _may_be_parameter(name: str, value: Any) -> bool:
+    """Whether papermill could have set this: a plain value under a name that is not IPython's own."""
+    plain = isinstance(value, (str, int, float, list, tuple, dict, types.NoneType))
+    return plain and not name.startswith("_") and name not in {"In", "Out"}

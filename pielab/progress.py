@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 
 class Progress:
-    """Counts epochs: `with Progress("training", total=20) as progress: progress.step("seed 0, loss 0.7")`.
+    """Counts steps: `with Progress("training", total=20) as progress: progress.step("seed 0, loss 0.7")`.
 
     In a notebook one output is updated in place: a printed line for each step would fill the stored notebook,
     and a bar on stderr would be stored at every tick.
@@ -25,7 +25,7 @@ class Progress:
 
             self.handle = display(self, display_id=True)
         else:
-            self.bar = tqdm(total=self.total, desc=self.title, unit="epoch", disable=None)
+            self.bar = tqdm(total=self.total, desc=self.title, disable=None)
         return self
 
     def step(self, note: str) -> None:
@@ -42,7 +42,7 @@ class Progress:
 
     def __repr__(self) -> str:
         seconds = time.perf_counter() - self.start
-        return f"{self.title}: {self.done} of {self.total} epochs, {seconds:.0f} s; {self.note}"
+        return f"{self.title}: {self.done} of {self.total} steps, {seconds:.0f} s; {self.note}"
 
     def _repr_html_(self) -> str:
         return f'<progress value="{self.done}" max="{self.total}" style="width: 12em"></progress> {self!r}'

@@ -89,13 +89,14 @@ def train_dense(experiment: Experiment) -> pd.DataFrame:
     p = experiment.parameters
     recipe = p.recipe(TrainParameters) | {"data": experiment.data_digest}
     todo = [seed for seed in p.seeds if not finished(paths.seed(p.dense_folder, seed), recipe)]
-    with Progress("training unpruned models", len(todo) * p.epochs) as progress:
+    with Progress("training unpruned models", len(todo) * (p.epochs + 1)) as progress:
         for seed in todo:
             start = time.perf_counter()
             model = experiment.build(seed)
             losses = experiment.train(model, seed, 0, _note(progress, seed, "unpruned", p.epochs))
             record = {"losses": [losses], "seconds": time.perf_counter() - start}
             _save(p.dense_folder, seed, experiment, model, recipe, record, keep_weights=True)
+            progress.step(f"seed {seed} kept")
     return read_metrics(p.dense_folder, p.seeds)
 
 
@@ -108,12 +109,13 @@ def train_pruned(experiment: Experiment) -> pd.DataFrame:
     recipe = p.recipe() | {"data": experiment.data_digest}
     todo = [seed for seed in p.seeds if not finished(paths.seed(p.folder, seed), recipe)]
     steps = len(pruning.sparsities(pruning.pruner(p.pruner), p.sparsity))
-    with Progress(f"{p.pruner} at {p.threshold:g} %", len(todo) * steps * p.epochs) as progress:
+    with Progress(f"{p.pruner} at {p.threshold:g} %", len(todo) * (steps * p.epochs + 1)) as progress:
         for seed in todo:
             start = time.perf_counter()
             model, record = prune_seed(experiment, seed, _note(progress, seed, "retraining", p.epochs))
             record["seconds"] = time.perf_counter() - start
             _save(p.folder, seed, experiment, model, recipe, record, keep_weights=p.save_weights)
+            progress.step(f"seed {seed} kept")
     return read_metrics(p.folder, p.seeds)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pielab import models
+from pielab import models, pruning
 from pielab.errors import PielabError
 
 TABLE_5 = [
@@ -70,3 +70,35 @@ def test_a_model_folder_that_does_not_fit_is_one_sentence(tmp_path, tiny_bert, m
         models.build(tiny_bert, 2, num_hidden_layers=3)
     with pytest.raises(PielabError, match="is for transformers"):
         models.build("bilstm", 2, num_hidden_layers=1)
+
+
+def test_more_tokens_than_a_model_reads_is_one_sentence():
+    with pytest.raises(PielabError, match="max_tokens = 513 is too many: minilm reads 512 at most"):
+        models.encoder("minilm", [], 513)
+
+
+@pytest.mark.parametrize(
+    ("family", "last_layer", "sizes"),
+    [
+        ("Bert", "classifier.weight", {"intermediate_size": 16, "num_attention_heads": 2}),
+        ("Roberta", "classifier.out_proj.weight", {"intermediate_size": 16, "num_attention_heads": 2}),
+        ("DistilBert", "classifier.weight", {"hidden_dim": 16, "n_heads": 2}),
+        ("Electra", "classifier.out_proj.weight", {"intermediate_size": 16, "num_attention_heads": 2}),
+        ("Albert", "classifier.weight", {"intermediate_size": 16, "num_attention_heads": 2}),
+        ("DebertaV2", "classifier.weight", {"intermediate_size": 16, "num_attention_heads": 2}),
+        ("GPT2", "score.weight", {"n_head": 2}),
+    ],
+)
+def test_the_last_layer_and_the_embeddings_of_every_family_are_left_alone(tmp_path, family, last_layer, sizes):
+    import transformers
+
+    config = getattr(transformers, f"{family}Config")(vocab_size=20, hidden_size=8, num_hidden_layers=1, **sizes)
+    config.save_pretrained(tmp_path)
+    model = models.build(str(tmp_path), 3, device="meta")
+    found = pruning.prunable(model)
+    names = dict(model.named_parameters())
+    assert last_layer in names and names[last_layer].shape[0] == 3 and last_layer not in found
+    embeddings = {f"{name}.weight" for name, each in model.named_modules() if isinstance(each, torch.nn.Embedding)}
+    assert embeddings and embeddings.isdisjoint(found)
+    matrices = {name for name, value in names.items() if value.dim() == 2}
+    assert matrices - set(found) == embeddings | {last_layer}
