@@ -12,7 +12,7 @@ help:
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make lint    check the style of code and notebooks"
 	@echo "make notebooks    run the notebooks on their defaults and store their outputs"
-	@echo "make clean   remove results and the environment"
+	@echo "make clean   remove the environment and what tools leave behind; results/ stays"
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("pielab needs Python 3.11 or newer, not " + sys.version.split()[0] + ": make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
@@ -21,13 +21,13 @@ help:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
-demo: STUDY = demo
-demo: study
+demo: .venv/ready
+	@$(BIN)/python -m pielab.assets
+	$(BIN)/snakemake --profile workflow/profiles/default --configfile params/studies/demo.yaml
+	@echo "report: results/demo/report/index.html"
 
 study: .venv/ready
-	@$(BIN)/python -m pielab.assets
 	$(BIN)/snakemake --profile workflow/profiles/default --configfile params/studies/$(STUDY).yaml
-	@echo "report: results/$(STUDY)/report/index.html"
 
 test: .venv/ready
 	$(BIN)/python -m pytest
@@ -43,4 +43,4 @@ notebooks: .venv/ready
 	$(BIN)/python workflow/refresh_notebooks.py
 
 clean:
-	rm -rf .venv results build *.egg-info .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build *.egg-info .snakemake .pytest_cache .ruff_cache .hypothesis

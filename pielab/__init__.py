@@ -11,6 +11,7 @@ __all__ = [
     "assets",
     "datasets",
     "encoding",
+    "errors",
     "figures",
     "models",
     "parameters",

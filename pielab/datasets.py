@@ -12,13 +12,14 @@ import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value, load_dataset
 from sklearn.model_selection import train_test_split
 
-from pielab import assets
+from pielab import assets, paths
 from pielab.errors import PielabError
 
 SPLITS = ("train", "validation", "test")
 READERS = {
-    ".csv": lambda path: pd.read_csv(path),
-    ".tsv": lambda path: pd.read_csv(path, sep="\t"),
+    # Only an empty cell is missing: "None" and "NA" are words that a text or a label may consist of.
+    ".csv": lambda path: pd.read_csv(path, keep_default_na=False, na_values=[""]),
+    ".tsv": lambda path: pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""]),
     ".parquet": lambda path: pd.read_parquet(path),
     ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=False),
 }
@@ -57,6 +58,8 @@ def load(
     columns = {"text": text, **({"text_pair": text_pair} if text_pair else {}), "label": label}
     if name == "bbc-news":
         columns, label_separator = {"text": "text", "label": "label"}, None
+    if label_separator:  # an empty cell is a text without labels
+        frames = {split: frame.fillna({label: ""}) for split, frame in frames.items()}
     frames = {split: _select(frame, columns, f"{name} ({split})") for split, frame in frames.items()}
     frames, names, multi_label = _encode_labels(frames, label_separator, name)
     frames = _complete_splits(frames, multi_label, seed, name)
@@ -130,15 +133,12 @@ def _bbc_news() -> dict[str, pd.DataFrame]:
 
 
 def _find(name: str, data_dir: str | None) -> Path | None:
-    folders = [
-        Path(),
-        *(Path(each).expanduser() for each in (data_dir, os.environ.get("PIELAB_DATA")) if each),
-    ]
-    found = [path for folder in folders if (path := folder / Path(name).expanduser()).exists()]
+    folders = (data_dir, os.environ.get("PIELAB_DATA"))
+    found = paths.find(name, *folders)
     if not found and Path(name).suffix in READERS:
-        places = ", ".join(str(folder.resolve()) for folder in folders)
+        places = ", ".join([str(Path.cwd()), *(folder for folder in folders if folder)])
         raise PielabError(f"there is no file {name!r} in {places}: give its full path, or its folder as data_dir.")
-    return found[0] if found else None
+    return found
 
 
 def _read(path: Path) -> dict[str, pd.DataFrame]:
@@ -241,7 +241,7 @@ def _complete_splits(
     for split in ("test", "validation"):
         if split not in frames:
             if share < 1:
-                raise PielabError(f"{where} has {len(frames['train'])} examples: too few to split, 10 are the least.")
+                raise PielabError(f"{where} has {len(frames['train'])} examples: too few to split, 7 are the least.")
             frames["train"], frames[split] = _cut(frames["train"], share, multi_label, seed)
     return frames
 

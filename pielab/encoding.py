@@ -5,13 +5,12 @@ import re
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from pielab import assets
+from pielab import assets, paths
 from pielab.errors import PielabError
 
 PADDING, UNKNOWN = 0, 1
@@ -21,8 +20,8 @@ _WORD = re.compile(r"[.,()!?']|[^\s.,()!?'\";:]+")
 def words(text: str) -> list[str]:
     """Lower-cased words with punctuation split off, as torchtext's "basic_english" tokeniser gives them (A.2).
 
-    Full stops, commas, brackets, ! ? and ' are tokens of their own; quotes, semicolons, colons and HTML line
-    breaks separate words and vanish.
+    Full stops, commas, brackets, ! ? and ' are tokens of their own; semicolons, colons and HTML line breaks
+    separate words and vanish; double quotes vanish.
     """
     return _WORD.findall(text.lower().replace("<br />", " ").replace('"', ""))
 
@@ -85,6 +84,8 @@ def word_encoder(
     rows = {word: row for row, word in enumerate(known)}
     needed = known if texts is None else sorted({word for text in texts for word in words(text)})
     found = [word for word in needed if word in rows]
+    if not found:
+        raise PielabError(f"word_vectors = {word_vectors!r} has no vector for any of the texts' {len(needed)} words.")
     mean, spread = matrix.mean(axis=0, dtype=np.float64), matrix.std(axis=0, dtype=np.float64)
     fill = {
         "random": np.random.default_rng(0).normal(mean, spread),
@@ -104,15 +105,21 @@ def read_glove_asset() -> tuple[list[str], np.ndarray]:
 
 
 def read_vectors(path: str) -> tuple[list[str], np.ndarray]:
-    """Word vectors from a text file, a word and its numbers on each line, split by single spaces (GloVe's format)."""
-    file = Path(path).expanduser()
-    if not file.exists():
+    """Word vectors from a text file, a word and its numbers on each line, split by single spaces (GloVe's format).
+
+    A first line of two counts, as word2vec and fastText write it, is skipped.
+    """
+    file = paths.find(path)
+    if file is None:
         raise PielabError(f"word_vectors = {path!r} is no file: give glove-6b-50d or the path of a text file.")
     known, vectors = [], []
     with file.open(encoding="utf-8") as lines:
-        width = len(next(lines, "").split(" ")) - 1
-        lines.seek(0)
-        for number, line in enumerate(lines, start=1):
+        first = next(lines, "").split()
+        header = len(first) == 2 and all(part.isdigit() for part in first)
+        width = int(first[1]) if header else len(first) - 1
+        if not header:
+            lines.seek(0)
+        for number, line in enumerate(lines, start=1 + header):
             # Some words of GloVe 840B hold spaces themselves, so the numbers are counted from the end.
             parts = line.rstrip("\n").rsplit(" ", width)
             try:

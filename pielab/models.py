@@ -2,14 +2,13 @@
 
 import contextlib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pielab import assets, encoding
+from pielab import assets, encoding, paths
 from pielab.errors import PielabError
 
 _MINILM = {
@@ -57,11 +56,12 @@ def encoder(
     """What turns texts into this model's token ids; `texts` are all that a BiLSTM will ever read, None is any."""
     if model == "bilstm":
         return encoding.word_encoder(texts, max_tokens, word_vectors, padding)
-    from transformers import AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
     with _one_sentence(model):
         tokenizer = AutoTokenizer.from_pretrained(_source(model)[0])
-    longest = tokenizer.model_max_length
+        config = AutoConfig.from_pretrained(_source(model)[0])
+    longest = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", max_tokens))
     if max_tokens > longest:
         raise PielabError(f"max_tokens = {max_tokens} is too many: {model} reads {longest} at most.")
     if tokenizer.pad_token_id is None:
@@ -76,7 +76,7 @@ def build(
     *,
     vectors: np.ndarray | None = None,
     num_hidden_layers: int | None = None,
-    device: str = "cpu",
+    meta: bool = False,
 ) -> nn.Module:
     """A classifier in its initial state, the same for the same seed: its call gives an object with `.logits`.
 
@@ -84,7 +84,7 @@ def build(
         "bert-base-uncased"; or a folder that a transformers model was saved in.
     vectors: the BiLSTM's word vectors (vocabulary, width) float32; GloVe 6B 50-d of every word if not given.
     num_hidden_layers: keep only so many layers of a transformer.
-    device: "meta" builds a transformer from its configuration alone, without weights.
+    meta: build a transformer from its configuration alone, on the meta device, without weights.
     """
     torch.manual_seed(seed)
     if model == "bilstm":
@@ -105,13 +105,20 @@ def build(
     if config.pad_token_id is None:  # as for the tokenizer: such a model finds the last token before the padding
         config.pad_token_id = config.eos_token_id
     config.num_hidden_layers = layers or config.num_hidden_layers
-    if device == "meta":
+    if meta:
         with torch.device("meta"):
             return AutoModelForSequenceClassification.from_config(config)
+    options = {"use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}
     with _one_sentence(model), _quiet():
-        return AutoModelForSequenceClassification.from_pretrained(
-            source, config=config, use_safetensors=True, dtype=torch.float32, ignore_mismatched_sizes=True
+        network, info = AutoModelForSequenceClassification.from_pretrained(
+            source, config=config, output_loading_info=True, **options
         )
+    # A new classification layer is meant to be new; anything else the checkpoint lacks makes it the wrong one.
+    inside = f"{network.base_model_prefix}."
+    missing = [key for key in info["missing_keys"] if key.startswith(inside) and "pooler" not in key]
+    if missing:
+        raise PielabError(f"the weights of {model} lack {len(missing)} of the encoder's, such as {missing[0]}.")
+    return network
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -123,7 +130,7 @@ def _source(model: str) -> tuple[str, int | None]:
     """Where transformers find the model, and how many of its layers the name asks for."""
     if model in {"minilm", "minilm-2l"}:
         return str(assets.extract("minilm", _MINILM)), 2 if model == "minilm-2l" else None
-    return str(Path(model).expanduser()) if Path(model).expanduser().is_dir() else model, None
+    return str(paths.find(model) or model), None
 
 
 @contextlib.contextmanager

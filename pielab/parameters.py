@@ -192,9 +192,14 @@ def check(notebook: str, names: Mapping[str, Any]) -> Any:
     kind = NOTEBOOKS[notebook]
     given = {name: value for name, value in names.items() if _may_be_parameter(name, value)}
     elsewhere = {name for other in NOTEBOOKS.values() for name in other.model_fields}
-    # Run again in the same kernel, the names of later cells are there too, and no mistake.
+    # Run again in the same kernel, the names of later cells are there too; only what looks like a slip is one.
     again = any(isinstance(value, Parameters) for value in names.values())
-    ignored = {name for name in given if name not in kind.model_fields and (name in elsewhere or again)}
+    ignored = {
+        name
+        for name in given
+        if name not in kind.model_fields
+        and (name in elsewhere or (again and not difflib.get_close_matches(name, kind.model_fields, cutoff=0.8)))
+    }
     return validate(kind, {name: value for name, value in given.items() if name not in ignored}, notebook)
 
 

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+DATA_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
+
 
 def root() -> Path:
     """The project's folder seen from the working directory, so that notebooks find it from notebooks/ too."""
@@ -18,9 +20,19 @@ def study(results: str, name: str) -> Path:
     return root() / Path(results).expanduser() / name
 
 
+def find(name: str, *folders: str | None) -> Path | None:
+    """A file or folder by its path: from the working directory, from `folders`, or from the project's folder."""
+    places = [Path(), *(Path(folder).expanduser() for folder in folders if folder), root()]
+    return next((path for place in places if (path := place / Path(name).expanduser()).exists()), None)
+
+
 def slug(name: str) -> str:
-    """A data set's or model's name as one part of a folder name: a path's stem, a Hub id with -- for /."""
-    name = Path(name).stem if Path(name).expanduser().exists() else name
+    """A name as one part of a folder name: "reviews" of data/reviews.csv, "a--b" of the Hub id a/b."""
+    path = Path(name)
+    if path.suffix in DATA_SUFFIXES:
+        name = path.stem
+    elif name.startswith(("/", "~", ".")):
+        name = path.name
     return re.sub(r"[^\w.-]+", "--", name).strip("-")
 
 
@@ -32,6 +44,6 @@ def configuration(pruner: str, threshold: float) -> str:
     return f"{pruner}-{threshold:g}"
 
 
-def seed(folder: Path, seed: int) -> Path:
+def seed(folder: Path | str, seed: int) -> Path:
     """One trained initialisation of a configuration: <configuration>/seeds/07."""
-    return folder / "seeds" / f"{seed:02d}"
+    return Path(folder) / "seeds" / f"{seed:02d}"

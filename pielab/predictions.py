@@ -4,6 +4,7 @@ Columns `example` (int64, the position in the split) and `logits` (a fixed-size 
 class). The file's metadata say what was run. Predictions made elsewhere work as well as pielab's own.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,12 +24,14 @@ class Predictions:
     """The runs of one configuration on one split.
 
     logits: (seeds, examples, classes) float32.
-    decision_thresholds: (seeds,), the probability from which a multi-label model says yes; None for single-label.
+    decision_thresholds: (seeds,), the probability above which a multi-label model says yes; None for single-label.
+    data_digest: of the texts and labels that they were made on, if the files say so.
     """
 
     logits: np.ndarray
     seeds: tuple[int, ...]
     decision_thresholds: np.ndarray | None = None
+    data_digest: str | None = None
 
     @property
     def multi_label(self) -> bool:
@@ -40,12 +43,6 @@ class Predictions:
         if self.decision_thresholds is None:
             return self.logits.argmax(axis=2)
         return sigmoid(self.logits) > self.decision_thresholds[:, None, None]
-
-    def take(self, seeds: Sequence[int]) -> "Predictions":
-        """The runs of these seeds alone, in this order."""
-        places = [self.seeds.index(seed) for seed in seeds]
-        thresholds = None if self.decision_thresholds is None else self.decision_thresholds[places]
-        return Predictions(self.logits[places], tuple(seeds), thresholds)
 
 
 def write(path: Path, logits: np.ndarray, metadata: Mapping[str, Any]) -> None:
@@ -73,11 +70,16 @@ def read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
             f"{path} is no whole predictions file ({error}): delete its folder and run the notebook again."
         ) from None
     logits = column.flatten().to_numpy().astype(np.float32, copy=False).reshape(len(table), -1)
-    stored = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-    return logits, {key: json.loads(value) for key, value in stored.items() if key != "ARROW:schema"}
+    if table["example"].to_pylist() != list(range(len(table))):
+        raise PielabError(
+            f"the examples of {path} are not 0 to {len(table) - 1}, each once: number them as in the split."
+        )
+    if not np.isfinite(logits).all():
+        raise PielabError(f"{path} has logits that are not finite numbers: the model that made it had diverged.")
+    return logits, _metadata(table.schema.metadata or {})
 
 
-def read_seeds(folder: Path, seeds: Sequence[int], split: str = "test") -> Predictions:
+def read_seeds(folder: Path | str, seeds: Sequence[int], split: str = "test") -> Predictions:
     """The predictions of a configuration's seeds, `<folder>/seeds/<seed>/<split>.parquet`.
 
     Raises PielabError if one is missing, or they are of different examples.
@@ -86,9 +88,23 @@ def read_seeds(folder: Path, seeds: Sequence[int], split: str = "test") -> Predi
     shapes = {logits.shape for logits, _ in runs}
     if len(shapes) > 1:
         raise PielabError(f"the seeds in {folder} differ in examples or classes {sorted(shapes)}: run them alike.")
+    digests = {metadata.get("data") for _, metadata in runs}
+    if len(digests) > 1:
+        raise PielabError(f"the seeds in {folder} were made on different texts or labels: run them alike.")
     thresholds = [metadata.get("decision_threshold") for _, metadata in runs]
+    if len({threshold is None for threshold in thresholds}) > 1:
+        raise PielabError(f"only some seeds in {folder} have a decision_threshold in their metadata: give it to all.")
     known = None if thresholds[0] is None else np.array(thresholds, dtype=np.float32)
-    return Predictions(np.stack([logits for logits, _ in runs]), tuple(seeds), known)
+    return Predictions(np.stack([logits for logits, _ in runs]), tuple(seeds), known, digests.pop())
+
+
+def _metadata(stored: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """What pielab wrote as JSON; other programs' entries are theirs."""
+    found = {}
+    for key, value in stored.items():
+        with contextlib.suppress(ValueError):
+            found[key.decode()] = json.loads(value)
+    return found
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:

@@ -26,23 +26,23 @@ class Pruner:
     score: "magnitude", "impact" or "random"; the lowest are pruned.
     schedule: "iterative" (train, then three times prune and retrain) or "at initialization" (prune, then train).
     retraining: what the weights that are left start from: "fine-tuning" keeps them, "rewinding" puts every weight
-        back to its initial value.
+        back to its initial value. At initialization there is nothing to go back to.
     """
 
     score: str
     schedule: str
-    retraining: str
+    retraining: str | None = None
 
 
 PRUNERS: dict[str, Pruner] = {
     "IIBP-WR": Pruner("impact", "iterative", "rewinding"),
     "IIBP-FT": Pruner("impact", "iterative", "fine-tuning"),
-    "IBP-AI": Pruner("impact", "at initialization", "rewinding"),
+    "IBP-AI": Pruner("impact", "at initialization"),
     "IMP-WR": Pruner("magnitude", "iterative", "rewinding"),
     "IMP-FT": Pruner("magnitude", "iterative", "fine-tuning"),
-    "MP-AI": Pruner("magnitude", "at initialization", "rewinding"),
+    "MP-AI": Pruner("magnitude", "at initialization"),
     "IRP-FT": Pruner("random", "iterative", "fine-tuning"),
-    "RP-AI": Pruner("random", "at initialization", "rewinding"),
+    "RP-AI": Pruner("random", "at initialization"),
 }
 
 ITERATIONS = 3
@@ -152,7 +152,8 @@ def apply_masks(weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> N
     import torch
 
     with torch.no_grad():
-        torch._foreach_mul_([weights[name] for name in masks], list(masks.values()))
+        for name, mask in masks.items():
+            weights[name].mul_(mask)
 
 
 def sparsity(masks: Mapping[str, Tensor]) -> float:

@@ -49,12 +49,14 @@ def write_index(study_folder: Path) -> Path:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("pielab"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    # As they are written: a text may consist of the word "None".
+    examples = pd.read_csv(folder / "tables" / "pie_examples.csv", dtype=str, keep_default_na=False)
     tables = {name: pd.read_csv(folder / "tables" / f"{name}.csv") for name in TABLES}
     page = environment.get_template("index.html").render(
         study=study_folder.name,
         figures=FIGURES,
         tables={name: (TABLES[name], NOTES.get(name, ""), _html(frame)) for name, frame in tables.items()},
-        examples=pd.read_csv(folder / "tables" / "pie_examples.csv").to_dict("records"),
+        examples=examples.to_dict("records"),
         notebooks=_notebooks(study_folder),
         seeds=tables["pie_shares"]["seeds"].agg(["min", "max"]).tolist(),
     )

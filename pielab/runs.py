@@ -1,6 +1,7 @@
 """Train and prune the seeds of a configuration, and keep each whole one in the results folder."""
 
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -70,6 +71,9 @@ def prepare(parameters: TrainParameters, data: DatasetDict) -> Experiment:
     p = parameters
     torch.set_num_threads(p.threads)
     device = training.choose_device(p.device)
+    if device.type == "cuda":  # the same seed shall give the same result
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
     texts = {split: datasets.joined_texts(data[split]) for split in datasets.SPLITS}
     everything = [text for split in texts.values() for text in split]
     encoder = models.encoder(p.model, everything, p.max_tokens, p.word_vectors, p.padding)
@@ -106,9 +110,12 @@ def train_pruned(experiment: Experiment) -> pd.DataFrame:
     Iterative pruners start from the unpruned models of the same seeds, which are trained first where missing.
     """
     p = experiment.parameters
+    pruner = pruning.pruner(p.pruner)
+    if pruner.schedule == "iterative":
+        train_dense(experiment)
     recipe = p.recipe() | {"data": experiment.data_digest}
-    todo = [seed for seed in p.seeds if not finished(paths.seed(p.folder, seed), recipe)]
-    steps = len(pruning.sparsities(pruning.pruner(p.pruner), p.sparsity))
+    todo = [seed for seed in p.seeds if not finished(paths.seed(p.folder, seed), recipe, exported=p.save_weights)]
+    steps = len(pruning.sparsities(pruner, p.sparsity))
     with Progress(f"{p.pruner} at {p.threshold:g} %", len(todo) * (steps * p.epochs + 1)) as progress:
         for seed in todo:
             start = time.perf_counter()
@@ -148,8 +155,11 @@ def prune_seed(
     return model, record
 
 
-def finished(folder: Path, recipe: dict[str, Any]) -> bool:
-    """Whether a seed's folder is there, made by the same recipe; by another one, PielabError says what differs."""
+def finished(folder: Path, recipe: dict[str, Any], exported: bool = False) -> bool:
+    """Whether a seed's folder is there, made by the same recipe; by another one, PielabError says what differs.
+
+    exported: it must hold the model's weights as well.
+    """
     if not folder.exists():
         return False
     there = json.loads((folder / "metrics.json").read_text())["parameters"]
@@ -157,6 +167,8 @@ def finished(folder: Path, recipe: dict[str, Any]) -> bool:
     if different:
         changes = ", ".join(f"{name} = {there.get(name)!r} and not {recipe.get(name)!r}" for name in different)
         raise PielabError(f"{folder} was made with {changes}: give another study name, or delete that folder.")
+    if exported and not ((folder / "model").exists() or (folder / "weights.safetensors").exists()):
+        raise PielabError(f"{folder} was made without save_weights: delete that folder, or give another study name.")
     return True
 
 
@@ -195,10 +207,10 @@ def _scores(
     if score == "magnitude":
         return pruning.magnitude(weights)
     if score == "random":
-        return pruning.random(weights, torch.Generator().manual_seed(_derive(seed, phase)))
+        return pruning.random(weights, torch.Generator().manual_seed(_derive(seed, phase, 1)))
     rows, targets = experiment.rows["train"], experiment.targets["train"]
     number = min(experiment.parameters.impact_examples, len(rows))
-    chosen = np.random.default_rng((seed, phase)).choice(len(rows), size=number, replace=False)
+    chosen = np.random.default_rng((seed, phase, 1)).choice(len(rows), size=number, replace=False)
     sample = [rows[index] for index in chosen]
     return pruning.impact(weights, training.gradients(model, weights, experiment.encoder, sample, targets[chosen]))
 
@@ -214,9 +226,12 @@ def _save(
 ) -> None:
     """Write a seed under a temporary name and rename it when it is whole."""
     target = paths.seed(folder, seed)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".partial-{seed:02d}-"))
     logits = {split: training.predict(model, experiment.encoder, experiment.rows[split]) for split in experiment.rows}
+    if not all(np.isfinite(each).all() for each in logits.values()):
+        rate = experiment.parameters.learning_rate
+        raise PielabError(
+            f"seed {seed} ended with weights that are not finite, with learning_rate = {rate:g}: lower it."
+        )
     threshold = None
     if experiment.multi_label:
         threshold = predictions.best_decision_threshold(logits["train"], experiment.targets["train"])
@@ -243,19 +258,30 @@ def _save(
         **configuration,
         "decision_threshold": threshold,
         "parameters_hash": digest(recipe),
+        "data": experiment.data_digest,
         "device": record["device"],
         "versions": record["versions"],
     }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".partial-{seed:02d}-"))
     try:
         for split in ("train", "test"):
             predictions.write(partial / f"{split}.parquet", logits[split], {**metadata, "split": split})
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))
-        if keep_weights:
+        if keep_weights and hasattr(model, "save_pretrained") and "pruner" in recipe:
+            _export(experiment, model, partial / "model")
+        elif keep_weights:
             save_model(model, str(partial / "weights.safetensors"))
         partial.chmod(0o755)
         publish(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _export(experiment: Experiment, model: nn.Module, folder: Path) -> None:
+    """A pruned transformer as a folder that plain transformers load, its pruned weights zero."""
+    model.save_pretrained(folder)
+    experiment.encoder.tokenizer.save_pretrained(folder)
 
 
 def _effectiveness(logits: np.ndarray, targets: np.ndarray, threshold: float | None) -> float:
@@ -267,9 +293,9 @@ def _note(progress: Progress, seed: int, what: str, epochs: int) -> OnEpoch:
     return lambda epoch, loss: progress.step(f"seed {seed}, {what}, epoch {epoch} of {epochs}, loss {loss:.3f}")
 
 
-def _derive(seed: int, phase: int) -> int:
-    """A seed of its own for each phase of a seed's training."""
-    return int(np.random.SeedSequence((seed, phase)).generate_state(1)[0])
+def _derive(seed: int, phase: int, use: int = 0) -> int:
+    """A seed of its own for each phase of a seed's training, and for each use of chance in it."""
+    return int(np.random.SeedSequence((seed, phase, use)).generate_state(1)[0])
 
 
 def _device_name(device: torch.device) -> str:

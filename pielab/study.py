@@ -39,7 +39,7 @@ def read(config: Mapping[str, Any]) -> Study:
     Raises PielabError with the file, the name and what is accepted.
     """
     report = {name: config.get(name, default) for name, default in (("results", "results"), ("examples", 20))}
-    if not config.get("study") or not config.get("configurations"):
+    if not config.get("study") or not isinstance(config.get("configurations"), list):
         raise PielabError("this is no study: give snakemake --configfile params/studies/demo.yaml, or another study.")
     unknown = set(config) - {"study", "results", "examples", "configurations"}
     if unknown:
@@ -56,7 +56,11 @@ def read(config: Mapping[str, Any]) -> Study:
             raise PielabError(f"the study has {pair} twice: put all its pruners into one entry.")
         where = f"the study, {pair}"
         dense[pair] = values
-        parameters.validate(TrainParameters, _only(TrainParameters, values), where)
+        seeds = parameters.validate(TrainParameters, _only(TrainParameters, values), where).seeds
+        if len(seeds) < 2:
+            raise PielabError(f"{where} has one seed: give two at least, for the null compares one with the other.")
+        if not entry["pruners"]:
+            raise PielabError(f"{where} has no pruners: give one at least, such as IMP-FT: [50, 90].")
         for pruner, thresholds in entry["pruners"].items():
             if not isinstance(thresholds, list):
                 raise PielabError(f"{where} has {pruner}: {thresholds}: give a list of thresholds, such as [50, 90].")
@@ -65,12 +69,12 @@ def read(config: Mapping[str, Any]) -> Study:
                 for kind in (PruneParameters, PieParameters):
                     parameters.validate(kind, _only(kind, each), where)
                 pruned[f"{pair}/{paths.configuration(pruner, threshold)}"] = each
-    return Study(str(Path(report["results"]) / report["study"]), report, dense, pruned)
+    return Study(str(Path(report["results"]).expanduser() / report["study"]), report, dense, pruned)
 
 
 def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of an entry: its params file, with what the entry sets anew."""
-    if "params" not in entry or not isinstance(entry.get("pruners"), Mapping):
+    if not isinstance(entry, Mapping) or "params" not in entry or not isinstance(entry.get("pruners"), Mapping):
         raise PielabError(
             "each of a study's configurations needs params: a file of params/, and pruners: {name: [thresholds]}."
         )
@@ -86,8 +90,9 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
         raise PielabError(
             f"{entry['params']} or its entry in the study sets {', '.join(unknown)}: no notebook knows it."
         )
-    if missing := sorted({"dataset", "model"} - set(values)):
-        raise PielabError(f"{entry['params']} does not say which {' and '.join(missing)}.")
+    for name in ("dataset", "model"):
+        if not isinstance(values.get(name), str):
+            raise PielabError(f"{entry['params']} does not say which {name}: give its name.")
     return values
 
 

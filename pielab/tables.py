@@ -17,6 +17,7 @@ from pielab.predictions import Predictions
 from pielab.pruning import PRUNERS
 
 CONFIGURATION = ["dataset", "model", "pruner", "threshold"]
+EXAMPLE_COLUMNS = [*CONFIGURATION, "text", "label", "unpruned votes", "pruned votes", "P(PIE)", "P(null)"]
 
 
 def examples(split: Dataset, dense: Predictions, pruned: Predictions, null: statistics.Null) -> pd.DataFrame:
@@ -26,11 +27,6 @@ def examples(split: Dataset, dense: Predictions, pruned: Predictions, null: stat
     of them); unpruned_votes, pruned_votes (a count for each class); pie; p_pie and p_null as in statistics.Null.
     """
     targets = datasets.targets(split)
-    if len(targets) != dense.logits.shape[1]:
-        raise PielabError(
-            f"the predictions are of {dense.logits.shape[1]} examples and the split has {len(targets)}: give the "
-            f"same dataset and limit as in training."
-        )
     frame = pd.DataFrame({"example": np.arange(len(targets)), "label": _ids(targets)})
     for side, runs in {"unpruned": dense, "pruned": pruned}.items():
         classes, n_classes = runs.classes, runs.logits.shape[2]
@@ -71,9 +67,25 @@ def summary(
     }
 
 
-def write_pies(folder: Path, frame: pd.DataFrame, summary: dict[str, Any], parameters: PieParameters) -> None:
+def check_same_data(data: DatasetDict, dense: Predictions, pruned: Predictions) -> None:
+    """Stop unless both sides' predictions were made on the test split of these data."""
+    targets = datasets.targets(data["test"])
+    for side, runs in {"unpruned": dense, "pruned": pruned}.items():
+        if len(targets) != runs.logits.shape[1] or runs.data_digest not in (None, datasets.digest(data)):
+            raise PielabError(
+                f"the {side} predictions were made on other texts or labels than these {len(targets)}: give the same "
+                f"dataset, columns and limit as in training, or train again if the data have changed."
+            )
+        if runs.multi_label != (targets.ndim == 2):
+            raise PielabError(
+                f"the {side} predictions are {'multi' if runs.multi_label else 'single'}-label and the data are not: "
+                f"multi-label predictions need decision_threshold in the metadata of their files."
+            )
+
+
+def write_pies(folder: Path, frame: pd.DataFrame, summary: dict[str, Any], p: PieParameters, digest: str) -> None:
     """Keep a configuration's examples as pies.parquet, with its summary and where the texts are in the metadata."""
-    record = {"summary": summary, "data": parameters.data, "resamples": parameters.resamples}
+    record = {"summary": summary, "data": p.data, "digest": digest, "seeds": p.seeds}
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata({"pielab": json.dumps(record)})
     partial = folder / ".pies.parquet.partial"
     pq.write_table(table, partial)
@@ -81,7 +93,7 @@ def write_pies(folder: Path, frame: pd.DataFrame, summary: dict[str, Any], param
 
 
 def read_pies(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """A configuration's examples, and its record: summary, data (arguments of datasets.load), resamples."""
+    """A configuration's examples, and its record: summary, data (as datasets.load takes them), digest, seeds."""
     table = pq.read_table(path)
     return table.to_pandas(), json.loads(table.schema.metadata[b"pielab"])
 
@@ -100,10 +112,20 @@ def configurations(study_folder: Path) -> pd.DataFrame:
 
 
 def seeds(study_folder: Path) -> pd.DataFrame:
-    """One row a trained seed: dataset, model, pruner ("unpruned" too), threshold, seed, metric, effectiveness."""
+    """One row a trained seed: dataset, model, pruner ("unpruned" too), threshold, seed, metric, effectiveness.
+
+    Where PIEs are known, only the seeds that voted: a folder may hold more, of a run with more seeds.
+    """
+    voted: dict[Path, set[int]] = {}
+    for path in study_folder.glob("*/*/pies.parquet"):
+        found = set(read_pies(path)[1]["seeds"])
+        voted[path.parent] = found
+        voted[path.parents[1] / "dense"] = voted.get(path.parents[1] / "dense", set()) | found
     rows = []
     for path in sorted(study_folder.glob("*/*/seeds/[0-9]*/metrics.json")):
         record = json.loads(path.read_text())
+        if record["seed"] not in voted.get(path.parents[2], {record["seed"]}):
+            continue
         columns = {name: record[name] for name in (*CONFIGURATION, "seed", "metric")}
         rows.append(columns | {"effectiveness": record["test"]})
     return _in_paper_order(pd.DataFrame(rows))
@@ -140,8 +162,8 @@ def pie_examples(study_folder: Path, number: int = 20, folder: Path | None = Non
     loaded: dict[str, DatasetDict] = {}
     for path in [folder / "pies.parquet"] if folder else sorted(study_folder.glob("*/*/pies.parquet")):
         frame, record = read_pies(path)
-        key = json.dumps(record["data"], sort_keys=True)
-        loaded[key] = loaded.get(key) or datasets.load(**record["data"])
+        key = json.dumps([record["data"], record["digest"]], sort_keys=True)
+        loaded[key] = loaded.get(key) or _load(record, path)
         surprise = (frame["p_pie"] - frame["p_null"]).where(frame["pie"])
         order = surprise.sort_values(ascending=False, kind="stable").dropna().index
         queues.append([(record["summary"], frame.loc[index], key) for index in order])
@@ -153,7 +175,7 @@ def pie_examples(study_folder: Path, number: int = 20, folder: Path | None = Non
             if queue and len(chosen) < number:
                 made, row, key = queue.pop(0)
                 chosen[key, row["example"]] = _example(made, row, loaded[key])
-    return pd.DataFrame(chosen.values())
+    return pd.DataFrame(chosen.values(), columns=EXAMPLE_COLUMNS)
 
 
 def means(sides: dict[str, pd.Series], metric: str) -> pd.DataFrame:
@@ -191,6 +213,13 @@ def _example(summary: dict[str, Any], row: pd.Series, data: DatasetDict) -> dict
         "P(PIE)": row["p_pie"],
         "P(null)": row["p_null"],
     }
+
+
+def _load(record: dict[str, Any], path: Path) -> DatasetDict:
+    data = datasets.load(**record["data"])
+    if datasets.digest(data) != record["digest"]:
+        raise PielabError(f"the texts of {path} have changed since: train again, or restore {record['data']['name']}.")
+    return data
 
 
 def _ids(values: np.ndarray) -> list[Any]:

@@ -2,7 +2,7 @@
 
 import os
 
-# Small models are quickest with one thread, and several test processes share the cores.
+# Small models are quickest with one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np

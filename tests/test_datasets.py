@@ -96,6 +96,16 @@ def test_several_labels_to_a_text(tmp_path, kind):
     assert len(small["train"]) == 5 and datasets.class_names(small) == ["a", "b", "c"]
 
 
+def test_in_a_csv_an_empty_cell_is_a_text_without_labels_and_none_is_a_word(tmp_path):
+    frame = make_texts(60).assign(label=["a;b", "None", "", "b"] * 15)
+    frame.loc[0, "text"] = "None"
+    frame.to_csv(tmp_path / "topics.csv", index=False)
+    data = datasets.load(str(tmp_path / "topics.csv"), label_separator=";")
+    assert datasets.class_names(data) == ["None", "a", "b"]
+    assert datasets.card(data).loc["b"].sum() == 30 and datasets.card(data).loc["None"].sum() == 15
+    assert "None" in [text for split in datasets.SPLITS for text in data[split]["text"]]
+
+
 def test_a_hub_data_set_keeps_its_class_names_and_drops_what_has_no_gold_label(monkeypatch):
     from datasets import ClassLabel, DatasetDict, Features, Value
 

@@ -53,7 +53,13 @@ def test_vectors_of_a_word_with_spaces_are_read_from_the_end(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("a 1 2\nb 1\n", "line 2: a word and 2 numbers"), ("", "is empty"), ("a\n", "line 1")]
+    ("content", "message"),
+    [
+        ("a 1 2\nb 1\n", "line 2: a word and 2 numbers"),
+        ("", "is empty"),
+        ("a\n", "line 1"),
+        ("2 3\na 1 2\n", "line 2: a word and 3 numbers"),
+    ],
 )
 def test_a_broken_vector_file_is_one_sentence(tmp_path, content, message):
     (tmp_path / "v.txt").write_text(content)
@@ -61,6 +67,16 @@ def test_a_broken_vector_file_is_one_sentence(tmp_path, content, message):
         encoding.read_vectors(str(tmp_path / "v.txt"))
     with pytest.raises(PielabError, match="is no file"):
         encoding.read_vectors(str(tmp_path / "missing.txt"))
+
+
+def test_the_header_of_word2vec_is_skipped(tmp_path):
+    (tmp_path / "v.txt").write_text("2 3\na 1 2 3\nb 4 5 6\n")
+    assert encoding.read_vectors(str(tmp_path / "v.txt"))[0] == ["a", "b"]
+
+
+def test_vectors_of_none_of_the_words_stop(vectors_file):
+    with pytest.raises(PielabError, match="no vector for any of the texts' 1 words"):
+        encoding.word_encoder(["zzz"], 3, vectors_file)
 
 
 def test_glove_from_the_asset():

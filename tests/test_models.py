@@ -1,5 +1,7 @@
 """Both kinds of model, as the paper has them."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -27,7 +29,7 @@ def test_parameter_counts_are_those_of_table_5(tmp_path, model, n_classes, param
         from transformers import BertConfig
 
         BertConfig().save_pretrained(tmp_path)  # the default configuration is bert-base-uncased's
-        built = models.build(str(tmp_path), n_classes, device="meta")
+        built = models.build(str(tmp_path), n_classes, meta=True)
     assert models.count_parameters(built) == parameters
 
 
@@ -72,6 +74,17 @@ def test_a_model_folder_that_does_not_fit_is_one_sentence(tmp_path, tiny_bert, m
         models.build("bilstm", 2, num_hidden_layers=1)
 
 
+def test_a_checkpoint_that_lacks_the_encoders_weights_is_refused(tmp_path, tiny_bert):
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(tiny_bert, tmp_path / "copy")
+    state = load_file(tmp_path / "copy" / "model.safetensors")
+    kept = {name: value for name, value in state.items() if "layer.1" not in name}
+    save_file(kept, tmp_path / "copy" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(PielabError, match="lack 16 of the encoder's, such as bert.encoder.layer.1"):
+        models.build(str(tmp_path / "copy"), 3)
+
+
 def test_more_tokens_than_a_model_reads_is_one_sentence():
     with pytest.raises(PielabError, match="max_tokens = 513 is too many: minilm reads 512 at most"):
         models.encoder("minilm", [], 513)
@@ -94,7 +107,7 @@ def test_the_last_layer_and_the_embeddings_of_every_family_are_left_alone(tmp_pa
 
     config = getattr(transformers, f"{family}Config")(vocab_size=20, hidden_size=8, num_hidden_layers=1, **sizes)
     config.save_pretrained(tmp_path)
-    model = models.build(str(tmp_path), 3, device="meta")
+    model = models.build(str(tmp_path), 3, meta=True)
     found = pruning.prunable(model)
     names = dict(model.named_parameters())
     assert last_layer in names and names[last_layer].shape[0] == 3 and last_layer not in found

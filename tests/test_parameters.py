@@ -77,6 +77,8 @@ def test_a_notebooks_own_names_are_no_parameters(given):
     checked = parameters.check("01_train", given)
     # Run again after later cells of the same notebook have set names of their own.
     assert parameters.check("01_train", given | {"p": checked, "rows": [1, 2], "n": 3}) == checked
+    with pytest.raises(PielabError, match="learning_rat is not a parameter .* did you mean learning_rate"):
+        parameters.check("01_train", given | {"p": checked, "learning_rat": 1})
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,8 @@ def test_at_initialization_prunes_once():
 def test_magnitude_masks_are_those_of_torch_where_no_two_weights_are_equal(rows, columns, target, seed):
     torch.manual_seed(seed)
     layer = nn.Linear(columns, rows, bias=False)
-    layer.weight.data = (torch.randperm(rows * columns) + 1.0).reshape(rows, columns) * torch.randn(()).sign()
+    signs = torch.randint(2, (rows, columns)) * 2 - 1
+    layer.weight.data = (torch.randperm(rows * columns) + 1.0).reshape(rows, columns) * signs
     weights = {"weight": layer.weight}
     ours = pruning.prune(pruning.magnitude(weights), pruning.dense_masks(weights), target)["weight"]
     torch_prune.l1_unstructured(layer, "weight", amount=round(target * rows * columns))
@@ -92,6 +93,7 @@ def test_the_eight_pruners_are_those_of_table_3():
     for name, each in pruning.PRUNERS.items():
         assert name.endswith("-AI") == (each.schedule == "at initialization")
         assert name.endswith("-FT") == (each.retraining == "fine-tuning")
+        assert name.endswith("-WR") == (each.retraining == "rewinding")
 
 
 def test_an_unknown_pruner_lists_the_known_ones():

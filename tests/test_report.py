@@ -1,7 +1,9 @@
 """From predictions to tables, figures and a page, without any model."""
 
+import dataclasses
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -25,6 +27,23 @@ def write_runs(folder, classes, configuration, targets):
         (place / "metrics.json").write_text(json.dumps(record))
 
 
+def made_parameters(root):
+    return {
+        "study": "made",
+        "results": str(root / "results"),
+        "dataset": str(root / "topics.csv"),
+        "data_dir": None,
+        "text": "text",
+        "text_pair": None,
+        "label": "label",
+        "label_separator": None,
+        "limit": None,
+        "model": "bilstm",
+        "seeds": f"0-{SEEDS - 1}",
+        "resamples": 20,
+    }
+
+
 @pytest.fixture(scope="module")
 def study_folder(tmp_path_factory):
     """A study of two pruners at two thresholds, whose models are wrong at random, the more the more is pruned."""
@@ -43,27 +62,13 @@ def study_folder(tmp_path_factory):
     write_runs(pair / "dense", runs(0.2), made | {"pruner": "unpruned", "threshold": 0.0}, targets)
     for pruner in ("IMP-FT", "MP-AI"):
         for threshold in (50.0, 99.0):
-            p = PieParameters(
-                study="made",
-                results=str(root / "results"),
-                dataset=str(root / "topics.csv"),
-                data_dir=None,
-                text="text",
-                text_pair=None,
-                label="label",
-                label_separator=None,
-                limit=None,
-                model="bilstm",
-                seeds=f"0-{SEEDS - 1}",
-                pruner=pruner,
-                threshold=threshold,
-                resamples=20,
-            )
+            p = PieParameters(**made_parameters(root) | {"pruner": pruner, "threshold": threshold})
             write_runs(p.folder, runs(threshold / 120), made | {"pruner": pruner, "threshold": threshold}, targets)
             dense, pruned = (predictions.read_seeds(folder, p.seeds) for folder in (p.dense_folder, p.folder))
             null = statistics.null(dense.classes, pruned.classes, p.resamples)
             frame = tables.examples(data["test"], dense, pruned, null)
-            tables.write_pies(p.folder, frame, tables.summary(p, data, dense, pruned, null), p)
+            summary = tables.summary(p, data, dense, pruned, null)
+            tables.write_pies(p.folder, frame, summary, p, datasets.digest(data))
     return root / "results" / "made"
 
 
@@ -113,10 +118,36 @@ def test_an_empty_study_says_what_to_run(tmp_path):
 
 def test_predictions_of_other_examples_stop(study_folder):
     dense = predictions.read_seeds(study_folder / "topics-bilstm" / "dense", range(SEEDS))
-    null = statistics.null(dense.classes, dense.classes, 5)
-    split = datasets.load(str(study_folder.parents[1] / "topics.csv"), limit=5)["test"]
-    with pytest.raises(PielabError, match="the predictions are of 18 examples and the split has 5"):
-        tables.examples(split, dense, dense, null)
+    name = str(study_folder.parents[1] / "topics.csv")
+    tables.check_same_data(datasets.load(name), dense, dense)
+    with pytest.raises(PielabError, match="made on other texts or labels than these 5"):
+        tables.check_same_data(datasets.load(name, limit=5), dense, dense)
+    other = dataclasses.replace(dense, data_digest="of other texts")
+    with pytest.raises(PielabError, match="the pruned predictions were made on other texts"):
+        tables.check_same_data(datasets.load(name), dense, other)
+    several = dataclasses.replace(dense, decision_thresholds=np.full(SEEDS, 0.5))
+    with pytest.raises(PielabError, match="predictions are multi-label and the data are not"):
+        tables.check_same_data(datasets.load(name), dense, several)
+
+
+def test_texts_that_changed_after_the_pies_were_found_are_not_shown(study_folder, tmp_path):
+    folder = tmp_path / "a-b" / "MP-AI-50"
+    folder.mkdir(parents=True)
+    frame, record = tables.read_pies(study_folder / "topics-bilstm" / "MP-AI-50" / "pies.parquet")
+    p = PieParameters(**made_parameters(study_folder.parents[1]) | {"pruner": "MP-AI", "threshold": 50})
+    tables.write_pies(folder, frame, record["summary"], p, digest="of what they were")
+    with pytest.raises(PielabError, match="have changed since"):
+        tables.pie_examples(tmp_path)
+
+
+def test_only_the_seeds_that_voted_are_in_the_tables(study_folder):
+    extra = paths.seed(study_folder / "topics-bilstm" / "dense", 9)
+    shutil.copytree(paths.seed(study_folder / "topics-bilstm" / "dense", 0), extra)
+    record = json.loads((extra / "metrics.json").read_text()) | {"seed": 9}
+    (extra / "metrics.json").write_text(json.dumps(record))
+    found = tables.seeds(study_folder)
+    shutil.rmtree(extra)
+    assert set(found["seed"]) == set(range(SEEDS))
 
 
 def test_figures_show_every_pruner_with_its_null_and_n(study_folder):
@@ -167,6 +198,18 @@ def test_the_front_page_stands_alone(study_folder):
     assert "<script>" not in page and "http" not in page
     rendered = (place / "03_pies.html").read_text()
     assert not re.search(r'(?:src|href)="?https?:', rendered)
+
+
+def test_a_study_without_pies_has_a_page_too(study_folder, tmp_path):
+    shutil.copytree(study_folder, tmp_path / "made")
+    for path in (tmp_path / "made").glob("*/*/pies.parquet"):
+        frame, record = tables.read_pies(path)
+        p = PieParameters(**made_parameters(study_folder.parents[1]) | {"pruner": "MP-AI", "threshold": 50})
+        tables.write_pies(path.parent, frame.assign(pie=False), record["summary"], p, record["digest"])
+    found = tables.pie_examples(tmp_path / "made")
+    assert found.empty and "text" in found
+    tables.save(found, tmp_path / "made" / "report", "pie_examples")
+    assert "There is no PIE in this study" in report.write_index(tmp_path / "made").read_text()
 
 
 def test_figures_are_the_same_file_each_time(study_folder, tmp_path):

@@ -46,7 +46,8 @@ def test_rewinding_starts_from_the_initial_weights_and_fine_tuning_from_the_trai
     original = training.train
 
     def record(model, *args, **options):
-        starts.setdefault(current, []).append(model.classifier.weight.detach().clone())
+        # Pruned weights are set to zero at the start of training: what is left of the others is what counts.
+        starts.setdefault(current, []).append({name: value.clone() for name, value in model.state_dict().items()})
         return original(model, *args, **options)
 
     monkeypatch.setattr(training, "train", record)
@@ -56,11 +57,88 @@ def test_rewinding_starts_from_the_initial_weights_and_fine_tuning_from_the_trai
         runs.train_dense(experiment)
         monkeypatch.setattr(training, "train", record)
         runs.train_pruned(experiment)
-    initial = experiment.build(seed=0).classifier.weight
-    trained = load_file(paths.seed(experiment.parameters.dense_folder, 0) / "weights.safetensors")["classifier.weight"]
+    initial = experiment.build(seed=0).state_dict()
+    trained = load_file(paths.seed(experiment.parameters.dense_folder, 0) / "weights.safetensors")
     assert [len(each) for each in starts.values()] == [3, 3, 1]
-    assert all(torch.equal(each, initial) for each in starts["IMP-WR"] + starts["MP-AI"])
-    assert torch.equal(starts["IMP-FT"][0], trained) and not torch.equal(starts["IMP-FT"][1], trained)
+    for start in starts["IMP-WR"] + starts["MP-AI"]:
+        assert all(torch.equal(start[name], initial[name]) for name in initial)
+    assert all(torch.equal(starts["IMP-FT"][0][name], trained[name]) for name in trained)
+    assert not any(torch.equal(starts["IMP-FT"][1][name], trained[name]) for name in trained)
+
+
+def test_every_iteration_scores_the_weights_as_they_are_then(given, monkeypatch):
+    experiment = prepare(given, seeds="0", epochs=1)
+    scored, started = [], []
+    original_scores, original_train = pruning.magnitude, training.train
+    runs.train_dense(experiment)
+    monkeypatch.setattr(
+        pruning, "magnitude", lambda weights: scored.append(original_scores(weights)) or original_scores(weights)
+    )
+
+    def train(model, *args, **options):
+        losses = original_train(model, *args, **options)
+        started.append({name: value.abs() for name, value in pruning.prunable(model).items()})
+        return losses
+
+    monkeypatch.setattr(training, "train", train)
+    runs.train_pruned(experiment)
+    trained = load_file(paths.seed(experiment.parameters.dense_folder, 0) / "weights.safetensors")
+    assert all(torch.equal(scored[0][name], trained[name].abs()) for name in scored[0])
+    for after, score in zip(started, scored[1:], strict=False):
+        assert all(torch.equal(score[name], after[name].detach()) for name in score)
+
+
+def test_impact_sees_as_many_examples_as_it_is_given_and_random_scores_differ(given, monkeypatch):
+    experiment = prepare(given, seeds="0-1", epochs=1, pruner="IIBP-FT", impact_examples=7)
+    sampled = []
+    original = training.gradients
+
+    def record(model, weights, encoder, rows, targets):
+        sampled.append(tuple(map(tuple, rows)))
+        return original(model, weights, encoder, rows, targets)
+
+    monkeypatch.setattr(training, "gradients", record)
+    runs.train_pruned(experiment)
+    assert [len(each) for each in sampled] == [7] * 6 and len(set(sampled)) == 6
+    drawn = []
+    original_random = pruning.random
+    monkeypatch.setattr(
+        pruning,
+        "random",
+        lambda weights, generator: (
+            drawn.append(original_random(weights, generator)["head.0.weight"]) or original_random(weights, generator)
+        ),
+    )
+    runs.train_pruned(prepare(given, seeds="0-1", epochs=1, pruner="IRP-FT"))
+    assert len({float(each[0, 0]) for each in drawn}) == 6
+
+
+def test_a_pruned_transformer_loads_in_plain_transformers(given, tiny_bert):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    experiment = prepare(given, model=tiny_bert, seeds="0", epochs=1, pruner="MP-AI", save_weights=True)
+    runs.train_pruned(experiment)
+    folder = paths.seed(experiment.parameters.folder, 0)
+    model = AutoModelForSequenceClassification.from_pretrained(folder / "model")
+    for weight in pruning.prunable(model).values():
+        assert (weight == 0).sum() == round(0.6 * weight.numel())
+    assert AutoTokenizer.from_pretrained(folder / "model").vocab_size == 45
+    kept, _ = predictions.read(folder / "test.parquet")
+    assert np.allclose(training.predict(model, experiment.encoder, experiment.rows["test"]), kept, atol=1e-6)
+
+
+def test_weights_asked_for_after_a_run_without_them_are_no_silent_omission(given):
+    runs.train_pruned(prepare(given, seeds="0", epochs=1, pruner="RP-AI"))
+    with pytest.raises(PielabError, match="was made without save_weights: delete that folder"):
+        runs.train_pruned(prepare(given, seeds="0", epochs=1, pruner="RP-AI", save_weights=True))
+
+
+def test_weights_that_are_not_finite_at_the_end_are_not_kept(given, monkeypatch):
+    experiment = prepare(given, seeds="0", epochs=1)
+    monkeypatch.setattr(training, "predict", lambda *args: np.full((1, 3), np.nan))
+    with pytest.raises(PielabError, match=r"seed 0 ended with weights that are not finite, with learning_rate = 0.005"):
+        runs.train_dense(experiment)
+    assert not paths.seed(experiment.parameters.dense_folder, 0).exists()
 
 
 def test_finished_seeds_are_not_trained_again_and_new_ones_are_added(given, monkeypatch):
@@ -99,7 +177,7 @@ def test_other_texts_under_the_same_name_stop(given, tmp_path):
     frame = pd.read_csv(given["dataset"])
     frame.to_csv(copy, index=False)
     runs.train_dense(prepare(given, dataset=str(copy), seeds="0"))
-    frame.assign(text="changed").to_csv(copy, index=False)
+    frame.assign(text=frame["text"] + " cat").to_csv(copy, index=False)
     with pytest.raises(PielabError, match=r"was made with data = "):
         runs.train_dense(prepare(given, dataset=str(copy), seeds="0"))
 

@@ -67,6 +67,11 @@ def test_an_entry_sets_parameters_anew(config):
         (lambda config: config["configurations"][0]["pruners"].update({"RP-AI": 50}), "RP-AI: 50.*a list"),
         (lambda config: config["configurations"].append(config["configurations"][0]), "has bbc-news-bilstm twice"),
         (lambda config: config.update(study="a/b"), "study = 'a/b'"),
+        (lambda config: config.update(configurations={"params": "x"}), "this is no study"),
+        (lambda config: config.update(configurations=["x"]), "needs params: a file of params/"),
+        (lambda config: config["configurations"][0].update(dataset=7), "does not say which dataset"),
+        (lambda config: config["configurations"][0].update(seeds=0), "has one seed: give two at least"),
+        (lambda config: config["configurations"][0].update(pruners={}), "has no pruners"),
     ],
 )
 def test_what_is_wrong_with_a_study_is_one_sentence(config, change, message):

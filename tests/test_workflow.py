@@ -42,10 +42,16 @@ def write_study(project, name, **changes):
     (project / f"params/studies/{name}.yaml").write_text(yaml.safe_dump(config))
 
 
-def test_the_smoke_study_runs_and_a_second_run_starts_nothing(project):
-    first = snakemake(project, "smoke")
-    assert first.returncode == 0, first.stderr[-5000:]
-    folder = project / "results/smoke"
+@pytest.fixture(scope="module")
+def smoke(project):
+    """The results of the smoke study."""
+    done = snakemake(project, "smoke")
+    assert done.returncode == 0, done.stderr[-5000:]
+    return project / "results/smoke"
+
+
+def test_the_smoke_study_runs_and_a_second_run_starts_nothing(project, smoke):
+    folder = smoke
     page = (folder / "report/index.html").read_text()
     links = re.findall(r'(?:href|src)="([^"#]+)"', page)
     assert links and all((folder / "report" / link).exists() for link in links)
@@ -64,8 +70,8 @@ def test_the_smoke_study_runs_and_a_second_run_starts_nothing(project):
     assert {path: path.stat().st_mtime_ns for path in folder.glob("**/*") if path.is_file()} == before
 
 
-def test_the_rendered_notebook_is_the_record(project):
-    notebook = json.loads((project / "results/smoke/bbc-news-bilstm/IMP-FT-90/02_prune.ipynb").read_text())
+def test_the_rendered_notebook_is_the_record(smoke):
+    notebook = json.loads((smoke / "bbc-news-bilstm/IMP-FT-90/02_prune.ipynb").read_text())
     (cell,) = [cell for cell in notebook["cells"] if "injected-parameters" in cell["metadata"].get("tags", [])]
     injected = "".join(cell["source"])
     for line in ("threshold = 90", 'pruner = "IMP-FT"', "max_tokens = 16", 'seeds = "0-1"', "limit = 200"):

@@ -22,43 +22,47 @@ from papermill.exceptions import PapermillExecutionError
 MALLOC = {"MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_MMAP_THRESHOLD_": "4000000000"}
 
 
-class SocketKernelManager(AsyncKernelManager):
-    """Talks to its kernel through files: kernels that start at the same moment can pick the same TCP ports."""
+def kernel_manager(folder: str) -> type[AsyncKernelManager]:
+    """Talks to its kernel through files in `folder`: kernels that start at the same moment can pick the same ports."""
 
-    @traitlets.default("transport")
-    def _transport_default(self) -> str:
-        return "ipc"
+    class SocketKernelManager(AsyncKernelManager):
+        @traitlets.default("transport")
+        def _transport_default(self) -> str:
+            return "ipc"
 
-    @traitlets.default("ip")
-    def _ip_default(self) -> str:
-        # A socket's path may have about 100 characters, so it cannot stand in a results folder.
-        return str(Path(tempfile.mkdtemp(prefix="pielab-")) / "kernel")
+        @traitlets.default("ip")
+        def _ip_default(self) -> str:
+            return f"{folder}/kernel"
 
-    def format_kernel_cmd(self, extra_arguments=None) -> list[str]:
-        # Without this a kernel that is told to end writes an error about being interrupted.
-        return super().format_kernel_cmd([*(extra_arguments or []), "--log-level=CRITICAL"])
+        def format_kernel_cmd(self, extra_arguments=None) -> list[str]:
+            # Without this a kernel that is told to end writes an error about being interrupted.
+            return super().format_kernel_cmd([*(extra_arguments or []), "--log-level=CRITICAL"])
+
+    return SocketKernelManager if os.name == "posix" else AsyncKernelManager
 
 
 def main(template: str, output: str, study_folder: str, parameters: str) -> int:
+    """Exit status 0 if every cell has run; else 1, and one line on stderr that says where to read more."""
     log = Path(study_folder) / "logs" / Path(output).relative_to(study_folder)
     log.parent.mkdir(parents=True, exist_ok=True)
     Path(output).parent.mkdir(parents=True, exist_ok=True)
-    os.environ.update({name: os.environ.get(name, value) for name, value in MALLOC.items()})
-    sockets = SocketKernelManager if os.name == "posix" else AsyncKernelManager
-    try:
-        papermill.execute_notebook(
-            template,
-            str(log),
-            json.loads(parameters),
-            kernel_name="python3",
-            kernel_manager_class=sockets,
-            progress_bar=False,
-        )
-    except PapermillExecutionError as error:
-        print(f"error: {output} did not finish: {error.ename}: {error.evalue}\n  read {log}", file=sys.stderr)
-        return 1
-    log.replace(output)
-    return 0
+    values = json.loads(parameters)
+    for name, value in (MALLOC | {"OMP_NUM_THREADS": str(values.get("threads", 1))}).items():
+        os.environ.setdefault(name, value)
+    # A socket's path may have about 100 characters, so the sockets cannot be in a results folder.
+    with tempfile.TemporaryDirectory(prefix="pielab-") as sockets:
+        try:
+            options = {"kernel_name": "python3", "kernel_manager_class": kernel_manager(sockets), "progress_bar": False}
+            papermill.execute_notebook(template, str(log), values, **options)
+        except PapermillExecutionError as error:
+            reason = f"{error.ename}: {error.evalue}"
+        except Exception as error:  # the kernel died, the disk is full: whatever it is, the log is worth reading
+            reason = f"{type(error).__name__}: {error}"
+        else:
+            log.replace(output)
+            return 0
+    print(f"error: {output} did not finish: {reason}\n  read {log}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":
