@@ -8,16 +8,22 @@ import importlib
 __version__ = "0.1.0"
 
 __all__ = [
+    "analysis",
     "assets",
+    "corpora",
     "datasets",
     "encoding",
     "errors",
     "figures",
+    "influence",
+    "measures",
     "models",
     "parameters",
     "pies",
     "predictions",
     "pruning",
+    "readability",
+    "records",
     "report",
     "runs",
     "statistics",

@@ -12,7 +12,7 @@ import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value, load_dataset
 from sklearn.model_selection import train_test_split
 
-from pielab import assets, paths
+from pielab import assets, corpora, paths
 from pielab.errors import PielabError
 
 SPLITS = ("train", "validation", "test")
@@ -38,8 +38,10 @@ def load(
 ) -> DatasetDict:
     """A data set with the splits train, validation and test.
 
-    name: "bbc-news"; or a CSV, TSV, Parquet or JSONL file; or a folder with train and test (and perhaps validation)
-        files of one of these kinds; or the id of a Hub data set, "owner/name" or "owner/name:configuration".
+    name: "bbc-news"; "imdb", "snli", "reuters" or "aapd", from their original files in `data_dir` or $PIELAB_DATA (the
+        first two also from the Hub); or a CSV, TSV, Parquet or JSONL file; or a folder with train and test (and
+        perhaps validation) files of one of these kinds; or the id of a Hub data set, "owner/name" or
+        "owner/name:configuration".
         A relative path is looked for in the working directory, then in `data_dir`, then in $PIELAB_DATA.
     limit: keep at most so many examples of each split, drawn by `seed` in proportion to the classes.
     seed: also fixes the split of data that come without one (70 / 15 / 15 %, stratified).
@@ -51,13 +53,15 @@ def load(
     """
     if name == "bbc-news":
         frames = _bbc_news()
+    elif name in corpora.SOURCES:
+        frames = _corpus(name, data_dir)
     elif path := _find(name, data_dir):
         frames = _read(path)
     else:
         frames = _from_hub(name, label)
     columns = {"text": text, **({"text_pair": text_pair} if text_pair else {}), "label": label}
-    if name == "bbc-news":
-        columns, label_separator = {"text": "text", "label": "label"}, None
+    if name == "bbc-news" or name in corpora.SOURCES:
+        columns, label_separator = {column: column for column in frames["train"].columns}, None
     if label_separator:  # an empty cell is a text without labels
         frames = {split: frame.fillna({label: ""}) for split, frame in frames.items()}
     frames = {split: _select(frame, columns, f"{name} ({split})") for split, frame in frames.items()}
@@ -130,6 +134,23 @@ def _bbc_news() -> dict[str, pd.DataFrame]:
     rest, test = train_test_split(frame, test_size=1000, stratify=frame["label"], random_state=0)
     train, validation = train_test_split(rest, test_size=200, stratify=rest["label"], random_state=0)
     return {"train": train, "validation": validation, "test": test}
+
+
+def _corpus(name: str, data_dir: str | None) -> dict[str, pd.DataFrame]:
+    """One of the paper's four, from files that are here, or from the Hub."""
+    folders = [Path(each).expanduser() for each in (data_dir, os.environ.get("PIELAB_DATA")) if each]
+    place = corpora.find(name, *folders)
+    if place:
+        frames = corpora.read(name, place)
+    elif name in corpora.HUB:
+        frames = corpora.from_hub(name, _from_hub(corpora.HUB[name], "label"))
+    else:
+        raise PielabError(
+            f"{name} needs its original files: get {corpora.SOURCES[name]}, and give their folder as data_dir."
+        )
+    if "train" not in frames:
+        raise PielabError(f"{place} has no training texts of {name}: get {corpora.SOURCES[name]}.")
+    return frames
 
 
 def _find(name: str, data_dir: str | None) -> Path | None:

@@ -139,6 +139,71 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
     return _done(figure)
 
 
+def el2n(table: pd.DataFrame) -> Figure:
+    """Figure 4: the share of PIEs by bin of EL2N in the training set, a line for each threshold, with the null.
+
+    table: as analysis.el2n gives it. Shares are over halvings of the seeds, so that they can be compared with the null.
+    """
+    pairs = list(table.groupby(["dataset", "model"], sort=False).groups)
+    pruners = [name for name in PRUNERS if name in set(table["pruner"])]
+    thresholds = sorted(set(table["threshold"]))
+    colours = dict(zip(thresholds, sns.color_palette("viridis_r", len(thresholds) + 1)[1:], strict=True))
+    with _style():
+        size = (max(3.1 * len(pruners), 6.2), 2.7 * len(pairs) + 1)
+        figure, grid = plt.subplots(len(pairs), len(pruners), figsize=size, squeeze=False, layout="constrained")
+        handles: dict[str, object] = {}
+        for (dataset, model), line_of_axes in zip(pairs, grid, strict=True):
+            for pruner, axes in zip(pruners, line_of_axes, strict=True):
+                part = _pair(table, dataset, model)
+                part = part[part["pruner"] == pruner]
+                if part.empty:
+                    axes.set_axis_off()
+                    continue
+                null = part.groupby("bin")["p_null"].mean()
+                axes.plot(null.index, 100 * null, color=UNPRUNED, linestyle="--", label="null: retraining alone")
+                for marker, (threshold, rows) in zip("osD^v", part.groupby("threshold"), strict=False):
+                    style = {"color": colours[threshold], "marker": marker, "markersize": 3}
+                    axes.plot(rows["bin"], 100 * rows["p_pie"], label=f"{threshold:g} % pruned", **style)
+                axes.set(title=f"{pruner}: {dataset}, {model}\n{part['seeds'].iloc[0]} seeds", ylim=(0, None))
+                axes.set(xlabel="bin of EL2N, the hardest last", ylabel="PIEs, % of the bin")
+                axes.xaxis.get_major_locator().set_params(integer=True)
+                handles |= {label: each for each, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False)
+    return _done(figure)
+
+
+def readability(table: pd.DataFrame) -> Figure:
+    """Figure 5: the mean of each score over PIEs divided by its mean over all examples, by threshold, with the null.
+
+    table: as analysis.readability_ratios gives it. Bars are 95 % bootstrap intervals over examples.
+    """
+    pairs = list(table.groupby(["dataset", "model"], sort=False).groups)
+    names = list(dict.fromkeys(table["score"]))
+    lines = -(-len(names) // 4)
+    with _style():
+        size = (11.5, 2.4 * lines * len(pairs) + 1)
+        figure, grid = plt.subplots(lines * len(pairs), 4, figsize=size, squeeze=False, layout="constrained")
+        handles: dict[str, object] = {}
+        for index, (pair, name) in enumerate((pair, name) for pair in pairs for name in names):
+            axes, part = grid.flat[index], _pair(table, *pair)
+            part = part[part["score"] == name]
+            positions = _positions(table)
+            axes.axhline(1, color="0.7", linewidth=0.8)
+            axes.axhline(part["null"].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
+            for pruner, rows in _by_pruner(part):
+                bars = (rows["ratio"] - rows["low"]).clip(lower=0), (rows["high"] - rows["ratio"]).clip(lower=0)
+                _line(axes, pruner, positions, rows["threshold"], rows["ratio"], bars)
+            mean = part.groupby("threshold")["ratio"].mean()
+            axes.plot([positions[each] for each in mean.index], mean, color="black", linewidth=2.5, label="mean")
+            axes.set_title(f"{name}\n{pair[0]}, {pair[1]}", fontsize="small")
+            if index // 4 == lines * len(pairs) - 1:
+                axes.set_xlabel("% of weights pruned")
+            handles |= {label: each for each, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+        figure.supylabel("mean over PIEs / mean over all", fontsize="medium")
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, frameon=False)
+    return _done(figure)
+
+
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Write a figure as SVG and PNG."""
     folder.mkdir(parents=True, exist_ok=True)

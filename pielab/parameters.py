@@ -165,6 +165,20 @@ class PieParameters(PrunedParameters):
     resamples: Count = Field(description="how many times to resample the seeds for the null, from 1")
 
 
+class InfluenceParameters(PairParameters):
+    """04_el2n: which bins of EL2N the PIEs of the training set fall into."""
+
+    bins: Count = Field(description="how many bins of EL2N, from 1")
+    resamples: Count = Field(description="how many times to halve the seeds for the null, from 1")
+
+
+class ReadabilityParameters(PairParameters):
+    """05_readability: how hard the PIEs of the test set are to read."""
+
+    resamples: Count = Field(description="how many bootstrap samples for the intervals, from 1")
+    processes: Count = Field(description="how many processes to score texts with, from 1")
+
+
 class ReportParameters(Parameters):
     """06_report: everything a study has so far."""
 
@@ -175,6 +189,8 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "01_train": TrainParameters,
     "02_prune": PruneParameters,
     "03_pies": PieParameters,
+    "04_el2n": InfluenceParameters,
+    "05_readability": ReadabilityParameters,
     "06_report": ReportParameters,
 }
 

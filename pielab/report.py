@@ -9,14 +9,17 @@ from pathlib import Path
 import jinja2
 import nbformat
 import pandas as pd
+from matplotlib.figure import Figure
 
-from pielab import paths
+from pielab import analysis, figures, paths, tables
 from pielab.errors import PielabError
 
 FIGURES = {
     "effectiveness": "Accuracy or F1 against the unpruned models (Figure 1)",
     "pie_shares": "How many test examples are PIEs, and how many retraining alone would change (Table 4)",
     "effectiveness_on_pies": "Accuracy or F1 on all examples and on the PIEs (Figure 3)",
+    "el2n": "PIEs of the training set by how much an example matters for generalisation, EL2N (Figure 4)",
+    "readability": "How hard the PIEs are to read, compared with all examples (Figure 5)",
 }
 TABLES = {
     "effectiveness": "Mean and standard deviation over seeds (Table 9)",
@@ -38,6 +41,17 @@ NOTES = {
 }
 
 
+def add(study_folder: Path, name: str) -> Figure | None:
+    """Draw the figure "el2n" or "readability" of a study from what 04 or 05 kept, if they have run; and keep it."""
+    table = analysis.read(study_folder, name)
+    if table.empty:
+        return None
+    figure = {"el2n": figures.el2n, "readability": figures.readability}[name](table)
+    figures.save(figure, study_folder / "report" / "figures", name)
+    tables.save(table, study_folder / "report", name)
+    return figure
+
+
 def write_index(study_folder: Path) -> Path:
     """Render every finished notebook of the study to HTML, and write report/index.html around them.
 
@@ -51,14 +65,15 @@ def write_index(study_folder: Path) -> Path:
     )
     # As they are written: a text may consist of the word "None".
     examples = pd.read_csv(folder / "tables" / "pie_examples.csv", dtype=str, keep_default_na=False)
-    tables = {name: pd.read_csv(folder / "tables" / f"{name}.csv") for name in TABLES}
+    shown = {name: pd.read_csv(folder / "tables" / f"{name}.csv") for name in TABLES}
     page = environment.get_template("index.html").render(
         study=study_folder.name,
-        figures=FIGURES,
-        tables={name: (TABLES[name], NOTES.get(name, ""), _html(frame)) for name, frame in tables.items()},
+        figures={name: title for name, title in FIGURES.items() if (folder / "figures" / f"{name}.png").exists()},
+        more=[name for name in ("el2n", "readability") if (folder / "tables" / f"{name}.csv").exists()],
+        tables={name: (TABLES[name], NOTES.get(name, ""), _html(frame)) for name, frame in shown.items()},
         examples=examples.to_dict("records"),
         notebooks=_notebooks(study_folder),
-        seeds=tables["pie_shares"]["seeds"].agg(["min", "max"]).tolist(),
+        seeds=shown["pie_shares"]["seeds"].agg(["min", "max"]).tolist(),
     )
     partial = folder / ".index.html.partial"
     partial.write_text(page, encoding="utf-8")

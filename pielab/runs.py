@@ -5,10 +5,11 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from datasets import DatasetDict
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from pielab import datasets, models, paths, predictions, pruning, training
+from pielab import datasets, influence, models, paths, predictions, pruning, records, training
 from pielab.assets import publish
 from pielab.errors import PielabError
 from pielab.parameters import PruneParameters, TrainParameters, digest
@@ -92,16 +93,18 @@ def train_dense(experiment: Experiment) -> pd.DataFrame:
     """Train the unpruned seeds that are not there yet; one row of metrics for each seed."""
     p = experiment.parameters
     recipe = p.recipe(TrainParameters) | {"data": experiment.data_digest}
-    todo = [seed for seed in p.seeds if not finished(paths.seed(p.dense_folder, seed), recipe)]
+    todo = [seed for seed in p.seeds if not records.finished(paths.seed(p.dense_folder, seed), recipe)]
     with Progress("training unpruned models", len(todo) * (p.epochs + 1)) as progress:
         for seed in todo:
             start = time.perf_counter()
             model = experiment.build(seed)
-            losses = experiment.train(model, seed, 0, _note(progress, seed, "unpruned", p.epochs))
+            early: dict[str, np.ndarray] = {}
+            note = _note(progress, seed, "unpruned", p.epochs)
+            losses = experiment.train(model, seed, 0, _keep_early(early, experiment, model, note))
             record = {"losses": [losses], "seconds": time.perf_counter() - start}
-            _save(p.dense_folder, seed, experiment, model, recipe, record, keep_weights=True)
+            _save(p.dense_folder, seed, experiment, model, recipe, record, keep_weights=True, extra=early)
             progress.step(f"seed {seed} kept")
-    return read_metrics(p.dense_folder, p.seeds)
+    return records.metrics(p.dense_folder, p.seeds)
 
 
 def train_pruned(experiment: Experiment) -> pd.DataFrame:
@@ -114,7 +117,9 @@ def train_pruned(experiment: Experiment) -> pd.DataFrame:
     if pruner.schedule == "iterative":
         train_dense(experiment)
     recipe = p.recipe() | {"data": experiment.data_digest}
-    todo = [seed for seed in p.seeds if not finished(paths.seed(p.folder, seed), recipe, exported=p.save_weights)]
+    todo = [
+        seed for seed in p.seeds if not records.finished(paths.seed(p.folder, seed), recipe, exported=p.save_weights)
+    ]
     steps = len(pruning.sparsities(pruner, p.sparsity))
     with Progress(f"{p.pruner} at {p.threshold:g} %", len(todo) * (steps * p.epochs + 1)) as progress:
         for seed in todo:
@@ -123,7 +128,7 @@ def train_pruned(experiment: Experiment) -> pd.DataFrame:
             record["seconds"] = time.perf_counter() - start
             _save(p.folder, seed, experiment, model, recipe, record, keep_weights=p.save_weights)
             progress.step(f"seed {seed} kept")
-    return read_metrics(p.folder, p.seeds)
+    return records.metrics(p.folder, p.seeds)
 
 
 def prune_seed(
@@ -155,48 +160,6 @@ def prune_seed(
     return model, record
 
 
-def finished(folder: Path, recipe: dict[str, Any], exported: bool = False) -> bool:
-    """Whether a seed's folder is there, made by the same recipe; by another one, PielabError says what differs.
-
-    exported: it must hold the model's weights as well.
-    """
-    if not folder.exists():
-        return False
-    there = json.loads((folder / "metrics.json").read_text())["parameters"]
-    different = [name for name in {**there, **recipe} if there.get(name) != recipe.get(name)]
-    if different:
-        changes = ", ".join(f"{name} = {there.get(name)!r} and not {recipe.get(name)!r}" for name in different)
-        raise PielabError(f"{folder} was made with {changes}: give another study name, or delete that folder.")
-    if exported and not ((folder / "model").exists() or (folder / "weights.safetensors").exists()):
-        raise PielabError(f"{folder} was made without save_weights: delete that folder, or give another study name.")
-    return True
-
-
-def read_metrics(folder: Path, seeds: tuple[int, ...]) -> pd.DataFrame:
-    """The metrics of a configuration's seeds, one row each: seed, train, validation, test, sparsity, seconds."""
-    records = [json.loads((paths.seed(folder, seed) / "metrics.json").read_text()) for seed in seeds]
-    columns = ("seed", "train", "validation", "test", "sparsity", "seconds")
-    return pd.DataFrame([{name: record[name] for name in columns} for record in records])
-
-
-def read_losses(folder: Path, seeds: tuple[int, ...]) -> pd.DataFrame:
-    """The mean training loss of every epoch: columns seed, epoch (through all phases), loss."""
-    rows = []
-    for seed in seeds:
-        record = json.loads((paths.seed(folder, seed) / "metrics.json").read_text())
-        whole = [loss for phase in record["losses"] for loss in phase]
-        rows += [{"seed": seed, "epoch": epoch, "loss": loss} for epoch, loss in enumerate(whole, start=1)]
-    return pd.DataFrame(rows)
-
-
-def read_pruned_counts(folder: Path, seed: int) -> pd.DataFrame:
-    """How many weights of each matrix a seed lost: columns matrix, weights, pruned, share."""
-    record = json.loads((paths.seed(folder, seed) / "metrics.json").read_text())
-    frame = pd.DataFrame([(name, size, lost) for name, (lost, size) in record["pruned"].items()])
-    frame.columns = ["matrix", "weights", "pruned"]
-    return frame.assign(share=frame["pruned"] / frame["weights"])
-
-
 def versions() -> dict[str, str]:
     return {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")}
 
@@ -223,8 +186,9 @@ def _save(
     recipe: dict[str, Any],
     record: dict[str, Any],
     keep_weights: bool,
+    extra: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> None:
-    """Write a seed under a temporary name and rename it when it is whole."""
+    """Write a seed under a temporary name and rename it when it is whole; `extra` are more logits, by name."""
     target = paths.seed(folder, seed)
     logits = {split: training.predict(model, experiment.encoder, experiment.rows[split]) for split in experiment.rows}
     if not all(np.isfinite(each).all() for each in logits.values()):
@@ -265,8 +229,8 @@ def _save(
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".partial-{seed:02d}-"))
     try:
-        for split in ("train", "test"):
-            predictions.write(partial / f"{split}.parquet", logits[split], {**metadata, "split": split})
+        for split, values in {"train": logits["train"], "test": logits["test"], **extra}.items():
+            predictions.write(partial / f"{split}.parquet", values, {**metadata, "split": split})
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))
         if keep_weights and hasattr(model, "save_pretrained") and "pruner" in recipe:
             _export(experiment, model, partial / "model")
@@ -287,6 +251,18 @@ def _export(experiment: Experiment, model: nn.Module, folder: Path) -> None:
 def _effectiveness(logits: np.ndarray, targets: np.ndarray, threshold: float | None) -> float:
     thresholds = None if threshold is None else np.array([threshold], dtype=np.float32)
     return predictions.effectiveness(predictions.Predictions(logits[None], (0,), thresholds).classes[0], targets)
+
+
+def _keep_early(kept: dict[str, np.ndarray], experiment: Experiment, model: nn.Module, then: OnEpoch) -> OnEpoch:
+    """Keeps the logits of the training set at the epoch that EL2N is taken at."""
+
+    def on_epoch(epoch: int, loss: float) -> None:
+        if epoch == influence.early_epoch(experiment.parameters.epochs):
+            kept["early"] = training.predict(model, experiment.encoder, experiment.rows["train"])
+            model.train()
+        then(epoch, loss)
+
+    return on_epoch
 
 
 def _note(progress: Progress, seed: int, what: str, epochs: int) -> OnEpoch:

@@ -52,14 +52,9 @@ def null(dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int 
 
     Raises PielabError for fewer than two seeds, or unequal shapes.
     """
-    if dense.shape != pruned.shape:
-        raise PielabError(f"unpruned predictions {dense.shape} and pruned ones {pruned.shape} need the same shape.")
-    if len(dense) < 2:
-        raise PielabError("the null needs two unpruned models at least, to compare one with the other: add seeds.")
-    random = np.random.default_rng(seed)
+    p_pie, p_null = probabilities(dense, pruned, resamples, seed)
+    random = np.random.default_rng((seed, 1))
     ballots = _ballots(dense, pruned)
-    disagreements = [ballots.disagreements(*halving) for halving in _halvings(len(dense), resamples, random)]
-    p_null, p_pie = np.mean(disagreements, axis=0)
     excess = float(p_pie.mean() - p_null.mean())
     low = high = math.nan
     if len(dense) >= LEAST_SEEDS_FOR_AN_INTERVAL:
@@ -67,6 +62,20 @@ def null(dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int 
         low, high = np.quantile(samples, [0.025, 0.975]) - np.mean(samples) + excess
     half = len(dense) // 2
     return Null(half, float(p_null.mean()), float(p_pie.mean()), excess, float(low), float(high), p_pie, p_null)
+
+
+def probabilities(
+    dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """P(PIE) and P(null) of each example, (examples,) each, over halvings of the seeds; arguments as of `null`."""
+    if dense.shape != pruned.shape:
+        raise PielabError(f"unpruned predictions {dense.shape} and pruned ones {pruned.shape} need the same shape.")
+    if len(dense) < 2:
+        raise PielabError("the null needs two unpruned models at least, to compare one with the other: add seeds.")
+    ballots = _ballots(dense, pruned)
+    halvings = _halvings(len(dense), resamples, np.random.default_rng(seed))
+    p_null, p_pie = np.mean([ballots.disagreements(*halving) for halving in halvings], axis=0)
+    return p_pie, p_null
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,14 @@ import yaml
 
 from pielab import parameters, paths
 from pielab.errors import PielabError
-from pielab.parameters import PieParameters, PruneParameters, ReportParameters, TrainParameters
+from pielab.parameters import (
+    InfluenceParameters,
+    PieParameters,
+    PruneParameters,
+    ReadabilityParameters,
+    ReportParameters,
+    TrainParameters,
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,8 @@ class Study:
 
     def parameters(self, notebook: str, target: str = "") -> dict[str, Any]:
         """What papermill injects into a notebook: `target` is a key of `dense` or `pruned`."""
-        given = {"01_train": self.dense, "02_prune": self.pruned, "03_pies": self.pruned}.get(notebook)
+        of_pair = dict.fromkeys(("01_train", "04_el2n", "05_readability"), self.dense)
+        given = {**of_pair, "02_prune": self.pruned, "03_pies": self.pruned}.get(notebook)
         kind = parameters.NOTEBOOKS[notebook]
         values = given[target] if given else self.report
         return {name: values[name] for name in kind.model_fields}
@@ -56,6 +64,8 @@ def read(config: Mapping[str, Any]) -> Study:
             raise PielabError(f"the study has {pair} twice: put all its pruners into one entry.")
         where = f"the study, {pair}"
         dense[pair] = values
+        for kind in (InfluenceParameters, ReadabilityParameters):
+            parameters.validate(kind, _only(kind, values), where)
         seeds = parameters.validate(TrainParameters, _only(TrainParameters, values), where).seeds
         if len(seeds) < 2:
             raise PielabError(f"{where} has one seed: give two at least, for the null compares one with the other.")
@@ -84,7 +94,7 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
     values = yaml.safe_load(path.read_text()) | {
         name: value for name, value in entry.items() if name not in {"params", "pruners"}
     }
-    known = set(PruneParameters.model_fields) | set(PieParameters.model_fields)
+    known = {name for kind in parameters.NOTEBOOKS.values() for name in kind.model_fields}
     unknown = sorted(set(values) - known)
     if unknown:
         raise PielabError(

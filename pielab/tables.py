@@ -67,9 +67,9 @@ def summary(
     }
 
 
-def check_same_data(data: DatasetDict, dense: Predictions, pruned: Predictions) -> None:
-    """Stop unless both sides' predictions were made on the test split of these data."""
-    targets = datasets.targets(data["test"])
+def check_same_data(data: DatasetDict, dense: Predictions, pruned: Predictions, split: str = "test") -> None:
+    """Stop unless both sides' predictions were made on this split of these data."""
+    targets = datasets.targets(data[split])
     for side, runs in {"unpruned": dense, "pruned": pruned}.items():
         if len(targets) != runs.logits.shape[1] or runs.data_digest not in (None, datasets.digest(data)):
             raise PielabError(
@@ -227,8 +227,12 @@ def _ids(values: np.ndarray) -> list[Any]:
     return [np.flatnonzero(row).tolist() for row in values] if values.ndim == 2 else values.tolist()
 
 
+def rank(pruner: str) -> int:
+    """The place of a pruner in the paper's tables, the unpruned models first."""
+    return ["unpruned", *PRUNERS].index(pruner)
+
+
 def _in_paper_order(frame: pd.DataFrame) -> pd.DataFrame:
-    rank = {name: place for place, name in enumerate(["unpruned", *PRUNERS])}
-    keys = ["dataset", "model", "pruner", "threshold", *(["seed"] if "seed" in frame else [])]
-    ordered = frame.assign(pruner=frame["pruner"].map(rank)).sort_values(keys, ignore_index=True)
-    return ordered.assign(pruner=ordered["pruner"].map(dict(enumerate(rank))))
+    keys = ["dataset", "model", "rank", "threshold", *(["seed"] if "seed" in frame else [])]
+    ordered = frame.assign(rank=frame["pruner"].map(rank)).sort_values(keys, ignore_index=True)
+    return ordered.drop(columns="rank")

@@ -114,7 +114,15 @@ def test_the_literal_command_works_with_nothing_trained_before(run, tmp_path):
 
 def test_a_params_file_serves_every_notebook(tmp_path, given, monkeypatch):
     """What belongs to another notebook is no mistake, so that -f needs no file for each."""
-    values = given | {"resamples": 20, "seeds": "0-1", "epochs": 1, "study": "one", "examples": 3}
+    values = given | {
+        "resamples": 20,
+        "seeds": "0-1",
+        "epochs": 1,
+        "study": "one",
+        "examples": 3,
+        "bins": 5,
+        "processes": 1,
+    }
     monkeypatch.chdir(tmp_path)
     for path in TEMPLATES:
         papermill.execute_notebook(path, tmp_path / path.name, values, progress_bar=False)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pielab import datasets, models, paths, predictions, pruning, runs, training
+from pielab import datasets, models, paths, predictions, pruning, records, runs, training
 from pielab.errors import PielabError
 from pielab.parameters import PruneParameters
 
@@ -232,7 +232,7 @@ def test_every_result_says_what_made_it(given):
     assert len(record["losses"]) == 1 and len(record["losses"][0]) == 2
     _, metadata = predictions.read(folder / "train.parquet")
     assert {"dataset", "model", "pruner", "threshold", "seed", "split", "parameters_hash", "versions"} <= set(metadata)
-    frame = runs.read_losses(experiment.parameters.dense_folder, (0,))
+    frame = records.losses(experiment.parameters.dense_folder, (0,))
     assert frame["epoch"].tolist() == [1, 2] and frame["loss"].tolist() == record["losses"][0]
 
 
@@ -240,6 +240,6 @@ def test_nothing_is_kept_for_the_weights_of_pruned_models_unless_asked(given):
     experiment = prepare(given, seeds="0", pruner="RP-AI")
     runs.train_pruned(experiment)
     assert not (paths.seed(experiment.parameters.folder, 0) / "weights.safetensors").exists()
-    counts = runs.read_pruned_counts(experiment.parameters.folder, 0)
+    counts = records.pruned_counts(experiment.parameters.folder, 0)
     assert (counts["pruned"] == [round(0.6 * size) for size in counts["weights"]]).all()
     assert set(counts["matrix"]) == set(pruning.prunable(models.BiLSTM(3, experiment.encoder.vectors)))

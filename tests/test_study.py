@@ -22,7 +22,8 @@ def test_every_study_of_the_repository_is_valid(path):
     config = yaml.safe_load(path.read_text())
     read = study.read(config)
     assert path.stem == config["study"] == Path(read.folder).name
-    for notebook, targets in {"01_train": read.dense, "02_prune": read.pruned, "03_pies": read.pruned}.items():
+    of_pair = dict.fromkeys(("01_train", "04_el2n", "05_readability"), read.dense)
+    for notebook, targets in {**of_pair, "02_prune": read.pruned, "03_pies": read.pruned}.items():
         for target in targets:
             NOTEBOOKS[notebook](**read.parameters(notebook, target))
     NOTEBOOKS["06_report"](**read.parameters("06_report"))
@@ -39,8 +40,8 @@ def test_the_demo_is_what_the_readme_promises():
 def test_every_params_file_is_complete_and_named_after_what_it_holds(path):
     values = yaml.safe_load(path.read_text())
     assert path.stem == f"{values['dataset']}-{values['model']}"
-    needed = set(NOTEBOOKS["02_prune"].model_fields) | set(NOTEBOOKS["03_pies"].model_fields)
-    assert set(values) == needed - {"study", "results", "pruner", "threshold"}
+    needed = {name for kind in NOTEBOOKS.values() for name in kind.model_fields}
+    assert set(values) == needed - {"study", "results", "pruner", "threshold", "examples"}
 
 
 def test_an_entry_sets_parameters_anew(config):

@@ -58,12 +58,13 @@ def test_the_smoke_study_runs_and_a_second_run_starts_nothing(project, smoke):
     rendered = {path.relative_to(folder).as_posix() for path in folder.glob("**/0*.ipynb")}
     pair = "bbc-news-bilstm"
     pruned = [f"{pair}/{each}/{name}.ipynb" for each in ("IMP-FT-90", "MP-AI-90") for name in ("02_prune", "03_pies")]
-    assert rendered == {f"{pair}/dense/01_train.ipynb", *pruned, "report/06_report.ipynb"}
+    analysis = [f"{pair}/{name}.ipynb" for name in ("04_el2n", "05_readability")]
+    assert rendered == {f"{pair}/dense/01_train.ipynb", *pruned, *analysis, "report/06_report.ipynb"}
     for name in rendered:
         assert f"../{name}".replace("../report/", "").replace(".ipynb", ".html") in links
     for kind in ("png", "svg"):
-        assert len(list((folder / "report/figures").glob(f"*.{kind}"))) == 3
-    assert len(list((folder / "report/tables").glob("*.csv"))) == 4
+        assert len(list((folder / "report/figures").glob(f"*.{kind}"))) == 5
+    assert len(list((folder / "report/tables").glob("*.csv"))) == 6
     before = {path: path.stat().st_mtime_ns for path in folder.glob("**/*") if path.is_file()}
     second = snakemake(project, "smoke")
     assert second.returncode == 0 and "Nothing to be done" in second.stdout + second.stderr

@@ -1,0 +1,85 @@
+"""EL2N and readability of the PIEs of every configuration of a pair of data set and model."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from datasets import DatasetDict
+from scipy import stats
+
+from pielab import datasets, influence, pies, predictions, readability, statistics, tables
+from pielab.errors import PielabError
+from pielab.parameters import InfluenceParameters, PairParameters, ReadabilityParameters
+
+
+def el2n_scores(p: PairParameters, data: DatasetDict) -> np.ndarray:
+    """EL2N of the training examples (examples,), from the unpruned models' early predictions (Section 4.2)."""
+    early = predictions.read_seeds(p.dense_folder, p.seeds, "early")
+    tables.check_same_data(data, early, early, split="train")
+    targets = datasets.targets(data["train"])
+    if early.multi_label:
+        return influence.el2n(predictions.sigmoid(early.logits), targets)
+    return influence.el2n(predictions.softmax(early.logits), np.eye(early.logits.shape[2])[targets])
+
+
+def el2n(p: InfluenceParameters, data: DatasetDict, scores: np.ndarray) -> pd.DataFrame:
+    """The share of PIEs among the training examples of each bin of EL2N (Figure 4), beside its null.
+
+    One row for each configuration and bin: pruner, threshold, bin, examples, pies (all seeds on both sides), p_pie and
+    p_null (over halvings of the seeds, as in statistics.Null), and N, the number of seeds.
+    """
+    dense = predictions.read_seeds(p.dense_folder, p.seeds, "train").classes
+    parts = []
+    for folder, summary in _configurations(p):
+        pruned = predictions.read_seeds(folder, p.seeds, "train").classes
+        p_pie, p_null = statistics.probabilities(dense, pruned, p.resamples)
+        table = influence.by_bin(scores, p.bins, pies=pies.find(dense, pruned), p_pie=p_pie, p_null=p_null)
+        parts.append(table.assign(**_names(summary), seeds=len(p.seeds)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def readability_ratios(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.DataFrame:
+    """How the PIEs of each configuration compare with all test examples, for each score (Figure 5).
+
+    scores: of all test examples, as readability.scores gives them. One row for each configuration and score, as
+    readability.ratios gives them, with p_corrected over all of them (Benjamini and Hochberg 1995), and null: the ratio
+    of the examples on which unpruned models disagree, each as much as it is one of them.
+    """
+    parts = []
+    for folder, summary in _configurations(p):
+        frame, _ = tables.read_pies(folder / "pies.parquet")
+        if len(frame) != len(scores):
+            raise PielabError(
+                f"{folder} has PIEs of {len(frame)} texts, and {len(scores)} were scored: give the same limit."
+            )
+        table = readability.ratios(scores, frame["pie"].to_numpy(), p.resamples)
+        weights = frame["p_null"].to_numpy()
+        null = np.average(scores, axis=0, weights=weights) / scores.mean() if weights.any() else np.nan
+        parts.append(table.assign(null=np.asarray(null), pies=int(frame["pie"].sum()), **_names(summary)))
+    whole = pd.concat(parts, ignore_index=True)
+    tested = whole["p"].notna()
+    whole.loc[tested, "p_corrected"] = stats.false_discovery_control(whole.loc[tested, "p"])
+    return whole
+
+
+def save(table: pd.DataFrame, p: PairParameters, name: str) -> None:
+    """Keep a table of the pair, for the report."""
+    table.to_csv(p.pair_folder / f"{name}.csv", index=False)
+
+
+def read(study_folder: Path, name: str) -> pd.DataFrame:
+    """A table of all pairs of a study that have it; empty if none has."""
+    parts = [pd.read_csv(path) for path in sorted(study_folder.glob(f"*/{name}.csv"))]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _configurations(p: PairParameters) -> list[tuple[Path, dict]]:
+    """Folders and summaries of the pair's configurations whose PIEs are known, in the paper's order."""
+    found = {path.parent: tables.read_pies(path)[1]["summary"] for path in p.pair_folder.glob("*/pies.parquet")}
+    if not found:
+        raise PielabError(f"{p.pair_folder} has no PIEs yet: run notebooks/03_pies.ipynb for a configuration first.")
+    return sorted(found.items(), key=lambda each: (tables.rank(each[1]["pruner"]), each[1]["threshold"]))
+
+
+def _names(summary: dict) -> dict:
+    return {name: summary[name] for name in tables.CONFIGURATION}

@@ -1,0 +1,52 @@
+"""What the folder of a trained seed says about it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pielab import paths
+from pielab.errors import PielabError
+
+
+def finished(folder: Path, recipe: dict[str, Any], exported: bool = False) -> bool:
+    """Whether a seed's folder is there, made by the same recipe; by another one, PielabError says what differs.
+
+    exported: it must hold the model's weights as well.
+    """
+    if not folder.exists():
+        return False
+    there = json.loads((folder / "metrics.json").read_text())["parameters"]
+    different = [name for name in {**there, **recipe} if there.get(name) != recipe.get(name)]
+    if different:
+        changes = ", ".join(f"{name} = {there.get(name)!r} and not {recipe.get(name)!r}" for name in different)
+        raise PielabError(f"{folder} was made with {changes}: give another study name, or delete that folder.")
+    if exported and not ((folder / "model").exists() or (folder / "weights.safetensors").exists()):
+        raise PielabError(f"{folder} was made without save_weights: delete that folder, or give another study name.")
+    return True
+
+
+def metrics(folder: Path, seeds: tuple[int, ...]) -> pd.DataFrame:
+    """The metrics of a configuration's seeds, one row each: seed, train, validation, test, sparsity, seconds."""
+    records = [json.loads((paths.seed(folder, seed) / "metrics.json").read_text()) for seed in seeds]
+    columns = ("seed", "train", "validation", "test", "sparsity", "seconds")
+    return pd.DataFrame([{name: record[name] for name in columns} for record in records])
+
+
+def losses(folder: Path, seeds: tuple[int, ...]) -> pd.DataFrame:
+    """The mean training loss of every epoch: columns seed, epoch (through all phases), loss."""
+    rows = []
+    for seed in seeds:
+        record = json.loads((paths.seed(folder, seed) / "metrics.json").read_text())
+        whole = [loss for phase in record["losses"] for loss in phase]
+        rows += [{"seed": seed, "epoch": epoch, "loss": loss} for epoch, loss in enumerate(whole, start=1)]
+    return pd.DataFrame(rows)
+
+
+def pruned_counts(folder: Path, seed: int) -> pd.DataFrame:
+    """How many weights of each matrix a seed lost: columns matrix, weights, pruned, share."""
+    record = json.loads((paths.seed(folder, seed) / "metrics.json").read_text())
+    frame = pd.DataFrame([(name, size, lost) for name, (lost, size) in record["pruned"].items()])
+    frame.columns = ["matrix", "weights", "pruned"]
+    return frame.assign(share=frame["pruned"] / frame["weights"])

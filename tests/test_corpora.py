@@ -1,0 +1,212 @@
+"""The paper's data sets, from small files made in the forms their makers distribute."""
+
+import gzip
+import io
+import json
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pielab import corpora, datasets
+from pielab.errors import PielabError
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The sizes that the made files have."""
+    for name, value in {
+        "IMDB_EACH": 6,
+        "IMDB_VALIDATION": 4,
+        "REUTERS_DOCUMENTS": 12,
+        "REUTERS_LEAST_OF_A_TOPIC": 6,
+        "REUTERS_TEST": 4,
+        "REUTERS_VALIDATION": 4,
+    }.items():
+        monkeypatch.setattr(corpora, name, value)
+
+
+def imdb_files():
+    for split in ("train", "test"):
+        for label in ("neg", "pos"):
+            for index in range(6):
+                yield f"aclImdb/{split}/{label}/{index}_{1 if label == 'neg' else 9}.txt", f"{split} {label} é {index}"
+    yield "aclImdb/train/unsup/0_0.txt", "no label"
+    yield "aclImdb/README", "about"
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_imdb(tmp_path, small, kind):
+    if kind == "folder":
+        for name, text in imdb_files():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text, encoding="utf-8")
+    else:
+        with tarfile.open(tmp_path / "aclImdb_v1.tar.gz", "w:gz") as archive:
+            for name, text in imdb_files():
+                member = tarfile.TarInfo(name)
+                member.size = len(text.encode())
+                archive.addfile(member, io.BytesIO(text.encode()))
+    data = datasets.load("imdb", data_dir=str(tmp_path))
+    assert [len(data[split]) for split in datasets.SPLITS] == [8, 4, 12]
+    assert datasets.class_names(data) == ["neg", "pos"] and np.bincount(data["validation"]["label"]).tolist() == [2, 2]
+    assert all(text.startswith("test") and "é" in text for text in data["test"]["text"])
+
+
+def test_imdb_cut_short_says_what_it_has(tmp_path, small):
+    for name, text in list(imdb_files())[:-5]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(PielabError, match="IMDB has 6 test reviews of each class, .* has 6 neg, 3 pos: get aclImdb_v1"):
+        datasets.load("imdb", data_dir=str(tmp_path))
+    (tmp_path / "aclImdb_v1.tar.gz").write_bytes(b"half a file")
+    with pytest.raises(PielabError, match="the imdb files in .* are broken .*: get aclImdb_v1.tar.gz"):
+        datasets.load("imdb", data_dir=str(tmp_path))
+
+
+SNLI = [
+    ("neutral", 'He said "no', "a\u2028b"),
+    ("-", "unclear", "unclear"),
+    ("entailment", "NA", "None"),
+    ("contradiction", "x", "y"),
+]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "zip", "txt", "tsv.gz"])
+def test_snli_without_examples_that_have_no_gold_label(tmp_path, kind):
+    columns = ("gold_label", "sentence1", "sentence2")
+    lines = [json.dumps(dict(zip(columns, row, strict=True)) | {"captionID": "1"}) for row in SNLI]
+    table = ["\t".join(("gold_label", "captionID", "sentence1", "sentence2"))]
+    table += ["\t".join((row[0], "1", *row[1:])) for row in SNLI]
+    for stem in ("train", "dev", "test"):
+        name = f"snli_1.0_{stem}"
+        if kind == "zip":
+            with zipfile.ZipFile(tmp_path / "snli_1.0.zip", "a") as archive:
+                archive.writestr(f"snli_1.0/{name}.jsonl", "\n".join(lines))
+        elif kind == "tsv.gz":
+            (tmp_path / f"{name}.tsv.gz").write_bytes(gzip.compress("\n".join(table).encode()))
+        else:
+            text = "\n".join(lines if kind == "jsonl" else table)
+            (tmp_path / f"{name}.{kind}").write_text(text, encoding="utf-8")
+    data = datasets.load("snli", data_dir=str(tmp_path))
+    assert [len(data[split]) for split in datasets.SPLITS] == [3, 3, 3]
+    assert datasets.class_names(data) == ["contradiction", "entailment", "neutral"]
+    assert data["test"]["text"][:2] == ['He said "no', "NA"] and data["test"]["text_pair"][0] == "a\u2028b"
+
+
+def test_snli_cut_short(tmp_path):
+    for stem in ("train", "dev", "test"):
+        (tmp_path / f"snli_1.0_{stem}.txt").write_text("gold_label\tsentence1\tsentence2\nneutral\tonly half")
+    with pytest.raises(PielabError, match="SNLI's train file in .* is cut short: get snli_1.0.zip"):
+        datasets.load("snli", data_dir=str(tmp_path))
+    (tmp_path / "snli_1.0_train.txt").unlink()
+    with pytest.raises(PielabError, match="has no snli_1.0_train.jsonl"):
+        datasets.load("snli", data_dir=str(tmp_path))
+
+
+def reuters_record(number, topics, body):
+    marks = "".join(f"<D>{topic}</D>" for topic in topics)
+    text = f"<BODY>{body}&#3;</BODY>" if body else ""
+    return f'<REUTERS TOPICS="YES" NEWID="{number}">\n<TOPICS>{marks}</TOPICS>\n<TEXT>{text}</TEXT>\n</REUTERS>\n'
+
+
+def test_reuters_keeps_documents_with_a_body_and_a_frequent_topic(tmp_path, small):
+    records = [
+        reuters_record(index, ["grain", "rare"] if index == 0 else ["grain"], f"Wheat &lt;W> rose 3.5%, café {index}")
+        for index in range(6)
+    ]
+    records += [reuters_record(index, ["acq"], "Firm A bought firm B.") for index in range(6)]
+    records += [reuters_record(20, ["rare"], "no frequent topic"), reuters_record(21, [], "no topic")]
+    records += [reuters_record(22, ["acq"], "")]
+    (tmp_path / "reut2-000.sgm").write_bytes("".join(records[:8]).encode("latin-1"))
+    (tmp_path / "reut2-001.sgm").write_bytes("".join(records[8:]).encode("latin-1"))
+    data = datasets.load("reuters", data_dir=str(tmp_path))
+    assert [len(data[split]) for split in datasets.SPLITS] == [4, 4, 4]
+    assert datasets.class_names(data) == ["acq", "grain"] and datasets.is_multi_label(data)
+    texts = {text for split in datasets.SPLITS for text in data[split]["text"]}
+    assert texts == {"wheat w rose café", "firm a bought firm b"}
+    (tmp_path / "reut2-001.sgm").unlink()
+    with pytest.raises(PielabError, match=r"gives 12 documents, .* gives \d+: get reuters21578.tar.gz"):
+        datasets.load("reuters", data_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["sgm", "bits"])
+def test_aapd_in_both_published_forms(tmp_path, kind):
+    rows = [("first abstract", ["cs.it", "math.it"], "101"), ("second", ["cs.lg"], "010"), ("third", ["cs.it"], "100")]
+    for sgm, bits in (("train", "train"), ("val", "dev"), ("test", "test")):
+        if kind == "sgm":
+            (tmp_path / f"text_{sgm}").write_text("\n".join(row[0] for row in rows) + "\n")
+            (tmp_path / f"label_{sgm}").write_text("\n".join(" ".join(row[1]) for row in rows) + "\n")
+        else:
+            (tmp_path / f"aapd_{bits}.tsv").write_text("".join(f"{row[2]}\t{row[0]}\n" for row in rows))
+    data = datasets.load("aapd", data_dir=str(tmp_path))
+    assert [len(data[split]) for split in datasets.SPLITS] == [3, 3, 3]
+    names = ["cs.it", "cs.lg", "math.it"] if kind == "sgm" else ["00", "01", "02"]
+    assert datasets.class_names(data) == names
+    assert datasets.targets(data["test"]).tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 0]]
+
+
+def test_aapd_without_its_training_texts_or_with_lines_missing(tmp_path):
+    for name in ("text_val", "label_val", "text_test", "label_test", "label_train"):
+        (tmp_path / name).write_text("cs.it\n")
+    assert sorted(corpora.read("aapd", tmp_path)) == ["test", "validation"]
+    with pytest.raises(PielabError, match="has no training texts of aapd: get text_"):
+        datasets.load("aapd", data_dir=str(tmp_path))
+    (tmp_path / "text_test").write_text("cs.it\nanother\n")
+    with pytest.raises(PielabError, match="text_test has 2 lines and .*label_test 1"):
+        corpora.read("aapd", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["reuters", "aapd"])
+def test_a_corpus_that_is_not_there_says_where_to_get_it(tmp_path, name, monkeypatch):
+    monkeypatch.delenv("PIELAB_DATA", raising=False)
+    with pytest.raises(
+        PielabError, match=f"{name} needs its original files: get .*, and give their folder as data_dir"
+    ):
+        datasets.load(name, data_dir=str(tmp_path))
+
+
+def test_imdb_and_snli_from_the_hub(tmp_path, small, monkeypatch):
+    from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+    monkeypatch.delenv("PIELAB_DATA", raising=False)
+    reviews = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
+    rows = {"text": [f"text {index}" for index in range(12)], "label": [0, 1] * 6}
+    imdb = DatasetDict(
+        {split: Dataset.from_dict(rows, features=reviews) for split in ("train", "test", "unsupervised")}
+    )
+    names = ["entailment", "neutral", "contradiction"]
+    pairs = Features({"premise": Value("string"), "hypothesis": Value("string"), "label": ClassLabel(names=names)})
+    rows = {"premise": ["a"] * 4, "hypothesis": ["b"] * 4, "label": [0, 1, 2, -1]}
+    snli = DatasetDict({split: Dataset.from_dict(rows, features=pairs) for split in datasets.SPLITS})
+    hub = {"stanfordnlp/imdb": imdb, "stanfordnlp/snli": snli}
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, configuration: hub[name])
+    assert [len(datasets.load("imdb")[split]) for split in datasets.SPLITS] == [8, 4, 12]
+    data = datasets.load("snli")
+    assert len(data["test"]) == 3 and data["test"].column_names == ["text", "text_pair", "label"]
+
+
+REAL = Path(os.environ.get("PIELAB_DATA", "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "classes"),
+    [
+        ("reuters", {"train": 6737, "validation": 1440, "test": 1429}, 23),
+        ("imdb", {"train": 20_000, "validation": 5_000, "test": 25_000}, 2),
+        ("snli", {"validation": 9842, "test": 9824}, 3),
+        ("aapd", {"validation": 1000, "test": 1000}, 54),
+    ],
+)
+def test_the_originals_have_the_sizes_of_table_7(name, sizes, classes):
+    folder = corpora.find(name, REAL) if REAL.exists() else None
+    if folder is None:
+        pytest.skip(f"PIELAB_DATA has no {name}")
+    frames = corpora.read(name, folder)
+    assert {split: len(frames[split]) for split in sizes} == sizes
+    labels = pd.concat(list(frames.values()))["label"]
+    assert len(set(labels.explode())) == classes

@@ -1,0 +1,190 @@
+"""EL2N, readability and the measures of others, each against a worked example or a direct computation."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from scipy.spatial.distance import jensenshannon
+from textstat import textstat
+
+from pielab import influence, measures, pies, readability
+from pielab.errors import PielabError
+
+SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(2, 4), st.integers(0, 1000))
+
+
+def draw(shape, normalised=True):
+    seeds, examples, classes, seed = shape
+    values = np.random.default_rng(seed).random((2, seeds, examples, classes)) + 1e-3
+    return values / values.sum(axis=-1, keepdims=True) if normalised else values
+
+
+@given(SHAPES, st.booleans())
+def test_el2n_is_the_mean_norm_of_the_error(shape, multi_label):
+    probabilities = draw(shape, normalised=not multi_label)[0]
+    seeds, examples, classes, seed = shape
+    random = np.random.default_rng(seed)
+    hot = (
+        random.integers(2, size=(examples, classes))
+        if multi_label
+        else np.eye(classes)[random.integers(classes, size=examples)]
+    )
+    expected = [
+        sum(
+            math.sqrt(sum((probabilities[seed, index, place] - hot[index, place]) ** 2 for place in range(classes)))
+            for seed in range(seeds)
+        )
+        / seeds
+        for index in range(examples)
+    ]
+    assert np.allclose(influence.el2n(probabilities, hot), expected)
+
+
+def test_el2n_by_hand_and_its_limits():
+    sure_and_wrong = np.array([[[1.0, 0.0]], [[1.0, 0.0]]])
+    assert influence.el2n(sure_and_wrong, np.array([[0, 1]]))[0] == pytest.approx(math.sqrt(2))
+    assert influence.el2n(sure_and_wrong, np.array([[1, 0]]))[0] == 0
+    with pytest.raises(PielabError, match="do not fit"):
+        influence.el2n(sure_and_wrong, np.array([[1, 0, 0]]))
+
+
+@pytest.mark.parametrize(
+    ("epochs", "epoch"), [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (10, 4), (26, 8), (39, 12), (72, 22)]
+)
+def test_the_early_epoch_is_the_first_beyond_30_per_cent(epochs, epoch):
+    assert influence.early_epoch(epochs) == epoch
+    assert epoch > 0.3 * epochs >= epoch - 1
+
+
+@given(st.lists(st.floats(0, 1), min_size=20, max_size=90), st.integers(1, 20))
+def test_bins_are_equally_full_and_in_order(scores, number):
+    found = influence.bins(np.array(scores), number)
+    sizes = np.bincount(found, minlength=number)
+    assert sizes.max() - sizes.min() <= 1
+    for low, high in zip(range(number - 1), range(1, number), strict=True):
+        assert np.array(scores)[found == low].max() <= np.array(scores)[found == high].min()
+
+
+def test_shares_by_bin_by_hand():
+    table = influence.by_bin(np.array([0.4, 0.1, 0.3, 0.2]), 2, pies=np.array([True, False, False, False]))
+    assert table.to_dict("list") == {"bin": [1, 2], "pies": [0, 0.5], "examples": [2, 2]}
+
+
+def test_flips_by_hand():
+    dense, pruned = np.array([[0, 1, 2, 0], [0, 1, 2, 0]]), np.array([[0, 2, 1, 1], [0, 1, 2, 0]])
+    # Right to wrong, wrong to another wrong, right to wrong in the first seed; nothing in the second.
+    assert measures.flips(dense, pruned, np.array([0, 1, 0, 0])) == 2 / 8
+    with pytest.raises(PielabError, match="do not fit"):
+        measures.flips(dense, pruned[:1], np.array([0, 1, 0, 0]))
+
+
+@given(SHAPES)
+def test_spearman_is_scipys_for_each_example(shape):
+    dense, pruned = draw(shape)
+    found = measures.spearman(dense, pruned)
+    for index, value in enumerate(found):
+        expected = stats.spearmanr(dense.mean(axis=0)[index], pruned.mean(axis=0)[index]).statistic
+        assert value == pytest.approx(expected)
+
+
+def test_spearman_pies_are_the_lowest_share():
+    dense = np.array([[[0.1, 0.3, 0.6]] * 20])
+    pruned = dense.copy()
+    pruned[0, 7] = [0.6, 0.3, 0.1]
+    assert np.flatnonzero(measures.spearman_pies(dense, pruned)).tolist() == [7]
+    assert measures.spearman_pies(dense, pruned, share=0.25).sum() == 5
+
+
+@given(SHAPES)
+def test_jensen_shannon_is_scipys_distance_squared(shape):
+    dense, pruned = draw(shape)
+    expected = jensenshannon(dense.mean(axis=0), pruned.mean(axis=0), base=2, axis=1) ** 2
+    assert np.allclose(measures.jensen_shannon(dense, pruned), expected, atol=1e-7)
+
+
+def test_kappa_by_hand():
+    # Votes agree on 3 of 4; by chance on 1/2 * 1/4 + 1/2 * 3/4 = 1/2.
+    dense, pruned = np.array([[0, 0, 1, 1]]), np.array([[0, 1, 1, 1]])
+    assert measures.kappa(dense, pruned) == pytest.approx((0.75 - 0.5) / 0.5)
+    assert measures.kappa(dense, dense) == 1
+
+
+def test_the_class_recall_test_finds_the_class_that_lost_more_than_the_others():
+    random = np.random.default_rng(0)
+    targets = np.repeat([0, 1, 2], 100)
+
+    def runs(wrong_of_class_2):
+        share = np.where(targets == 2, wrong_of_class_2, 0.1)
+        return np.where(random.random((12, 300)) < share, (targets + 1) % 3, targets)
+
+    dense, pruned = runs(0.1), runs(0.6)
+    table = measures.class_recall_test(dense, pruned, targets).set_index("class")
+    assert table.loc[2, "p_corrected"] < 0.001 and table.loc[2, "change"] < 0
+    assert (table["p_corrected"] >= table["p"]).all() and table["examples"].tolist() == [100] * 3
+    recall = [(each[:, targets == 2] == 2).mean(axis=1) - (each == targets).mean(axis=1) for each in (dense, pruned)]
+    assert table.loc[2, "p"] == pytest.approx(stats.ttest_ind(*recall, equal_var=False).pvalue)
+    assert measures.class_recall_test(dense, dense, targets)["p"].min() == 1
+    with pytest.raises(PielabError, match="two seeds at least"):
+        measures.class_recall_test(dense[:1], pruned, targets)
+
+
+TEXTS = [
+    "The cat sat on the mat. It was warm.",
+    "Notwithstanding considerable difficulties, they persevered! " * 3,
+    "No.",
+]
+
+
+def test_scores_are_textstats_own_and_the_length(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIELAB_CACHE", str(tmp_path))
+    table = readability.scores(TEXTS)
+    assert table.columns.tolist() == [*readability.SCORES, "length in tokens"] and len(table.columns) == 8
+    assert table["Gunning Fog"].tolist() == [textstat.gunning_fog(text) for text in TEXTS]
+    assert table["length in tokens"].tolist() == [11, 21, 2]
+    # The pinned version's numbers: another version of textstat gives others.
+    assert table.loc[0, "Flesch-Kincaid grade"] == pytest.approx(-2.035)
+    assert table.loc[1, "difficult words"] == 4
+
+
+def test_scores_are_computed_once_and_the_same_in_parallel(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIELAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(readability, "CHUNK", 2)
+    first = readability.scores(TEXTS, processes=2)
+    monkeypatch.setattr(readability, "_score_all", lambda *_: pytest.fail("computed again"))
+    pd.testing.assert_frame_equal(readability.scores(TEXTS), first)
+    monkeypatch.undo()
+    pd.testing.assert_frame_equal(readability.scores(TEXTS, cache=False), first)
+
+
+def made_scores(random, size):
+    length = random.integers(5, 100, size=size).astype(float)
+    return pd.DataFrame({"follows length": 2 * length, "noise": random.random(size), "length in tokens": length})
+
+
+def test_ratios_by_hand_and_at_equal_length():
+    random = np.random.default_rng(0)
+    table = made_scores(random, 4000)
+    found = random.random(4000) < table["length in tokens"] / 200  # long texts are PIEs more often
+    rows = readability.ratios(table, found, resamples=100).set_index("score")
+    by_hand = table["noise"][found].mean() / table["noise"].mean()
+    assert rows.loc["noise", "ratio"] == pytest.approx(by_hand)
+    assert rows.loc["noise", "low"] < by_hand < rows.loc["noise", "high"] and rows.loc["noise", "p"] > 0.01
+    assert rows.loc["follows length", "ratio"] > 1.2 and rows.loc["follows length", "p"] < 1e-6
+    # What follows length alone is gone when length is.
+    assert rows.loc["follows length", "matched"] == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("number", [0, 1, 4])
+def test_ratios_of_no_or_one_pie_or_only_pies_are_not_made_up(number):
+    table = made_scores(np.random.default_rng(0), 4)
+    rows = readability.ratios(table, np.arange(4) < number, resamples=10)
+    assert rows["p"].isna().all() and rows["ratio"].isna().all() == (number == 0)
+
+
+def test_the_pies_of_the_same_models_are_none():
+    same = np.zeros((2, 3), dtype=int)
+    assert measures.flips(same, same, np.zeros(3, dtype=int)) == pies.find(same, same).sum() == 0
