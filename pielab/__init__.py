@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 __all__ = [
     "analysis",
     "assets",
+    "cards",
     "corpora",
     "datasets",
     "encoding",
@@ -22,6 +23,7 @@ __all__ = [
     "pies",
     "predictions",
     "pruning",
+    "published",
     "readability",
     "records",
     "report",

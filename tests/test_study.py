@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pielab import study
+from pielab import published, study
 from pielab.errors import PielabError
-from pielab.parameters import NOTEBOOKS
+from pielab.parameters import NOTEBOOKS, TrainParameters, parse_seeds
 
 PROJECT = Path(__file__).parents[1]
 
@@ -42,6 +42,31 @@ def test_every_params_file_is_complete_and_named_after_what_it_holds(path):
     assert path.stem == f"{values['dataset']}-{values['model']}"
     needed = {name for kind in NOTEBOOKS.values() for name in kind.model_fields}
     assert set(values) == needed - {"study", "results", "pruner", "threshold", "examples"}
+
+
+def test_the_papers_study_is_9840_runs():
+    read = study.read(yaml.safe_load((PROJECT / "params/studies/paper.yaml").read_text()))
+    runs = [each["seeds"] for each in (*read.dense.values(), *read.pruned.values())]
+    assert len(read.dense) == 8 and sum(len(parse_seeds(seeds)) for seeds in runs) == 9840
+
+
+def test_the_papers_recipes_are_those_of_table_8():
+    names = {"BERT": "bert-base-uncased", "BiLSTM": "bilstm"}
+    table = published.table("table8_hyperparameters")
+    for row in table.itertuples():
+        path = PROJECT / f"params/{row.dataset.lower()}-{names[row.model]}.yaml"
+        values = TrainParameters(study="s", results="r", **only_training(yaml.safe_load(path.read_text())))
+        assert (values.batch_size, values.epochs) == (row.batch_size, row.epochs)
+        # The table rounds to one digit of 1e-5.
+        assert values.learning_rate == pytest.approx(row.lr, rel=0.11)
+    lengths = published.table("table7_datasets").set_index("dataset")["max_tokens"]
+    for name, tokens in lengths.items():
+        for model in names.values():
+            assert yaml.safe_load((PROJECT / f"params/{name.lower()}-{model}.yaml").read_text())["max_tokens"] == tokens
+
+
+def only_training(values):
+    return {name: value for name, value in values.items() if name in TrainParameters.model_fields}
 
 
 def test_an_entry_sets_parameters_anew(config):

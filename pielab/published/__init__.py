@@ -1,0 +1,37 @@
+"""The paper's own numbers, Tables 4, 5, 7, 8, 9 and 10, and ours beside them."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from pielab.errors import PielabError
+
+FOLDER = Path(__file__).parent
+# The paper's names of what pielab calls otherwise.
+DATASETS = {"IMDB": "imdb", "SNLI": "snli", "Reuters": "reuters", "AAPD": "aapd"}
+MODELS = {"BERT": "bert-base-uncased", "BiLSTM": "bilstm"}
+KEYS = ["dataset", "model", "pruner", "threshold"]
+
+
+def table(name: str) -> pd.DataFrame:
+    """A published table as it is printed, such as "table4_pies_percent"; thresholds are percentages."""
+    path = FOLDER / f"{name}.csv"
+    if not path.exists():
+        known = ", ".join(sorted(each.stem for each in FOLDER.glob("*.csv")))
+        raise PielabError(f"no published table is called {name!r}; there are {known}.")
+    return pd.read_csv(path)
+
+
+def beside(ours: pd.DataFrame, name: str, columns: dict[str, str]) -> pd.DataFrame:
+    """Our values next to the published ones, for every configuration that both have.
+
+    ours: columns dataset, model, pruner, threshold and the keys of `columns`, which maps our column to the published
+        one. Gives, for each of them, <column>, published <column> and difference (ours - published).
+    """
+    theirs = table(name).replace({"dataset": DATASETS, "model": MODELS, "pruner": {"none": "unpruned"}})
+    new_names = {old: f"published {new}" for new, old in columns.items()}
+    theirs = theirs[[*KEYS, *columns.values()]].rename(columns=new_names)
+    both = ours[[*KEYS, *columns]].merge(theirs, on=KEYS, how="inner", validate="one_to_one")
+    for column in columns:
+        both[f"difference of {column}"] = both[column] - both[f"published {column}"]
+    return both
