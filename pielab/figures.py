@@ -147,6 +147,7 @@ def el2n(table: pd.DataFrame) -> Figure:
     pairs = list(table.groupby(["dataset", "model"], sort=False).groups)
     pruners = [name for name in PRUNERS if name in set(table["pruner"])]
     thresholds = sorted(set(table["threshold"]))
+    markers = {threshold: "osD^v"[place % 5] for place, threshold in enumerate(thresholds)}
     colours = dict(zip(thresholds, sns.color_palette("viridis_r", len(thresholds) + 1)[1:], strict=True))
     with _style():
         size = (max(3.1 * len(pruners), 6.2), 2.7 * len(pairs) + 1)
@@ -161,8 +162,8 @@ def el2n(table: pd.DataFrame) -> Figure:
                     continue
                 null = part.groupby("bin")["p_null"].mean()
                 axes.plot(null.index, 100 * null, color=UNPRUNED, linestyle="--", label="null: retraining alone")
-                for marker, (threshold, rows) in zip("osD^v", part.groupby("threshold"), strict=False):
-                    style = {"color": colours[threshold], "marker": marker, "markersize": 3}
+                for threshold, rows in part.groupby("threshold"):
+                    style = {"color": colours[threshold], "marker": markers[threshold], "markersize": 3}
                     axes.plot(rows["bin"], 100 * rows["p_pie"], label=f"{threshold:g} % pruned", **style)
                 axes.set(title=f"{pruner}: {dataset}, {model}\n{part['seeds'].iloc[0]} seeds", ylim=(0, None))
                 axes.set(xlabel="bin of EL2N, the hardest last", ylabel="PIEs, % of the bin")
