@@ -54,6 +54,24 @@ def p_pie(frame: pd.DataFrame, models_per_side: int) -> Figure:
     return _done(figure)
 
 
+def by_models_per_side(table: pd.DataFrame) -> Figure:
+    """The share of PIEs and its null by the number of models that vote; as statistics.by_models_per_side gives them."""
+    with _style():
+        figure, axes = plt.subplots(figsize=(5.4, 3), layout="constrained")
+        for column, label, colour, line in (
+            ("pies", "pruned against unpruned", ONLY_PIES, "-o"),
+            ("null", "null: unpruned against unpruned", UNPRUNED, "--o"),
+        ):
+            axes.plot(table["models_per_side"], 100 * table[column], line, color=colour, label=label)
+            low, high = 100 * table[f"{column}_low"], 100 * table[f"{column}_high"]
+            axes.fill_between(table["models_per_side"], low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.set(xlabel="models on each side", ylabel="% of the test examples", ylim=(0, None))
+        axes.set_title("mean, and 5 to 95 % of the ways to draw the sides")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(frameon=False)
+    return _done(figure)
+
+
 def effectiveness(seeds: pd.DataFrame) -> Figure:
     """Figure 1: mean test accuracy or F1 by threshold, a line for each pruner, against the unpruned models.
 

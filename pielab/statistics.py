@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from pielab import pies
 from pielab.errors import PielabError
@@ -78,6 +79,26 @@ def probabilities(
     return p_pie, p_null
 
 
+def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int = 0) -> pd.DataFrame:
+    """How the share of PIEs and its null depend on the number of models that vote: what more seeds would change.
+
+    Arguments as of `null`. One row for each number of models on a side, from 1 to half of the seeds: models_per_side;
+    pies and null, mean shares over ways to draw the sides; and the 5 and 95 % quantiles over them, such as pies_low.
+    """
+    if dense.shape != pruned.shape or len(dense) < 2:
+        raise PielabError(f"give as many seeds on both sides, two at least, not {dense.shape} and {pruned.shape}.")
+    random, ballots = np.random.default_rng(seed), _ballots(dense, pruned)
+    rows = []
+    for half in range(1, len(dense) // 2 + 1):
+        sides = _halvings(len(dense), resamples, random, half)
+        shares = np.array([[each.mean() for each in ballots.disagreements(*side)] for side in sides])
+        (null_low, pies_low), (null_high, pies_high) = np.quantile(shares, [0.05, 0.95], axis=0)
+        null_mean, pies_mean = shares.mean(axis=0)
+        rows.append((half, pies_mean, pies_low, pies_high, null_mean, null_low, null_high))
+    columns = ["models_per_side", "pies", "pies_low", "pies_high", "null", "null_low", "null_high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 @dataclass(frozen=True)
 class _Ballots:
     """Votes as numbers that can be weighted and added, (seeds, examples, classes) float32."""
@@ -109,9 +130,14 @@ def _ballots(dense: np.ndarray, pruned: np.ndarray) -> _Ballots:
     return _Ballots(*hot, multi_label=False)
 
 
-def _halvings(seeds: int, number: int, random: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Ways to put half of the seeds on each side, as weights (seeds,): all of them, or `number` random ones."""
-    half = seeds // 2
+def _halvings(
+    seeds: int, number: int, random: np.random.Generator, half: int | None = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Ways to put half of the seeds on each side, as weights (seeds,): all of them, or `number` random ones.
+
+    half: put only so many on each side.
+    """
+    half = half or seeds // 2
     possible = math.comb(seeds, half) * math.comb(seeds - half, half)
     if possible <= number:
         chosen = [

@@ -227,4 +227,5 @@ def test_a_single_seed_and_no_pies_make_figures_too(study_folder):
     empty = dict.fromkeys(["unpruned_on_pies", "pruned_on_pies", "null_on_pies", "excess_low", "excess_high"], np.nan)
     figures.effectiveness_on_pies(configurations.assign(**empty))
     figures.pie_shares(configurations.assign(**empty))
+    figures.by_models_per_side(statistics.by_models_per_side(*np.zeros((2, 2, 5), dtype=int)))
     figures.two_sides(pd.Series([0.5]), pd.Series([0.6]), "accuracy", "IMP-FT")

@@ -116,3 +116,23 @@ def test_multi_label_effectiveness_is_the_mean_macro_f1_of_the_seeds():
 def test_the_interval_of_a_mean_over_seeds():
     mean, low, high = statistics.seed_interval(np.array([0.8, 0.9, 1.0]))
     assert math.isclose(mean, 0.9) and 0.8 <= low < mean < high <= 1.0
+
+
+def test_shares_by_models_per_side_end_at_the_null_and_begin_with_pairs_of_models():
+    random = np.random.default_rng(0)
+    dense, pruned = random.integers(3, size=(2, 4, 50))
+    table = statistics.by_models_per_side(dense, pruned, resamples=100)
+    assert table["models_per_side"].tolist() == [1, 2]
+    found = statistics.null(dense, pruned, resamples=100)
+    assert np.allclose(table.iloc[-1][["pies", "null"]].tolist(), [found.pruned, found.null])
+    pairs = [(dense[one] != pruned[two]).mean() for one, two in itertools.permutations(range(4), 2)]
+    assert math.isclose(table["pies"][0], np.mean(pairs))
+    assert (table["null_low"] <= table["null"]).all() and (table["null"] <= table["null_high"]).all()
+
+
+def test_more_models_make_fewer_disagreements_by_chance():
+    random = np.random.default_rng(0)
+    table = statistics.by_models_per_side(draw_runs(random, 12), draw_runs(random, 12), resamples=40)
+    assert table["null"].is_monotonic_decreasing and table["null"].iloc[-1] < table["null"].iloc[0] / 2
+    with pytest.raises(PielabError, match="as many seeds on both sides, two at least"):
+        statistics.by_models_per_side(draw_runs(random, 1), draw_runs(random, 1))
