@@ -55,7 +55,9 @@ def readability_ratios(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.Dat
         table = readability.ratios(scores, frame["pie"].to_numpy(), p.resamples)
         weights = frame["p_null"].to_numpy()
         null = np.average(scores, axis=0, weights=weights) / scores.mean() if weights.any() else np.nan
-        parts.append(table.assign(null=np.asarray(null), pies=int(frame["pie"].sum()), **_names(summary)))
+        parts.append(
+            table.assign(null=np.asarray(null), pies=int(frame["pie"].sum()), examples=len(frame), **_names(summary))
+        )
     whole = pd.concat(parts, ignore_index=True)
     tested = whole["p"].notna()
     whole.loc[tested, "p_corrected"] = stats.false_discovery_control(whole.loc[tested, "p"])
@@ -75,7 +77,7 @@ def read(study_folder: Path, name: str) -> pd.DataFrame:
 
 def _configurations(p: PairParameters) -> list[tuple[Path, dict]]:
     """Folders and summaries of the pair's configurations whose PIEs are known, in the paper's order."""
-    found = {path.parent: tables.read_pies(path)[1]["summary"] for path in p.pair_folder.glob("*/pies.parquet")}
+    found = {path.parent: tables.read_record(path)["summary"] for path in p.pair_folder.glob("*/pies.parquet")}
     if not found:
         raise PielabError(f"{p.pair_folder} has no PIEs yet: run notebooks/03_pies.ipynb for a configuration first.")
     return sorted(found.items(), key=lambda each: (tables.rank(each[1]["pruner"]), each[1]["threshold"]))

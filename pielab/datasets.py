@@ -42,7 +42,7 @@ def load(
         first two also from the Hub); or a CSV, TSV, Parquet or JSONL file; or a folder with train and test (and
         perhaps validation) files of one of these kinds; or the id of a Hub data set, "owner/name" or
         "owner/name:configuration".
-        A relative path is looked for in the working directory, then in `data_dir`, then in $PIELAB_DATA.
+        A relative path is looked for in the working directory, in `data_dir`, in $PIELAB_DATA, then in the project.
     limit: keep at most so many examples of each split, drawn by `seed` in proportion to the classes.
     seed: also fixes the split of data that come without one (70 / 15 / 15 %, stratified).
     text, text_pair, label: columns. A label column of lists, or of strings joined by `label_separator`, makes the

@@ -124,8 +124,6 @@ def pie_shares(configurations: pd.DataFrame) -> Figure:
 
 def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
     """Figure 3: how well the unpruned and the pruned majority do on all examples and on the PIEs, with the null."""
-    rows = list(configurations.groupby(["dataset", "model"], sort=False).groups)
-    pruners = [name for name in PRUNERS if name in set(configurations["pruner"])]
     lines = (
         ("unpruned_on_all", "unpruned, all examples", ALL, "-", "o"),
         ("pruned_on_all", "pruned, all examples", ALL, ":", "s"),
@@ -133,27 +131,21 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
         ("pruned_on_pies", "pruned, PIEs", ONLY_PIES, ":", "s"),
     )
     with _style():
-        size = (max(3.1 * len(pruners), 6.2), 2.7 * len(rows) + 1)
-        figure, grid = plt.subplots(len(rows), len(pruners), figsize=size, squeeze=False, layout="constrained")
+        figure, panels = _pruner_panels(configurations)
         positions = _positions(configurations)
-        for (dataset, model), line_of_axes in zip(rows, grid, strict=True):
-            for pruner, axes in zip(pruners, line_of_axes, strict=True):
-                part = _pair(configurations, dataset, model)
-                part = part[part["pruner"] == pruner]
-                if part.empty:
-                    axes.set_axis_off()
-                    continue
-                where = [positions[threshold] for threshold in part["threshold"]]
-                null = part["null_on_pies"].mean()
-                axes.axhline(null, color=UNPRUNED, linestyle="--", label="null: unpruned, where unpruned disagree")
-                for column, label, colour, style, marker in lines:
-                    axes.plot(where, part[column], style, color=colour, marker=marker, label=label)
-                axes.set(title=f"{pruner}: {dataset}, {model}\n{part['seeds'].iloc[0]} seeds", ylim=(0, 1))
-                axes.set(xticks=list(positions.values()), xticklabels=[f"{each:g}" for each in positions])
-                axes.set(xlabel="% of weights pruned", ylabel=part["metric"].iloc[0])
-                axes.set_xlim(-0.3, len(positions) - 0.7)
-        handles, labels = next(axes for axes in grid.flat if axes.lines).get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3 if len(pruners) > 2 else 2, frameon=False)
+        for axes, part in panels:
+            where = [positions[threshold] for threshold in part["threshold"]]
+            null = part["null_on_pies"].mean()
+            axes.axhline(null, color=UNPRUNED, linestyle="--", label="null: unpruned, where unpruned disagree")
+            for column, label, colour, style, marker in lines:
+                axes.plot(where, part[column], style, color=colour, marker=marker, label=label)
+            axes.set_ylim(0, 1)
+            axes.set(xticks=list(positions.values()), xticklabels=[f"{each:g}" for each in positions])
+            axes.set(xlabel="% of weights pruned", ylabel=part["metric"].iloc[0])
+            axes.set_xlim(-0.3, len(positions) - 0.7)
+        handles, labels = panels[0][0].get_legend_handles_labels()
+        wide = configurations["pruner"].nunique() > 2
+        figure.legend(handles, labels, loc="outside lower center", ncols=3 if wide else 2, frameon=False)
     return _done(figure)
 
 
@@ -162,31 +154,22 @@ def el2n(table: pd.DataFrame) -> Figure:
 
     table: as analysis.el2n gives it. Shares are over halvings of the seeds, so that they can be compared with the null.
     """
-    pairs = list(table.groupby(["dataset", "model"], sort=False).groups)
-    pruners = [name for name in PRUNERS if name in set(table["pruner"])]
     thresholds = sorted(set(table["threshold"]))
     markers = {threshold: "osD^v"[place % 5] for place, threshold in enumerate(thresholds)}
     colours = dict(zip(thresholds, sns.color_palette("viridis_r", len(thresholds) + 1)[1:], strict=True))
     with _style():
-        size = (max(3.1 * len(pruners), 6.2), 2.7 * len(pairs) + 1)
-        figure, grid = plt.subplots(len(pairs), len(pruners), figsize=size, squeeze=False, layout="constrained")
+        figure, panels = _pruner_panels(table)
         handles: dict[str, object] = {}
-        for (dataset, model), line_of_axes in zip(pairs, grid, strict=True):
-            for pruner, axes in zip(pruners, line_of_axes, strict=True):
-                part = _pair(table, dataset, model)
-                part = part[part["pruner"] == pruner]
-                if part.empty:
-                    axes.set_axis_off()
-                    continue
-                null = part.groupby("bin")["p_null"].mean()
-                axes.plot(null.index, 100 * null, color=UNPRUNED, linestyle="--", label="null: retraining alone")
-                for threshold, rows in part.groupby("threshold"):
-                    style = {"color": colours[threshold], "marker": markers[threshold], "markersize": 3}
-                    axes.plot(rows["bin"], 100 * rows["p_pie"], label=f"{threshold:g} % pruned", **style)
-                axes.set(title=f"{pruner}: {dataset}, {model}\n{part['seeds'].iloc[0]} seeds", ylim=(0, None))
-                axes.set(xlabel="bin of EL2N, the hardest last", ylabel="PIEs, % of the bin")
-                axes.xaxis.get_major_locator().set_params(integer=True)
-                handles |= {label: each for each, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+        for axes, part in panels:
+            null = part.groupby("bin")["p_null"].mean()
+            axes.plot(null.index, 100 * null, color=UNPRUNED, linestyle="--", label="null: retraining alone")
+            for threshold, rows in part.groupby("threshold"):
+                style = {"color": colours[threshold], "marker": markers[threshold], "markersize": 3}
+                axes.plot(rows["bin"], 100 * rows["p_pie"], label=f"{threshold:g} % pruned", **style)
+            axes.set_ylim(0, None)
+            axes.set(xlabel="bin of EL2N, the hardest last", ylabel="PIEs, % of the bin")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            handles |= {label: each for each, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False)
     return _done(figure)
 
@@ -214,7 +197,8 @@ def readability(table: pd.DataFrame) -> Figure:
                 _line(axes, pruner, positions, rows["threshold"], rows["ratio"], bars)
             mean = part.groupby("threshold")["ratio"].mean()
             axes.plot([positions[each] for each in mean.index], mean, color="black", linewidth=2.5, label="mean")
-            axes.set_title(f"{name}\n{pair[0]}, {pair[1]}", fontsize="small")
+            texts = f"{part['examples'].iloc[0]:,} texts"
+            axes.set_title(f"{name}\n{pair[0]}, {pair[1]}: {texts}", fontsize="small")
             if index // 4 == lines * len(pairs) - 1:
                 axes.set_xlabel("% of weights pruned")
             handles |= {label: each for each, label in zip(*axes.get_legend_handles_labels(), strict=True)}
@@ -253,6 +237,25 @@ def _panels(frame: pd.DataFrame) -> tuple[Figure, dict[tuple[str, str], Axes]]:
     for axes in grid.flat[len(pairs) :]:
         axes.set_axis_off()
     return figure, dict(zip(pairs, grid.flat, strict=False))
+
+
+def _pruner_panels(frame: pd.DataFrame) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """A line for each data set and model, a column for each pruner; panels that have rows, titled, with them."""
+    pairs = list(frame.groupby(["dataset", "model"], sort=False).groups)
+    pruners = [name for name in PRUNERS if name in set(frame["pruner"])]
+    size = (max(3.1 * len(pruners), 6.2), 2.7 * len(pairs) + 1)
+    figure, grid = plt.subplots(len(pairs), len(pruners), figsize=size, squeeze=False, layout="constrained")
+    panels = []
+    for (dataset, model), line_of_axes in zip(pairs, grid, strict=True):
+        part = _pair(frame, dataset, model)
+        for pruner, axes in zip(pruners, line_of_axes, strict=True):
+            rows = part[part["pruner"] == pruner]
+            if rows.empty:
+                axes.set_axis_off()
+                continue
+            axes.set_title(f"{pruner}: {dataset}, {model}\n{rows['seeds'].iloc[0]} seeds")
+            panels.append((axes, rows))
+    return figure, panels
 
 
 def _finish(figure: Figure, panels: dict[tuple[str, str], Axes], note: str) -> None:

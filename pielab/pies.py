@@ -34,7 +34,7 @@ def single_label(dense: np.ndarray, pruned: np.ndarray) -> np.ndarray:
 
     dense, pruned: class ids (seeds, examples) of the unpruned and the pruned models, as many seeds of each.
     """
-    _check_pair(dense, pruned)
+    check_pair(dense, pruned)
     return majority(dense) != majority(pruned)
 
 
@@ -43,7 +43,7 @@ def multi_label(dense: np.ndarray, pruned: np.ndarray) -> np.ndarray:
 
     dense, pruned: bool (seeds, examples, classes), as many seeds of each.
     """
-    _check_pair(dense, pruned)
+    check_pair(dense, pruned)
     return (majority_sets(dense) != majority_sets(pruned)).any(axis=1)
 
 
@@ -58,7 +58,8 @@ def _check(predictions: np.ndarray, dimensions: int) -> None:
         raise PielabError(f"predictions of shape {predictions.shape} have no votes: give ({', '.join(axes)}).")
 
 
-def _check_pair(dense: np.ndarray, pruned: np.ndarray) -> None:
+def check_pair(dense: np.ndarray, pruned: np.ndarray) -> None:
+    """Stop unless both sides have as many seeds, and the same examples."""
     if dense.shape != pruned.shape:
         raise PielabError(
             f"unpruned predictions {dense.shape} and pruned ones {pruned.shape} cannot be compared: PIEs need as many "

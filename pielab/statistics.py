@@ -69,10 +69,6 @@ def probabilities(
     dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """P(PIE) and P(null) of each example, (examples,) each, over halvings of the seeds; arguments as of `null`."""
-    if dense.shape != pruned.shape:
-        raise PielabError(f"unpruned predictions {dense.shape} and pruned ones {pruned.shape} need the same shape.")
-    if len(dense) < 2:
-        raise PielabError("the null needs two unpruned models at least, to compare one with the other: add seeds.")
     ballots = _ballots(dense, pruned)
     halvings = _halvings(len(dense), resamples, np.random.default_rng(seed))
     p_null, p_pie = np.mean([ballots.disagreements(*halving) for halving in halvings], axis=0)
@@ -85,8 +81,6 @@ def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, resamples: int = 2
     Arguments as of `null`. One row for each number of models on a side, from 1 to half of the seeds: models_per_side;
     pies and null, mean shares over ways to draw the sides; and the 5 and 95 % quantiles over them, such as pies_low.
     """
-    if dense.shape != pruned.shape or len(dense) < 2:
-        raise PielabError(f"give as many seeds on both sides, two at least, not {dense.shape} and {pruned.shape}.")
     random, ballots = np.random.default_rng(seed), _ballots(dense, pruned)
     rows = []
     for half in range(1, len(dense) // 2 + 1):
@@ -122,6 +116,9 @@ class _Ballots:
 
 
 def _ballots(dense: np.ndarray, pruned: np.ndarray) -> _Ballots:
+    pies.check_pair(dense, pruned)
+    if len(dense) < 2:
+        raise PielabError("the null needs two unpruned models at least, to compare one with the other: add seeds.")
     if dense.ndim == 3:
         # A yes is +1 and a no is -1: the sum is positive where more than half say yes.
         return _Ballots(2 * dense.astype(np.float32) - 1, 2 * pruned.astype(np.float32) - 1, multi_label=True)

@@ -69,9 +69,9 @@ def summary(
 
 def check_same_data(data: DatasetDict, dense: Predictions, pruned: Predictions, split: str = "test") -> None:
     """Stop unless both sides' predictions were made on this split of these data."""
-    targets = datasets.targets(data[split])
+    targets, digest = datasets.targets(data[split]), datasets.digest(data)
     for side, runs in {"unpruned": dense, "pruned": pruned}.items():
-        if len(targets) != runs.logits.shape[1] or runs.data_digest not in (None, datasets.digest(data)):
+        if len(targets) != runs.logits.shape[1] or runs.data_digest not in (None, digest):
             raise PielabError(
                 f"the {side} predictions were made on other texts or labels than these {len(targets)}: give the same "
                 f"dataset, columns and limit as in training, or train again if the data have changed."
@@ -94,8 +94,12 @@ def write_pies(folder: Path, frame: pd.DataFrame, summary: dict[str, Any], p: Pi
 
 def read_pies(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """A configuration's examples, and its record: summary, data (as datasets.load takes them), digest, seeds."""
-    table = pq.read_table(path)
-    return table.to_pandas(), json.loads(table.schema.metadata[b"pielab"])
+    return pq.read_table(path).to_pandas(), read_record(path)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """The record of `read_pies` alone, without reading the examples."""
+    return json.loads(pq.read_schema(path).metadata[b"pielab"])
 
 
 def configurations(study_folder: Path) -> pd.DataFrame:
@@ -103,7 +107,7 @@ def configurations(study_folder: Path) -> pd.DataFrame:
 
     Raises PielabError if there is none.
     """
-    rows = [read_pies(path)[1]["summary"] for path in sorted(study_folder.glob("*/*/pies.parquet"))]
+    rows = [read_record(path)["summary"] for path in sorted(study_folder.glob("*/*/pies.parquet"))]
     if not rows:
         raise PielabError(
             f"{study_folder} has no PIEs yet: run notebooks/03_pies.ipynb for a configuration, or 'make demo'."
@@ -118,7 +122,7 @@ def seeds(study_folder: Path) -> pd.DataFrame:
     """
     voted: dict[Path, set[int]] = {}
     for path in study_folder.glob("*/*/pies.parquet"):
-        found = set(read_pies(path)[1]["seeds"])
+        found = set(read_record(path)["seeds"])
         voted[path.parent] = found
         voted[path.parents[1] / "dense"] = voted.get(path.parents[1] / "dense", set()) | found
     rows = []

@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from textstat import textstat
 
-from pielab import influence, measures, pies, readability
+from pielab import influence, measures, readability
 from pielab.errors import PielabError
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(2, 4), st.integers(0, 1000))
@@ -183,8 +183,3 @@ def test_ratios_of_no_or_one_pie_or_only_pies_are_not_made_up(number):
     table = made_scores(np.random.default_rng(0), 4)
     rows = readability.ratios(table, np.arange(4) < number, resamples=10)
     assert rows["p"].isna().all() and rows["ratio"].isna().all() == (number == 0)
-
-
-def test_the_pies_of_the_same_models_are_none():
-    same = np.zeros((2, 3), dtype=int)
-    assert measures.flips(same, same, np.zeros(3, dtype=int)) == pies.find(same, same).sum() == 0

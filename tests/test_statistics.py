@@ -134,5 +134,5 @@ def test_more_models_make_fewer_disagreements_by_chance():
     random = np.random.default_rng(0)
     table = statistics.by_models_per_side(draw_runs(random, 12), draw_runs(random, 12), resamples=40)
     assert table["null"].is_monotonic_decreasing and table["null"].iloc[-1] < table["null"].iloc[0] / 2
-    with pytest.raises(PielabError, match="as many seeds on both sides, two at least"):
+    with pytest.raises(PielabError, match="two unpruned models at least"):
         statistics.by_models_per_side(draw_runs(random, 1), draw_runs(random, 1))
