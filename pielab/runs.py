@@ -213,6 +213,7 @@ def _save(
         **{split: _effectiveness(logits[split], experiment.targets[split], threshold) for split in logits},
         "decision_threshold": threshold,
         "sparsity": 0.0,
+        "trainable": models.count_parameters(model),
         **record,
         "parameters": recipe,
         "device": _device_name(experiment.device),
