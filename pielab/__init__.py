@@ -19,6 +19,7 @@ __all__ = [
     "influence",
     "measures",
     "models",
+    "paper",
     "parameters",
     "pies",
     "predictions",

@@ -1,10 +1,13 @@
-"""What a data set looks like in numbers: Table 7, computed."""
+"""What a data set looks like in numbers: Tables 2 and 7, computed."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from datasets import DatasetDict
 
-from pielab import datasets, encoding, published
+from pielab import datasets, encoding, paths, published
+from pielab.progress import Progress
 
 
 def card(data: DatasetDict) -> pd.Series:
@@ -14,8 +17,13 @@ def card(data: DatasetDict) -> pd.Series:
     whose longest text gives its 128.
     """
     columns = [column for column in ("text", "text_pair") if column in data["train"].column_names]
-    parts = [[text for split in datasets.SPLITS for text in data[split][column]] for column in columns]
-    lengths = np.array([sum(len(encoding.words(text)) for text in texts) for texts in zip(*parts, strict=True)])
+    counts: list[int] = []
+    with Progress("lengths", len(datasets.SPLITS)) as progress:
+        for split in datasets.SPLITS:
+            texts = zip(*(data[split][column] for column in columns), strict=True)
+            counts += [sum(len(encoding.words(part)) for part in parts) for parts in texts]
+            progress.step(f"{split}, {len(counts):,} texts")
+    lengths = np.array(counts)
     cut = np.quantile(lengths, 0.85)
     return pd.Series(
         {
@@ -40,9 +48,23 @@ def max_tokens(length: float) -> int:
 
 
 def beside_published(name: str, data: DatasetDict) -> pd.DataFrame:
-    """The card of one of the paper's data sets next to Table 7: columns published, ours, difference."""
-    table = published.table("table7_datasets").set_index("dataset")
-    theirs = table.loc[next(paper for paper, ours in published.DATASETS.items() if ours == name)]
+    """The card of a data set, column ours; one of the paper's four also has published (Table 7) and difference."""
     ours = card(data)
-    frame = pd.DataFrame({"published": theirs[ours.index].astype(float), "ours": ours})
+    theirs = published.table("table7_datasets").replace({"dataset": published.DATASETS}).set_index("dataset")
+    if name not in theirs.index:
+        return ours.to_frame("ours")
+    frame = pd.DataFrame({"published": theirs.loc[name, ours.index].astype(float), "ours": ours})
     return frame.assign(difference=frame["ours"] - frame["published"])
+
+
+def save(frame: pd.DataFrame, pair_folder: Path, dataset: str, multi_label: bool) -> None:
+    """Keep a card in the pair's folder, for the report; `frame` as beside_published gives it."""
+    row = frame["ours"].to_dict() | {"classification": "multi-label" if multi_label else "single-label"}
+    pair_folder.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame([{"dataset": paths.slug(dataset), **row}]).to_csv(pair_folder / "card.csv", index=False)
+
+
+def of_study(study_folder: Path) -> pd.DataFrame:
+    """The cards of a study's data sets, a line each, indexed by data set; empty if there is none."""
+    parts = [pd.read_csv(path) for path in sorted(study_folder.glob("*/card.csv"))]
+    return pd.concat(parts).drop_duplicates("dataset").set_index("dataset") if parts else pd.DataFrame()

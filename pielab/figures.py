@@ -108,10 +108,8 @@ def pie_shares(configurations: pd.DataFrame) -> Figure:
             thresholds = _positions(configurations)
             axes.axhline(part["null_percent"].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
             for name, rows in _by_pruner(part):
-                share = rows["halved_pies_percent"]
-                below = (rows["excess_percent"] - rows["excess_low"]).clip(lower=0)
-                above = (rows["excess_high"] - rows["excess_percent"]).clip(lower=0)
-                _line(axes, name, thresholds, rows["threshold"], share, (below, above))
+                bars = _bars(rows, "excess_percent", "excess_low", "excess_high")
+                _line(axes, name, thresholds, rows["threshold"], rows["halved_pies_percent"], bars)
             side = part["models_per_side"].iloc[0]
             axes.set_title(
                 f"{dataset}, {model}: {side} model{'s' if side > 1 else ''} a side, {part['examples'].iloc[0]:,} texts"
@@ -131,9 +129,10 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
         ("pruned_on_pies", "pruned, PIEs", ONLY_PIES, ":", "s"),
     )
     with _style():
-        figure, panels = _pruner_panels(configurations)
+        figure, panels = _panels_of(configurations, "dataset", "model", "pruner")
         positions = _positions(configurations)
         for axes, part in panels:
+            axes.set_title(f"{_name(part)}\n{part['seeds'].iloc[0]} seeds")
             where = [positions[threshold] for threshold in part["threshold"]]
             null = part["null_on_pies"].mean()
             axes.axhline(null, color=UNPRUNED, linestyle="--", label="null: unpruned, where unpruned disagree")
@@ -144,8 +143,31 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
             axes.set(xlabel="% of weights pruned", ylabel=part["metric"].iloc[0])
             axes.set_xlim(-0.3, len(positions) - 0.7)
         handles, labels = panels[0][0].get_legend_handles_labels()
-        wide = configurations["pruner"].nunique() > 2
-        figure.legend(handles, labels, loc="outside lower center", ncols=3 if wide else 2, frameon=False)
+        figure.legend(handles, labels, loc="outside lower center", ncols=3 if len(panels) > 2 else 2, frameon=False)
+    return _done(figure)
+
+
+def classes(table: pd.DataFrame) -> Figure:
+    """Figures 2 and 6: which classes the PIEs belong to and which all test examples, the most frequent class first.
+
+    table: as analysis.classes gives it. Bars are 95 % intervals (Wilson) of the share of PIEs.
+    """
+    with _style():
+        figure, panels = _panels_of(table, "dataset", "model", "pruner", "threshold")
+        for axes, part in panels:
+            bars = _bars(part, "pies_percent", "low", "high")
+            style = {"color": ONLY_PIES, "marker": "s", "markersize": 3, "elinewidth": 0.8, "capsize": 1.5}
+            axes.plot(part["rank"], part["percent"], color=ALL, marker="o", markersize=3, label="all test examples")
+            axes.errorbar(part["rank"], part["pies_percent"], yerr=bars, label="PIEs", **style)
+            axes.plot(part["rank"], part["null_percent"], "--", color=UNPRUNED, label="null: where unpruned disagree")
+            axes.set_title(f"{_name(part)}\n{part['threshold'].iloc[0]:g} % pruned: {part['pies'].iloc[0]} PIEs")
+            few = len(part) <= 10
+            axes.set_xticks(part["rank"], part["class"] if few else part["rank"], rotation=30 if few else 90)
+            axes.tick_params(axis="x", labelsize="small" if few else "x-small")
+            axes.set(xlabel="" if few else "class, the most frequent first", ylabel="% that have the class")
+            axes.set_ylim(0, None)
+        handles, labels = panels[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     return _done(figure)
 
 
@@ -158,9 +180,10 @@ def el2n(table: pd.DataFrame) -> Figure:
     markers = {threshold: "osD^v"[place % 5] for place, threshold in enumerate(thresholds)}
     colours = dict(zip(thresholds, sns.color_palette("viridis_r", len(thresholds) + 1)[1:], strict=True))
     with _style():
-        figure, panels = _pruner_panels(table)
+        figure, panels = _panels_of(table, "dataset", "model", "pruner")
         handles: dict[str, object] = {}
         for axes, part in panels:
+            axes.set_title(f"{_name(part)}\n{part['seeds'].iloc[0]} seeds")
             null = part.groupby("bin")["p_null"].mean()
             axes.plot(null.index, 100 * null, color=UNPRUNED, linestyle="--", label="null: retraining alone")
             for threshold, rows in part.groupby("threshold"):
@@ -193,7 +216,7 @@ def readability(table: pd.DataFrame) -> Figure:
             axes.axhline(1, color="0.7", linewidth=0.8)
             axes.axhline(part["null"].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
             for pruner, rows in _by_pruner(part):
-                bars = (rows["ratio"] - rows["low"]).clip(lower=0), (rows["high"] - rows["ratio"]).clip(lower=0)
+                bars = _bars(rows, "ratio", "low", "high")
                 _line(axes, pruner, positions, rows["threshold"], rows["ratio"], bars)
             mean = part.groupby("threshold")["ratio"].mean()
             axes.plot([positions[each] for each in mean.index], mean, color="black", linewidth=2.5, label="mean")
@@ -239,23 +262,21 @@ def _panels(frame: pd.DataFrame) -> tuple[Figure, dict[tuple[str, str], Axes]]:
     return figure, dict(zip(pairs, grid.flat, strict=False))
 
 
-def _pruner_panels(frame: pd.DataFrame) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
-    """A line for each data set and model, a column for each pruner; panels that have rows, titled, with them."""
-    pairs = list(frame.groupby(["dataset", "model"], sort=False).groups)
-    pruners = [name for name in PRUNERS if name in set(frame["pruner"])]
-    size = (max(3.1 * len(pruners), 6.2), 2.7 * len(pairs) + 1)
-    figure, grid = plt.subplots(len(pairs), len(pruners), figsize=size, squeeze=False, layout="constrained")
-    panels = []
-    for (dataset, model), line_of_axes in zip(pairs, grid, strict=True):
-        part = _pair(frame, dataset, model)
-        for pruner, axes in zip(pruners, line_of_axes, strict=True):
-            rows = part[part["pruner"] == pruner]
-            if rows.empty:
-                axes.set_axis_off()
-                continue
-            axes.set_title(f"{pruner}: {dataset}, {model}\n{rows['seeds'].iloc[0]} seeds")
-            panels.append((axes, rows))
-    return figure, panels
+def _panels_of(frame: pd.DataFrame, *keys: str) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """A panel with its rows for each combination of `keys` that has rows, four to a line."""
+    parts = [part for _, part in frame.groupby(list(keys), sort=False)]
+    columns = min(4, len(parts))
+    lines = -(-len(parts) // columns)
+    size = (max(3.1 * columns, 6.2), 2.7 * lines + 1)
+    figure, grid = plt.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
+    for axes in grid.flat[len(parts) :]:
+        axes.set_axis_off()
+    return figure, list(zip(grid.flat, parts, strict=False))
+
+
+def _name(part: pd.DataFrame) -> str:
+    first = part.iloc[0]
+    return f"{first['pruner']}: {first['dataset']}, {first['model']}"
 
 
 def _finish(figure: Figure, panels: dict[tuple[str, str], Axes], note: str) -> None:
@@ -274,6 +295,11 @@ def _line(axes: Axes, name: str, positions: dict[float, int], thresholds, values
     axes.errorbar(where, values, yerr=bars, color=COLOURS[name], marker=MARKERS[name], label=name, capsize=2)
     axes.set(xticks=list(positions.values()), xticklabels=[f"{each:g}" for each in positions])
     axes.set_xlim(-0.5, len(positions) - 0.5)
+
+
+def _bars(rows: pd.DataFrame, value: str, low: str, high: str) -> tuple[pd.Series, pd.Series]:
+    """Lengths below and above `value`; an interval that does not hold its value ends at it."""
+    return (rows[value] - rows[low]).clip(lower=0), (rows[high] - rows[value]).clip(lower=0)
 
 
 def _positions(frame: pd.DataFrame) -> dict[float, int]:

@@ -11,21 +11,23 @@ import nbformat
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pielab import analysis, figures, paths, tables
+from pielab import analysis, figures, paper, paths, tables
 from pielab.errors import PielabError
 
 FIGURES = {
     "effectiveness": "Accuracy or F1 against the unpruned models (Figure 1)",
     "pie_shares": "How many test examples are PIEs, and how many retraining alone would change (Table 4)",
-    "effectiveness_on_pies": "Accuracy or F1 on all examples and on the PIEs (Figure 3)",
-    "el2n": "PIEs of the training set by how much an example matters for generalisation, EL2N (Figure 4)",
-    "readability": "How hard the PIEs are to read, compared with all examples (Figure 5)",
+    "effectiveness_on_pies": "Accuracy or F1 on all examples and on the PIEs (Figures 3, 7 to 13)",
+    "classes": "The classes of the PIEs and of all test examples (Figures 2, 6)",
+    "el2n": "PIEs of the training set by how much an example matters for generalisation, EL2N (Figures 4, 14 to 20)",
+    "readability": "How hard the PIEs are to read, compared with all examples (Figures 5, 21 to 27)",
 }
 TABLES = {
-    "effectiveness": "Mean and standard deviation over seeds (Table 9)",
-    "pie_shares": "PIEs beside their null, in percent of the test examples (Table 4)",
-    "effectiveness_on_pies": "The two majority votes on the PIEs (Table 10)",
+    "pie_shares": "PIEs beside their null, in percent of the test examples",
+    "effectiveness": "Accuracy or F1, and its change by pruning",
+    "effectiveness_on_pies": "The two majority votes on the PIEs, beside their null",
 }
+MORE_TABLES = ("classes", "el2n", "readability")
 NOTES = {
     "pie_shares": (
         "<b>pies percent</b> is the paper's number: all seeds vote on both sides. Two sets of unpruned models "
@@ -41,15 +43,45 @@ NOTES = {
 }
 
 
-def add(study_folder: Path, name: str) -> Figure | None:
-    """Draw the figure "el2n" or "readability" of a study from what 04 or 05 kept, if they have run; and keep it."""
-    table = analysis.read(study_folder, name)
+def draw(study_folder: Path, kind: str) -> dict[str, Figure]:
+    """The figures of a study of one kind, a key of FIGURES, by name; kept as SVG and PNG under report/figures.
+
+    As in the paper there is one for each pair of data set and model ("readability-snli-bilstm"), or one for each pruner
+    ("el2n-IMP-FT"), or one in all. Empty if the notebook that they are drawn from has not run.
+    """
+    by_pruner, by_pair = ["pruner"], ["dataset", "model"]
+    function, read, keys = {
+        "effectiveness": (figures.effectiveness, tables.seeds, []),
+        "pie_shares": (figures.pie_shares, tables.configurations, []),
+        "effectiveness_on_pies": (figures.effectiveness_on_pies, tables.configurations, by_pair),
+        "classes": (figures.classes, analysis.classes, by_pruner),
+        "el2n": (figures.el2n, lambda folder: analysis.read(folder, "el2n"), by_pruner),
+        "readability": (figures.readability, lambda folder: analysis.read(folder, "readability"), by_pair),
+    }[kind]
+    folder, table = study_folder / "report" / "figures", read(study_folder)
+    if kind in ("classes", "el2n", "readability"):
+        tables.save(table, study_folder / "report", kind)
+    # A configuration that was taken out of the study must not leave its figure behind.
+    for old in [*folder.glob(f"{kind}.*"), *folder.glob(f"{kind}-*")]:
+        old.unlink()
     if table.empty:
-        return None
-    figure = {"el2n": figures.el2n, "readability": figures.readability}[name](table)
-    figures.save(figure, study_folder / "report" / "figures", name)
-    tables.save(table, study_folder / "report", name)
-    return figure
+        return {}
+    parts = table.groupby(keys, sort=False) if keys else [((), table)]
+    drawn = {"-".join([kind, *key]): function(part) for key, part in parts}
+    for name, figure in drawn.items():
+        figures.save(figure, folder, name)
+    return drawn
+
+
+def show(study_folder: Path, kind: str) -> None:
+    """Draw the figures of one kind and display them in the notebook."""
+    from IPython.display import display
+
+    drawn = draw(study_folder, kind)
+    if drawn:
+        display(*drawn.values())
+    else:
+        print(f"nothing to draw for {kind} yet: the notebook that makes it has not run for this study")
 
 
 def write_index(study_folder: Path) -> Path:
@@ -66,11 +98,15 @@ def write_index(study_folder: Path) -> Path:
     # As they are written: a text may consist of the word "None".
     examples = pd.read_csv(folder / "tables" / "pie_examples.csv", dtype=str, keep_default_na=False)
     shown = {name: pd.read_csv(folder / "tables" / f"{name}.csv") for name in TABLES}
+    drawn = {kind: _names(folder / "figures", kind) for kind in FIGURES}
     page = environment.get_template("index.html").render(
         study=study_folder.name,
-        figures={name: title for name, title in FIGURES.items() if (folder / "figures" / f"{name}.png").exists()},
-        more=[name for name in ("el2n", "readability") if (folder / "tables" / f"{name}.csv").exists()],
+        figures={kind: (title, drawn[kind]) for kind, title in FIGURES.items() if drawn[kind]},
         tables={name: (TABLES[name], NOTES.get(name, ""), _html(frame)) for name, frame in shown.items()},
+        more=[path.name for path in sorted((folder / "tables").glob("*.csv")) if path.stem in MORE_TABLES],
+        paper_tables=_paper_tables(folder / "tables"),
+        paper_figures=paper.FIGURES,
+        drawn={name for names in drawn.values() for name in names},
         examples=examples.to_dict("records"),
         notebooks=_notebooks(study_folder),
         seeds=shown["pie_shares"]["seeds"].agg(["min", "max"]).tolist(),
@@ -97,6 +133,27 @@ def render(notebook: Path) -> Path:
     partial.write_text(body, encoding="utf-8")
     partial.replace(page)
     return page
+
+
+def _names(folder: Path, kind: str) -> list[str]:
+    """The kept figures of a kind, "el2n-IMP-FT" and so on."""
+    return sorted(path.stem for path in [*folder.glob(f"{kind}.png"), *folder.glob(f"{kind}-*.png")])
+
+
+def _paper_tables(folder: Path) -> dict[int, dict[str, str]]:
+    """Of each table of the paper that was written: title, HTML, and HTML of the view beside the published values."""
+    found = {}
+    for number, title in paper.TABLES.items():
+        stem = f"table_{number:02d}"
+        if (folder / f"{stem}.html").exists():
+            found[number] = {
+                "title": title,
+                "stem": stem,
+                "html": (folder / f"{stem}.html").read_text(encoding="utf-8"),
+            }
+            if (beside := folder / f"{stem}_beside_published.csv").exists():
+                found[number]["beside"] = _html(pd.read_csv(beside))
+    return found
 
 
 def _notebooks(study_folder: Path) -> dict[str, list[tuple[str, str]]]:

@@ -55,6 +55,7 @@ def summary(
         "metric": "macro-F1" if dense.multi_label else "accuracy",
         "seeds": len(p.seeds),
         "examples": len(found),
+        "classes": datasets.class_names(data),
         "pies": int(found.sum()),
         "pies_percent": 100 * float(found.mean()),
         "models_per_side": null.models_per_side,
@@ -112,7 +113,7 @@ def configurations(study_folder: Path) -> pd.DataFrame:
         raise PielabError(
             f"{study_folder} has no PIEs yet: run notebooks/03_pies.ipynb for a configuration, or 'make demo'."
         )
-    return _in_paper_order(pd.DataFrame(rows))
+    return in_paper_order(pd.DataFrame(rows))
 
 
 def seeds(study_folder: Path) -> pd.DataFrame:
@@ -132,7 +133,7 @@ def seeds(study_folder: Path) -> pd.DataFrame:
             continue
         columns = {name: record[name] for name in (*CONFIGURATION, "seed", "metric")}
         rows.append(columns | {"effectiveness": record["test"]})
-    return _in_paper_order(pd.DataFrame(rows))
+    return in_paper_order(pd.DataFrame(rows), "seed")
 
 
 def effectiveness(seeds: pd.DataFrame) -> pd.DataFrame:
@@ -190,7 +191,8 @@ def means(sides: dict[str, pd.Series], metric: str) -> pd.DataFrame:
 
 def as_column(summary: dict[str, Any]) -> pd.DataFrame:
     """A summary to look at, a line for each number."""
-    shown = {name: f"{value:.3g}" if isinstance(value, float) else str(value) for name, value in summary.items()}
+    numbers = {name: value for name, value in summary.items() if name != "classes"}
+    shown = {name: f"{value:.3g}" if isinstance(value, float) else str(value) for name, value in numbers.items()}
     return pd.DataFrame({"value": shown})
 
 
@@ -236,7 +238,8 @@ def rank(pruner: str) -> int:
     return ["unpruned", *PRUNERS].index(pruner)
 
 
-def _in_paper_order(frame: pd.DataFrame) -> pd.DataFrame:
-    keys = ["dataset", "model", "rank", "threshold", *(["seed"] if "seed" in frame else [])]
-    ordered = frame.assign(rank=frame["pruner"].map(rank)).sort_values(keys, ignore_index=True)
-    return ordered.drop(columns="rank")
+def in_paper_order(frame: pd.DataFrame, *further: str) -> pd.DataFrame:
+    """Rows by dataset, model, pruner as the paper's tables have them, threshold, and `further` columns."""
+    keys = ["dataset", "model", "pruner_rank", "threshold", *further]
+    ordered = frame.assign(pruner_rank=frame["pruner"].map(rank)).sort_values(keys, ignore_index=True)
+    return ordered.drop(columns="pruner_rank")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from conftest import make_texts
 
-from pielab import datasets, figures, paths, pies, predictions, report, statistics, tables
+from pielab import analysis, datasets, figures, paper, paths, pies, predictions, report, statistics, tables
 from pielab.errors import PielabError
 from pielab.parameters import PieParameters
 
@@ -178,9 +178,9 @@ def test_the_front_page_stands_alone(study_folder):
     tables.save(tables.effectiveness_on_pies(configurations), folder, "effectiveness_on_pies")
     examples = tables.pie_examples(study_folder, 5)
     tables.save(examples.assign(text="<script>alert(1)</script>"), folder, "pie_examples")
-    figures.save(figures.effectiveness(seeds), folder / "figures", "effectiveness")
-    figures.save(figures.pie_shares(configurations), folder / "figures", "pie_shares")
-    figures.save(figures.effectiveness_on_pies(configurations), folder / "figures", "effectiveness_on_pies")
+    for kind in report.FIGURES:
+        report.draw(study_folder, kind)
+    paper.write_tables(study_folder)
     notebook = {
         "cells": [{"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# One $x$"}],
         "metadata": {},
@@ -196,8 +196,44 @@ def test_the_front_page_stands_alone(study_folder):
     assert linked and all((folder / link).exists() for link in linked)
     assert "../topics-bilstm/MP-AI-99/03_pies.html" in linked and not any("logs" in link for link in linked)
     assert "<script>" not in page and "http" not in page
+    assert {"figures/classes-MP-AI.png", "figures/effectiveness_on_pies-topics-bilstm.svg"} <= set(linked)
+    assert {"tables/table_04.tex", "tables/table_09.csv"} <= set(linked)
+    assert '<span class="missing">classes-IIBP-FT</span>' in page and ">classes-MP-AI</a>" in page
     rendered = (place / "03_pies.html").read_text()
     assert not re.search(r'(?:src|href)="?https?:', rendered)
+
+
+def test_the_classes_of_pies_by_hand(tmp_path):
+    folder = tmp_path / "d-m" / "MP-AI-50"
+    folder.mkdir(parents=True)
+    frame = pd.DataFrame({"label": [[0, 1], [1], [1, 2], []], "pie": [True, False, True, False]})
+    frame["p_null"] = [0.5, 0.5, 0.0, 0.0]
+    summary = {"dataset": "d", "model": "m", "pruner": "MP-AI", "threshold": 50.0, "classes": ["a", "b", "c"]}
+    p = PieParameters(**made_parameters(tmp_path) | {"pruner": "MP-AI", "threshold": 50})
+    tables.write_pies(folder, frame, summary, p, "digest")
+    table = analysis.classes(tmp_path)
+    assert table["class"].tolist() == ["b", "a", "c"] and table["rank"].tolist() == [1, 2, 3]
+    assert table["percent"].tolist() == [75, 25, 25] and table["pies_percent"].tolist() == [100, 50, 50]
+    assert table["null_percent"].tolist() == [100, 50, 0]
+    # Wilson's interval of 1 of 2, by its formula with z = 1.96.
+    assert table.loc[1, ["low", "high"]].tolist() == pytest.approx([9.453, 90.547], abs=1e-3)
+    tables.write_pies(folder, frame.assign(pie=False, p_null=0.0), summary, p, "digest")
+    empty = analysis.classes(tmp_path)
+    assert empty["pies_percent"].isna().all() and empty["null_percent"].isna().all()
+    figures.classes(empty)
+
+
+def test_figures_come_one_for_each_pair_or_pruner_and_old_ones_go(study_folder):
+    folder = study_folder / "report" / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "classes-IRP-FT.png").write_text("of a pruner that is no longer in the study")
+    drawn = report.draw(study_folder, "classes")
+    assert list(drawn) == ["classes-IMP-FT", "classes-MP-AI"]
+    assert sorted(path.name for path in folder.glob("classes*.png")) == ["classes-IMP-FT.png", "classes-MP-AI.png"]
+    assert list(report.draw(study_folder, "effectiveness_on_pies")) == ["effectiveness_on_pies-topics-bilstm"]
+    assert report.draw(study_folder, "readability") == {}
+    titles = [axes.get_title() for axes in drawn["classes-MP-AI"].axes]
+    assert titles[1].startswith("MP-AI: topics, bilstm\n99 % pruned: ")
 
 
 def test_a_study_without_pies_has_a_page_too(study_folder, tmp_path):
