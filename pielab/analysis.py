@@ -42,8 +42,8 @@ def readability_ratios(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.Dat
     """How the PIEs of each configuration compare with all test examples, for each score (Figure 5).
 
     scores: of all test examples, as readability.scores gives them. One row for each configuration and score, as
-    readability.ratios gives them, with p_corrected over all of them (Benjamini and Hochberg 1995), and null: the ratio
-    of the examples on which unpruned models disagree, each as much as it is one of them.
+    readability.ratios gives them, with p_corrected over all of them (Benjamini and Hochberg 1995), and null and
+    null_matched: the ratios of the examples on which unpruned models disagree, each as much as it is one of them.
     """
     parts = []
     for folder, summary in _configurations(p):
@@ -55,9 +55,9 @@ def readability_ratios(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.Dat
         table = readability.ratios(scores, frame["pie"].to_numpy(), p.resamples)
         weights = frame["p_null"].to_numpy()
         null = np.average(scores, axis=0, weights=weights) / scores.mean() if weights.any() else np.nan
-        parts.append(
-            table.assign(null=np.asarray(null), pies=int(frame["pie"].sum()), examples=len(frame), **_names(summary))
-        )
+        null_matched, _, _ = readability.matched_ratios(scores, weights)
+        table = table.assign(null=np.asarray(null), null_matched=null_matched)
+        parts.append(table.assign(pies=int(frame["pie"].sum()), examples=len(frame), **_names(summary)))
     whole = pd.concat(parts, ignore_index=True)
     tested = whole["p"].notna()
     whole.loc[tested, "p_corrected"] = stats.false_discovery_control(whole.loc[tested, "p"])

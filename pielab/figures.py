@@ -197,11 +197,15 @@ def el2n(table: pd.DataFrame) -> Figure:
     return _done(figure)
 
 
-def readability(table: pd.DataFrame) -> Figure:
+def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
     """Figure 5: the mean of each score over PIEs divided by its mean over all examples, by threshold, with the null.
 
     table: as analysis.readability_ratios gives it. Bars are 95 % bootstrap intervals over examples.
+    matched: divided by the mean over other examples as long as the PIEs.
     """
+    ratio, low, high, null = (
+        ("matched", "matched_low", "matched_high", "null_matched") if matched else ("ratio", "low", "high", "null")
+    )
     pairs = list(table.groupby(["dataset", "model"], sort=False).groups)
     names = list(dict.fromkeys(table["score"]))
     lines = -(-len(names) // 4)
@@ -214,18 +218,18 @@ def readability(table: pd.DataFrame) -> Figure:
             part = part[part["score"] == name]
             positions = _positions(table)
             axes.axhline(1, color="0.7", linewidth=0.8)
-            axes.axhline(part["null"].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
+            axes.axhline(part[null].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
             for pruner, rows in _by_pruner(part):
-                bars = _bars(rows, "ratio", "low", "high")
-                _line(axes, pruner, positions, rows["threshold"], rows["ratio"], bars)
-            mean = part.groupby("threshold")["ratio"].mean()
+                _line(axes, pruner, positions, rows["threshold"], rows[ratio], _bars(rows, ratio, low, high))
+            mean = part.groupby("threshold")[ratio].mean()
             axes.plot([positions[each] for each in mean.index], mean, color="black", linewidth=2.5, label="mean")
             texts = f"{part['examples'].iloc[0]:,} texts"
             axes.set_title(f"{name}\n{pair[0]}, {pair[1]}: {texts}", fontsize="small")
             if index // 4 == lines * len(pairs) - 1:
                 axes.set_xlabel("% of weights pruned")
             handles |= {label: each for each, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-        figure.supylabel("mean over PIEs / mean over all", fontsize="medium")
+        others = "others as long" if matched else "all"
+        figure.supylabel(f"mean over PIEs / mean over {others}", fontsize="medium")
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, frameon=False)
     return _done(figure)
 

@@ -55,9 +55,9 @@ def ratios(table: pd.DataFrame, found: np.ndarray, resamples: int = 1000, seed: 
     table: scores of all examples. found: which of them are PIEs, bool (examples,).
 
     score; ratio, the mean over PIEs divided by the mean over all examples, with a 95 % bootstrap interval over
-    examples, low to high; p, of Welch's t-test between PIEs and the rest; matched, the mean over PIEs divided by the
-    mean over other examples weighted so that they have the PIEs' lengths (twenty bins): what is left of the ratio
-    when length is taken away. NaN where there are too few PIEs, or too few others.
+    examples, low to high; p, of Welch's t-test between PIEs and the rest; matched, the same as ratio at equal length,
+    as `matched_ratios` gives it, with its interval over PIEs, matched_low to matched_high. NaN where there are too few
+    PIEs, or too few others.
     """
     random = np.random.default_rng(seed)
     values = table.to_numpy(dtype=float)
@@ -69,6 +69,7 @@ def ratios(table: pd.DataFrame, found: np.ndarray, resamples: int = 1000, seed: 
     low, high = np.quantile(draws, [0.025, 0.975], axis=0) if draws else np.full((2, values.shape[1]), np.nan)
     enough = min(found.sum(), (~found).sum()) > 1
     missing = np.full(values.shape[1], np.nan)
+    matched, matched_low, matched_high = matched_ratios(table, found.astype(float), resamples, seed)
     return pd.DataFrame(
         {
             "score": table.columns,
@@ -76,21 +77,53 @@ def ratios(table: pd.DataFrame, found: np.ndarray, resamples: int = 1000, seed: 
             "low": low,
             "high": high,
             "p": stats.ttest_ind(values[found], values[~found], equal_var=False).pvalue if enough else missing,
-            "matched": _matched_ratio(values, table[LENGTH].to_numpy(), found) if enough else missing,
+            "matched": matched if enough else missing,
+            "matched_low": matched_low if enough else missing,
+            "matched_high": matched_high if enough else missing,
         }
     )
 
 
-def _matched_ratio(values: np.ndarray, lengths: np.ndarray, found: np.ndarray, bins: int = 20) -> np.ndarray:
-    """Mean of PIEs over mean of others with the same lengths, (columns,); PIEs of a bin without others are left out."""
-    edges = np.unique(np.quantile(lengths, np.linspace(0, 1, bins + 1)[1:-1]))
-    place = np.searchsorted(edges, lengths, side="right")
-    of_pies, of_others = (np.bincount(place[each], minlength=len(edges) + 1) for each in (found, ~found))
-    kept = found & (of_others[place] > 0)
+def matched_ratios(
+    table: pd.DataFrame, weights: np.ndarray, resamples: int = 0, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is left of the ratios when length is taken away: the mean over PIEs divided by that over others as long.
+
+    Each PIE is compared with the mean of the examples whose length is within 5 % of its own; PIEs without any are left
+    out. weights: (examples,) from 0 to 1, how much each is a PIE; for the null, how often unpruned models disagree.
+
+    Gives ratio, low and high, (columns,) each; the 95 % bootstrap interval is over PIEs, NaN without `resamples`.
+    """
+    values, lengths, weights = table.to_numpy(dtype=float), table[LENGTH].to_numpy(), np.asarray(weights)
+    others = _means_of_equal_length(values, lengths, 1 - weights)
+    kept = (weights > 0) & np.isfinite(others).all(axis=1)
+    missing = np.full(values.shape[1], np.nan)
     if not kept.any():
-        return np.full(values.shape[1], np.nan)
-    weights = (of_pies / np.maximum(of_others, 1))[place[~found]]
-    return values[kept].mean(axis=0) / np.average(values[~found], axis=0, weights=weights)
+        return missing, missing, missing
+    own, others, weights = values[kept], others[kept], weights[kept]
+    random, number = np.random.default_rng((seed, 2)), int(kept.sum())
+    draws = []
+    with np.errstate(
+        invalid="ignore", divide="ignore"
+    ):  # a score can be zero in all the others, such as difficult words
+        for _ in range(resamples):
+            drawn = weights * random.multinomial(number, np.full(number, 1 / number))
+            draws.append((drawn @ own) / (drawn @ others))
+        low, high = np.quantile(draws, [0.025, 0.975], axis=0) if draws else (missing, missing)
+        return (weights @ own) / (weights @ others), low, high
+
+
+def _means_of_equal_length(values: np.ndarray, lengths: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """For each example the weighted mean of those within 5 % of its length, (examples, columns); NaN without any."""
+    order = np.argsort(lengths, kind="stable")
+    weighted = np.c_[values, np.ones(len(values))][order] * weights[order, None]
+    sums = np.vstack([np.zeros(values.shape[1] + 1), np.cumsum(weighted, axis=0)])
+    first = np.searchsorted(lengths[order], 0.95 * lengths, side="left")
+    last = np.searchsorted(lengths[order], 1.05 * lengths, side="right")
+    within = sums[last] - sums[first]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # Sums over long runs leave a trace of rounding where there is nothing.
+        return np.where(within[:, -1:] > 1e-6, within[:, :-1] / within[:, -1:], np.nan)
 
 
 def _score_all(texts: list[str], processes: int) -> pd.DataFrame:

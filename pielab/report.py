@@ -21,6 +21,7 @@ FIGURES = {
     "classes": "The classes of the PIEs and of all test examples (Figures 2, 6)",
     "el2n": "PIEs of the training set by how much an example matters for generalisation, EL2N (Figures 4, 14 to 20)",
     "readability": "How hard the PIEs are to read, compared with all examples (Figures 5, 21 to 27)",
+    "readability_matched": "The same, compared with other examples as long as the PIEs",
 }
 TABLES = {
     "pie_shares": "PIEs beside their null, in percent of the test examples",
@@ -57,6 +58,11 @@ def draw(study_folder: Path, kind: str) -> dict[str, Figure]:
         "classes": (figures.classes, analysis.classes, by_pruner),
         "el2n": (figures.el2n, lambda folder: analysis.read(folder, "el2n"), by_pruner),
         "readability": (figures.readability, lambda folder: analysis.read(folder, "readability"), by_pair),
+        "readability_matched": (
+            lambda table: figures.readability(table, matched=True),
+            lambda folder: analysis.read(folder, "readability"),
+            by_pair,
+        ),
     }[kind]
     folder, table = study_folder / "report" / "figures", read(study_folder)
     if kind in ("classes", "el2n", "readability"):

@@ -175,7 +175,20 @@ def test_ratios_by_hand_and_at_equal_length():
     assert rows.loc["noise", "low"] < by_hand < rows.loc["noise", "high"] and rows.loc["noise", "p"] > 0.01
     assert rows.loc["follows length", "ratio"] > 1.2 and rows.loc["follows length", "p"] < 1e-6
     # What follows length alone is gone when length is.
-    assert rows.loc["follows length", "matched"] == pytest.approx(1, abs=0.02)
+    assert rows.loc["follows length", "matched"] == pytest.approx(1, abs=0.005)
+    assert rows.loc["noise", "matched_low"] < rows.loc["noise", "matched"] < rows.loc["noise", "matched_high"]
+
+
+def test_matched_ratios_by_hand():
+    table = pd.DataFrame({"score": [4.0, 2.0, 4.0, 9.0, 5.0, 7.0], readability.LENGTH: [100, 96, 104, 111, 20, 20]})
+    # The first PIE is as long as the second and third text; nothing is as long as the PIE of 111; 5 stands beside 7.
+    ratio, _, _ = readability.matched_ratios(table, np.array([1.0, 0, 0, 1, 1, 0]))
+    assert ratio[0] == pytest.approx((4 + 5) / (3 + 7))
+    # Half a PIE counts half, and is half an other: 2 of 20 tokens has its own other half beside it.
+    ratio, _, _ = readability.matched_ratios(table, np.array([0, 0, 0, 0, 0.5, 0]))
+    assert ratio[0] == pytest.approx(5 / ((0.5 * 5 + 7) / 1.5))
+    nothing = readability.matched_ratios(table, np.zeros(6), resamples=5)
+    assert all(np.isnan(each).all() for each in nothing)
 
 
 @pytest.mark.parametrize("number", [0, 1, 4])
