@@ -26,7 +26,8 @@ def el2n(p: InfluenceParameters, data: DatasetDict, scores: np.ndarray) -> pd.Da
     """The share of PIEs among the training examples of each bin of EL2N (Figure 4), beside its null.
 
     One row for each configuration and bin: pruner, threshold, bin, examples, pies (all seeds on both sides), p_pie and
-    p_null (over halvings of the seeds, as in statistics.Null), and N, the number of seeds.
+    p_null (over halvings of the seeds, as in statistics.Null), their difference excess with a 95 % interval from low to
+    high (bootstrap over seeds), and seeds, how many there are.
     """
     dense = predictions.read_seeds(p.dense_folder, p.seeds, "train").classes
     parts = []
@@ -34,7 +35,9 @@ def el2n(p: InfluenceParameters, data: DatasetDict, scores: np.ndarray) -> pd.Da
         pruned = predictions.read_seeds(folder, p.seeds, "train").classes
         p_pie, p_null = statistics.probabilities(dense, pruned, p.resamples)
         table = influence.by_bin(scores, p.bins, pies=pies.find(dense, pruned), p_pie=p_pie, p_null=p_null)
-        parts.append(table.assign(**_names(summary), seeds=len(p.seeds)))
+        _, bins = np.unique(influence.bins(scores, p.bins), return_inverse=True)  # of few examples some bins are empty
+        excess = statistics.excess_by_group(dense, pruned, p_pie, p_null, bins, p.resamples)
+        parts.append(table.join(excess).assign(**_names(summary), seeds=len(p.seeds)))
     return pd.concat(parts, ignore_index=True)
 
 

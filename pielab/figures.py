@@ -175,6 +175,7 @@ def el2n(table: pd.DataFrame) -> Figure:
     """Figure 4: the share of PIEs by bin of EL2N in the training set, a line for each threshold, with the null.
 
     table: as analysis.el2n gives it. Shares are over halvings of the seeds, so that they can be compared with the null.
+    Bands are 95 % intervals of the excess over the null.
     """
     thresholds = sorted(set(table["threshold"]))
     markers = {threshold: "osD^v"[place % 5] for place, threshold in enumerate(thresholds)}
@@ -189,6 +190,8 @@ def el2n(table: pd.DataFrame) -> Figure:
             for threshold, rows in part.groupby("threshold"):
                 style = {"color": colours[threshold], "marker": markers[threshold], "markersize": 3}
                 axes.plot(rows["bin"], 100 * rows["p_pie"], label=f"{threshold:g} % pruned", **style)
+                band = 100 * (rows["p_null"] + rows["low"]), 100 * (rows["p_null"] + rows["high"])
+                axes.fill_between(rows["bin"], *band, color=colours[threshold], alpha=0.15, linewidth=0)
             axes.set_ylim(0, None)
             axes.set(xlabel="bin of EL2N, the hardest last", ylabel="PIEs, % of the bin")
             axes.xaxis.get_major_locator().set_params(integer=True)

@@ -54,15 +54,34 @@ def null(dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int 
     Raises PielabError for fewer than two seeds, or unequal shapes.
     """
     p_pie, p_null = probabilities(dense, pruned, resamples, seed)
-    random = np.random.default_rng((seed, 1))
-    ballots = _ballots(dense, pruned)
-    excess = float(p_pie.mean() - p_null.mean())
-    low = high = math.nan
+    table = excess_by_group(dense, pruned, p_pie, p_null, np.zeros(len(p_pie), dtype=int), resamples, seed)
+    excess, low, high = (float(table[name].iloc[0]) for name in ("excess", "low", "high"))
+    return Null(len(dense) // 2, float(p_null.mean()), float(p_pie.mean()), excess, low, high, p_pie, p_null)
+
+
+def excess_by_group(
+    dense: np.ndarray,
+    pruned: np.ndarray,
+    p_pie: np.ndarray,
+    p_null: np.ndarray,
+    groups: np.ndarray,
+    resamples: int = 200,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """The excess of PIEs over the null in each group of examples, with the interval of `null`.
+
+    groups: (examples,), numbers from 0, such as bins; none may be empty. p_pie, p_null: as `probabilities` gives them.
+    One row for each group: excess, low, high; low and high are NaN for fewer than four seeds.
+    """
+    sizes = np.bincount(groups)
+    excess = np.bincount(groups, weights=p_pie - p_null) / sizes
+    low = high = np.full(len(sizes), math.nan)
     if len(dense) >= LEAST_SEEDS_FOR_AN_INTERVAL:
-        samples = [_bootstrap_excess(ballots, len(dense), random) for _ in range(resamples)]
-        low, high = np.quantile(samples, [0.025, 0.975]) - np.mean(samples) + excess
-    half = len(dense) // 2
-    return Null(half, float(p_null.mean()), float(p_pie.mean()), excess, float(low), float(high), p_pie, p_null)
+        random, ballots = np.random.default_rng((seed, 1)), _ballots(dense, pruned)
+        drawn = (_bootstrap_excess(ballots, len(dense), random) for _ in range(resamples))
+        samples = np.array([np.bincount(groups, weights=each) / sizes for each in drawn])
+        low, high = np.quantile(samples, [0.025, 0.975], axis=0) - samples.mean(axis=0) + excess
+    return pd.DataFrame({"excess": excess, "low": low, "high": high})
 
 
 def probabilities(
@@ -148,15 +167,18 @@ def _halvings(
     return [tuple(np.isin(np.arange(seeds), side).astype(int) for side in pair) for pair in chosen]
 
 
-def _bootstrap_excess(ballots: _Ballots, seeds: int, random: np.random.Generator) -> float:
-    excesses: list[float] = []
-    while not excesses:  # of few seeds drawn with replacement, one side can be left empty: draw again
+def _bootstrap_excess(ballots: _Ballots, seeds: int, random: np.random.Generator) -> np.ndarray:
+    """How much oftener each example (examples,) is a PIE than a disagreement of the null, of one draw of the seeds."""
+    halvings: list[tuple[np.ndarray, np.ndarray]] = []
+    while not halvings:  # of few seeds drawn with replacement, one side can be left empty: draw again
         weights = np.bincount(random.integers(seeds, size=seeds), minlength=seeds)
-        for first, second in _halvings(seeds, 10, random):
-            if (first * weights).any() and (second * weights).any():
-                of_null, of_pruned = ballots.disagreements(first * weights, second * weights)
-                excesses.append(of_pruned.mean() - of_null.mean())
-    return float(np.mean(excesses))
+        drawn = [(first * weights, second * weights) for first, second in _halvings(seeds, 10, random)]
+        halvings = [(first, second) for first, second in drawn if first.any() and second.any()]
+    excess = np.zeros(ballots.dense.shape[1])
+    for halving in halvings:
+        of_null, of_pruned = ballots.disagreements(*halving)
+        excess += of_pruned.astype(int) - of_null
+    return excess / len(halvings)
 
 
 def seed_interval(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> tuple[float, float, float]:
