@@ -5,8 +5,9 @@ import pandas as pd
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
-from pielab import pies
+from pielab import pies, statistics
 from pielab.errors import PielabError
+from pielab.predictions import Predictions, sigmoid, softmax
 
 
 def flips(dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray) -> float:
@@ -76,5 +77,55 @@ def jensen_shannon(dense: np.ndarray, pruned: np.ndarray) -> np.ndarray:
 
 
 def kappa(dense: np.ndarray, pruned: np.ndarray) -> float:
-    """Cohen's kappa of the two majority votes, agreement beyond chance (Cohen 1960); class ids (seeds, examples)."""
-    return float(cohen_kappa_score(pies.majority(dense), pies.majority(pruned)))
+    """Cohen's kappa of the two majority votes, agreement beyond chance (Cohen 1960); class ids (seeds, examples).
+
+    Votes that are equal everywhere agree fully, be they all for one class, of which the formula has 0 / 0.
+    """
+    one, other = pies.majority(dense), pies.majority(pruned)
+    return 1.0 if (one == other).all() else float(cohen_kappa_score(one, other))
+
+
+def beside_null(dense: Predictions, pruned: Predictions, targets: np.ndarray, halvings: int = 20) -> pd.DataFrame:
+    """These measures of one configuration, each beside its null: what two sets of unpruned models differ by.
+
+    targets: class ids (examples,), or multi-hot (examples, classes). One row for each measure that the task has:
+    measure; source; all_seeds, with every seed on both sides; halved and null, means over halvings of the seeds, of
+    unpruned halves against pruned ones and against unpruned ones.
+    """
+    sides = [(each.classes, (sigmoid if each.multi_label else softmax)(each.logits)) for each in (dense, pruned)]
+    compute = _multi_label_measures if dense.multi_label else _single_label_measures
+    everyone = np.ones(len(dense.logits), dtype=bool)
+
+    def between(one: np.ndarray, side: int, other: np.ndarray) -> dict[str, float]:
+        (classes, probabilities), (further, others) = sides[0], sides[side]
+        return compute(classes[one], further[other], probabilities[one], others[other], targets)
+
+    halves = statistics.halvings(len(everyone), halvings, np.random.default_rng(0))
+    halves = [(one.astype(bool), other.astype(bool)) for one, other in halves]
+    table = pd.DataFrame({"all_seeds": between(everyone, 1, everyone)})
+    for name, side in (("halved", 1), ("null", 0)):
+        table[name] = pd.DataFrame([between(one, side, other) for one, other in halves]).mean()
+    table.insert(0, "source", table.index.map(SOURCES))
+    return table.rename_axis("measure").reset_index()
+
+
+SOURCES = {
+    "flips": "Dutta et al. 2024",
+    "Cohen's kappa of the votes": "Cohen 1960",
+    "Jensen-Shannon divergence, bits": "Lin 1991",
+    "rank correlation of the classes": "Holste et al. 2023",
+    "of the 5 % least correlated, PIEs": "Holste et al. 2023",
+}
+
+
+def _single_label_measures(dense, pruned, dense_probabilities, pruned_probabilities, targets) -> dict[str, float]:
+    divergence = jensen_shannon(dense_probabilities, pruned_probabilities)
+    values = flips(dense, pruned, targets), kappa(dense, pruned), float(divergence.mean())
+    return dict(zip(list(SOURCES)[:3], values, strict=True))
+
+
+def _multi_label_measures(dense, pruned, dense_probabilities, pruned_probabilities, targets) -> dict[str, float]:
+    correlation = float(np.nanmean(spearman(dense_probabilities, pruned_probabilities)))
+    lowest = spearman_pies(dense_probabilities, pruned_probabilities)
+    share = float(pies.multi_label(dense, pruned)[lowest].mean()) if lowest.any() else float("nan")
+    return dict(zip(list(SOURCES)[3:], (correlation, share), strict=True))

@@ -89,8 +89,8 @@ def probabilities(
 ) -> tuple[np.ndarray, np.ndarray]:
     """P(PIE) and P(null) of each example, (examples,) each, over halvings of the seeds; arguments as of `null`."""
     ballots = _ballots(dense, pruned)
-    halvings = _halvings(len(dense), resamples, np.random.default_rng(seed))
-    p_null, p_pie = np.mean([ballots.disagreements(*halving) for halving in halvings], axis=0)
+    drawn = halvings(len(dense), resamples, np.random.default_rng(seed))
+    p_null, p_pie = np.mean([ballots.disagreements(*halving) for halving in drawn], axis=0)
     return p_pie, p_null
 
 
@@ -103,7 +103,7 @@ def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, resamples: int = 2
     random, ballots = np.random.default_rng(seed), _ballots(dense, pruned)
     rows = []
     for half in range(1, len(dense) // 2 + 1):
-        sides = _halvings(len(dense), resamples, random, half)
+        sides = halvings(len(dense), resamples, random, half)
         shares = np.array([[each.mean() for each in ballots.disagreements(*side)] for side in sides])
         (null_low, pies_low), (null_high, pies_high) = np.quantile(shares, [0.05, 0.95], axis=0)
         null_mean, pies_mean = shares.mean(axis=0)
@@ -146,7 +146,7 @@ def _ballots(dense: np.ndarray, pruned: np.ndarray) -> _Ballots:
     return _Ballots(*hot, multi_label=False)
 
 
-def _halvings(
+def halvings(
     seeds: int, number: int, random: np.random.Generator, half: int | None = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Ways to put half of the seeds on each side, as weights (seeds,): all of them, or `number` random ones.
@@ -169,16 +169,16 @@ def _halvings(
 
 def _bootstrap_excess(ballots: _Ballots, seeds: int, random: np.random.Generator) -> np.ndarray:
     """How much oftener each example (examples,) is a PIE than a disagreement of the null, of one draw of the seeds."""
-    halvings: list[tuple[np.ndarray, np.ndarray]] = []
-    while not halvings:  # of few seeds drawn with replacement, one side can be left empty: draw again
+    kept: list[tuple[np.ndarray, np.ndarray]] = []
+    while not kept:  # of few seeds drawn with replacement, one side can be left empty: draw again
         weights = np.bincount(random.integers(seeds, size=seeds), minlength=seeds)
-        drawn = [(first * weights, second * weights) for first, second in _halvings(seeds, 10, random)]
-        halvings = [(first, second) for first, second in drawn if first.any() and second.any()]
+        drawn = [(first * weights, second * weights) for first, second in halvings(seeds, 10, random)]
+        kept = [(first, second) for first, second in drawn if first.any() and second.any()]
     excess = np.zeros(ballots.dense.shape[1])
-    for halving in halvings:
+    for halving in kept:
         of_null, of_pruned = ballots.disagreements(*halving)
         excess += of_pruned.astype(int) - of_null
-    return excess / len(halvings)
+    return excess / len(kept)
 
 
 def seed_interval(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> tuple[float, float, float]:
@@ -204,7 +204,7 @@ def effectiveness_on_pies(
     found = pies.find(dense, pruned)
     everything = np.ones(len(targets), dtype=bool)
     halves = []
-    for first, second in _halvings(len(dense), resamples, random) if len(dense) > 1 else []:
+    for first, second in halvings(len(dense), resamples, random) if len(dense) > 1 else []:
         one, other = dense[first == 1], dense[second == 1]
         halves.append(_vote_effectiveness(one, targets, pies.find(one, other)))
     known = [each for each in halves if not math.isnan(each)]

@@ -1,5 +1,6 @@
 """EL2N, readability and the measures of others, each against a worked example or a direct computation."""
 
+import itertools
 import math
 
 import numpy as np
@@ -11,8 +12,9 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from textstat import textstat
 
-from pielab import influence, measures, readability
+from pielab import influence, measures, pies, predictions, readability
 from pielab.errors import PielabError
+from pielab.predictions import Predictions
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(2, 4), st.integers(0, 1000))
 
@@ -111,6 +113,43 @@ def test_kappa_by_hand():
     dense, pruned = np.array([[0, 0, 1, 1]]), np.array([[0, 1, 1, 1]])
     assert measures.kappa(dense, pruned) == pytest.approx((0.75 - 0.5) / 0.5)
     assert measures.kappa(dense, dense) == 1
+
+
+def made_predictions(random, seeds=4, examples=40, thresholds=None):
+    logits = random.normal(size=(seeds, examples, 3)) + 2 * np.eye(3)[np.arange(examples) % 3]
+    return Predictions(logits.astype(np.float32), tuple(range(seeds)), thresholds)
+
+
+def test_measures_stand_beside_their_null():
+    random = np.random.default_rng(0)
+    dense, pruned = made_predictions(random), made_predictions(random)
+    targets = np.arange(40) % 3
+    table = measures.beside_null(dense, pruned, targets).set_index("measure")
+    assert table.loc["flips", "all_seeds"] == measures.flips(dense.classes, pruned.classes, targets)
+    assert table.loc["Cohen's kappa of the votes", "all_seeds"] == measures.kappa(dense.classes, pruned.classes)
+    pairs = [(one, two) for one in itertools.combinations(range(4), 2) for two in [tuple({0, 1, 2, 3} - set(one))]]
+    for column, other in (("halved", pruned), ("null", dense)):
+        by_hand = [measures.kappa(dense.classes[list(one)], other.classes[list(two)]) for one, two in pairs]
+        assert table.loc["Cohen's kappa of the votes", column] == pytest.approx(np.mean(by_hand))
+    # "Pruned" models that are the unpruned ones differ by what retraining alone makes.
+    same = measures.beside_null(dense, dense, targets).set_index("measure")
+    assert same["halved"].tolist() == same["null"].tolist()
+    assert same["all_seeds"].tolist() == [0, 1, 0]
+
+
+def test_measures_of_several_labels():
+    random = np.random.default_rng(0)
+    dense, pruned = (made_predictions(random, thresholds=np.full(4, 0.5, np.float32)) for _ in range(2))
+    table = measures.beside_null(dense, pruned, np.eye(3)[np.arange(40) % 3]).set_index("measure")
+    lowest = measures.spearman_pies(predictions.sigmoid(dense.logits), predictions.sigmoid(pruned.logits))
+    assert lowest.sum() == 2
+    share = pies.multi_label(dense.classes, pruned.classes)[lowest].mean()
+    assert table.loc["of the 5 % least correlated, PIEs", "all_seeds"] == share
+    assert table.loc["rank correlation of the classes"].drop("source").between(-1, 1).all()
+
+
+def test_equal_votes_agree_fully_even_for_one_class():
+    assert measures.kappa(np.zeros((2, 5), int), np.zeros((2, 5), int)) == 1
 
 
 def test_the_class_recall_test_finds_the_class_that_lost_more_than_the_others():
