@@ -33,6 +33,7 @@ __all__ = [
     "study",
     "tables",
     "training",
+    "tuning",
 ]
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -24,6 +25,39 @@ def losses(frame: pd.DataFrame, title: str) -> Figure:
         sns.lineplot(frame, x="epoch", y="loss", units="seed", estimator=None, color=ALL, marker="o", ax=axes)
         axes.set(title=title, xlabel="epoch", ylabel="mean training loss", ylim=(0, None))
         axes.xaxis.get_major_locator().set_params(integer=True)
+    return _done(figure)
+
+
+def search(table: pd.DataFrame, metric: str) -> Figure:
+    """Every trial of a search by each hyper-parameter that varied, the best one marked; as tuning.search gives it."""
+    names = [name for name in ("epochs", "batch_size", "learning_rate") if table[name].nunique() > 1]
+    names = names or ["learning_rate"]
+    ended, failed = table.dropna(subset="validation"), table[table["validation"].isna()]
+    best = ended.nlargest(1, "validation")
+    with _style():
+        size = (max(2.9 * len(names), 4.2), 3)
+        figure, grid = plt.subplots(1, len(names), figsize=size, sharey=True, squeeze=False, layout="constrained")
+        for axes, name in zip(grid[0], names, strict=True):
+            axes.plot(ended[name], ended["validation"], "o", color=ALL, alpha=0.6, label="trial")
+            axes.plot(best[name], best["validation"], "*", color=ONLY_PIES, markersize=14, label="the best")
+            if len(failed):  # at the lower edge, for they have no value
+                edge = {"transform": axes.get_xaxis_transform(), "label": "failed"}
+                axes.plot(failed[name], [0.03] * len(failed), "x", color=UNPRUNED, **edge)
+            axes.set_xlabel(name.replace("_", " ") + (", log scale" if name == "learning_rate" else ""))
+            axes.margins(0.1)
+            if name == "epochs":
+                axes.xaxis.get_major_locator().set_params(integer=True)
+                continue
+            values = table[name].unique()
+            if name == "learning_rate":
+                # Less than a factor of ten, as in Table 8, is too narrow for ticks at powers of ten.
+                values = {float(f"{each:.2g}") for each in np.geomspace(values.min(), values.max(), 3)}
+            axes.set_xscale("log")
+            axes.set_xticks(sorted(values), labels=[f"{each:g}" for each in sorted(values)])
+            axes.minorticks_off()
+        grid[0][0].set_ylabel(f"validation {metric}")
+        figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+        figure.suptitle(f"{_counted(table, 'trial')} of random search, one model each", fontsize="medium")
     return _done(figure)
 
 

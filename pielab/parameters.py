@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from pielab import paths
 from pielab.errors import PielabError
@@ -43,6 +43,25 @@ def parse_seeds(value: Any) -> tuple[int, ...]:
 def _known_pruner(value: Any) -> Any:
     if not isinstance(value, str) or value not in PRUNERS:
         raise ValueError("no such pruner")
+    return value
+
+
+def _numbers(value: Any) -> list[Any]:
+    """The parts of a list, of "2, 6", of "[2, 6]" as the command line gives a list, or of one number."""
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    return str(value).strip("[] ").split(",") if isinstance(value, str) else [value]
+
+
+def _two_numbers(value: Any) -> list[Any]:
+    """A lowest and a highest number; one number is both."""
+    numbers = _numbers(value)
+    return numbers * 2 if len(numbers) == 1 else numbers
+
+
+def _rising(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError("the lowest is above the highest")
     return value
 
 
@@ -96,15 +115,20 @@ class DataParameters(Parameters):
         return {"name": self.dataset, **{name: getattr(self, name) for name in names}}
 
 
-class PairParameters(DataParameters):
-    """One model on one data set, and its initialisations."""
+class ModelParameters(DataParameters):
+    """One model on one data set."""
 
     model: Name = Field(description="bilstm, minilm, minilm-2l, a Hub id, or a folder with a transformer")
-    seeds: Seeds
 
     @property
     def pair_folder(self) -> Path:
         return self.study_folder / paths.pair(self.dataset, self.model)
+
+
+class PairParameters(ModelParameters):
+    """One model on one data set, and its initialisations."""
+
+    seeds: Seeds
 
     @property
     def dense_folder(self) -> Path:
@@ -128,27 +152,53 @@ class PrunedParameters(PairParameters):
         return self.threshold / 100
 
 
-class TrainParameters(PairParameters):
-    """01_train: the unpruned models."""
+class BuildParameters(ModelParameters):
+    """How a model is built, what it reads, and what it is computed on."""
 
     num_hidden_layers: Count | None = Field(description="how many layers of the transformer to keep, or None for all")
     word_vectors: Name = Field(description="glove-6b-50d, or the path of a text file of word vectors")
     padding: Literal["random", "zero", "mean"] = Field(description="random, zero or mean")
     max_tokens: Count = Field(description="how many tokens of a text to read, from 1")
-    epochs: Count = Field(description="how many epochs to train, from 1")
-    batch_size: Count = Field(description="how many examples to a batch, from 1")
-    learning_rate: Positive = Field(description="a learning rate above 0, such as 2e-3")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto, cpu, cuda or mps")
     threads: Count = Field(description="how many CPU threads to compute with, from 1")
 
-    def recipe(self, kind: type["TrainParameters"] | None = None) -> dict[str, Any]:
-        """What decides the outcome of one seed, by name: all but where things are kept and what they run on.
+    def recipe(self, kind: type["BuildParameters"] | None = None) -> dict[str, Any]:
+        """What decides the outcome of a seed or a trial, by name: all but how many, where kept and what they run on.
 
         `kind=TrainParameters` gives the part of a pruned configuration that its unpruned models depend on.
         """
-        elsewhere = {"study", "results", "data_dir", "seeds", "device", "save_weights"}
+        elsewhere = {"study", "results", "data_dir", "seeds", "trials", "device", "save_weights"}
         names = [name for name in (kind or type(self)).model_fields if name not in elsewhere]
-        return {name: getattr(self, name) for name in names} | {"dataset": paths.slug(self.dataset)}
+        values = self.model_dump(mode="json", include=set(names))
+        return {name: values[name] for name in names} | {"dataset": paths.slug(self.dataset)}
+
+
+class TuneParameters(BuildParameters):
+    """00_tune: the search for how to train the unpruned models."""
+
+    trials: Count = Field(description="how many trials the search has, from 1")
+    search_seed: Annotated[int, BeforeValidator(_no_bool)] = Field(ge=0, description="a whole number from 0")
+    epochs_range: Annotated[tuple[Count, Count], BeforeValidator(_two_numbers), AfterValidator(_rising)] = Field(
+        description="the fewest and the most epochs, such as [2, 6] or 2,6, or one number"
+    )
+    batch_sizes: Annotated[tuple[Count, ...], BeforeValidator(_numbers)] = Field(
+        min_length=1, description="the batch sizes to choose from, such as [16, 32] or 16,32, or one number"
+    )
+    learning_rate_range: Annotated[
+        tuple[Positive, Positive], BeforeValidator(_two_numbers), AfterValidator(_rising)
+    ] = Field(description="the lowest and the highest learning rate, such as [2e-5, 2e-4] or 2e-5,2e-4, or one number")
+
+    @property
+    def folder(self) -> Path:
+        return self.pair_folder / "tune"
+
+
+class TrainParameters(BuildParameters, PairParameters):
+    """01_train: the unpruned models."""
+
+    epochs: Count = Field(description="how many epochs to train, from 1")
+    batch_size: Count = Field(description="how many examples to a batch, from 1")
+    learning_rate: Positive = Field(description="a learning rate above 0, such as 2e-3")
 
 
 class PruneParameters(TrainParameters, PrunedParameters):
@@ -186,6 +236,7 @@ class ReportParameters(Parameters):
 
 
 NOTEBOOKS: dict[str, type[Parameters]] = {
+    "00_tune": TuneParameters,
     "01_train": TrainParameters,
     "02_prune": PruneParameters,
     "03_pies": PieParameters,

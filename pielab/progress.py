@@ -28,13 +28,13 @@ class Progress:
             self.bar = tqdm(total=self.total, desc=self.title, disable=None)
         return self
 
-    def step(self, note: str) -> None:
-        self.done, self.note = self.done + 1, note
+    def step(self, note: str, steps: int = 1) -> None:
+        self.done, self.note = self.done + steps, note
         if self.handle:
             self.handle.update(self)
         elif self.bar is not None:
             self.bar.set_postfix_str(note, refresh=False)
-            self.bar.update()
+            self.bar.update(steps)
 
     def __exit__(self, *error) -> None:
         if self.bar is not None:

@@ -17,14 +17,18 @@ def finished(folder: Path, recipe: dict[str, Any], exported: bool = False) -> bo
     """
     if not folder.exists():
         return False
-    there = json.loads((folder / "metrics.json").read_text())["parameters"]
+    require_same(json.loads((folder / "metrics.json").read_text())["parameters"], recipe, folder)
+    if exported and not ((folder / "model").exists() or (folder / "weights.safetensors").exists()):
+        raise PielabError(f"{folder} was made without save_weights: delete that folder, or give another study name.")
+    return True
+
+
+def require_same(there: dict[str, Any], recipe: dict[str, Any], folder: Path) -> None:
+    """PielabError that says what differs, if a folder's recipe, `there`, is another one."""
     different = [name for name in {**there, **recipe} if there.get(name) != recipe.get(name)]
     if different:
         changes = ", ".join(f"{name} = {there.get(name)!r} and not {recipe.get(name)!r}" for name in different)
         raise PielabError(f"{folder} was made with {changes}: give another study name, or delete that folder.")
-    if exported and not ((folder / "model").exists() or (folder / "weights.safetensors").exists()):
-        raise PielabError(f"{folder} was made without save_weights: delete that folder, or give another study name.")
-    return True
 
 
 def metrics(folder: Path, seeds: tuple[int, ...]) -> pd.DataFrame:

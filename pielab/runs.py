@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from pielab import datasets, influence, models, paths, predictions, pruning, records, training
 from pielab.assets import publish
 from pielab.errors import PielabError
-from pielab.parameters import PruneParameters, TrainParameters, digest
+from pielab.parameters import BuildParameters, PruneParameters, TrainParameters, digest
 from pielab.progress import Progress
 
 OnEpoch = Callable[[int, float], None]
@@ -35,7 +35,7 @@ class Experiment:
     rows: token ids of the texts of each split. targets: of each split, as pielab.datasets.targets gives them.
     """
 
-    parameters: TrainParameters
+    parameters: BuildParameters
     device: torch.device
     encoder: Any = field(repr=False)
     rows: dict[str, list[list[int]]] = field(repr=False)
@@ -67,7 +67,7 @@ class Experiment:
         return training.train(model, *data, **options, **masking, seed=_derive(seed, phase), on_epoch=on_epoch)
 
 
-def prepare(parameters: TrainParameters, data: DatasetDict) -> Experiment:
+def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
     """Encode the texts for the model and choose the device."""
     p = parameters
     torch.set_num_threads(p.threads)
@@ -160,6 +160,28 @@ def prune_seed(
     return model, record
 
 
+def evaluate(
+    experiment: Experiment, model: nn.Module, seed: int, splits: Iterable[str] = datasets.SPLITS
+) -> tuple[dict[str, np.ndarray], float | None, dict[str, float]]:
+    """Logits (examples, classes), the decision threshold, and accuracy or macro-F1; logits and metric by split.
+
+    splits: with "train" if texts have several labels, for the decision threshold is chosen there; else it is None.
+
+    Raises PielabError if the logits are not finite.
+    """
+    logits = {split: training.predict(model, experiment.encoder, experiment.rows[split]) for split in splits}
+    if not all(np.isfinite(each).all() for each in logits.values()):
+        rate = experiment.parameters.learning_rate
+        raise PielabError(
+            f"seed {seed} ended with weights that are not finite, with learning_rate = {rate:g}: lower it."
+        )
+    threshold = None
+    if experiment.multi_label:
+        threshold = predictions.best_decision_threshold(logits["train"], experiment.targets["train"])
+    metric = {split: _effectiveness(logits[split], experiment.targets[split], threshold) for split in logits}
+    return logits, threshold, metric
+
+
 def versions() -> dict[str, str]:
     return {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")}
 
@@ -190,15 +212,7 @@ def _save(
 ) -> None:
     """Write a seed under a temporary name and rename it when it is whole; `extra` are more logits, by name."""
     target = paths.seed(folder, seed)
-    logits = {split: training.predict(model, experiment.encoder, experiment.rows[split]) for split in experiment.rows}
-    if not all(np.isfinite(each).all() for each in logits.values()):
-        rate = experiment.parameters.learning_rate
-        raise PielabError(
-            f"seed {seed} ended with weights that are not finite, with learning_rate = {rate:g}: lower it."
-        )
-    threshold = None
-    if experiment.multi_label:
-        threshold = predictions.best_decision_threshold(logits["train"], experiment.targets["train"])
+    logits, threshold, metric = evaluate(experiment, model, seed)
     p = experiment.parameters
     configuration = {
         "dataset": paths.slug(p.dataset),
@@ -210,7 +224,7 @@ def _save(
     record = {
         **configuration,
         "metric": experiment.metric,
-        **{split: _effectiveness(logits[split], experiment.targets[split], threshold) for split in logits},
+        **metric,
         "decision_threshold": threshold,
         "sparsity": 0.0,
         "trainable": models.count_parameters(model),

@@ -7,7 +7,7 @@ import yaml
 
 from pielab import published, study
 from pielab.errors import PielabError
-from pielab.parameters import NOTEBOOKS, TrainParameters, parse_seeds
+from pielab.parameters import NOTEBOOKS, TrainParameters, TuneParameters, parse_seeds
 
 PROJECT = Path(__file__).parents[1]
 
@@ -55,18 +55,22 @@ def test_the_papers_recipes_are_those_of_table_8():
     table = published.table("table8_hyperparameters")
     for row in table.itertuples():
         path = PROJECT / f"params/{row.dataset.lower()}-{names[row.model]}.yaml"
-        values = TrainParameters(study="s", results="r", **only_training(yaml.safe_load(path.read_text())))
+        values = TrainParameters(study="s", results="r", **only(TrainParameters, yaml.safe_load(path.read_text())))
         assert (values.batch_size, values.epochs) == (row.batch_size, row.epochs)
         # The table rounds to one digit of 1e-5.
         assert values.learning_rate == pytest.approx(row.lr, rel=0.11)
+        search = TuneParameters(study="s", results="r", **only(TuneParameters, yaml.safe_load(path.read_text())))
+        assert search.trials == 100 and search.batch_sizes == (row.batch_size,)
+        assert search.epochs_range == (row.epochs_min, row.epochs_max)
+        assert search.learning_rate_range == (row.lr_min, row.lr_max)
     lengths = published.table("table7_datasets").set_index("dataset")["max_tokens"]
     for name, tokens in lengths.items():
         for model in names.values():
             assert yaml.safe_load((PROJECT / f"params/{name.lower()}-{model}.yaml").read_text())["max_tokens"] == tokens
 
 
-def only_training(values):
-    return {name: value for name, value in values.items() if name in TrainParameters.model_fields}
+def only(kind, values):
+    return {name: value for name, value in values.items() if name in kind.model_fields}
 
 
 def test_an_entry_sets_parameters_anew(config):

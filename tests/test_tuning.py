@@ -1,0 +1,306 @@
+"""The search for hyper-parameters: what it tries, that it goes on where it was, and the params file it ends with."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from pielab import datasets, figures, models, parameters, runs, training, tuning
+from pielab.errors import PielabError
+from pielab.parameters import NOTEBOOKS, TrainParameters, TuneParameters
+
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def asked(given):
+    """The parameters of a search of four quick trials."""
+    space = {"epochs_range": [1, 3], "batch_sizes": [16, 32], "learning_rate_range": [1e-3, 1e-2]}
+    names = set(TuneParameters.model_fields)
+    return {name: value for name, value in given.items() if name in names} | {"trials": 4, "search_seed": 0} | space
+
+
+def prepare(asked, **changes):
+    p = TuneParameters(**asked | changes)
+    return runs.prepare(p, datasets.load(**p.data))
+
+
+def without_time(table):
+    return table.drop(columns="seconds")
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The learning rates that were trained with, in order; `trained.cut_off_at` is the epoch of all to stop in."""
+
+    class Trained(list):
+        epochs, cut_off_at = 0, None
+
+    seen, original = Trained(), training.train
+
+    def train(*args, on_epoch, **options):
+        def count(epoch, loss):
+            seen.epochs += 1
+            if seen.epochs == seen.cut_off_at:
+                raise KeyboardInterrupt
+            on_epoch(epoch, loss)
+
+        seen.append(options["learning_rate"])
+        return original(*args, on_epoch=count, **options)
+
+    monkeypatch.setattr(training, "train", train)
+    return seen
+
+
+def test_a_proposal_depends_on_the_seed_and_its_number_alone(asked):
+    four = tuning.proposals(TuneParameters(**asked))
+    assert tuning.proposals(TuneParameters(**asked | {"trials": 9}))[:4] == four
+    assert len({each["learning_rate"] for each in four}) == 4
+    other = tuning.proposals(TuneParameters(**asked | {"search_seed": 1}))
+    assert not {each["learning_rate"] for each in four} & {each["learning_rate"] for each in other}
+
+
+def test_proposals_fill_the_space_and_the_learning_rate_evenly_in_its_logarithm(asked):
+    wide = {"trials": 400, "epochs_range": "2,6", "batch_sizes": "8,32", "learning_rate_range": "1e-5,1e-1"}
+    drawn = pd.DataFrame(tuning.proposals(TuneParameters(**asked | wide)))
+    assert set(drawn["epochs"]) == {2, 3, 4, 5, 6} and set(drawn["batch_size"]) == {8, 32}
+    powers = np.log10(drawn["learning_rate"])
+    assert powers.between(-5, -1).all()
+    shares = np.histogram(powers, bins=[-5, -4, -3, -2, -1])[0] / 400
+    assert shares == pytest.approx(0.25, abs=0.08)
+    assert abs(np.corrcoef(drawn["epochs"], powers)[0, 1]) < 0.15
+
+
+def test_a_search_that_was_cut_off_ends_like_one_that_was_not(asked, tmp_path, trained):
+    undisturbed = tuning.search(prepare(asked, results=str(tmp_path / "other")))
+    assert undisturbed["trial"].tolist() == [0, 1, 2, 3] and not undisturbed["validation"].isna().any()
+    del trained[:]
+    trained.cut_off_at = trained.epochs + undisturbed["epochs"][:2].sum() + 1
+    with pytest.raises(KeyboardInterrupt):
+        tuning.search(prepare(asked))
+    assert len(trained) == 3  # in the third trial
+    assert len(tuning.search(prepare(asked, trials=2))) == 2 and len(trained) == 3  # the two that ended are kept
+    again = tuning.search(prepare(asked))
+    pd.testing.assert_frame_equal(without_time(again), without_time(undisturbed))
+    # Only what was missing, the one that was cut off among it.
+    assert trained[3:] == undisturbed["learning_rate"][2:].tolist()
+
+
+def test_a_finished_search_starts_nothing_and_a_longer_one_adds_to_it(asked, trained):
+    four = tuning.search(prepare(asked))
+    pd.testing.assert_frame_equal(tuning.search(prepare(asked)), four)
+    assert len(trained) == 4
+    six = tuning.search(prepare(asked, trials=6))
+    pd.testing.assert_frame_equal(six[:4], four)
+    assert len(trained) == len(six) == 6
+    # As if the further trials were not there.
+    pd.testing.assert_frame_equal(tuning.search(prepare(asked)), four)
+
+
+def test_a_search_that_is_killed_goes_on(asked, tmp_path, trained):
+    """SIGKILL leaves no time to tidy up."""
+    code = (
+        "import json, os, signal, sys; from pielab import datasets, parameters, runs, training, tuning\n"
+        "p = parameters.TuneParameters(**json.loads(sys.argv[1]))\n"
+        "original = training.train\n"
+        "def train(*args, learning_rate, **options):\n"
+        "    if learning_rate == tuning.proposals(p)[1]['learning_rate']: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return original(*args, learning_rate=learning_rate, **options)\n"
+        "training.train = train\n"
+        "tuning.search(runs.prepare(p, datasets.load(**p.data)))\n"
+    )
+    asked["trials"] = 2
+    command = [sys.executable, "-c", code, json.dumps(asked)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    undisturbed = tuning.search(prepare(asked, results=str(tmp_path / "other")))
+    del trained[:]
+    pd.testing.assert_frame_equal(without_time(tuning.search(prepare(asked))), without_time(undisturbed))
+    assert len(trained) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"learning_rate_range": [1e-3, 2e-2]}, r"learning_rate_range = \[0.001, 0.01\] and not \[0.001, 0.02\]"),
+        ({"epochs_range": 2}, r"epochs_range = \[1, 3\] and not \[2, 2\]"),
+        ({"batch_sizes": "16"}, r"batch_sizes = \[16, 32\] and not \[16\]"),
+        ({"search_seed": 1}, "search_seed = 0 and not 1"),
+        ({"max_tokens": 7}, "max_tokens = 8 and not 7"),
+    ],
+)
+def test_another_search_in_the_same_folder_stops_and_says_what_differs(asked, changes, message):
+    tuning.search(prepare(asked, trials=1))
+    with pytest.raises(PielabError, match=f"tune was made with {message}: give another study name, or delete") as error:
+        tuning.search(prepare(asked, **changes))
+    assert "\n" not in str(error.value)
+
+
+def test_other_texts_under_the_same_name_stop(asked, tmp_path):
+    frame = pd.read_csv(asked["dataset"])
+    copy = tmp_path / "topics.csv"
+    frame.to_csv(copy, index=False)
+    tuning.search(prepare(asked, dataset=str(copy), trials=1))
+    frame.assign(text=frame["text"] + " cat").to_csv(copy, index=False)
+    with pytest.raises(PielabError, match="was made with data = "):
+        tuning.search(prepare(asked, dataset=str(copy), trials=2))
+
+
+def test_a_space_may_change_until_a_trial_is_kept(asked, trained):
+    trained.cut_off_at = 1
+    with pytest.raises(KeyboardInterrupt):
+        tuning.search(prepare(asked))
+    assert len(tuning.search(prepare(asked, max_tokens=7))) == 4
+
+
+def test_a_trial_that_diverges_has_its_reason_and_the_search_goes_on(asked, trained):
+    # Rates above 1e20 make the loss infinite, those near the lower end do not.
+    table = tuning.search(prepare(asked, trials=8, epochs_range=3, learning_rate_range=[1e-2, 1e32]))
+    failed = table[table["validation"].isna()]
+    assert 0 < len(failed) < 8 and len(trained) == 8
+    assert failed["reason"].str.contains("lower").all() and (table.drop(failed.index)["reason"] == "").all()
+    assert tuning.best(table)["validation"] == table["validation"].max()
+    # It is known to fail, and not tried again.
+    tuning.search(prepare(asked, trials=8, epochs_range=3, learning_rate_range=[1e-2, 1e32]))
+    assert len(trained) == 8
+    with pytest.raises(PielabError, match=r"none of the \d trials stayed finite: give another study name, and a lower"):
+        tuning.best(failed)
+
+
+def test_what_is_no_divergence_ends_the_search(asked):
+    with pytest.raises(PielabError, match="num_hidden_layers = 1 is for transformers"):
+        tuning.search(prepare(asked, num_hidden_layers=1))
+    with pytest.raises(PielabError, match="leave one choice, so all 4 trials would be the same"):
+        tuning.search(prepare(asked, epochs_range=1, batch_sizes=16, learning_rate_range=1e-3))
+
+
+def test_of_equally_good_trials_the_first_is_the_best():
+    table = pd.DataFrame({"trial": [0, 1, 2, 3], "validation": [np.nan, 0.5, 0.7, 0.7]})
+    assert tuning.best(table)["trial"] == 2
+
+
+def test_the_texts_are_encoded_once_and_no_model_is_kept(asked, monkeypatch):
+    made, original = [], models.encoder
+    monkeypatch.setattr(models, "encoder", lambda *args: made.append(1) or original(*args))
+    experiment = prepare(asked)
+    tuning.search(experiment)
+    assert len(made) == 1
+    assert [path.name for path in experiment.parameters.pair_folder.rglob("*") if path.is_file()] == ["search.db"]
+
+
+def test_the_params_file_trains_to_the_value_that_the_search_says(asked, given):
+    experiment = prepare(asked)
+    table = tuning.search(experiment)
+    passed_on = given | asked | {"seeds": "0-1", "bins": 7, "epochs": 99, "pruner": "MP-AI"}
+    path = tuning.write_params(experiment, table, passed_on)
+    assert path == experiment.parameters.pair_folder / "tune" / "topics-bilstm.yaml"
+    values = yaml.safe_load(path.read_text())
+    best = tuning.best(table)
+    assert (values["epochs"], values["learning_rate"]) == (best["epochs"], best["learning_rate"])
+    assert values["seeds"] == "0-1" and values["bins"] == 7 and values["processes"] == 1
+    p = parameters.check("01_train", values | {"study": "test", "results": asked["results"]})
+    metrics = runs.train_dense(runs.prepare(p, datasets.load(**p.data)))
+    assert metrics["validation"][0] == best["validation"]
+    comment = " ".join(path.read_text().splitlines()[:3])
+    assert "study test" in comment and "best of 4 trials" in comment and f"{best['validation']:.4f}" in comment
+    assert comment.endswith(f"-f {path}")
+
+
+def test_the_params_file_has_the_form_of_those_in_the_repository(asked):
+    experiment = prepare(asked, trials=1)
+    written = tuning.write_params(experiment, tuning.search(experiment), {}).read_text()
+    ours = (PROJECT / "params/bbc-news-bilstm.yaml").read_text()
+    names = [line.partition(":")[0] for line in ours.splitlines() if not line.startswith("#")]
+    assert [line.partition(":")[0] for line in written.splitlines() if not line.startswith("#")] == names
+    values = yaml.safe_load(written)
+    for notebook in ("00_tune", "01_train", "04_el2n", "05_readability"):
+        known = set(NOTEBOOKS[notebook].model_fields) & set(values)
+        NOTEBOOKS[notebook](study="s", results="r", **{name: values[name] for name in known})
+
+
+def test_several_labels_are_tuned_by_macro_f1_and_the_decision_threshold_of_the_training_set(asked, given, tmp_path):
+    frame = pd.read_csv(asked["dataset"])
+    frame["label"] = [f"{label};{'long' if len(text) > 40 else 'short'}" for text, label in frame.values]
+    frame.to_csv(tmp_path / "several.csv", index=False)
+    several = {"dataset": str(tmp_path / "several.csv"), "label_separator": ";", "trials": 2}
+    experiment = prepare(asked, **several)
+    assert experiment.metric == "macro-F1"
+    best = tuning.best(tuning.search(experiment))
+    names = TrainParameters.model_fields
+    p = TrainParameters(
+        **{name: value for name, value in (given | several).items() if name in names}
+        | {name: best[name] for name in tuning.SEARCHED}
+        | {"seeds": 0}
+    )
+    metrics = runs.train_dense(runs.prepare(p, datasets.load(**p.data)))
+    assert metrics["validation"][0] == best["validation"]
+
+
+def test_the_progress_names_the_best_so_far_and_ends_complete(asked, monkeypatch):
+    seen, original = [], tuning.Progress.step
+
+    def step(self, note, steps=1):
+        seen.append((self, note))
+        original(self, note, steps)
+
+    monkeypatch.setattr(tuning.Progress, "step", step)
+    table = tuning.search(prepare(asked, trials=8, epochs_range=3, learning_rate_range=[1e-2, 1e32]))
+    progress, last = seen[-1]
+    assert progress.done == progress.total == 8 * 4
+    assert "best: none yet" in seen[0][1] and last.startswith("trial 7 kept; best: ")
+    assert f"{table['validation'].max():.3f} in trial {tuning.best(table)['trial']}" in last
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("epochs_range", "6,2", "the fewest and the most epochs"),
+        ("epochs_range", [2, 4, 6], "the fewest and the most epochs"),
+        ("epochs_range", "2.5,4", "the fewest and the most epochs"),
+        ("epochs_range", [True, 3], "the fewest and the most epochs"),
+        ("epochs_range", None, "the fewest and the most epochs"),
+        ("batch_sizes", [], "the batch sizes to choose from"),
+        ("batch_sizes", "", "the batch sizes to choose from"),
+        ("batch_sizes", True, "the batch sizes to choose from"),
+        ("learning_rate_range", [0, 1], "the lowest and the highest learning rate"),
+        ("learning_rate_range", "2e-5-2e-4", "the lowest and the highest learning rate"),
+        ("learning_rate_range", ["2e-5", float("inf")], "the lowest and the highest learning rate"),
+        ("trials", 0, "how many trials the search has, from 1"),
+        ("search_seed", -1, "a whole number from 0"),
+    ],
+)
+def test_a_range_that_is_not_accepted_is_one_line_that_says_what_is(asked, name, value, accepted):
+    with pytest.raises(PielabError) as error:
+        parameters.check("00_tune", asked | {name: value})
+    assert str(error.value).startswith(f"{name} = {value!r} is not accepted by 00_tune: give {accepted}")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [[2e-5, 2e-4], ("2e-5", "2e-4"), "2e-5,2e-4", "2e-5, 2e-4", "[2e-5, 2e-4]"])
+def test_ranges_as_papermill_passes_them(asked, value):
+    p = parameters.check("00_tune", asked | {"learning_rate_range": value, "epochs_range": 3, "batch_sizes": "8, 16"})
+    assert p.learning_rate_range == (2e-5, 2e-4) and p.epochs_range == (3, 3) and p.batch_sizes == (8, 16)
+
+
+def test_the_figure_has_a_panel_for_what_was_searched():
+    table = pd.DataFrame(
+        {
+            "trial": [0, 1, 2],
+            "epochs": [2, 3, 6],
+            "batch_size": [32, 32, 32],
+            "learning_rate": [2e-5, 6e-5, 2e-4],
+            "validation": [0.6, 0.8, np.nan],
+        }
+    )
+    figure = figures.search(table, "accuracy")
+    assert [axes.get_xlabel() for axes in figure.axes] == ["epochs", "learning rate, log scale"]
+    assert figure.axes[0].get_ylabel() == "validation accuracy" and figure.axes[1].get_xscale() == "log"
+    for axes, at in zip(figure.axes, (3, 6e-5), strict=True):
+        marked = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+        assert marked["the best"] == [[at, 0.8]] and len(marked["trial"]) == 2 and len(marked["failed"]) == 1
