@@ -32,6 +32,7 @@ __all__ = [
     "study",
     "tables",
     "training",
+    "vectors",
 ]
 
 
