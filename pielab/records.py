@@ -17,7 +17,11 @@ def finished(folder: Path, recipe: dict[str, Any], exported: bool = False) -> bo
     """
     if not folder.exists():
         return False
-    there = json.loads((folder / "metrics.json").read_text())["parameters"]
+    there = json.loads((folder / "metrics.json").read_text()).get("parameters")
+    if there is None:
+        raise PielabError(
+            f"{folder} holds predictions that were made elsewhere: give another study name, or delete that folder."
+        )
     different = [name for name in {**there, **recipe} if there.get(name) != recipe.get(name)]
     if different:
         changes = ", ".join(f"{name} = {there.get(name)!r} and not {recipe.get(name)!r}" for name in different)

@@ -3,8 +3,6 @@
 import hashlib
 import io
 import math
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -83,9 +81,7 @@ def _glove() -> WordVectors:
 
 def _keep(file: Path, folder: Path) -> None:
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
-        try:
+        with assets.whole(folder) as partial:
             words = []
             with (partial / "vectors.f32").open("wb") as target:
                 for some, block in _blocks(file):
@@ -94,10 +90,6 @@ def _keep(file: Path, folder: Path) -> None:
             pq.write_table(pa.table({"word": pa.chunked_array(words)}), partial / "words.parquet")
             shape = (sum(map(len, words)), block.shape[1])
             np.save(partial / "moments.npy", _moments(np.memmap(partial / "vectors.f32", np.float32, "r", shape=shape)))
-            partial.chmod(0o755)
-            assets.publish(partial, folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise PielabError(
             f"the vectors of {file} could not be kept in {folder.parent} ({error.strerror}): they need half the size "

@@ -114,6 +114,7 @@ def test_a_damaged_cache_is_not_read(file, cache, name):
         ("a 1 2\nb 1\n", "line 2: a word and 2 numbers"),
         ("a 1 2\nb 1 x\n", "line 2: a word and 2 numbers"),
         ("a 1 2\nb 1 nan\n", "line 2: a word and 2 numbers"),
+        ("a 1 2\nb 1 1e39\n", "line 2: a word and 2 numbers"),
         ("a 1 2\nb 1  2\n", "line 2: a word and 2 numbers"),
         ("a 1 2\n\n", "line 2: a word and 2 numbers"),
         (b"a 1 2\n\xff 1 2\n", "line 2: a word and 2 numbers were expected, in UTF-8"),
