@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 __all__ = [
     "analysis",
     "assets",
+    "bring",
     "cards",
     "corpora",
     "datasets",
@@ -34,6 +35,7 @@ __all__ = [
     "tables",
     "training",
     "tuning",
+    "vectors",
 ]
 
 

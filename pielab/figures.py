@@ -14,6 +14,8 @@ from pielab.pruning import PRUNERS
 # The same colour and marker for a pruner in every figure; colour-blind readers can tell them apart by either.
 COLOURS = dict(zip(PRUNERS, sns.color_palette("colorblind", len(PRUNERS)), strict=True))
 MARKERS = dict(zip(PRUNERS, "osD^vPX*", strict=True))
+# For names that are not the paper's.
+MORE_COLOURS, MORE_MARKERS = ("#56b4e9", "#332288", "#117733", "#882255", "#999933"), "<>phd8"
 UNPRUNED = "0.25"
 ALL, ONLY_PIES = sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[1]
 
@@ -116,13 +118,12 @@ def effectiveness(seeds: pd.DataFrame) -> Figure:
         for (dataset, model), axes in panels.items():
             part = _pair(seeds, dataset, model)
             unpruned = part[part["pruner"] == "unpruned"]["effectiveness"]
-            thresholds = _positions(seeds)
             mean, spread = unpruned.mean(), unpruned.std() if len(unpruned) > 1 else 0
             axes.axhline(mean, color=UNPRUNED, linestyle="--", label="unpruned")
             axes.axhspan(mean - spread, mean + spread, color=UNPRUNED, alpha=0.15, linewidth=0)
             for name, rows in _by_pruner(part):
                 group = rows.groupby("threshold")["effectiveness"].agg(["mean", "std"]).fillna(0)
-                _line(axes, name, thresholds, group.index, group["mean"], (group["std"], group["std"]))
+                _line(axes, name, seeds, group.index, group["mean"], (group["std"], group["std"]))
             axes.set_title(f"{dataset}, {model}: {_counted(part, 'seed')}")
             axes.set_ylabel(f"test {part['metric'].iloc[0]}")
             axes.set_ylim(0, 1)
@@ -139,11 +140,10 @@ def pie_shares(configurations: pd.DataFrame) -> Figure:
         figure, panels = _panels(configurations)
         for (dataset, model), axes in panels.items():
             part = _pair(configurations, dataset, model)
-            thresholds = _positions(configurations)
             axes.axhline(part["null_percent"].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
             for name, rows in _by_pruner(part):
                 bars = _bars(rows, "excess_percent", "excess_low", "excess_high")
-                _line(axes, name, thresholds, rows["threshold"], rows["halved_pies_percent"], bars)
+                _line(axes, name, configurations, rows["threshold"], rows["halved_pies_percent"], bars)
             side = part["models_per_side"].iloc[0]
             axes.set_title(
                 f"{dataset}, {model}: {side} model{'s' if side > 1 else ''} a side, {part['examples'].iloc[0]:,} texts"
@@ -257,7 +257,7 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
             axes.axhline(1, color="0.7", linewidth=0.8)
             axes.axhline(part[null].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
             for pruner, rows in _by_pruner(part):
-                _line(axes, pruner, positions, rows["threshold"], rows[ratio], _bars(rows, ratio, low, high))
+                _line(axes, pruner, table, rows["threshold"], rows[ratio], _bars(rows, ratio, low, high))
             mean = part.groupby("threshold")[ratio].mean()
             axes.plot([positions[each] for each in mean.index], mean, color="black", linewidth=2.5, label="mean")
             texts = f"{part['examples'].iloc[0]:,} texts"
@@ -329,11 +329,16 @@ def _finish(figure: Figure, panels: dict[tuple[str, str], Axes], note: str) -> N
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, title=note)
 
 
-def _line(axes: Axes, name: str, positions: dict[float, int], thresholds, values, bars) -> None:
+def _line(axes: Axes, name: str, frame: pd.DataFrame, thresholds, values, bars) -> None:
+    positions, names = _positions(frame), _names(frame)
+    place = names.index(name)
+    more = place - len(set(names) & set(PRUNERS))
+    colour = COLOURS.get(name, MORE_COLOURS[more % len(MORE_COLOURS)])
+    marker = MARKERS.get(name, MORE_MARKERS[more % len(MORE_MARKERS)])
     # Pruners stand a little beside one another, so that their bars do not hide each other.
-    shift = (list(PRUNERS).index(name) - (len(PRUNERS) - 1) / 2) * 0.05
+    shift = (place - (len(names) - 1) / 2) * 0.05
     where = [positions[threshold] + shift for threshold in thresholds]
-    axes.errorbar(where, values, yerr=bars, color=COLOURS[name], marker=MARKERS[name], label=name, capsize=2)
+    axes.errorbar(where, values, yerr=bars, color=colour, marker=marker, label=name, capsize=2)
     axes.set(xticks=list(positions.values()), xticklabels=[f"{each:g}" for each in positions])
     axes.set_xlim(-0.5, len(positions) - 0.5)
 
@@ -353,7 +358,13 @@ def _pair(frame: pd.DataFrame, dataset: str, model: str) -> pd.DataFrame:
 
 
 def _by_pruner(frame: pd.DataFrame):
-    return [(name, rows) for name, rows in frame.groupby("pruner", sort=False) if name in PRUNERS]
+    return [(name, rows) for name, rows in frame.groupby("pruner", sort=False) if name != "unpruned"]
+
+
+def _names(frame: pd.DataFrame) -> list[str]:
+    """The pruners of a figure, the paper's first and in its order."""
+    here = set(frame["pruner"]) - {"unpruned"}
+    return [*(name for name in PRUNERS if name in here), *sorted(here - set(PRUNERS))]
 
 
 def _counted(frame: pd.DataFrame, column: str) -> str:

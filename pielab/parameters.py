@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import re
 import types
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +39,12 @@ def parse_seeds(value: Any) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds) or not seeds:
         raise ValueError("a seed twice, or none")
     return tuple(sorted(seeds))
+
+
+def _pruner_name(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(r"\w[\w.-]*", value) or value == "unpruned":
+        raise ValueError("no name for a pruner")
+    return value
 
 
 def _known_pruner(value: Any) -> Any:
@@ -138,7 +145,9 @@ class PairParameters(ModelParameters):
 class PrunedParameters(PairParameters):
     """One pruner at one threshold, on one model and data set."""
 
-    pruner: Annotated[str, BeforeValidator(_known_pruner)] = Field(description=f"one of {', '.join(PRUNERS)}")
+    pruner: Annotated[str, BeforeValidator(_pruner_name)] = Field(
+        description=f"one of {', '.join(PRUNERS)}, or the name that bring.add was given (letters, digits, - _ .)"
+    )
     threshold: Positive = Field(
         lt=100, description="a percentage of the prunable weights above 0 and below 100, such as 90"
     )
@@ -204,6 +213,7 @@ class TrainParameters(BuildParameters, PairParameters):
 class PruneParameters(TrainParameters, PrunedParameters):
     """02_prune: one pruner at one threshold, trained."""
 
+    pruner: Annotated[str, BeforeValidator(_known_pruner)] = Field(description=f"one of {', '.join(PRUNERS)}")
     impact_examples: Count = Field(description="how many training examples the impact score sees, from 1")
     prune_layer_norm: bool = Field(strict=True, description="True or False")
     save_weights: bool = Field(strict=True, description="True or False")

@@ -1,7 +1,8 @@
 """The contract between training and analysis: one Parquet file of logits for each run and split.
 
 Columns `example` (int64, the position in the split) and `logits` (a fixed-size list of float32, one for each
-class). The file's metadata say what was run. Predictions made elsewhere work as well as pielab's own.
+class). The file's metadata say what was run. Predictions made elsewhere work as well as pielab's own: `bring.add`
+writes them.
 """
 
 import contextlib
@@ -84,6 +85,12 @@ def read_seeds(folder: Path | str, seeds: Sequence[int], split: str = "test") ->
 
     Raises PielabError if one is missing, or they are of different examples.
     """
+    if not Path(folder).exists():
+        others = sorted(path.parent.name for path in Path(folder).parent.glob("*/seeds"))
+        raise PielabError(
+            f"there are no predictions in {folder} (beside it: {', '.join(others) or 'nothing'}): run 01_train or "
+            f"02_prune with these parameters first, or add predictions made elsewhere by pielab.bring.add."
+        )
     runs = [read(paths.seed(folder, seed) / f"{split}.parquet") for seed in seeds]
     shapes = {logits.shape for logits, _ in runs}
     if len(shapes) > 1:

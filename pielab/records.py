@@ -17,7 +17,12 @@ def finished(folder: Path, recipe: dict[str, Any], exported: bool = False) -> bo
     """
     if not folder.exists():
         return False
-    require_same(json.loads((folder / "metrics.json").read_text())["parameters"], recipe, folder)
+    there = json.loads((folder / "metrics.json").read_text()).get("parameters")
+    if there is None:
+        raise PielabError(
+            f"{folder} holds predictions that were made elsewhere: give another study name, or delete that folder."
+        )
+    require_same(there, recipe, folder)
     if exported and not ((folder / "model").exists() or (folder / "weights.safetensors").exists()):
         raise PielabError(f"{folder} was made without save_weights: delete that folder, or give another study name.")
     return True

@@ -2,8 +2,6 @@
 
 import json
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +18,7 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from pielab import datasets, influence, models, paths, predictions, pruning, records, training
-from pielab.assets import publish
+from pielab.assets import whole
 from pielab.errors import PielabError
 from pielab.parameters import BuildParameters, PruneParameters, TrainParameters, digest
 from pielab.progress import Progress
@@ -70,6 +68,8 @@ class Experiment:
 def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
     """Encode the texts for the model and choose the device."""
     p = parameters
+    if not len(data["train"]):
+        raise PielabError(f"{p.dataset} has no training texts: put a train file beside its test file.")
     torch.set_num_threads(p.threads)
     device = training.choose_device(p.device)
     if device.type == "cuda":  # the same seed shall give the same result
@@ -241,9 +241,7 @@ def _save(
         "device": record["device"],
         "versions": record["versions"],
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".partial-{seed:02d}-"))
-    try:
+    with whole(target) as partial:
         for split, values in {"train": logits["train"], "test": logits["test"], **extra}.items():
             predictions.write(partial / f"{split}.parquet", values, {**metadata, "split": split})
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))
@@ -251,10 +249,6 @@ def _save(
             _export(experiment, model, partial / "model")
         elif keep_weights:
             save_model(model, str(partial / "weights.safetensors"))
-        partial.chmod(0o755)
-        publish(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _export(experiment: Experiment, model: nn.Module, folder: Path) -> None:

@@ -233,9 +233,10 @@ def _ids(values: np.ndarray) -> list[Any]:
     return [np.flatnonzero(row).tolist() for row in values] if values.ndim == 2 else values.tolist()
 
 
-def rank(pruner: str) -> int:
-    """The place of a pruner in the paper's tables, the unpruned models first."""
-    return ["unpruned", *PRUNERS].index(pruner)
+def rank(pruner: str) -> tuple[int, str]:
+    """The place of a pruner in the paper's tables, the unpruned models first; names that are not the paper's last."""
+    names = ["unpruned", *PRUNERS]
+    return (names.index(pruner) if pruner in names else len(names)), pruner
 
 
 def in_paper_order(frame: pd.DataFrame, *further: str) -> pd.DataFrame:

@@ -60,6 +60,25 @@ def test_a_folder_with_its_own_splits_keeps_them(tmp_path):
     assert [len(data[split]) for split in datasets.SPLITS] == [51, 9, 30]
 
 
+def test_a_folder_with_a_test_file_alone_is_taken_in_its_order(tmp_path):
+    frame = make_texts(10)
+    frame.to_csv(tmp_path / "test.csv", index=False)
+    data = datasets.load(str(tmp_path))
+    assert [len(data[split]) for split in datasets.SPLITS] == [0, 0, 10]
+    assert list(data["test"]["text"]) == frame["text"].tolist()
+    assert datasets.class_names(data) == ["animals", "food", "weather"]
+    assert datasets.card(data).loc["examples"].tolist() == [0, 0, 10]
+    assert len(datasets.load(str(tmp_path), limit=4)["test"]) == 4
+    frame.assign(label=frame["label"] + ";made").to_csv(tmp_path / "test.csv", index=False)
+    several = datasets.load(str(tmp_path), label_separator=";")
+    assert [datasets.targets(several[split]).shape for split in datasets.SPLITS] == [(0, 4), (0, 4), (10, 4)]
+    assert datasets.card(several).loc["made"].tolist() == [0, 0, 10]
+    assert datasets.digest(several) != datasets.digest(data)
+    (tmp_path / "test.csv").rename(tmp_path / "validation.csv")
+    with pytest.raises(PielabError, match="has no train and no test file: put train.csv .* or test.csv alone"):
+        datasets.load(str(tmp_path))
+
+
 def test_files_are_found_in_data_dir_and_in_pielab_data(tmp_path, monkeypatch):
     make_texts(60).to_csv(tmp_path / "mine.csv", index=False)
     assert len(datasets.load("mine.csv", data_dir=str(tmp_path))["test"]) == 9
@@ -135,7 +154,7 @@ def test_a_hub_data_set_with_lists_of_classes(monkeypatch):
         (lambda frame: frame, {"text": "txt"}, r"no column 'txt': set text to one of text, label"),
         (lambda frame: frame, {"label": "gold"}, r"no column 'gold': set label to one of text, label"),
         (lambda frame: frame.assign(text=[None, *frame["text"][1:]]), {}, r"1 rows with no 'text', the first is row 1"),
-        (lambda frame: frame.assign(label="same"), {}, r"1 class in its training labels"),
+        (lambda frame: frame.assign(label="same"), {}, r"1 class in its labels"),
         (lambda frame: frame[:3], {}, r"too few to split"),
     ],
 )

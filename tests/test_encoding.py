@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pielab import encoding, models
+from pielab import encoding, models, vectors
 from pielab.errors import PielabError
 
 
@@ -32,11 +32,11 @@ def test_texts_are_cut_and_filled_to_exactly_max_tokens(vectors_file):
 
 
 def test_padding_and_unknown_words_are_the_papers(vectors_file):
-    _, matrix = encoding.read_vectors(vectors_file)
+    matrix = vectors.read(vectors_file).matrix
     for padding, expected in (("zero", np.zeros(6)), ("mean", matrix.mean(axis=0))):
-        vectors = encoding.word_encoder(["cat"], 3, vectors_file, padding).vectors
-        assert np.allclose(vectors[encoding.PADDING], expected, atol=1e-6)
-        assert np.allclose(vectors[encoding.UNKNOWN], matrix.mean(axis=0), atol=1e-6)
+        found = encoding.word_encoder(["cat"], 3, vectors_file, padding).vectors
+        assert np.allclose(found[encoding.PADDING], expected, atol=1e-6)
+        assert np.allclose(found[encoding.UNKNOWN], matrix.mean(axis=0), atol=1e-6)
     drawn = [encoding.word_encoder([text], 3, vectors_file).vectors[encoding.PADDING] for text in ("cat", "dog cow")]
     assert np.array_equal(*drawn) and not np.allclose(drawn[0], matrix.mean(axis=0))
 
@@ -46,32 +46,12 @@ def test_only_the_words_of_the_texts_keep_their_vectors_or_all(vectors_file):
     assert len(encoding.word_encoder(None, 3, vectors_file).vectors) == 42
 
 
-def test_vectors_of_a_word_with_spaces_are_read_from_the_end(tmp_path):
-    (tmp_path / "v.txt").write_text("a 1 2 3\n. . b 4 5 6\n")
-    words, matrix = encoding.read_vectors(str(tmp_path / "v.txt"))
-    assert words == ["a", ". . b"] and matrix.tolist() == [[1, 2, 3], [4, 5, 6]]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("a 1 2\nb 1\n", "line 2: a word and 2 numbers"),
-        ("", "is empty"),
-        ("a\n", "line 1"),
-        ("2 3\na 1 2\n", "line 2: a word and 3 numbers"),
-    ],
-)
-def test_a_broken_vector_file_is_one_sentence(tmp_path, content, message):
-    (tmp_path / "v.txt").write_text(content)
-    with pytest.raises(PielabError, match=message):
-        encoding.read_vectors(str(tmp_path / "v.txt"))
-    with pytest.raises(PielabError, match="is no file"):
-        encoding.read_vectors(str(tmp_path / "missing.txt"))
-
-
-def test_the_header_of_word2vec_is_skipped(tmp_path):
-    (tmp_path / "v.txt").write_text("2 3\na 1 2 3\nb 4 5 6\n")
-    assert encoding.read_vectors(str(tmp_path / "v.txt"))[0] == ["a", "b"]
+def test_of_a_word_that_is_there_twice_the_first_vector_counts(tmp_path):
+    (tmp_path / "v.txt").write_text("cat 1 2\ndog 3 4\ncat 5 6\n")
+    for texts in (["cat dog"], None):
+        encoder = encoding.word_encoder(texts, 3, str(tmp_path / "v.txt"))
+        assert encoder.ids == {"cat": 2, "dog": 3} and encoder.vectors[2:].tolist() == [[1, 2], [3, 4]]
+        assert encoder.vectors[encoding.UNKNOWN].tolist() == [3, 4]
 
 
 def test_vectors_of_none_of_the_words_stop(vectors_file):

@@ -51,6 +51,14 @@ def test_a_value_that_is_not_accepted_is_one_line_that_says_what_is(given, name,
     assert "\n" not in message
 
 
+def test_other_names_than_the_papers_are_for_predictions_that_are_there(given):
+    p = parameters.check("03_pies", given | {"resamples": 20, "pruner": "AWQ_4-bit.v2"})
+    assert p.folder.name == "AWQ_4-bit.v2-60"
+    for name in ("unpruned", "a/b", "..", "", " "):
+        with pytest.raises(PielabError, match="pruner = .* is not accepted by 03_pies: .* or the name that bring.add"):
+            parameters.check("03_pies", given | {"resamples": 20, "pruner": name})
+
+
 def test_a_name_that_is_no_parameter_names_the_one_that_was_meant(given):
     with pytest.raises(PielabError, match="treshold is not a parameter of 02_prune: did you mean threshold"):
         parameters.check("02_prune", given | {"treshold": 90})

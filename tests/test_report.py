@@ -170,6 +170,22 @@ def test_pruners_are_told_apart_by_colour_and_marker():
     assert len(set(figures.COLOURS.values())) == len(set(figures.MARKERS.values())) == 8
 
 
+def test_names_that_are_not_the_papers_come_last_and_are_drawn(study_folder):
+    more = {"IMP-FT": "wanda", "MP-AI": "AWQ"}
+    whole, seeds = tables.configurations(study_folder), tables.seeds(study_folder)
+    own = whole.assign(pruner=whole["pruner"].map(more))
+    whole = pd.concat([own, whole], ignore_index=True)
+    assert sorted(set(whole["pruner"]), key=tables.rank) == ["IMP-FT", "MP-AI", "AWQ", "wanda"]
+    lines = []
+    for figure in (figures.pie_shares(whole), figures.effectiveness(pd.concat([seeds, seeds.replace(more)]))):
+        containers = figure.axes[0].containers
+        lines.append({each.get_label(): (each[0].get_color(), each[0].get_marker()) for each in containers})
+    assert set(lines[0]) == {"IMP-FT", "MP-AI", "AWQ", "wanda"} and len(set(lines[0].values())) == 4
+    assert lines[0] == lines[1]
+    titles = [axes.get_title() for axes in figures.effectiveness_on_pies(own).axes]
+    assert [title.partition(":")[0] for title in titles] == ["AWQ", "wanda"]
+
+
 def test_the_front_page_stands_alone(study_folder):
     folder = study_folder / "report"
     configurations, seeds = tables.configurations(study_folder), tables.seeds(study_folder)
