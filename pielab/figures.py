@@ -6,28 +6,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pielab.pruning import PRUNERS
-
-# The same colour and marker for a pruner in every figure; colour-blind readers can tell them apart by either.
-COLOURS = dict(zip(PRUNERS, sns.color_palette("colorblind", len(PRUNERS)), strict=True))
-MARKERS = dict(zip(PRUNERS, "osD^vPX*", strict=True))
-# For names that are not the paper's.
-MORE_COLOURS, MORE_MARKERS = ("#56b4e9", "#332288", "#117733", "#882255", "#999933"), "<>phd8"
-UNPRUNED = "0.25"
-ALL, ONLY_PIES = sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[1]
+from pielab import style
+from pielab.style import ALL, ONLY_PIES, UNPRUNED
 
 
 def losses(frame: pd.DataFrame, title: str) -> Figure:
     """The training loss of every seed by epoch; columns seed, epoch, loss."""
-    with _style():
+    with style.context():
         figure, axes = plt.subplots(figsize=(5, 2.8), layout="constrained")
         sns.lineplot(frame, x="epoch", y="loss", units="seed", estimator=None, color=ALL, marker="o", ax=axes)
         axes.set(title=title, xlabel="epoch", ylabel="mean training loss", ylim=(0, None))
         axes.xaxis.get_major_locator().set_params(integer=True)
-    return _done(figure)
+    return style.done(figure)
 
 
 def search(table: pd.DataFrame, metric: str) -> Figure:
@@ -36,7 +28,7 @@ def search(table: pd.DataFrame, metric: str) -> Figure:
     names = names or ["learning_rate"]
     ended, failed = table.dropna(subset="validation"), table[table["validation"].isna()]
     best = ended.nlargest(1, "validation")
-    with _style():
+    with style.context():
         size = (max(2.9 * len(names), 4.2), 3)
         figure, grid = plt.subplots(1, len(names), figsize=size, sharey=True, squeeze=False, layout="constrained")
         for axes, name in zip(grid[0], names, strict=True):
@@ -59,24 +51,24 @@ def search(table: pd.DataFrame, metric: str) -> Figure:
             axes.minorticks_off()
         grid[0][0].set_ylabel(f"validation {metric}")
         figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-        figure.suptitle(f"{_counted(table, 'trial')} of random search, one model each", fontsize="medium")
-    return _done(figure)
+        figure.suptitle(f"{style.counted(table, 'trial')} of random search, one model each", fontsize="medium")
+    return style.done(figure)
 
 
 def two_sides(dense: pd.Series, pruned: pd.Series, metric: str, name: str) -> Figure:
     """The test accuracy of each seed, unpruned and pruned, with a line from one to the other."""
-    with _style():
+    with style.context():
         figure, axes = plt.subplots(figsize=(4, 3), layout="constrained")
         for before, after in zip(dense, pruned, strict=True):
             axes.plot([0, 1], [before, after], color=ALL, marker="o", alpha=0.7)
         axes.set(xticks=[0, 1], xticklabels=["unpruned", name], xlim=(-0.4, 1.4), ylabel=f"test {metric}")
         axes.set_title(f"each line is one of {len(dense)} seeds")
-    return _done(figure)
+    return style.done(figure)
 
 
 def p_pie(frame: pd.DataFrame, models_per_side: int) -> Figure:
     """How sure it is that an example is a PIE, beside how often retraining alone changes it; columns p_pie, p_null."""
-    with _style():
+    with style.context():
         figure, axes = plt.subplots(figsize=(5.4, 3), layout="constrained")
         for column, label, colour, line in (
             ("p_pie", "pruned against unpruned", ONLY_PIES, "-"),
@@ -87,12 +79,12 @@ def p_pie(frame: pd.DataFrame, models_per_side: int) -> Figure:
         axes.set(xlabel="% of the test examples, the surest first", ylabel="probability of a disagreement")
         axes.set(xlim=(0, 100), ylim=(0, 1.02), title=f"{models_per_side} models on each side")
         axes.legend(frameon=False)
-    return _done(figure)
+    return style.done(figure)
 
 
 def by_models_per_side(table: pd.DataFrame) -> Figure:
     """The share of PIEs and its null by the number of models that vote; as statistics.by_models_per_side gives them."""
-    with _style():
+    with style.context():
         figure, axes = plt.subplots(figsize=(5.4, 3), layout="constrained")
         for column, label, colour, line in (
             ("pies", "pruned against unpruned", ONLY_PIES, "-o"),
@@ -105,7 +97,7 @@ def by_models_per_side(table: pd.DataFrame) -> Figure:
         axes.set_title("mean, and 5 to 95 % of the ways to draw the sides")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False)
-    return _done(figure)
+    return style.done(figure)
 
 
 def effectiveness(seeds: pd.DataFrame) -> Figure:
@@ -113,22 +105,22 @@ def effectiveness(seeds: pd.DataFrame) -> Figure:
 
     seeds: as tables.seeds gives them. Bars and bands are one standard deviation over seeds.
     """
-    with _style():
-        figure, panels = _panels(seeds)
+    with style.context():
+        figure, panels = style.pair_panels(seeds)
         for (dataset, model), axes in panels.items():
-            part = _pair(seeds, dataset, model)
+            part = style.of_pair(seeds, dataset, model)
             unpruned = part[part["pruner"] == "unpruned"]["effectiveness"]
             mean, spread = unpruned.mean(), unpruned.std() if len(unpruned) > 1 else 0
             axes.axhline(mean, color=UNPRUNED, linestyle="--", label="unpruned")
             axes.axhspan(mean - spread, mean + spread, color=UNPRUNED, alpha=0.15, linewidth=0)
-            for name, rows in _by_pruner(part):
+            for name, rows in style.by_pruner(part):
                 group = rows.groupby("threshold")["effectiveness"].agg(["mean", "std"]).fillna(0)
-                _line(axes, name, seeds, group.index, group["mean"], (group["std"], group["std"]))
-            axes.set_title(f"{dataset}, {model}: {_counted(part, 'seed')}")
+                style.pruner_line(axes, name, seeds, group.index, group["mean"], (group["std"], group["std"]))
+            axes.set_title(f"{dataset}, {model}: {style.counted(part, 'seed')}")
             axes.set_ylabel(f"test {part['metric'].iloc[0]}")
             axes.set_ylim(0, 1)
-        _finish(figure, panels, "mean over seeds; bars and band: one standard deviation")
-    return _done(figure)
+        style.finish(figure, panels, "mean over seeds; bars and band: one standard deviation")
+    return style.done(figure)
 
 
 def pie_shares(configurations: pd.DataFrame) -> Figure:
@@ -136,22 +128,24 @@ def pie_shares(configurations: pd.DataFrame) -> Figure:
 
     configurations: as tables.configurations gives them. Bars are 95 % intervals of the excess over the null.
     """
-    with _style():
-        figure, panels = _panels(configurations)
+    with style.context():
+        figure, panels = style.pair_panels(configurations)
         for (dataset, model), axes in panels.items():
-            part = _pair(configurations, dataset, model)
+            part = style.of_pair(configurations, dataset, model)
             axes.axhline(part["null_percent"].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
-            for name, rows in _by_pruner(part):
-                bars = _bars(rows, "excess_percent", "excess_low", "excess_high")
-                _line(axes, name, configurations, rows["threshold"], rows["halved_pies_percent"], bars)
+            for name, rows in style.by_pruner(part):
+                bars = style.bars(rows, "excess_percent", "excess_low", "excess_high")
+                style.pruner_line(axes, name, configurations, rows["threshold"], rows["halved_pies_percent"], bars)
             side = part["models_per_side"].iloc[0]
             axes.set_title(
                 f"{dataset}, {model}: {side} model{'s' if side > 1 else ''} a side, {part['examples'].iloc[0]:,} texts"
             )
             axes.set_ylabel("PIEs, % of the test examples")
-            axes.set_ylim(0, None)
-        _finish(figure, panels, "mean over halvings of the seeds;\nbars: 95 % interval of the excess over the null")
-    return _done(figure)
+            style.from_zero(axes)
+        style.finish(
+            figure, panels, "mean over halvings of the seeds;\nbars: 95 % interval of the excess over the null"
+        )
+    return style.done(figure)
 
 
 def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
@@ -162,23 +156,23 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
         ("unpruned_on_pies", "unpruned, PIEs", ONLY_PIES, "-", "o"),
         ("pruned_on_pies", "pruned, PIEs", ONLY_PIES, ":", "s"),
     )
-    with _style():
-        figure, panels = _panels_of(configurations, "dataset", "model", "pruner")
-        positions = _positions(configurations)
+    with style.context():
+        figure, panels = style.panels(configurations, "dataset", "model", "pruner")
+        positions = style.positions(configurations)
         for axes, part in panels:
-            axes.set_title(f"{_name(part)}\n{part['seeds'].iloc[0]} seeds")
+            axes.set_title(f"{style.name(part)}\n{part['seeds'].iloc[0]} seeds")
             where = [positions[threshold] for threshold in part["threshold"]]
             null = part["null_on_pies"].mean()
             axes.axhline(null, color=UNPRUNED, linestyle="--", label="null: unpruned, where unpruned disagree")
-            for column, label, colour, style, marker in lines:
-                axes.plot(where, part[column], style, color=colour, marker=marker, label=label)
+            for column, label, colour, line, marker in lines:
+                axes.plot(where, part[column], line, color=colour, marker=marker, label=label)
             axes.set_ylim(0, 1)
             axes.set(xticks=list(positions.values()), xticklabels=[f"{each:g}" for each in positions])
             axes.set(xlabel="% of weights pruned", ylabel=part["metric"].iloc[0])
             axes.set_xlim(-0.3, len(positions) - 0.7)
         handles, labels = panels[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3 if len(panels) > 2 else 2, frameon=False)
-    return _done(figure)
+    return style.done(figure)
 
 
 def classes(table: pd.DataFrame) -> Figure:
@@ -186,23 +180,23 @@ def classes(table: pd.DataFrame) -> Figure:
 
     table: as analysis.classes gives it. Bars are 95 % intervals (Wilson) of the share of PIEs.
     """
-    with _style():
-        figure, panels = _panels_of(table, "dataset", "model", "pruner", "threshold")
+    with style.context():
+        figure, panels = style.panels(table, "dataset", "model", "pruner", "threshold")
         for axes, part in panels:
-            bars = _bars(part, "pies_percent", "low", "high")
-            style = {"color": ONLY_PIES, "marker": "s", "markersize": 3, "elinewidth": 0.8, "capsize": 1.5}
+            bars = style.bars(part, "pies_percent", "low", "high")
+            look = {"color": ONLY_PIES, "marker": "s", "markersize": 3, "elinewidth": 0.8, "capsize": 1.5}
             axes.plot(part["rank"], part["percent"], color=ALL, marker="o", markersize=3, label="all test examples")
-            axes.errorbar(part["rank"], part["pies_percent"], yerr=bars, label="PIEs", **style)
+            axes.errorbar(part["rank"], part["pies_percent"], yerr=bars, label="PIEs", **look)
             axes.plot(part["rank"], part["null_percent"], "--", color=UNPRUNED, label="null: where unpruned disagree")
-            axes.set_title(f"{_name(part)}\n{part['threshold'].iloc[0]:g} % pruned: {part['pies'].iloc[0]} PIEs")
+            axes.set_title(f"{style.name(part)}\n{part['threshold'].iloc[0]:g} % pruned: {part['pies'].iloc[0]} PIEs")
             few = len(part) <= 10
             axes.set_xticks(part["rank"], part["class"] if few else part["rank"], rotation=30 if few else 90)
             axes.tick_params(axis="x", labelsize="small" if few else "x-small")
             axes.set(xlabel="" if few else "class, the most frequent first", ylabel="% that have the class")
-            axes.set_ylim(0, None)
+            style.from_zero(axes)
         handles, labels = panels[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
-    return _done(figure)
+    return style.done(figure)
 
 
 def el2n(table: pd.DataFrame) -> Figure:
@@ -214,24 +208,24 @@ def el2n(table: pd.DataFrame) -> Figure:
     thresholds = sorted(set(table["threshold"]))
     markers = {threshold: "osD^v"[place % 5] for place, threshold in enumerate(thresholds)}
     colours = dict(zip(thresholds, sns.color_palette("viridis_r", len(thresholds) + 1)[1:], strict=True))
-    with _style():
-        figure, panels = _panels_of(table, "dataset", "model", "pruner")
+    with style.context():
+        figure, panels = style.panels(table, "dataset", "model", "pruner")
         handles: dict[str, object] = {}
         for axes, part in panels:
-            axes.set_title(f"{_name(part)}\n{part['seeds'].iloc[0]} seeds")
+            axes.set_title(f"{style.name(part)}\n{part['seeds'].iloc[0]} seeds")
             null = part.groupby("bin")["p_null"].mean()
             axes.plot(null.index, 100 * null, color=UNPRUNED, linestyle="--", label="null: retraining alone")
             for threshold, rows in part.groupby("threshold"):
-                style = {"color": colours[threshold], "marker": markers[threshold], "markersize": 3}
-                axes.plot(rows["bin"], 100 * rows["p_pie"], label=f"{threshold:g} % pruned", **style)
+                look = {"color": colours[threshold], "marker": markers[threshold], "markersize": 3}
+                axes.plot(rows["bin"], 100 * rows["p_pie"], label=f"{threshold:g} % pruned", **look)
                 band = 100 * (rows["p_null"] + rows["low"]), 100 * (rows["p_null"] + rows["high"])
                 axes.fill_between(rows["bin"], *band, color=colours[threshold], alpha=0.15, linewidth=0)
-            axes.set_ylim(0, None)
+            style.from_zero(axes)
             axes.set(xlabel="bin of EL2N, the hardest last", ylabel="PIEs, % of the bin")
             axes.xaxis.get_major_locator().set_params(integer=True)
             handles |= {label: each for each, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False)
-    return _done(figure)
+    return style.done(figure)
 
 
 def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
@@ -246,18 +240,20 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
     pairs = list(table.groupby(["dataset", "model"], sort=False).groups)
     names = list(dict.fromkeys(table["score"]))
     lines = -(-len(names) // 4)
-    with _style():
+    with style.context():
         size = (11.5, 2.4 * lines * len(pairs) + 1)
         figure, grid = plt.subplots(lines * len(pairs), 4, figsize=size, squeeze=False, layout="constrained")
         handles: dict[str, object] = {}
         for index, (pair, name) in enumerate((pair, name) for pair in pairs for name in names):
-            axes, part = grid.flat[index], _pair(table, *pair)
+            axes, part = grid.flat[index], style.of_pair(table, *pair)
             part = part[part["score"] == name]
-            positions = _positions(table)
+            positions = style.positions(table)
             axes.axhline(1, color="0.7", linewidth=0.8)
             axes.axhline(part[null].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
-            for pruner, rows in _by_pruner(part):
-                _line(axes, pruner, table, rows["threshold"], rows[ratio], _bars(rows, ratio, low, high))
+            for pruner, rows in style.by_pruner(part):
+                style.pruner_line(
+                    axes, pruner, table, rows["threshold"], rows[ratio], style.bars(rows, ratio, low, high)
+                )
             mean = part.groupby("threshold")[ratio].mean()
             axes.plot([positions[each] for each in mean.index], mean, color="black", linewidth=2.5, label="mean")
             texts = f"{part['examples'].iloc[0]:,} texts"
@@ -268,7 +264,7 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
         others = "others as long" if matched else "all"
         figure.supylabel(f"mean over PIEs / mean over {others}", fontsize="medium")
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, frameon=False)
-    return _done(figure)
+    return style.done(figure)
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
@@ -277,102 +273,3 @@ def save(figure: Figure, folder: Path, name: str) -> None:
     with plt.rc_context({"svg.hashsalt": "pielab", "svg.fonttype": "none"}):
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     figure.savefig(folder / f"{name}.png", dpi=150)
-
-
-def _style():
-    return plt.rc_context(
-        {
-            **sns.axes_style("whitegrid"),
-            **sns.plotting_context("paper", font_scale=1.05),
-            "grid.color": "0.92",
-            "axes.edgecolor": "0.6",
-            "axes.titlesize": "medium",
-        }
-    )
-
-
-def _panels(frame: pd.DataFrame) -> tuple[Figure, dict[tuple[str, str], Axes]]:
-    """One panel for each data set and model, three to a line."""
-    pairs = list(frame.groupby(["dataset", "model"], sort=False).groups)
-    columns = min(3, len(pairs))
-    lines = -(-len(pairs) // columns)
-    size = (max(4.1 * columns, 5.6), 3.1 * lines + 1.1)
-    figure, grid = plt.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
-    for axes in grid.flat[len(pairs) :]:
-        axes.set_axis_off()
-    return figure, dict(zip(pairs, grid.flat, strict=False))
-
-
-def _panels_of(frame: pd.DataFrame, *keys: str) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
-    """A panel with its rows for each combination of `keys` that has rows, four to a line."""
-    parts = [part for _, part in frame.groupby(list(keys), sort=False)]
-    columns = min(4, len(parts))
-    lines = -(-len(parts) // columns)
-    size = (max(3.1 * columns, 6.2), 2.7 * lines + 1)
-    figure, grid = plt.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
-    for axes in grid.flat[len(parts) :]:
-        axes.set_axis_off()
-    return figure, list(zip(grid.flat, parts, strict=False))
-
-
-def _name(part: pd.DataFrame) -> str:
-    first = part.iloc[0]
-    return f"{first['pruner']}: {first['dataset']}, {first['model']}"
-
-
-def _finish(figure: Figure, panels: dict[tuple[str, str], Axes], note: str) -> None:
-    """Shared ticks, and one legend of everything that any panel shows."""
-    handles: dict[str, object] = {}
-    for axes in panels.values():
-        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-        axes.set_xlabel("% of the prunable weights pruned")
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, title=note)
-
-
-def _line(axes: Axes, name: str, frame: pd.DataFrame, thresholds, values, bars) -> None:
-    positions, names = _positions(frame), _names(frame)
-    place = names.index(name)
-    more = place - len(set(names) & set(PRUNERS))
-    colour = COLOURS.get(name, MORE_COLOURS[more % len(MORE_COLOURS)])
-    marker = MARKERS.get(name, MORE_MARKERS[more % len(MORE_MARKERS)])
-    # Pruners stand a little beside one another, so that their bars do not hide each other.
-    shift = (place - (len(names) - 1) / 2) * 0.05
-    where = [positions[threshold] + shift for threshold in thresholds]
-    axes.errorbar(where, values, yerr=bars, color=colour, marker=marker, label=name, capsize=2)
-    axes.set(xticks=list(positions.values()), xticklabels=[f"{each:g}" for each in positions])
-    axes.set_xlim(-0.5, len(positions) - 0.5)
-
-
-def _bars(rows: pd.DataFrame, value: str, low: str, high: str) -> tuple[pd.Series, pd.Series]:
-    """Lengths below and above `value`; an interval that does not hold its value ends at it."""
-    return (rows[value] - rows[low]).clip(lower=0), (rows[high] - rows[value]).clip(lower=0)
-
-
-def _positions(frame: pd.DataFrame) -> dict[float, int]:
-    """Thresholds at equal distances: 90 and 99 % are as far apart to a model as 20 and 50 %."""
-    return {threshold: place for place, threshold in enumerate(sorted(set(frame["threshold"]) - {0.0}))}
-
-
-def _pair(frame: pd.DataFrame, dataset: str, model: str) -> pd.DataFrame:
-    return frame[(frame["dataset"] == dataset) & (frame["model"] == model)]
-
-
-def _by_pruner(frame: pd.DataFrame):
-    return [(name, rows) for name, rows in frame.groupby("pruner", sort=False) if name != "unpruned"]
-
-
-def _names(frame: pd.DataFrame) -> list[str]:
-    """The pruners of a figure, the paper's first and in its order."""
-    here = set(frame["pruner"]) - {"unpruned"}
-    return [*(name for name in PRUNERS if name in here), *sorted(here - set(PRUNERS))]
-
-
-def _counted(frame: pd.DataFrame, column: str) -> str:
-    number = frame[column].nunique()
-    return f"{number} {column}{'s' if number > 1 else ''}"
-
-
-def _done(figure: Figure) -> Figure:
-    # Closed, a notebook shows the figure once, as the value of its cell, and not again as an open window.
-    plt.close(figure)
-    return figure

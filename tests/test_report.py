@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from conftest import make_texts
 
-from pielab import analysis, datasets, figures, paper, paths, pies, predictions, report, statistics, tables
+from pielab import analysis, datasets, figures, paper, paths, pies, predictions, report, statistics, style, tables
 from pielab.errors import PielabError
 from pielab.parameters import PieParameters
 
@@ -167,7 +167,7 @@ def test_figures_show_every_pruner_with_its_null_and_n(study_folder):
 
 
 def test_pruners_are_told_apart_by_colour_and_marker():
-    assert len(set(figures.COLOURS.values())) == len(set(figures.MARKERS.values())) == 8
+    assert len(set(style.COLOURS.values())) == len(set(style.MARKERS.values())) == 8
 
 
 def test_names_that_are_not_the_papers_come_last_and_are_drawn(study_folder):

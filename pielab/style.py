@@ -1,0 +1,124 @@
+"""What all figures share: colours and markers, panels, legends, and the lines of the pruners."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pielab.pruning import PRUNERS
+
+# The same colour and marker for a pruner in every figure; colour-blind readers can tell them apart by either.
+COLOURS = dict(zip(PRUNERS, sns.color_palette("colorblind", len(PRUNERS)), strict=True))
+MARKERS = dict(zip(PRUNERS, "osD^vPX*", strict=True))
+# For names that are not the paper's.
+MORE_COLOURS, MORE_MARKERS = ("#56b4e9", "#332288", "#117733", "#882255", "#999933"), "<>phd8"
+UNPRUNED = "0.25"
+ALL, ONLY_PIES = sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[1]
+
+
+def context():
+    """A figure's fonts and grid: `with style.context(): ...`."""
+    return plt.rc_context(
+        {
+            **sns.axes_style("whitegrid"),
+            **sns.plotting_context("paper", font_scale=1.05),
+            "grid.color": "0.92",
+            "axes.edgecolor": "0.6",
+            "axes.titlesize": "medium",
+        }
+    )
+
+
+def pair_panels(frame: pd.DataFrame) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+    """One panel for each data set and model, three to a line."""
+    pairs = list(frame.groupby(["dataset", "model"], sort=False).groups)
+    columns = min(3, len(pairs))
+    lines = -(-len(pairs) // columns)
+    size = (max(4.1 * columns, 5.6), 3.1 * lines + 1.1)
+    figure, grid = plt.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
+    for axes in grid.flat[len(pairs) :]:
+        axes.set_axis_off()
+    return figure, dict(zip(pairs, grid.flat, strict=False))
+
+
+def panels(frame: pd.DataFrame, *keys: str) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """A panel with its rows for each combination of `keys` that has rows, four to a line."""
+    parts = [part for _, part in frame.groupby(list(keys), sort=False)]
+    columns = min(4, len(parts))
+    lines = -(-len(parts) // columns)
+    size = (max(3.1 * columns, 6.2), 2.7 * lines + 1)
+    figure, grid = plt.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
+    for axes in grid.flat[len(parts) :]:
+        axes.set_axis_off()
+    return figure, list(zip(grid.flat, parts, strict=False))
+
+
+def name(part: pd.DataFrame) -> str:
+    """The title of a panel of one pruner, data set and model."""
+    first = part.iloc[0]
+    return f"{first['pruner']}: {first['dataset']}, {first['model']}"
+
+
+def finish(figure: Figure, panels: dict[tuple[str, str], Axes], note: str) -> None:
+    """Shared ticks, and one legend of everything that any panel shows."""
+    handles: dict[str, object] = {}
+    for axes in panels.values():
+        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+        axes.set_xlabel("% of the prunable weights pruned")
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, title=note)
+
+
+def pruner_line(axes: Axes, name: str, frame: pd.DataFrame, thresholds, values, bars) -> None:
+    """One pruner's points at its thresholds, with bars and a line; `frame` is all that the figure shows."""
+    places, names = positions(frame), pruners(frame)
+    place = names.index(name)
+    more = place - len(set(names) & set(PRUNERS))
+    colour = COLOURS.get(name, MORE_COLOURS[more % len(MORE_COLOURS)])
+    marker = MARKERS.get(name, MORE_MARKERS[more % len(MORE_MARKERS)])
+    # Pruners stand a little beside one another, so that their bars do not hide each other.
+    shift = (place - (len(names) - 1) / 2) * 0.05
+    where = [places[threshold] + shift for threshold in thresholds]
+    axes.errorbar(where, values, yerr=bars, color=colour, marker=marker, label=name, capsize=2)
+    axes.set(xticks=list(places.values()), xticklabels=[f"{each:g}" for each in places])
+    axes.set_xlim(-0.5, len(places) - 0.5)
+
+
+def from_zero(axes: Axes) -> None:
+    """The y axis from 0, with room above the highest point."""
+    axes.set_ylim(0, 1.06 * axes.get_ylim()[1])
+
+
+def bars(rows: pd.DataFrame, value: str, low: str, high: str) -> tuple[pd.Series, pd.Series]:
+    """Lengths below and above `value`; an interval that does not hold its value ends at it."""
+    return (rows[value] - rows[low]).clip(lower=0), (rows[high] - rows[value]).clip(lower=0)
+
+
+def positions(frame: pd.DataFrame) -> dict[float, int]:
+    """Thresholds at equal distances: 90 and 99 % are as far apart to a model as 20 and 50 %."""
+    return {threshold: place for place, threshold in enumerate(sorted(set(frame["threshold"]) - {0.0}))}
+
+
+def of_pair(frame: pd.DataFrame, dataset: str, model: str) -> pd.DataFrame:
+    return frame[(frame["dataset"] == dataset) & (frame["model"] == model)]
+
+
+def by_pruner(frame: pd.DataFrame):
+    return [(name, rows) for name, rows in frame.groupby("pruner", sort=False) if name != "unpruned"]
+
+
+def pruners(frame: pd.DataFrame) -> list[str]:
+    """The pruners of a figure, the paper's first and in its order."""
+    here = set(frame["pruner"]) - {"unpruned"}
+    return [*(name for name in PRUNERS if name in here), *sorted(here - set(PRUNERS))]
+
+
+def counted(frame: pd.DataFrame, column: str) -> str:
+    number = frame[column].nunique()
+    return f"{number} {column}{'s' if number > 1 else ''}"
+
+
+def done(figure: Figure) -> Figure:
+    # Closed, a notebook shows the figure once, as the value of its cell, and not again as an open window.
+    plt.close(figure)
+    return figure
