@@ -15,6 +15,7 @@ __all__ = [
     "datasets",
     "encoding",
     "errors",
+    "explore",
     "figures",
     "influence",
     "measures",
