@@ -16,6 +16,7 @@ __all__ = [
     "datasets",
     "encoding",
     "errors",
+    "explore",
     "figures",
     "influence",
     "measures",

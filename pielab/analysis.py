@@ -16,10 +16,17 @@ def el2n_scores(p: PairParameters, data: DatasetDict) -> np.ndarray:
     """EL2N of the training examples (examples,), from the unpruned models' early predictions (Section 4.2)."""
     early = predictions.read_seeds(p.dense_folder, p.seeds, "early")
     tables.check_same_data(data, early, early, split="train")
-    targets = datasets.targets(data["train"])
-    if early.multi_label:
-        return influence.el2n(predictions.sigmoid(early.logits), targets)
-    return influence.el2n(predictions.softmax(early.logits), np.eye(early.logits.shape[2])[targets])
+    return error_norms(early, datasets.targets(data["train"]))
+
+
+def error_norms(runs: predictions.Predictions, targets: np.ndarray) -> np.ndarray:
+    """The mean over seeds of the L2 norm of p(x) - y, (examples,): EL2N if the runs are early ones of the training set.
+
+    targets: class ids (examples,), or multi-hot (examples, classes).
+    """
+    if runs.multi_label:
+        return influence.el2n(predictions.sigmoid(runs.logits), targets)
+    return influence.el2n(predictions.softmax(runs.logits), np.eye(runs.logits.shape[2])[targets])
 
 
 def el2n(p: InfluenceParameters, data: DatasetDict, scores: np.ndarray) -> pd.DataFrame:

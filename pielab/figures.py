@@ -100,6 +100,29 @@ def by_models_per_side(table: pd.DataFrame) -> Figure:
     return style.done(figure)
 
 
+def votes(table: pd.DataFrame, pruner: str) -> Figure:
+    """How many models of each side voted for each class, of one example.
+
+    table: a row for each class, columns class, unpruned, pruned (how many), and label, whether the example has it.
+    """
+    with style.context():
+        figure, axes = plt.subplots(figsize=(4.8, 0.42 * len(table) + 1.1), layout="constrained")
+        for side, shift, colour, name in (
+            ("unpruned", -0.2, UNPRUNED, "unpruned"),
+            ("pruned", 0.2, style.COLOURS.get(pruner, ONLY_PIES), pruner),
+        ):
+            places = [place + shift for place in range(len(table))]
+            axes.barh(places, table[side], height=0.36, color=colour, label=name)
+        # A dollar would begin a formula.
+        names = [name.replace("$", r"\$") + " (label)" * own for name, own in table[["class", "label"]].to_numpy()]
+        axes.set(yticks=range(len(table)), yticklabels=names, xlabel="models that vote for the class")
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        figure.legend(loc="outside right upper", frameon=False)
+    return style.done(figure)
+
+
 def effectiveness(seeds: pd.DataFrame) -> Figure:
     """Figure 1: mean test accuracy or F1 by threshold, a line for each pruner, against the unpruned models.
 

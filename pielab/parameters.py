@@ -245,6 +245,13 @@ class ReportParameters(Parameters):
     examples: Count = Field(description="how many PIEs to show with their text, from 1")
 
 
+class ExploreParameters(Parameters):
+    """07_explore: the PIEs of a study, to look through."""
+
+    split: Literal["test", "train"] = Field(description="test or train")
+    rows: Count = Field(description="how many rows the table of the page may have, from 1")
+
+
 NOTEBOOKS: dict[str, type[Parameters]] = {
     "00_tune": TuneParameters,
     "01_train": TrainParameters,
@@ -253,6 +260,7 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "04_el2n": InfluenceParameters,
     "05_readability": ReadabilityParameters,
     "06_report": ReportParameters,
+    "07_explore": ExploreParameters,
 }
 
 

@@ -134,7 +134,10 @@ def render(notebook: Path) -> Path:
     logging.getLogger("traitlets").setLevel(logging.ERROR)
     exporter = HTMLExporter(template_name="lab", mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="")
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
-    body, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
+    node = nbformat.read(notebook, as_version=4)
+    # Widgets would be drawn by scripts from elsewhere.
+    node.metadata.pop("widgets", None)
+    body, _ = exporter.from_notebook_node(node)
     partial = page.with_name(f".{page.name}.partial")
     partial.write_text(body, encoding="utf-8")
     partial.replace(page)

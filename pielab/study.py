@@ -10,6 +10,7 @@ import yaml
 from pielab import parameters, paths
 from pielab.errors import PielabError
 from pielab.parameters import (
+    ExploreParameters,
     InfluenceParameters,
     PieParameters,
     PruneParameters,
@@ -17,6 +18,9 @@ from pielab.parameters import (
     ReportParameters,
     TrainParameters,
 )
+
+# What a study file may say of 06_report and 07_explore, with what holds if it does not.
+OPTIONS = {"results": "results", "examples": 20, "split": "test", "rows": 1000}
 
 
 @dataclass(frozen=True)
@@ -46,16 +50,15 @@ def read(config: Mapping[str, Any]) -> Study:
 
     Raises PielabError with the file, the name and what is accepted.
     """
-    report = {name: config.get(name, default) for name, default in (("results", "results"), ("examples", 20))}
+    report = {name: config.get(name, default) for name, default in OPTIONS.items()}
     if not config.get("study") or not isinstance(config.get("configurations"), list):
         raise PielabError("this is no study: give snakemake --configfile params/studies/demo.yaml, or another study.")
-    unknown = set(config) - {"study", "results", "examples", "configurations"}
-    if unknown:
-        raise PielabError(
-            f"{', '.join(sorted(unknown))} is nothing a study has: study, results, examples, configurations."
-        )
+    known = ["study", *OPTIONS, "configurations"]
+    if unknown := set(config).difference(known):
+        raise PielabError(f"{', '.join(sorted(unknown))} is nothing a study has: {', '.join(known)}.")
     report["study"] = config["study"]
-    parameters.validate(ReportParameters, report, "the study")
+    for kind in (ReportParameters, ExploreParameters):
+        parameters.validate(kind, _only(kind, report), "the study")
     dense, pruned = {}, {}
     for entry in config["configurations"]:
         values = _values(entry) | {"study": report["study"], "results": report["results"]}

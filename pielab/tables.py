@@ -133,7 +133,8 @@ def seeds(study_folder: Path) -> pd.DataFrame:
             continue
         columns = {name: record[name] for name in (*CONFIGURATION, "seed", "metric")}
         rows.append(columns | {"effectiveness": record["test"]})
-    return in_paper_order(pd.DataFrame(rows), "seed")
+    columns = [*CONFIGURATION, "seed", "metric", "effectiveness"]
+    return in_paper_order(pd.DataFrame(rows, columns=columns), "seed")
 
 
 def effectiveness(seeds: pd.DataFrame) -> pd.DataFrame:
@@ -168,7 +169,7 @@ def pie_examples(study_folder: Path, number: int = 20, folder: Path | None = Non
     for path in [folder / "pies.parquet"] if folder else sorted(study_folder.glob("*/*/pies.parquet")):
         frame, record = read_pies(path)
         key = json.dumps([record["data"], record["digest"]], sort_keys=True)
-        loaded[key] = loaded.get(key) or _load(record, path)
+        loaded[key] = loaded.get(key) or load_data(record, path)
         surprise = (frame["p_pie"] - frame["p_null"]).where(frame["pie"])
         order = surprise.sort_values(ascending=False, kind="stable").dropna().index
         queues.append([(record["summary"], frame.loc[index], key) for index in order])
@@ -221,7 +222,8 @@ def _example(summary: dict[str, Any], row: pd.Series, data: DatasetDict) -> dict
     }
 
 
-def _load(record: dict[str, Any], path: Path) -> DatasetDict:
+def load_data(record: dict[str, Any], path: Path) -> DatasetDict:
+    """The texts and labels that the PIEs of `path` were found in; PielabError if they have changed since."""
     data = datasets.load(**record["data"])
     if datasets.digest(data) != record["digest"]:
         raise PielabError(f"the texts of {path} have changed since: train again, or restore {record['data']['name']}.")

@@ -26,7 +26,8 @@ def test_every_study_of_the_repository_is_valid(path):
     for notebook, targets in {**of_pair, "02_prune": read.pruned, "03_pies": read.pruned}.items():
         for target in targets:
             NOTEBOOKS[notebook](**read.parameters(notebook, target))
-    NOTEBOOKS["06_report"](**read.parameters("06_report"))
+    for notebook in ("06_report", "07_explore"):
+        NOTEBOOKS[notebook](**read.parameters(notebook))
 
 
 def test_the_demo_is_what_the_readme_promises():
@@ -41,7 +42,7 @@ def test_every_params_file_is_complete_and_named_after_what_it_holds(path):
     values = yaml.safe_load(path.read_text())
     assert path.stem == f"{values['dataset']}-{values['model']}"
     needed = {name for kind in NOTEBOOKS.values() for name in kind.model_fields}
-    assert set(values) == needed - {"study", "results", "pruner", "threshold", "examples"}
+    assert set(values) == needed - {"study", "pruner", "threshold", *study.OPTIONS}
 
 
 def test_the_papers_study_is_9840_runs():

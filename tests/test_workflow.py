@@ -59,7 +59,8 @@ def test_the_smoke_study_runs_and_a_second_run_starts_nothing(project, smoke):
     pair = "bbc-news-bilstm"
     pruned = [f"{pair}/{each}/{name}.ipynb" for each in ("IMP-FT-90", "MP-AI-90") for name in ("02_prune", "03_pies")]
     analysis = [f"{pair}/{name}.ipynb" for name in ("04_el2n", "05_readability")]
-    assert rendered == {f"{pair}/dense/01_train.ipynb", *pruned, *analysis, "report/06_report.ipynb"}
+    of_study = [f"report/{name}.ipynb" for name in ("06_report", "07_explore")]
+    assert rendered == {f"{pair}/dense/01_train.ipynb", *pruned, *analysis, *of_study}
     for name in rendered:
         assert f"../{name}".replace("../report/", "").replace(".ipynb", ".html") in links
     for kind in ("png", "svg"):

@@ -15,7 +15,9 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 def refresh(path: Path, folder: str) -> None:
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": folder}}
-    NotebookClient(notebook, kernel_name="python3", resources=resources, record_timing=False).execute()
+    # The state of widgets is megabytes, and holds texts.
+    options = {"record_timing": False, "store_widget_state": False}
+    NotebookClient(notebook, kernel_name="python3", resources=resources, **options).execute()
     for cell in notebook.cells:
         if "shows-text" in cell.metadata.get("tags", []):
             cell.outputs = []

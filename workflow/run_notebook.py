@@ -53,6 +53,8 @@ def main(template: str, output: str, study_folder: str, parameters: str) -> int:
     with tempfile.TemporaryDirectory(prefix="pielab-") as sockets:
         try:
             options = {"kernel_name": "python3", "kernel_manager_class": kernel_manager(sockets), "progress_bar": False}
+            # Without a kernel nothing can be done with it, and it is megabytes.
+            options["store_widget_state"] = False
             papermill.execute_notebook(template, str(log), values, **options)
         except PapermillExecutionError as error:
             reason = f"{error.ename}: {error.evalue}"
