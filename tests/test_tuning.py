@@ -249,8 +249,9 @@ def test_the_progress_names_the_best_so_far_and_ends_complete(asked, monkeypatch
         seen.append((self, note))
         original(self, note, steps)
 
+    experiment = prepare(asked, trials=8, epochs_range=3, learning_rate_range=[1e-2, 1e32])
     monkeypatch.setattr(tuning.Progress, "step", step)
-    table = tuning.search(prepare(asked, trials=8, epochs_range=3, learning_rate_range=[1e-2, 1e32]))
+    table = tuning.search(experiment)
     progress, last = seen[-1]
     assert progress.done == progress.total == 8 * 4
     assert "best: none yet" in seen[0][1] and last.startswith("trial 7 kept; best: ")
