@@ -241,7 +241,7 @@ def el2n(table: pd.DataFrame) -> Figure:
             for threshold, rows in part.groupby("threshold"):
                 look = {"color": colours[threshold], "marker": markers[threshold], "markersize": 3}
                 axes.plot(rows["bin"], 100 * rows["p_pie"], label=f"{threshold:g} % pruned", **look)
-                band = 100 * (rows["p_null"] + rows["low"]), 100 * (rows["p_null"] + rows["high"])
+                band = ((100 * (rows["p_null"] + rows[end])).clip(0, 100) for end in ("low", "high"))
                 axes.fill_between(rows["bin"], *band, color=colours[threshold], alpha=0.15, linewidth=0)
             style.from_zero(axes)
             axes.set(xlabel="bin of EL2N, the hardest last", ylabel="PIEs, % of the bin")
