@@ -84,7 +84,7 @@ def all_tables(study_folder: Path) -> dict[int, Styler]:
         4: _table_4(configurations, effectiveness),
         5: _percentages(_remaining(counts)),
         6: _remaining(counts).style.format(na_rep="", precision=0, thousands=",") if len(counts) else None,
-        7: data.T.style.format(na_rep="", precision=1, thousands=",") if len(data) else None,
+        7: data.T.style.format(_plain, na_rep="") if len(data) else None,
         8: _table_8(dense),
         9: _table_9(effectiveness) if len(effectiveness) else None,
         10: _table_10(configurations),
@@ -145,6 +145,11 @@ def _labelled(styler: Styler, escape: str = "html") -> Styler:
     for axis in (0, 1):
         styler.format_index(lambda each: f"{each:g}" if isinstance(each, float) else each, axis=axis, escape=escape)
     return styler
+
+
+def _plain(value: float | str) -> str:
+    """A number with one decimal if it has any; other texts as they are."""
+    return f"{value:,.1f}".removesuffix(".0") if isinstance(value, (int, float)) else value
 
 
 def _grid(frame: pd.DataFrame, value: str) -> pd.DataFrame:
