@@ -33,25 +33,26 @@ def context():
 def pair_panels(frame: pd.DataFrame) -> tuple[Figure, dict[tuple[str, str], Axes]]:
     """One panel for each data set and model, three to a line."""
     pairs = list(frame.groupby(["dataset", "model"], sort=False).groups)
-    columns = min(3, len(pairs))
-    lines = -(-len(pairs) // columns)
-    size = (max(4.1 * columns, 5.6), 3.1 * lines + 1.1)
-    figure, grid = plt.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
-    for axes in grid.flat[len(pairs) :]:
-        axes.set_axis_off()
-    return figure, dict(zip(pairs, grid.flat, strict=False))
+    figure, grid = _grid(len(pairs), columns=3, width=4.1, height=3.1, least=5.6)
+    return figure, dict(zip(pairs, grid, strict=True))
 
 
 def panels(frame: pd.DataFrame, *keys: str) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
     """A panel with its rows for each combination of `keys` that has rows, four to a line."""
     parts = [part for _, part in frame.groupby(list(keys), sort=False)]
-    columns = min(4, len(parts))
-    lines = -(-len(parts) // columns)
-    size = (max(3.1 * columns, 6.2), 2.7 * lines + 1)
+    figure, grid = _grid(len(parts), columns=4, width=3.1, height=2.7, least=6.2)
+    return figure, list(zip(grid, parts, strict=True))
+
+
+def _grid(number: int, columns: int, width: float, height: float, least: float) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels, of that size in inches each; `least` is the least width of all, for the legend."""
+    columns = min(columns, number)
+    lines = -(-number // columns)
+    size = (max(width * columns, least), height * lines + 1)
     figure, grid = plt.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
-    for axes in grid.flat[len(parts) :]:
+    for axes in grid.flat[number:]:
         axes.set_axis_off()
-    return figure, list(zip(grid.flat, parts, strict=False))
+    return figure, list(grid.flat[:number])
 
 
 def name(part: pd.DataFrame) -> str:
