@@ -189,7 +189,7 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
             axes.axhline(null, color=UNPRUNED, linestyle="--", label="null: unpruned, where unpruned disagree")
             for column, label, colour, line, marker in lines:
                 axes.plot(where, part[column], line, color=colour, marker=marker, label=label)
-            axes.set_ylim(0, 1)
+            axes.set_ylim(-0.03, 1.03)  # so that a marker at 0 or 1 is whole
             axes.set(xticks=list(positions.values()), xticklabels=[f"{each:g}" for each in positions])
             axes.set(xlabel="% of weights pruned", ylabel=part["metric"].iloc[0])
             axes.set_xlim(-0.3, len(positions) - 0.7)
