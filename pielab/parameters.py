@@ -3,83 +3,29 @@
 import difflib
 import hashlib
 import json
-import re
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pydantic
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 
 from pielab import paths
 from pielab.errors import PielabError
 from pielab.pruning import PRUNERS
-
-
-def _no_bool(value: Any) -> Any:
-    # Python counts True as 1, a user does not.
-    if isinstance(value, bool):
-        raise ValueError("a truth value is no number")
-    return value
-
-
-def parse_seeds(value: Any) -> tuple[int, ...]:
-    """Seeds from "0-29", "0,3,7", "0-3,8", a list of integers, or one integer; each seed once, in order."""
-    if isinstance(value, bool) or not isinstance(value, (int, str, list, tuple)):
-        raise ValueError("not seeds")
-    parts = str(value).split(",") if isinstance(value, (int, str)) else [str(each) for each in value]
-    seeds: list[int] = []
-    for part in parts:
-        first, dash, last = part.strip().partition("-")
-        span = range(int(first), int(last if dash else first) + 1)
-        if not span:
-            raise ValueError("an empty range")
-        seeds += span
-    if len(set(seeds)) < len(seeds) or not seeds:
-        raise ValueError("a seed twice, or none")
-    return tuple(sorted(seeds))
-
-
-def _pruner_name(value: Any) -> Any:
-    if not isinstance(value, str) or not re.fullmatch(r"\w[\w.-]*", value) or value == "unpruned":
-        raise ValueError("no name for a pruner")
-    return value
-
-
-def _known_pruner(value: Any) -> Any:
-    if not isinstance(value, str) or value not in PRUNERS:
-        raise ValueError("no such pruner")
-    return value
-
-
-def _numbers(value: Any) -> list[Any]:
-    """The parts of a list, of "2, 6", of "[2, 6]" as the command line gives a list, or of one number."""
-    if isinstance(value, (list, tuple)):
-        return list(value)
-    return str(value).strip("[] ").split(",") if isinstance(value, str) else [value]
-
-
-def _two_numbers(value: Any) -> list[Any]:
-    """A lowest and a highest number; one number is both."""
-    numbers = _numbers(value)
-    return numbers * 2 if len(numbers) == 1 else numbers
-
-
-def _rising(value: tuple[float, float]) -> tuple[float, float]:
-    if value[0] > value[1]:
-        raise ValueError("the lowest is above the highest")
-    return value
-
-
-Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1)]
-Positive = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)]
-Name = Annotated[str, Field(min_length=1, strict=True)]
-Seeds = Annotated[
-    tuple[int, ...],
-    BeforeValidator(parse_seeds),
-    Field(description="a range such as 0-29, a list such as 0,3,7, or one seed"),
-]
+from pielab.values import (
+    Count,
+    CountRange,
+    Counts,
+    KnownPruner,
+    Name,
+    Natural,
+    Positive,
+    PositiveRange,
+    PrunerName,
+    Seeds,
+)
 
 
 class Parameters(BaseModel):
@@ -145,7 +91,7 @@ class PairParameters(ModelParameters):
 class PrunedParameters(PairParameters):
     """One pruner at one threshold, on one model and data set."""
 
-    pruner: Annotated[str, BeforeValidator(_pruner_name)] = Field(
+    pruner: PrunerName = Field(
         description=f"one of {', '.join(PRUNERS)}, or the name that bring.add was given (letters, digits, - _ .)"
     )
     threshold: Positive = Field(
@@ -178,24 +124,20 @@ class BuildParameters(ModelParameters):
         """
         elsewhere = {"study", "results", "data_dir", "seeds", "trials", "device", "save_weights"}
         names = [name for name in (kind or type(self)).model_fields if name not in elsewhere]
-        values = self.model_dump(mode="json", include=set(names))
-        return {name: values[name] for name in names} | {"dataset": paths.slug(self.dataset)}
+        dumped = self.model_dump(mode="json", include=set(names))
+        return {name: dumped[name] for name in names} | {"dataset": paths.slug(self.dataset)}
 
 
 class TuneParameters(BuildParameters):
     """00_tune: the search for how to train the unpruned models."""
 
     trials: Count = Field(description="how many trials the search has, from 1")
-    search_seed: Annotated[int, BeforeValidator(_no_bool)] = Field(ge=0, description="a whole number from 0")
-    epochs_range: Annotated[tuple[Count, Count], BeforeValidator(_two_numbers), AfterValidator(_rising)] = Field(
-        description="the fewest and the most epochs, such as [2, 6] or 2,6, or one number"
+    search_seed: Natural = Field(description="a whole number from 0")
+    epochs_range: CountRange = Field(description="the fewest and the most epochs, such as [2, 6] or 2,6, or one number")
+    batch_sizes: Counts = Field(description="the batch sizes to choose from, such as [16, 32] or 16,32, or one number")
+    learning_rate_range: PositiveRange = Field(
+        description="the lowest and the highest learning rate, such as [2e-5, 2e-4] or 2e-5,2e-4, or one number"
     )
-    batch_sizes: Annotated[tuple[Count, ...], BeforeValidator(_numbers)] = Field(
-        min_length=1, description="the batch sizes to choose from, such as [16, 32] or 16,32, or one number"
-    )
-    learning_rate_range: Annotated[
-        tuple[Positive, Positive], BeforeValidator(_two_numbers), AfterValidator(_rising)
-    ] = Field(description="the lowest and the highest learning rate, such as [2e-5, 2e-4] or 2e-5,2e-4, or one number")
 
     @property
     def folder(self) -> Path:
@@ -213,7 +155,7 @@ class TrainParameters(BuildParameters, PairParameters):
 class PruneParameters(TrainParameters, PrunedParameters):
     """02_prune: one pruner at one threshold, trained."""
 
-    pruner: Annotated[str, BeforeValidator(_known_pruner)] = Field(description=f"one of {', '.join(PRUNERS)}")
+    pruner: KnownPruner = Field(description=f"one of {', '.join(PRUNERS)}")
     impact_examples: Count = Field(description="how many training examples the impact score sees, from 1")
     prune_layer_norm: bool = Field(strict=True, description="True or False")
     save_weights: bool = Field(strict=True, description="True or False")

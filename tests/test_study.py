@@ -7,7 +7,8 @@ import yaml
 
 from pielab import published, study
 from pielab.errors import PielabError
-from pielab.parameters import NOTEBOOKS, TrainParameters, TuneParameters, parse_seeds
+from pielab.parameters import NOTEBOOKS, TrainParameters, TuneParameters
+from pielab.values import parse_seeds
 
 PROJECT = Path(__file__).parents[1]
 
