@@ -37,13 +37,11 @@ def el2n(p: InfluenceParameters, data: DatasetDict, scores: np.ndarray) -> pd.Da
     high (bootstrap over seeds), and seeds, how many there are.
     """
     dense = predictions.read_seeds(p.dense_folder, p.seeds, "train").classes
-    parts = []
+    bins, parts = influence.bins(scores, p.bins), []
     for folder, summary in _configurations(p):
         pruned = predictions.read_seeds(folder, p.seeds, "train").classes
-        p_pie, p_null = statistics.probabilities(dense, pruned, p.resamples)
-        table = influence.by_bin(scores, p.bins, pies=pies.find(dense, pruned), p_pie=p_pie, p_null=p_null)
-        _, bins = np.unique(influence.bins(scores, p.bins), return_inverse=True)  # of few examples some bins are empty
-        excess = statistics.excess_by_group(dense, pruned, p_pie, p_null, bins, p.resamples)
+        p_pie, p_null, excess = statistics.excess_by_group(dense, pruned, bins, p.resamples)
+        table = influence.by_bin(bins, pies=pies.find(dense, pruned), p_pie=p_pie, p_null=p_null)
         parts.append(table.join(excess).assign(**_names(summary), seeds=len(p.seeds)))
     return pd.concat(parts, ignore_index=True)
 

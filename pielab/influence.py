@@ -33,11 +33,11 @@ def bins(scores: np.ndarray, number: int = 20) -> np.ndarray:
     return (ranks * number // len(scores)).astype(int)
 
 
-def by_bin(scores: np.ndarray, number: int = 20, **shares: np.ndarray) -> pd.DataFrame:
+def by_bin(places: np.ndarray, **shares: np.ndarray) -> pd.DataFrame:
     """The mean of some shares in each bin of EL2N (Figure 4): columns bin (from 1), examples, and one for each share.
 
-    scores: EL2N (examples,). shares: (examples,) each, such as whether the example is a PIE.
+    places: (examples,), as `bins` gives them. shares: (examples,) each, such as whether the example is a PIE.
     """
-    frame = pd.DataFrame({"bin": bins(scores, number) + 1, **shares})
+    frame = pd.DataFrame({"bin": places + 1, **shares})
     grouped = frame.groupby("bin")
     return grouped.mean().assign(examples=grouped.size()).reset_index()

@@ -120,12 +120,15 @@ SOURCES = {
 
 def _single_label_measures(dense, pruned, dense_probabilities, pruned_probabilities, targets) -> dict[str, float]:
     divergence = jensen_shannon(dense_probabilities, pruned_probabilities)
-    values = flips(dense, pruned, targets), kappa(dense, pruned), float(divergence.mean())
-    return dict(zip(list(SOURCES)[:3], values, strict=True))
+    return {
+        "flips": flips(dense, pruned, targets),
+        "Cohen's kappa of the votes": kappa(dense, pruned),
+        "Jensen-Shannon divergence, bits": float(divergence.mean()),
+    }
 
 
 def _multi_label_measures(dense, pruned, dense_probabilities, pruned_probabilities, targets) -> dict[str, float]:
     correlation = float(np.nanmean(spearman(dense_probabilities, pruned_probabilities)))
     lowest = spearman_pies(dense_probabilities, pruned_probabilities)
     share = float(pies.multi_label(dense, pruned)[lowest].mean()) if lowest.any() else float("nan")
-    return dict(zip(list(SOURCES)[3:], (correlation, share), strict=True))
+    return {"rank correlation of the classes": correlation, "of the 5 % least correlated, PIEs": share}

@@ -53,45 +53,33 @@ def null(dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int 
 
     Raises PielabError for fewer than two seeds, or unequal shapes.
     """
-    p_pie, p_null = probabilities(dense, pruned, resamples, seed)
-    table = excess_by_group(dense, pruned, p_pie, p_null, np.zeros(len(p_pie), dtype=int), resamples, seed)
+    everything = np.zeros(dense.shape[1], dtype=int)
+    p_pie, p_null, table = excess_by_group(dense, pruned, everything, resamples, seed)
     excess, low, high = (float(table[name].iloc[0]) for name in ("excess", "low", "high"))
     return Null(len(dense) // 2, float(p_null.mean()), float(p_pie.mean()), excess, low, high, p_pie, p_null)
 
 
 def excess_by_group(
-    dense: np.ndarray,
-    pruned: np.ndarray,
-    p_pie: np.ndarray,
-    p_null: np.ndarray,
-    groups: np.ndarray,
-    resamples: int = 200,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """The excess of PIEs over the null in each group of examples, with the interval of `null`.
+    dense: np.ndarray, pruned: np.ndarray, groups: np.ndarray, resamples: int = 200, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """P(PIE) and P(null) of each example, (examples,) each, and their difference in each group with its interval.
 
-    groups: (examples,), numbers from 0, such as bins; none may be empty. p_pie, p_null: as `probabilities` gives them.
-    One row for each group: excess, low, high; low and high are NaN for fewer than four seeds.
+    groups: (examples,), such as bins. Other arguments, halvings and interval as of `null`. The table has one row for
+    each group that has examples, in order: excess, low, high; low and high are NaN for fewer than four seeds.
     """
-    sizes = np.bincount(groups)
-    excess = np.bincount(groups, weights=p_pie - p_null) / sizes
-    low = high = np.full(len(sizes), math.nan)
-    if len(dense) >= LEAST_SEEDS_FOR_AN_INTERVAL:
-        random, ballots = np.random.default_rng((seed, 1)), _ballots(dense, pruned)
-        drawn = (_bootstrap_excess(ballots, len(dense), random) for _ in range(resamples))
-        samples = np.array([np.bincount(groups, weights=each) / sizes for each in drawn])
-        low, high = np.quantile(samples, [0.025, 0.975], axis=0) - samples.mean(axis=0) + excess
-    return pd.DataFrame({"excess": excess, "low": low, "high": high})
-
-
-def probabilities(
-    dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """P(PIE) and P(null) of each example, (examples,) each, over halvings of the seeds; arguments as of `null`."""
     ballots = _ballots(dense, pruned)
     drawn = halvings(len(dense), resamples, np.random.default_rng(seed))
     p_null, p_pie = np.mean([ballots.disagreements(*halving) for halving in drawn], axis=0)
-    return p_pie, p_null
+    _, places = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(places)
+    excess = np.bincount(places, weights=p_pie - p_null) / sizes
+    low = high = np.full(len(sizes), math.nan)
+    if len(dense) >= LEAST_SEEDS_FOR_AN_INTERVAL:
+        random = np.random.default_rng((seed, 1))
+        draws = (_bootstrap_excess(ballots, len(dense), random) for _ in range(resamples))
+        samples = np.array([np.bincount(places, weights=each) / sizes for each in draws])
+        low, high = np.quantile(samples, [0.025, 0.975], axis=0) - samples.mean(axis=0) + excess
+    return p_pie, p_null, pd.DataFrame({"excess": excess, "low": low, "high": high})
 
 
 def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int = 0) -> pd.DataFrame:

@@ -72,7 +72,9 @@ def test_bins_are_equally_full_and_in_order(scores, number):
 
 
 def test_shares_by_bin_by_hand():
-    table = influence.by_bin(np.array([0.4, 0.1, 0.3, 0.2]), 2, pies=np.array([True, False, False, False]))
+    table = influence.by_bin(
+        influence.bins(np.array([0.4, 0.1, 0.3, 0.2]), 2), pies=np.array([True, False, False, False])
+    )
     assert table.to_dict("list") == {"bin": [1, 2], "pies": [0, 0.5], "examples": [2, 2]}
 
 

@@ -83,12 +83,11 @@ def test_the_excess_by_group_finds_the_group_that_pruning_changes():
     dense, pruned, changed = (draw_runs(random, 8, **flip) for flip in ({}, {}, {"flip": 0.9}))
     groups = np.arange(dense.shape[1]) % 3
     pruned = np.where(groups == 1, changed, pruned)
-    p_pie, p_null = statistics.probabilities(dense, pruned, 60)
-    table = statistics.excess_by_group(dense, pruned, p_pie, p_null, groups, resamples=60)
+    _, _, table = statistics.excess_by_group(dense, pruned, groups, resamples=60)
     assert (table["low"] <= 0).tolist() == [True, False, True] and (table["high"] > 0).all()
     whole = statistics.null(dense, pruned, resamples=60)
     assert np.average(table["excess"], weights=np.bincount(groups)) == pytest.approx(whole.excess)
-    two = statistics.excess_by_group(dense[:2], pruned[:2], p_pie, p_null, groups)
+    _, _, two = statistics.excess_by_group(dense[:2], pruned[:2], groups)
     assert two["low"].isna().all() and two["excess"].notna().all()
 
 
