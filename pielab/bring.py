@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from datasets import DatasetDict
 
-from pielab import assets, datasets, parameters, paths, predictions
+from pielab import assets, datasets, parameters, paths, predictions, records
 from pielab.errors import PielabError
 from pielab.parameters import PairParameters, PrunedParameters
 from pielab.predictions import Predictions
@@ -187,7 +187,7 @@ def _there(target: Path, record: dict[str, Any], logits: dict[str, np.ndarray]) 
     """Whether just these predictions are there. Raises PielabError if others are."""
     if not target.exists():
         return False
-    same = json.loads((target / "metrics.json").read_text()) == record
+    same = records.read(target) == record
     same = same and {path.stem for path in target.glob("*.parquet")} == set(logits)
     if not same or not all(
         np.array_equal(predictions.read(target / f"{split}.parquet")[0], values) for split, values in logits.items()

@@ -1,6 +1,6 @@
 """The paper's tables and figures by number, as far as a study has run them; cells not run stay empty."""
 
-import json
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from pielab import cards, published, tables
+from pielab import cards, published, records, tables
 from pielab.errors import PielabError
 from pielab.pruning import PRUNERS
 
@@ -73,17 +73,52 @@ def table(study_folder: Path, number: int) -> Styler:
 
 def all_tables(study_folder: Path) -> dict[int, Styler]:
     """Tables 2 to 10 as far as there is something to show. Raises PielabError if no PIEs are known yet."""
-    configurations = tables.configurations(study_folder)
-    seeds = tables.seeds(study_folder)
-    effectiveness = tables.effectiveness(seeds) if len(seeds) else pd.DataFrame()
-    counts, dense = _counts(study_folder), _dense_records(study_folder)
-    data = cards.of_study(study_folder)
+    return _all_tables(study_folder, *_results(study_folder))
+
+
+def beside_published(study_folder: Path) -> dict[int, pd.DataFrame]:
+    """Tables 4, 9 and 10: published value, ours and the difference for each configuration that both have."""
+    return _beside_published(*_results(study_folder))
+
+
+def write_tables(study_folder: Path) -> dict[int, Styler]:
+    """Keep every table as report/tables/table_04.csv, .tex and .html, and those beside the published ones as CSV.
+
+    Gives the tables, as `all_tables` does.
+    """
+    folder, results = study_folder / "report" / "tables", _results(study_folder)
+    made = _all_tables(study_folder, *results)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("table_*"):
+        old.unlink()
+    for number, styler in made.items():
+        stem = f"table_{number:02d}"
+        styler.data.to_csv(folder / f"{stem}.csv")
+        # A uuid of its own makes the page the same in every run.
+        (folder / f"{stem}.html").write_text(styler.set_uuid(stem).to_html(), encoding="utf-8")
+        (folder / f"{stem}.tex").write_text(latex(styler, stem), encoding="utf-8")
+    for number, frame in _beside_published(*results).items():
+        frame.to_csv(folder / f"table_{number:02d}_beside_published.csv", index=False)
+    return made
+
+
+def _results(study_folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """tables.configurations and tables.effectiveness of a study."""
+    return tables.configurations(study_folder), tables.effectiveness(tables.seeds(study_folder))
+
+
+def _all_tables(study_folder: Path, configurations: pd.DataFrame, effectiveness: pd.DataFrame) -> dict[int, Styler]:
+    remaining, dense, data = (
+        _remaining(_counts(study_folder)),
+        _dense_records(study_folder),
+        cards.of_study(study_folder),
+    )
     made = {
         2: _table_2(data),
         3: _table_3(),
         4: _table_4(configurations, effectiveness),
-        5: _percentages(_remaining(counts)),
-        6: _remaining(counts).style.format(na_rep="", precision=0, thousands=",") if len(counts) else None,
+        5: _percentages(remaining),
+        6: remaining.style.format(na_rep="", precision=0, thousands=",") if len(remaining) else None,
         7: data.T.style.format(_plain, na_rep="") if len(data) else None,
         8: _table_8(dense),
         9: _table_9(effectiveness) if len(effectiveness) else None,
@@ -92,47 +127,21 @@ def all_tables(study_folder: Path) -> dict[int, Styler]:
     return {number: _labelled(each.set_caption(TABLES[number])) for number, each in made.items() if each is not None}
 
 
-def beside_published(study_folder: Path) -> dict[int, pd.DataFrame]:
-    """Tables 4, 9 and 10: published value, ours and the difference for each configuration that both have."""
-    configurations = tables.configurations(study_folder)
-    seeds = tables.seeds(study_folder)
+def _beside_published(configurations: pd.DataFrame, effectiveness: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    on_pies = {"pruned_on_pies": "pruned", "unpruned_on_pies": "unpruned"}
     made = {
         4: published.beside(configurations, "table4_pies_percent", {"pies_percent": "pies_percent"}),
-        10: published.beside(
-            configurations,
-            "table10_effectiveness_on_pies",
-            {"pruned_on_pies": "pruned", "unpruned_on_pies": "unpruned"},
-        ),
+        9: published.beside(effectiveness, "table9_effectiveness", {"mean": "mean", "std": "std"}),
+        10: published.beside(configurations, "table10_effectiveness_on_pies", on_pies),
     }
-    if len(seeds):
-        ours = tables.effectiveness(seeds)
-        made[9] = published.beside(ours, "table9_effectiveness", {"mean": "mean", "std": "std"})
-    return {number: frame for number, frame in sorted(made.items()) if len(frame)}
-
-
-def write_tables(study_folder: Path) -> list[Path]:
-    """Keep every table as report/tables/table_04.csv, .tex and .html, and those beside the published ones as CSV."""
-    folder = study_folder / "report" / "tables"
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("table_*"):
-        old.unlink()
-    written = []
-    for number, styler in all_tables(study_folder).items():
-        stem = f"table_{number:02d}"
-        styler.data.to_csv(folder / f"{stem}.csv")
-        # A uuid of its own makes the page the same in every run.
-        (folder / f"{stem}.html").write_text(styler.set_uuid(stem).to_html(), encoding="utf-8")
-        (folder / f"{stem}.tex").write_text(latex(styler, stem), encoding="utf-8")
-        written.append(folder / f"{stem}.csv")
-    for number, frame in beside_published(study_folder).items():
-        frame.to_csv(folder / f"table_{number:02d}_beside_published.csv", index=False)
-    return written
+    return {number: frame for number, frame in made.items() if len(frame)}
 
 
 def latex(styler: Styler, label: str) -> str:
     """A table for a LaTeX document, with its colours and bold type."""
     caption = str(styler.caption).replace("%", r"\%").replace("±", r"$\pm$")
-    body = _labelled(styler, escape="latex").to_latex(
+    # Of a copy: the table itself shall go on showing its names as they are.
+    body = _labelled(copy.deepcopy(styler), escape="latex").to_latex(
         hrules=True, convert_css=True, caption=caption, label=f"tab:{label}", position_float="centering"
     )
     # pandas escapes the labels, but not the names above them.
@@ -271,13 +280,13 @@ def _counts(study_folder: Path) -> pd.DataFrame:
 
 
 def _dense_records(study_folder: Path) -> pd.DataFrame:
-    records = [_first_record(folder) for folder in sorted(study_folder.glob("*/dense/seeds"))]
-    rows = [each["parameters"] | {name: each[name] for name in ("dataset", "model")} for each in records if each]
+    found = [_first_record(folder) for folder in sorted(study_folder.glob("*/dense/seeds"))]
+    rows = [each["parameters"] | {name: each[name] for name in ("dataset", "model")} for each in found if each]
     return pd.DataFrame(rows)
 
 
 def _first_record(seeds: Path) -> Mapping:
     """The metrics of the first seed of a configuration; empty where predictions came without any."""
     path = next(iter(sorted(seeds.glob("[0-9]*/metrics.json"))), None)
-    record = json.loads(path.read_text()) if path else {}
+    record = records.read(path.parent) if path else {}
     return record if "parameters" in record else {}

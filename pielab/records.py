@@ -10,6 +10,11 @@ from pielab import paths
 from pielab.errors import PielabError
 
 
+def read(folder: Path) -> dict[str, Any]:
+    """The record of a seed: its metrics, losses, parameters, versions and device."""
+    return json.loads((folder / "metrics.json").read_text())
+
+
 def finished(folder: Path, recipe: dict[str, Any], exported: bool = False) -> bool:
     """Whether a seed's folder is there, made by the same recipe; by another one, PielabError says what differs.
 
@@ -17,7 +22,7 @@ def finished(folder: Path, recipe: dict[str, Any], exported: bool = False) -> bo
     """
     if not folder.exists():
         return False
-    there = json.loads((folder / "metrics.json").read_text()).get("parameters")
+    there = read(folder).get("parameters")
     if there is None:
         raise PielabError(
             f"{folder} holds predictions that were made elsewhere: give another study name, or delete that folder."
@@ -38,7 +43,7 @@ def require_same(there: dict[str, Any], recipe: dict[str, Any], folder: Path) ->
 
 def metrics(folder: Path, seeds: tuple[int, ...]) -> pd.DataFrame:
     """The metrics of a configuration's seeds, one row each: seed, train, validation, test, sparsity, seconds."""
-    records = [json.loads((paths.seed(folder, seed) / "metrics.json").read_text()) for seed in seeds]
+    records = [read(paths.seed(folder, seed)) for seed in seeds]
     columns = ("seed", "train", "validation", "test", "sparsity", "seconds")
     return pd.DataFrame([{name: record[name] for name in columns} for record in records])
 
@@ -47,7 +52,7 @@ def losses(folder: Path, seeds: tuple[int, ...]) -> pd.DataFrame:
     """The mean training loss of every epoch: columns seed, epoch (through all phases), loss."""
     rows = []
     for seed in seeds:
-        record = json.loads((paths.seed(folder, seed) / "metrics.json").read_text())
+        record = read(paths.seed(folder, seed))
         whole = [loss for phase in record["losses"] for loss in phase]
         rows += [{"seed": seed, "epoch": epoch, "loss": loss} for epoch, loss in enumerate(whole, start=1)]
     return pd.DataFrame(rows)
@@ -55,7 +60,7 @@ def losses(folder: Path, seeds: tuple[int, ...]) -> pd.DataFrame:
 
 def pruned_counts(folder: Path, seed: int) -> pd.DataFrame:
     """How many weights of each matrix a seed lost: columns matrix, weights, pruned, share."""
-    record = json.loads((paths.seed(folder, seed) / "metrics.json").read_text())
+    record = read(paths.seed(folder, seed))
     frame = pd.DataFrame([(name, size, lost) for name, (lost, size) in record["pruned"].items()])
     frame.columns = ["matrix", "weights", "pruned"]
     return frame.assign(share=frame["pruned"] / frame["weights"])

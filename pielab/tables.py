@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict
 
-from pielab import datasets, paths, pies, statistics
+from pielab import datasets, paths, pies, records, statistics
 from pielab.errors import PielabError
 from pielab.parameters import PieParameters
 from pielab.predictions import Predictions
@@ -128,7 +128,7 @@ def seeds(study_folder: Path) -> pd.DataFrame:
         voted[path.parents[1] / "dense"] = voted.get(path.parents[1] / "dense", set()) | found
     rows = []
     for path in sorted(study_folder.glob("*/*/seeds/[0-9]*/metrics.json")):
-        record = json.loads(path.read_text())
+        record = records.read(path.parent)
         if record["seed"] not in voted.get(path.parents[2], {record["seed"]}):
             continue
         columns = {name: record[name] for name in (*CONFIGURATION, "seed", "metric")}

@@ -94,7 +94,9 @@ def test_data_of_ones_own_have_the_lines_that_were_run(effectiveness):
     styler = paper._table_4(shares, effectiveness).set_caption("of 5 %")
     assert styler.data.index.get_level_values("pruner").tolist() == ["IMP-FT", "MP-AI"]
     assert list(styler.data.columns) == [50, 99.5]
+    html = paper._labelled(styler).set_uuid("t").to_html()
     tex = paper.latex(styler, "t")
+    assert styler.to_html() == html and "a_b" in html
     assert r"a\_b" in tex and r"\caption{of 5 \%}" in tex and r"& \% pruned & 50 & 99.5 \\" in tex
 
 
