@@ -1,4 +1,4 @@
-"""What a data set looks like in numbers: Tables 2 and 7, computed."""
+"""What a data set looks like in numbers: its classes, and Tables 2 and 7, computed."""
 
 from pathlib import Path
 
@@ -40,6 +40,18 @@ def card(data: DatasetDict) -> pd.Series:
             "classes": len(datasets.class_names(data)),
         }
     )
+
+
+def counts(data: DatasetDict) -> pd.DataFrame:
+    """How many examples of each class (rows) each split has (columns), with a total."""
+    found = {}
+    for split in datasets.SPLITS:
+        values = datasets.targets(data[split])
+        per_class = (
+            values.sum(axis=0) if values.ndim == 2 else np.bincount(values, minlength=len(datasets.class_names(data)))
+        )
+        found[split] = [*per_class.astype(int), len(values)]
+    return pd.DataFrame(found, index=[*datasets.class_names(data), "examples"])
 
 
 def max_tokens(length: float) -> int:

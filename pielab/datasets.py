@@ -107,16 +107,6 @@ def digest(data: DatasetDict) -> str:
     return whole.hexdigest()[:16]
 
 
-def card(data: DatasetDict) -> pd.DataFrame:
-    """Counts per class (rows) and split (columns), with a total; the record of what was loaded."""
-    counts = {}
-    for split in SPLITS:
-        values = targets(data[split])
-        per_class = values.sum(axis=0) if values.ndim == 2 else np.bincount(values, minlength=len(class_names(data)))
-        counts[split] = [*per_class.astype(int), len(values)]
-    return pd.DataFrame(counts, index=[*class_names(data), "examples"])
-
-
 def _bbc_news() -> dict[str, pd.DataFrame]:
     """2,127 distinct articles: 1,000 test, 200 validation, the rest training; the same for everyone."""
     rows = {}

@@ -14,6 +14,15 @@ from hypothesis import settings
 settings.register_profile("pielab", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("pielab")
 
+# What a notebook is told of texts in a file of the columns text and label.
+COLUMNS = {
+    "data_dir": None,
+    "text": "text",
+    "text_pair": None,
+    "label": "label",
+    "label_separator": None,
+    "limit": None,
+}
 TOPICS = {
     "animals": ["cat", "dog", "horse", "cow", "sheep", "goat", "bird", "fish", "mouse", "wolf"],
     "food": ["bread", "milk", "cheese", "apple", "pear", "soup", "rice", "bean", "salt", "cake"],
@@ -57,12 +66,7 @@ def given(tmp_path, texts_csv, vectors_file):
         "study": "test",
         "results": str(tmp_path / "results"),
         "dataset": texts_csv,
-        "data_dir": None,
-        "text": "text",
-        "text_pair": None,
-        "label": "label",
-        "label_separator": None,
-        "limit": None,
+        **COLUMNS,
         "model": "bilstm",
         "num_hidden_layers": None,
         "word_vectors": vectors_file,

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_texts
+from conftest import COLUMNS, make_texts
 
 from pielab import analysis, datasets, figures, paper, paths, pies, predictions, report, statistics, style, tables
 from pielab.errors import PielabError
@@ -32,12 +32,7 @@ def made_parameters(root):
         "study": "made",
         "results": str(root / "results"),
         "dataset": str(root / "topics.csv"),
-        "data_dir": None,
-        "text": "text",
-        "text_pair": None,
-        "label": "label",
-        "label_separator": None,
-        "limit": None,
+        **COLUMNS,
         "model": "bilstm",
         "seeds": f"0-{SEEDS - 1}",
         "resamples": 20,
