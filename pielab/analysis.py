@@ -7,7 +7,7 @@ import pandas as pd
 from datasets import DatasetDict
 from scipy import stats
 
-from pielab import datasets, influence, pies, predictions, readability, statistics, tables
+from pielab import datasets, files, influence, pies, predictions, readability, statistics, tables
 from pielab.errors import PielabError
 from pielab.parameters import InfluenceParameters, PairParameters, ReadabilityParameters
 
@@ -108,7 +108,8 @@ def classes(study_folder: Path) -> pd.DataFrame:
 
 def save(table: pd.DataFrame, p: PairParameters, name: str) -> None:
     """Keep a table of the pair, for the report."""
-    table.to_csv(p.pair_folder / f"{name}.csv", index=False)
+    with files.whole_file(p.pair_folder / f"{name}.csv") as partial:
+        table.to_csv(partial, index=False)
 
 
 def read(study_folder: Path, name: str) -> pd.DataFrame:

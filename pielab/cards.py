@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from datasets import DatasetDict
 
-from pielab import datasets, encoding, paths, published
+from pielab import datasets, encoding, files, paths, published
 from pielab.progress import Progress
 
 
@@ -72,8 +72,8 @@ def beside_published(name: str, data: DatasetDict) -> pd.DataFrame:
 def save(frame: pd.DataFrame, pair_folder: Path, dataset: str, multi_label: bool) -> None:
     """Keep a card in the pair's folder, for the report; `frame` as beside_published gives it."""
     row = frame["ours"].to_dict() | {"classification": "multi-label" if multi_label else "single-label"}
-    pair_folder.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame([{"dataset": paths.slug(dataset), **row}]).to_csv(pair_folder / "card.csv", index=False)
+    with files.whole_file(pair_folder / "card.csv") as partial:
+        pd.DataFrame([{"dataset": paths.slug(dataset), **row}]).to_csv(partial, index=False)
 
 
 def of_study(study_folder: Path) -> pd.DataFrame:

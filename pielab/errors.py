@@ -1,4 +1,4 @@
-"""The one exception a user's mistake raises."""
+"""The exception that a user's mistake raises, and the one of a fault that may pass."""
 
 
 class PielabError(ValueError):
@@ -9,3 +9,7 @@ class PielabError(ValueError):
 
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]
+
+
+class PassingFault(PielabError):
+    """A fault that may be over when the same is tried again: a full disk, too little memory, no network."""

@@ -122,7 +122,7 @@ class BuildParameters(ModelParameters):
 
         `kind=TrainParameters` gives the part of a pruned configuration that its unpruned models depend on.
         """
-        elsewhere = {"study", "results", "data_dir", "seeds", "trials", "device", "save_weights"}
+        elsewhere = {"study", "results", "data_dir", "seeds", "trials", "device", "workers", "save_weights"}
         names = [name for name in (kind or type(self)).model_fields if name not in elsewhere]
         dumped = self.model_dump(mode="json", include=set(names))
         return {name: dumped[name] for name in names} | {"dataset": paths.slug(self.dataset)}
@@ -150,6 +150,7 @@ class TrainParameters(BuildParameters, PairParameters):
     epochs: Count = Field(description="how many epochs to train, from 1")
     batch_size: Count = Field(description="how many examples to a batch, from 1")
     learning_rate: Positive = Field(description="a learning rate above 0, such as 2e-3")
+    workers: Count = Field(description="how many seeds to train at once, each in a process of its own, from 1")
 
 
 class PruneParameters(TrainParameters, PrunedParameters):
@@ -194,6 +195,18 @@ class ExploreParameters(Parameters):
     rows: Count = Field(description="how many rows the table of the page may have, from 1")
 
 
+class JobParameters(BaseModel):
+    """What a study needs to know to run the training of a pair as jobs; no notebook does."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    seeds_per_job: Count | None = Field(
+        default=None, description="how many seeds a job trains, from 1, or None for all"
+    )
+    memory_gb: Positive = Field(default=16, description="the memory of a job in gigabytes, above 0")
+    hours: Positive = Field(default=12, description="the time limit of a job in hours, above 0")
+
+
 NOTEBOOKS: dict[str, type[Parameters]] = {
     "00_tune": TuneParameters,
     "01_train": TrainParameters,
@@ -218,7 +231,7 @@ def check(notebook: str, names: Mapping[str, Any]) -> Any:
     """
     kind = NOTEBOOKS[notebook]
     given = {name: value for name, value in names.items() if _may_be_parameter(name, value)}
-    elsewhere = {name for other in NOTEBOOKS.values() for name in other.model_fields}
+    elsewhere = {name for other in (*NOTEBOOKS.values(), JobParameters) for name in other.model_fields}
     # Run again in the same kernel, the names of later cells are there too; only what looks like a slip is one.
     again = any(isinstance(value, Parameters) for value in names.values())
     ignored = {
@@ -230,7 +243,7 @@ def check(notebook: str, names: Mapping[str, Any]) -> Any:
     return validate(kind, {name: value for name, value in given.items() if name not in ignored}, notebook)
 
 
-def validate(kind: type[Parameters], given: Mapping[str, Any], where: str) -> Any:
+def validate(kind: type[BaseModel], given: Mapping[str, Any], where: str) -> Any:
     """The parameters `given` as a `kind`; errors name `where` they were given."""
     try:
         return kind(**given)
@@ -245,7 +258,7 @@ def digest(recipe: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _sentence(kind: type[Parameters], name: str, fault: str, given: Mapping[str, Any], where: str) -> str:
+def _sentence(kind: type[BaseModel], name: str, fault: str, given: Mapping[str, Any], where: str) -> str:
     known = list(kind.model_fields)
     if fault == "extra_forbidden":
         near = difflib.get_close_matches(name, known, n=1)

@@ -47,3 +47,33 @@ def configuration(pruner: str, threshold: float) -> str:
 def seed(folder: Path | str, seed: int) -> Path:
     """One trained initialisation of a configuration: <configuration>/seeds/07."""
     return Path(folder) / "seeds" / f"{seed:02d}"
+
+
+def phase(folder: Path | str, seed: int) -> Path:
+    """The last finished iteration of a seed that is being pruned: <configuration>/seeds/.phase-07.safetensors"""
+    return Path(folder) / "seeds" / f".phase-{seed:02d}.safetensors"
+
+
+def study_file(study_folder: Path) -> Path:
+    """The study as it was last run: the content of its params/studies/ file."""
+    return study_folder / "study.yaml"
+
+
+def finished(study_folder: Path) -> Path:
+    """There if and only if report/index.html is the report, and not the page of a study on its way."""
+    return study_folder / "report" / ".finished"
+
+
+def log(study_folder: Path, notebook: Path) -> Path:
+    """Where a notebook of the study is while it runs, and afterwards if it failed; `notebook` is its final path."""
+    return study_folder / "logs" / notebook.relative_to(study_folder)
+
+
+def fault(study_folder: Path, notebook: Path) -> Path:
+    """The sentence of what went wrong, if the notebook's last run failed; empty or not there otherwise."""
+    return log(study_folder, notebook).with_suffix(".txt")
+
+
+def running(study_folder: Path, notebook: Path) -> Path:
+    """The sign of life of a notebook that runs: touched every 20 s, deleted at its end."""
+    return log(study_folder, notebook).with_suffix(".running")

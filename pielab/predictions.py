@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pielab import paths
+from pielab import paths, records
 from pielab.errors import PielabError
 
 
@@ -61,15 +61,11 @@ def write(path: Path, logits: np.ndarray, metadata: Mapping[str, Any]) -> None:
 
 def read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     """Logits (examples, classes) float32 in the order of `example`, and the metadata."""
-    try:
+    if not path.exists():
+        raise PielabError(f"there are no predictions {path}: train this seed, or give seeds that are there.")
+    with records.readable(path):
         table = pq.read_table(path).sort_by("example")
         column = table["logits"].combine_chunks()
-    except FileNotFoundError:
-        raise PielabError(f"there are no predictions {path}: train this seed, or give seeds that are there.") from None
-    except (pa.ArrowInvalid, OSError, KeyError) as error:
-        raise PielabError(
-            f"{path} is no whole predictions file ({error}): delete its folder and run the notebook again."
-        ) from None
     logits = column.flatten().to_numpy().astype(np.float32, copy=False).reshape(len(table), -1)
     if table["example"].to_pylist() != list(range(len(table))):
         raise PielabError(

@@ -2,7 +2,6 @@
 
 import hashlib
 import multiprocessing
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pielab import assets, encoding
+from pielab import assets, encoding, files
 from pielab.progress import Progress
 
 # Name in the paper: name in textstat.
@@ -42,10 +41,8 @@ def scores(texts: Sequence[str], processes: int = 1, cache: bool = True) -> pd.D
         return pd.read_parquet(stored)
     table = _score_all(list(texts), processes)
     if cache:
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        partial = stored.with_suffix(f".{os.getpid()}.partial")
-        table.to_parquet(partial)
-        partial.replace(stored)
+        with files.whole_file(stored) as partial:
+            table.to_parquet(partial)
     return table
 
 

@@ -1,18 +1,46 @@
 """What the folder of a trained seed says about it."""
 
+import contextlib
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import safetensors
 
 from pielab import paths
 from pielab.errors import PielabError
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The record of a seed: its metrics, losses, parameters, versions and device."""
-    return json.loads((folder / "metrics.json").read_text())
+    """The record of a seed: its metrics, losses, parameters, versions and device.
+
+    Raises PielabError if the file is missing or damaged.
+    """
+    with readable(folder / "metrics.json") as path:
+        return json.loads(path.read_text())
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[Path]:
+    """Raises PielabError with the cure if a file of a seed's folder, `path`, turns out to be missing or damaged."""
+    try:
+        yield path
+    except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+        if isinstance(error, PielabError):
+            raise
+        what = "missing" if isinstance(error, FileNotFoundError) else f"damaged ({' '.join(str(error).split())})"
+        raise PielabError(f"{path} is {what}: {_cure(path)}") from None
+
+
+def _cure(path: Path) -> str:
+    folder = path.parent
+    if folder.parent.name != "seeds":
+        return "make it anew."
+    made_by = folder.parents[1] / ("01_train.ipynb" if folder.parents[1].name == "dense" else "02_prune.ipynb")
+    return f"delete {folder}, and {made_by} if it is there, and give the same command again to train that seed anew."
 
 
 def finished(folder: Path, recipe: dict[str, Any], exported: bool = False) -> bool:
@@ -25,7 +53,7 @@ def finished(folder: Path, recipe: dict[str, Any], exported: bool = False) -> bo
     there = read(folder).get("parameters")
     if there is None:
         raise PielabError(
-            f"{folder} holds predictions that were made elsewhere: give another study name, or delete that folder."
+            f"{folder} holds predictions that were made elsewhere: give another study name, or delete it."
         )
     require_same(there, recipe, folder)
     if exported and not ((folder / "model").exists() or (folder / "weights.safetensors").exists()):
@@ -37,8 +65,10 @@ def require_same(there: dict[str, Any], recipe: dict[str, Any], folder: Path) ->
     """PielabError that says what differs, if a folder's recipe, `there`, is another one."""
     different = [name for name in {**there, **recipe} if there.get(name) != recipe.get(name)]
     if different:
+        # The other seeds of its configuration were made alike.
+        made_alike = folder.parents[1] if re.fullmatch(r"\d+", folder.name) else folder
         changes = ", ".join(f"{name} = {there.get(name)!r} and not {recipe.get(name)!r}" for name in different)
-        raise PielabError(f"{folder} was made with {changes}: give another study name, or delete that folder.")
+        raise PielabError(f"{folder} was made with {changes}: give another study name, or delete {made_alike}.")
 
 
 def metrics(folder: Path, seeds: tuple[int, ...]) -> pd.DataFrame:

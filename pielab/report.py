@@ -6,12 +6,11 @@ import os
 import sys
 from pathlib import Path
 
-import jinja2
 import nbformat
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pielab import analysis, figures, paper, paths, tables
+from pielab import analysis, figures, pages, paper, paths, tables
 from pielab.errors import PielabError
 
 FIGURES = {
@@ -98,14 +97,12 @@ def write_index(study_folder: Path) -> Path:
     folder = study_folder / "report"
     if not (folder / "tables" / "pie_shares.csv").exists():
         raise PielabError(f"{folder} has no tables yet: run notebooks/06_report.ipynb for this study first.")
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pielab"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     # As they are written: a text may consist of the word "None".
     examples = pd.read_csv(folder / "tables" / "pie_examples.csv", dtype=str, keep_default_na=False)
     shown = {name: pd.read_csv(folder / "tables" / f"{name}.csv") for name in TABLES}
     drawn = {kind: _names(folder / "figures", kind) for kind in FIGURES}
-    page = environment.get_template("index.html").render(
+    page = pages.render(
+        "index.html",
         study=study_folder.name,
         figures={kind: (title, drawn[kind]) for kind, title in FIGURES.items() if drawn[kind]},
         tables={name: (TABLES[name], NOTES.get(name, ""), _html(frame)) for name, frame in shown.items()},
@@ -115,11 +112,11 @@ def write_index(study_folder: Path) -> Path:
         drawn={name for names in drawn.values() for name in names},
         examples=examples.to_dict("records"),
         notebooks=_notebooks(study_folder),
+        seeds_done=sum(1 for _ in study_folder.glob("*/*/seeds/[0-9]*")),
         seeds=shown["pie_shares"]["seeds"].agg(["min", "max"]).tolist(),
     )
-    partial = folder / ".index.html.partial"
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(folder / "index.html")
+    pages.write(folder / "index.html", page)
+    paths.finished(study_folder).touch()
     return folder / "index.html"
 
 
@@ -138,9 +135,7 @@ def render(notebook: Path) -> Path:
     # Widgets would be drawn by scripts from elsewhere.
     node.metadata.pop("widgets", None)
     body, _ = exporter.from_notebook_node(node)
-    partial = page.with_name(f".{page.name}.partial")
-    partial.write_text(body, encoding="utf-8")
-    partial.replace(page)
+    pages.write(page, body)
     return page
 
 

@@ -1,27 +1,24 @@
 """Train and prune the seeds of a configuration, and keep each whole one in the results folder."""
 
-import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from datasets import DatasetDict
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model
 from torch import Tensor, nn
 
-from pielab import datasets, influence, models, paths, predictions, pruning, records, training
-from pielab.assets import whole
+from pielab import datasets, faults, influence, models, paths, phases, pruning, records, trained, training
 from pielab.errors import PielabError
-from pielab.parameters import BuildParameters, PruneParameters, TrainParameters, digest
+from pielab.parameters import BuildParameters, PruneParameters, TrainParameters
 from pielab.progress import Progress
+from pielab.workers import Report, TrainSeed, each_seed
 
 OnEpoch = Callable[[int, float], None]
 
@@ -49,6 +46,13 @@ class Experiment:
     def metric(self) -> str:
         return "macro-F1" if self.multi_label else "accuracy"
 
+    def settle(self) -> None:
+        """Make this process compute as every other one does, so that the same seed gives the same result."""
+        torch.set_num_threads(self.parameters.threads)
+        if self.device.type == "cuda":
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(True, warn_only=True)
+
     def build(self, seed: int) -> nn.Module:
         """The model in the initial state of a seed, on the device."""
         p = self.parameters
@@ -70,15 +74,11 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
     p = parameters
     if not len(data["train"]):
         raise PielabError(f"{p.dataset} has no training texts: put a train file beside its test file.")
-    torch.set_num_threads(p.threads)
     device = training.choose_device(p.device)
-    if device.type == "cuda":  # the same seed shall give the same result
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
     texts = {split: datasets.joined_texts(data[split]) for split in datasets.SPLITS}
     everything = [text for split in texts.values() for text in split]
     encoder = models.encoder(p.model, everything, p.max_tokens, p.word_vectors, p.padding)
-    return Experiment(
+    experiment = Experiment(
         parameters=p,
         device=device,
         encoder=encoder,
@@ -87,103 +87,133 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
         n_classes=len(datasets.class_names(data)),
         data_digest=datasets.digest(data),
     )
+    experiment.settle()
+    return experiment
 
 
 def train_dense(experiment: Experiment) -> pd.DataFrame:
     """Train the unpruned seeds that are not there yet; one row of metrics for each seed."""
     p = experiment.parameters
-    recipe = p.recipe(TrainParameters) | {"data": experiment.data_digest}
+    recipe = _dense_recipe(experiment)
     todo = [seed for seed in p.seeds if not records.finished(paths.seed(p.dense_folder, seed), recipe)]
-    with Progress("training unpruned models", len(todo) * (p.epochs + 1)) as progress:
-        for seed in todo:
-            start = time.perf_counter()
-            model = experiment.build(seed)
-            early: dict[str, np.ndarray] = {}
-            note = _note(progress, seed, "unpruned", p.epochs)
-            losses = experiment.train(model, seed, 0, _keep_early(early, experiment, model, note))
-            record = {"losses": [losses], "seconds": time.perf_counter() - start}
-            _save(p.dense_folder, seed, experiment, model, recipe, record, keep_weights=True, extra=early)
-            progress.step(f"seed {seed} kept")
+    _train(_dense_seed, experiment, todo, p.dense_folder, "training unpruned models", p.epochs + 1)
     return records.metrics(p.dense_folder, p.seeds)
 
 
 def train_pruned(experiment: Experiment) -> pd.DataFrame:
     """Prune and retrain the seeds that are not there yet; one row of metrics for each seed.
 
-    Iterative pruners start from the unpruned models of the same seeds, which are trained first where missing.
+    Iterative pruners start from the unpruned models of the same seeds, which are trained first where missing. A seed
+    that was cut off goes on after its last finished iteration.
     """
     p = experiment.parameters
     pruner = pruning.pruner(p.pruner)
     if pruner.schedule == "iterative":
         train_dense(experiment)
-    recipe = p.recipe() | {"data": experiment.data_digest}
+    recipe = _pruned_recipe(experiment)
     todo = [
         seed for seed in p.seeds if not records.finished(paths.seed(p.folder, seed), recipe, exported=p.save_weights)
     ]
-    steps = len(pruning.sparsities(pruner, p.sparsity))
-    with Progress(f"{p.pruner} at {p.threshold:g} %", len(todo) * (steps * p.epochs + 1)) as progress:
-        for seed in todo:
-            start = time.perf_counter()
-            model, record = prune_seed(experiment, seed, _note(progress, seed, "retraining", p.epochs))
-            record["seconds"] = time.perf_counter() - start
-            _save(p.folder, seed, experiment, model, recipe, record, keep_weights=p.save_weights)
-            progress.step(f"seed {seed} kept")
+    for seed in set(p.seeds).difference(todo):
+        phases.clear(p.folder, seed)  # of a run that was killed just then
+    steps = len(pruning.sparsities(pruner, p.sparsity)) * p.epochs + 1
+    _train(_pruned_seed, experiment, todo, p.folder, f"{p.pruner} at {p.threshold:g} %", steps)
     return records.metrics(p.folder, p.seeds)
 
 
-def prune_seed(
-    experiment: Experiment, seed: int, on_epoch: OnEpoch = lambda epoch, loss: None
-) -> tuple[nn.Module, dict[str, Any]]:
-    """One seed pruned and retrained as its pruner says: the model, and the record of what was done to it."""
+def prune_seed(experiment: Experiment, seed: int, report: Report = lambda note, steps: None) -> tuple[nn.Module, dict]:
+    """One seed pruned and retrained as its pruner says: the model, and the record of what was done to it.
+
+    Goes on after the last iteration that pielab.phases has kept, and keeps each but the last.
+    """
     p: PruneParameters = experiment.parameters
     pruner = pruning.pruner(p.pruner)
+    recipe = _pruned_recipe(experiment)
     model = experiment.build(seed)
     initial = {name: value.clone() for name, value in model.state_dict().items()}
-    if pruner.schedule == "iterative":
-        load_model(model, paths.seed(p.dense_folder, seed) / "weights.safetensors", device=str(experiment.device))
     weights = pruning.prunable(model, p.prune_layer_norm)
-    masks = pruning.dense_masks(weights)
-    losses = []
-    for phase, sparsity in enumerate(pruning.sparsities(pruner, p.sparsity), start=1):
+    kept = _kept_phase(experiment, seed, model, recipe, report)
+    masks, state = kept or _first_phase(experiment, seed, model, weights)
+    on_epoch = _note(report, seed, "retraining", p.epochs)
+    sparsities = pruning.sparsities(pruner, p.sparsity)
+    for phase, sparsity in list(enumerate(sparsities, start=1))[state["phase"] :]:
+        start = time.perf_counter()
         masks = pruning.prune(_scores(pruner.score, experiment, model, weights, seed, phase), masks, sparsity)
         if pruner.retraining == "rewinding":
             model.load_state_dict(initial)
-        losses.append(experiment.train(model, seed, phase, on_epoch, weights=weights, masks=masks))
+        losses = experiment.train(model, seed, phase, on_epoch, weights=weights, masks=masks)
+        seconds = state["seconds"] + time.perf_counter() - start
+        state = {"recipe": recipe, "phase": phase, "losses": [*state["losses"], losses], "seconds": seconds}
+        if phase < len(sparsities):
+            phases.save(p.folder, seed, model, masks, state)
     alive = [name for name, mask in masks.items() if weights[name].detach().cpu()[~mask].any()]
     if alive:
         raise RuntimeError(f"pruned weights of {alive} are not zero after training; please report this")
     record = {
-        "losses": losses,
+        "losses": state["losses"],
+        "seconds": state["seconds"],
         "sparsity": pruning.sparsity(masks),
         "pruned": {name: [int((~mask).sum()), mask.numel()] for name, mask in masks.items()},
     }
     return model, record
 
 
-def evaluate(
-    experiment: Experiment, model: nn.Module, seed: int, splits: Iterable[str] = datasets.SPLITS
-) -> tuple[dict[str, np.ndarray], float | None, dict[str, float]]:
-    """Logits (examples, classes), the decision threshold, and accuracy or macro-F1; logits and metric by split.
-
-    splits: with "train" if texts have several labels, for the decision threshold is chosen there; else it is None.
-
-    Raises PielabError if the logits are not finite.
-    """
-    logits = {split: training.predict(model, experiment.encoder, experiment.rows[split]) for split in splits}
-    if not all(np.isfinite(each).all() for each in logits.values()):
-        rate = experiment.parameters.learning_rate
-        raise PielabError(
-            f"seed {seed} ended with weights that are not finite, with learning_rate = {rate:g}: lower it."
-        )
-    threshold = None
-    if experiment.multi_label:
-        threshold = predictions.best_decision_threshold(logits["train"], experiment.targets["train"])
-    metric = {split: _effectiveness(logits[split], experiment.targets[split], threshold) for split in logits}
-    return logits, threshold, metric
+def _train(function: TrainSeed, experiment: Experiment, seeds: list[int], folder: Path, title: str, steps: int) -> None:
+    """Train seeds, `workers` at a time, with a progress bar of so many steps a seed."""
+    with Progress(title, len(seeds) * steps) as progress, faults.explained(folder):
+        each_seed(function, experiment, seeds, experiment.parameters.workers, progress.step)
 
 
-def versions() -> dict[str, str]:
-    return {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")}
+def _dense_seed(experiment: Experiment, seed: int, report: Report) -> None:
+    p = experiment.parameters
+    start = time.perf_counter()
+    model = experiment.build(seed)
+    early: dict[str, np.ndarray] = {}
+    note = _note(report, seed, "unpruned", p.epochs)
+    losses = experiment.train(model, seed, 0, _keep_early(early, experiment, model, note))
+    record = {"losses": [losses], "seconds": time.perf_counter() - start}
+    trained.keep(
+        p.dense_folder, seed, experiment, model, _dense_recipe(experiment), record, keep_weights=True, extra=early
+    )
+    report(f"seed {seed} kept", 1)
+
+
+def _pruned_seed(experiment: Experiment, seed: int, report: Report) -> None:
+    p = experiment.parameters
+    model, record = prune_seed(experiment, seed, report)
+    trained.keep(p.folder, seed, experiment, model, _pruned_recipe(experiment), record, keep_weights=p.save_weights)
+    phases.clear(p.folder, seed)
+    report(f"seed {seed} kept", 1)
+
+
+def _kept_phase(
+    experiment: Experiment, seed: int, model: nn.Module, recipe: dict[str, Any], report: Report
+) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The masks and state that an interrupted run of the seed has left, with its weights in the model."""
+    found = phases.load(experiment.parameters.folder, seed, recipe, model)
+    if found:
+        phase = found[1]["phase"]
+        report(f"seed {seed} goes on after iteration {phase}", phase * experiment.parameters.epochs)
+    return found
+
+
+def _first_phase(
+    experiment: Experiment, seed: int, model: nn.Module, weights: dict[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Masks that prune nothing; an iterative pruner's model gets the weights of the unpruned seed."""
+    p = experiment.parameters
+    if pruning.pruner(p.pruner).schedule == "iterative":
+        with records.readable(paths.seed(p.dense_folder, seed) / "weights.safetensors") as path:
+            load_model(model, path, device=str(experiment.device))
+    return pruning.dense_masks(weights), {"phase": 0, "losses": [], "seconds": 0.0}
+
+
+def _dense_recipe(experiment: Experiment) -> dict[str, Any]:
+    return experiment.parameters.recipe(TrainParameters) | {"data": experiment.data_digest}
+
+
+def _pruned_recipe(experiment: Experiment) -> dict[str, Any]:
+    return experiment.parameters.recipe() | {"data": experiment.data_digest}
 
 
 def _scores(
@@ -200,68 +230,6 @@ def _scores(
     return pruning.impact(weights, training.gradients(model, weights, experiment.encoder, sample, targets[chosen]))
 
 
-def _save(
-    folder: Path,
-    seed: int,
-    experiment: Experiment,
-    model: nn.Module,
-    recipe: dict[str, Any],
-    record: dict[str, Any],
-    keep_weights: bool,
-    extra: Mapping[str, np.ndarray] = MappingProxyType({}),
-) -> None:
-    """Write a seed under a temporary name and rename it when it is whole; `extra` are more logits, by name."""
-    target = paths.seed(folder, seed)
-    logits, threshold, metric = evaluate(experiment, model, seed)
-    p = experiment.parameters
-    configuration = {
-        "dataset": paths.slug(p.dataset),
-        "model": paths.slug(p.model),
-        "pruner": recipe.get("pruner", "unpruned"),
-        "threshold": recipe.get("threshold", 0.0),
-        "seed": seed,
-    }
-    record = {
-        **configuration,
-        "metric": experiment.metric,
-        **metric,
-        "decision_threshold": threshold,
-        "sparsity": 0.0,
-        "trainable": models.count_parameters(model),
-        **record,
-        "parameters": recipe,
-        "device": _device_name(experiment.device),
-        "versions": versions(),
-    }
-    metadata = {
-        **configuration,
-        "decision_threshold": threshold,
-        "parameters_hash": digest(recipe),
-        "data": experiment.data_digest,
-        "device": record["device"],
-        "versions": record["versions"],
-    }
-    with whole(target) as partial:
-        for split, values in {"train": logits["train"], "test": logits["test"], **extra}.items():
-            predictions.write(partial / f"{split}.parquet", values, {**metadata, "split": split})
-        (partial / "metrics.json").write_text(json.dumps(record, indent=1))
-        if keep_weights and hasattr(model, "save_pretrained") and "pruner" in recipe:
-            _export(experiment, model, partial / "model")
-        elif keep_weights:
-            save_model(model, str(partial / "weights.safetensors"))
-
-
-def _export(experiment: Experiment, model: nn.Module, folder: Path) -> None:
-    """A pruned transformer as a folder that plain transformers load, its pruned weights zero."""
-    model.save_pretrained(folder)
-    experiment.encoder.tokenizer.save_pretrained(folder)
-
-
-def _effectiveness(logits: np.ndarray, targets: np.ndarray, threshold: float | None) -> float:
-    thresholds = None if threshold is None else np.array([threshold], dtype=np.float32)
-    return predictions.effectiveness(predictions.Predictions(logits[None], (0,), thresholds).classes[0], targets)
-
-
 def _keep_early(kept: dict[str, np.ndarray], experiment: Experiment, model: nn.Module, then: OnEpoch) -> OnEpoch:
     """Keeps the logits of the training set at the epoch that EL2N is taken at."""
 
@@ -274,14 +242,10 @@ def _keep_early(kept: dict[str, np.ndarray], experiment: Experiment, model: nn.M
     return on_epoch
 
 
-def _note(progress: Progress, seed: int, what: str, epochs: int) -> OnEpoch:
-    return lambda epoch, loss: progress.step(f"seed {seed}, {what}, epoch {epoch} of {epochs}, loss {loss:.3f}")
+def _note(report: Report, seed: int, what: str, epochs: int) -> OnEpoch:
+    return lambda epoch, loss: report(f"seed {seed}, {what}, epoch {epoch} of {epochs}, loss {loss:.3f}", 1)
 
 
 def _derive(seed: int, phase: int, use: int = 0) -> int:
     """A seed of its own for each phase of a seed's training, and for each use of chance in it."""
     return int(np.random.SeedSequence((seed, phase, use)).generate_state(1)[0])
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -12,15 +12,19 @@ from pielab.errors import PielabError
 from pielab.parameters import (
     ExploreParameters,
     InfluenceParameters,
+    JobParameters,
     PieParameters,
     PruneParameters,
     ReadabilityParameters,
     ReportParameters,
     TrainParameters,
 )
+from pielab.values import format_seeds, parse_seeds
 
 # What a study file may say of 06_report and 07_explore, with what holds if it does not.
 OPTIONS = {"results": "results", "examples": 20, "split": "test", "rows": 1000}
+# What decides how a study is run and no result of it.
+JOB = {"workers": 1} | JobParameters().model_dump()
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,34 @@ class Study:
     dense: dict[str, dict[str, Any]]
     pruned: dict[str, dict[str, Any]]
 
-    def parameters(self, notebook: str, target: str = "") -> dict[str, Any]:
-        """What papermill injects into a notebook: `target` is a key of `dense` or `pruned`."""
+    def parameters(self, notebook: str, target: str = "", part: str = "") -> dict[str, Any]:
+        """What papermill injects into a notebook: `target` is a key of `dense` or `pruned`, `part` one of `parts`."""
         of_pair = dict.fromkeys(("01_train", "04_el2n", "05_readability"), self.dense)
         given = {**of_pair, "02_prune": self.pruned, "03_pies": self.pruned}.get(notebook)
         kind = parameters.NOTEBOOKS[notebook]
         values = given[target] if given else self.report
-        return {name: values[name] for name in kind.model_fields}
+        return {name: values[name] for name in kind.model_fields} | ({"seeds": part} if part else {})
+
+    def parts(self, pair: str) -> list[str]:
+        """The seeds of each job of a pair, such as ["0-4", "5-9"]; empty if one job trains them all."""
+        values = self.dense[pair]
+        seeds, number = parse_seeds(values["seeds"]), values["seeds_per_job"]
+        if not number or number >= len(seeds):
+            return []
+        return [format_seeds(seeds[start : start + number]) for start in range(0, len(seeds), number)]
+
+    def notebooks(self) -> list[str]:
+        """Every notebook that the study renders, by its path in the study's folder."""
+        found = []
+        for pair in self.dense:
+            trained = [(f"{pair}/dense", "01_train")]
+            trained += [(target, "02_prune") for target in self.pruned if target.startswith(f"{pair}/")]
+            for target, name in trained:
+                found += [f"{target}/parts/{part}/{name}.ipynb" for part in self.parts(pair)]
+                found.append(f"{target}/{name}.ipynb")
+                found += [f"{target}/03_pies.ipynb"] if name == "02_prune" else []
+            found += [f"{pair}/04_el2n.ipynb", f"{pair}/05_readability.ipynb"]
+        return [*found, "report/06_report.ipynb", "report/07_explore.ipynb"]
 
 
 def read(config: Mapping[str, Any]) -> Study:
@@ -67,7 +92,7 @@ def read(config: Mapping[str, Any]) -> Study:
             raise PielabError(f"the study has {pair} twice: put all its pruners into one entry.")
         where = f"the study, {pair}"
         dense[pair] = values
-        for kind in (InfluenceParameters, ReadabilityParameters):
+        for kind in (InfluenceParameters, ReadabilityParameters, JobParameters):
             parameters.validate(kind, _only(kind, values), where)
         seeds = parameters.validate(TrainParameters, _only(TrainParameters, values), where).seeds
         if len(seeds) < 2:
@@ -94,10 +119,12 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
     path = paths.root() / entry["params"]
     if not path.exists():
         raise PielabError(f"the study asks for {path}, which is not there: give a file of params/.")
-    values = yaml.safe_load(path.read_text()) | {
-        name: value for name, value in entry.items() if name not in {"params", "pruners"}
-    }
-    known = {name for kind in parameters.NOTEBOOKS.values() for name in kind.model_fields}
+    values = (
+        JOB
+        | yaml.safe_load(path.read_text())
+        | {name: value for name, value in entry.items() if name not in {"params", "pruners"}}
+    )
+    known = {name for kind in (*parameters.NOTEBOOKS.values(), JobParameters) for name in kind.model_fields}
     unknown = sorted(set(values) - known)
     if unknown:
         raise PielabError(

@@ -1,6 +1,8 @@
 """The study's tables: one row an example, a configuration, or a seed."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict
 
-from pielab import datasets, paths, pies, records, statistics
+from pielab import datasets, files, paths, pies, records, statistics
 from pielab.errors import PielabError
 from pielab.parameters import PieParameters
 from pielab.predictions import Predictions
@@ -88,19 +90,36 @@ def write_pies(folder: Path, frame: pd.DataFrame, summary: dict[str, Any], p: Pi
     """Keep a configuration's examples as pies.parquet, with its summary and where the texts are in the metadata."""
     record = {"summary": summary, "data": p.data, "digest": digest, "seeds": p.seeds}
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata({"pielab": json.dumps(record)})
-    partial = folder / ".pies.parquet.partial"
-    pq.write_table(table, partial)
-    partial.replace(folder / "pies.parquet")
+    with files.whole_file(folder / "pies.parquet") as partial:
+        pq.write_table(table, partial)
 
 
 def read_pies(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """A configuration's examples, and its record: summary, data (as datasets.load takes them), digest, seeds."""
-    return pq.read_table(path).to_pandas(), read_record(path)
+    """A configuration's examples, and its record: summary, data (as datasets.load takes them), digest, seeds.
+
+    Raises PielabError if the file is damaged.
+    """
+    with _readable(path):
+        return pq.read_table(path).to_pandas(), read_record(path)
 
 
 def read_record(path: Path) -> dict[str, Any]:
     """The record of `read_pies` alone, without reading the examples."""
-    return json.loads(pq.read_schema(path).metadata[b"pielab"])
+    with _readable(path):
+        return json.loads(pq.read_schema(path).metadata[b"pielab"])
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError) as error:
+        raise PielabError(
+            f"{path} is no whole file of PIEs ({error}): delete it and {path.parent / '03_pies.ipynb'}, and give the "
+            "same command again."
+        ) from None
 
 
 def configurations(study_folder: Path) -> pd.DataFrame:

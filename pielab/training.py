@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pielab.errors import PielabError
+from pielab.errors import PassingFault, PielabError
 from pielab.pruning import apply_masks
 
 
@@ -25,7 +25,7 @@ def choose_device(name: str = "auto") -> torch.device:
         name = next(each for each, there in present.items() if there)
     if not present.get(name):
         have = ", ".join(each for each, there in present.items() if there)
-        raise PielabError(f"device = {name!r} is not on this machine: it has {have}; auto chooses by itself.")
+        raise PassingFault(f"device = {name!r} is not on this machine: it has {have}; auto chooses by itself.")
     return torch.device(name)
 
 

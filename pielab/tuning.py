@@ -14,9 +14,9 @@ import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from pielab import paths, records, runs
+from pielab import files, paths, records, runs, trained
 from pielab.errors import PielabError
-from pielab.parameters import BuildParameters, TrainParameters, TuneParameters
+from pielab.parameters import BuildParameters, JobParameters, TrainParameters, TuneParameters
 from pielab.progress import Progress
 
 # Its log has a line for every trial; the progress bar says the same in one.
@@ -30,19 +30,22 @@ PARAGRAPHS = (
     ("dataset", "data_dir", "text", "text_pair", "label", "label_separator", "limit"),
     (
         *("model", "num_hidden_layers", "word_vectors", "padding", "max_tokens"),
-        *("epochs", "batch_size", "learning_rate", "seeds", "device", "threads"),
+        *("epochs", "batch_size", "learning_rate", "seeds", "device", "threads", "workers"),
     ),
     ("trials", "search_seed", "epochs_range", "batch_sizes", "learning_rate_range"),
     ("impact_examples", "prune_layer_norm", "save_weights", "resamples", "bins", "processes"),
+    tuple(JobParameters.model_fields),
 )
 OTHERS = {
     "seeds": "0-29",
+    "workers": 1,
     "impact_examples": 100,
     "prune_layer_norm": False,
     "save_weights": False,
     "resamples": 200,
     "bins": 20,
     "processes": 1,
+    **JobParameters().model_dump(),
 }
 
 
@@ -128,9 +131,9 @@ def write_params(experiment: runs.Experiment, table: pd.DataFrame, names: Mappin
     ]
     paragraphs = [{name: values[name] for name in each} for each in PARAGRAPHS]
     text = "\n".join(yaml.dump(each, Dumper=_Lines, sort_keys=False) for each in paragraphs)
-    partial = path.with_suffix(".partial")
-    partial.write_text("\n".join(lines) + "\n" + text)
-    return partial.replace(path)
+    with files.whole_file(path) as partial:
+        partial.write_text("\n".join(lines) + "\n" + text)
+    return path
 
 
 def _run(
@@ -139,7 +142,7 @@ def _run(
     """The validation metric of one trial, None if it diverged, and what else to keep of it."""
     p: TuneParameters = experiment.parameters
     same = {name: getattr(p, name) for name in BuildParameters.model_fields}
-    experiment = replace(experiment, parameters=TrainParameters(**same, **proposal, seeds=p.search_seed))
+    experiment = replace(experiment, parameters=TrainParameters(**same, **proposal, seeds=p.search_seed, workers=1))
 
     def note(epoch: int, loss: float) -> None:
         progress.step(f"trial {trial}, epoch {epoch} of {proposal['epochs']}, loss {loss:.3f}; {so_far}")
@@ -152,7 +155,7 @@ def _run(
         experiment.train(model, p.search_seed, 0, note)
         # The test split stays unseen.
         splits = ("train", "validation") if experiment.multi_label else ("validation",)
-        value = runs.evaluate(experiment, model, p.search_seed, splits)[2]["validation"]
+        value = trained.evaluate(experiment, model, p.search_seed, splits)[2]["validation"]
     except PielabError as error:
         failure = {"reason": str(error)}
     return value, {"trial": trial, "seconds": time.perf_counter() - start} | failure

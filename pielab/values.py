@@ -1,6 +1,7 @@
 """The kinds of values that parameters take, from what papermill, YAML or Python give; ValueError if it is not that."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -30,6 +31,17 @@ def parse_seeds(value: Any) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds) or not seeds:
         raise ValueError("a seed twice, or none")
     return tuple(sorted(seeds))
+
+
+def format_seeds(seeds: Sequence[int]) -> str:
+    """Seeds as short as `parse_seeds` reads them: "0-3,8"."""
+    runs: list[list[int]] = []
+    for seed in seeds:
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 def _pruner_name(value: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pielab import assets, paths
+from pielab import assets, files, paths
 from pielab.errors import PielabError
 from pielab.progress import Progress
 
@@ -81,7 +81,7 @@ def _glove() -> WordVectors:
 
 def _keep(file: Path, folder: Path) -> None:
     try:
-        with assets.whole(folder) as partial:
+        with files.whole_folder(folder) as partial:
             words = []
             with (partial / "vectors.f32").open("wb") as target:
                 for some, block in _blocks(file):

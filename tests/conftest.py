@@ -1,6 +1,10 @@
 """Small data that the tests make themselves, and a place of their own for results."""
 
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 # Small models are quickest with one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -8,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import settings
 
 # The same examples in every run, and no limit on the time of one: a busy machine is no failure.
@@ -28,6 +33,7 @@ TOPICS = {
     "food": ["bread", "milk", "cheese", "apple", "pear", "soup", "rice", "bean", "salt", "cake"],
     "weather": ["rain", "snow", "wind", "storm", "cloud", "frost", "hail", "sun", "fog", "ice"],
 }
+PROJECT = Path(__file__).parents[1]
 FILLERS = ["the", "a", "of", "and", "with", "near", "some", "every", "old", "new"]
 
 
@@ -40,6 +46,40 @@ def make_texts(number: int, seed: int = 0) -> pd.DataFrame:
         words = [*random.choice(TOPICS[topic], size=3), *random.choice(FILLERS, size=5)]
         rows.append({"text": " ".join(random.permutation(words)), "label": topic})
     return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project, so that results and Snakemake's records stay out of the user's."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("notebooks", "params", "workflow", "pielab"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def snakemake_command(study: str, *options: str, profile: str = "default") -> list[str]:
+    """Snakemake on a study, as a user runs it in the project's folder."""
+    command = [sys.executable, "-m", "snakemake", "--profile", f"workflow/profiles/{profile}"]
+    return [*command, "--configfile", f"params/studies/{study}.yaml", *options]
+
+
+def snakemake(project: Path, study: str, *options: str) -> subprocess.CompletedProcess:
+    """A study run to its end on this machine."""
+    return subprocess.run(
+        snakemake_command(study, "--cores", "2", *options),
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": str(project)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def write_study(project: Path, name: str, **changes) -> None:
+    """The smoke study under another name, its configuration changed."""
+    config = yaml.safe_load((PROJECT / "params/studies/smoke.yaml").read_text()) | {"study": name}
+    config["configurations"][0] |= changes
+    (project / f"params/studies/{name}.yaml").write_text(yaml.safe_dump(config))
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +118,7 @@ def given(tmp_path, texts_csv, vectors_file):
         "seeds": "0-1",
         "device": "cpu",
         "threads": 1,
+        "workers": 1,
         "pruner": "IMP-FT",
         "threshold": 60,
         "impact_examples": 20,

@@ -78,7 +78,7 @@ def test_faults_are_one_sentence(tmp_path):
     with pytest.raises(PielabError, match="are not 0 to 1, each once"):
         predictions.read(tmp_path / "p.parquet")
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(PielabError, match="no whole predictions file"):
+    with pytest.raises(PielabError, match="is damaged"):
         predictions.read(path)
 
 

@@ -207,6 +207,8 @@ def test_the_front_page_stands_alone(study_folder):
     assert linked and all((folder / link).exists() for link in linked)
     assert "../topics-bilstm/MP-AI-99/03_pies.html" in linked and not any("logs" in link for link in linked)
     assert "<script>" not in page and "http" not in page
+    assert paths.finished(study_folder).exists()
+    assert "1 notebooks and 20 seeds of models, all done." in page
     assert {"figures/classes-MP-AI.png", "figures/effectiveness_on_pies-topics-bilstm.svg"} <= set(linked)
     assert {"tables/table_04.tex", "tables/table_09.csv"} <= set(linked)
     assert '<span class="missing">classes-IIBP-FT</span>' in page and ">classes-MP-AI</a>" in page

@@ -1,6 +1,8 @@
 """Whole seeds: every pruner from texts to predictions, kept, skipped and refused."""
 
 import json
+import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -8,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pielab import datasets, models, paths, predictions, pruning, records, runs, training
-from pielab.errors import PielabError
+from pielab import datasets, models, paths, phases, predictions, pruning, records, runs, training
+from pielab.errors import PassingFault, PielabError
 from pielab.parameters import PruneParameters
 
 
@@ -168,7 +170,10 @@ def test_the_same_seed_gives_the_same_files(given, tmp_path):
 
 def test_another_recipe_stops_and_says_what_differs(given):
     runs.train_dense(prepare(given, seeds="0"))
-    with pytest.raises(PielabError, match=r"was made with learning_rate = 0.005 and not 0.01: give another study name"):
+    with pytest.raises(
+        PielabError,
+        match=r"was made with learning_rate = 0.005 and not 0.01: give another study name, or delete .*dense\.$",
+    ):
         runs.train_dense(prepare(given, seeds="0", learning_rate=1e-2))
 
 
@@ -190,11 +195,182 @@ def test_a_seed_that_breaks_off_leaves_nothing_that_counts(given, monkeypatch):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(predictions, "write", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(PassingFault, match=r"the disk of .*dense is full: free some space there, or set another"):
         runs.train_dense(experiment)
     assert not list((experiment.parameters.dense_folder / "seeds").iterdir())
     monkeypatch.undo()
     assert len(runs.train_dense(experiment)) == 1
+
+
+def cut_off(monkeypatch, at):
+    """Training stops for good at its n-th call, as if somebody had killed it."""
+    calls, original = [], training.train
+
+    def train(*args, **options):
+        calls.append(1)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        return original(*args, **options)
+
+    monkeypatch.setattr(training, "train", train)
+    return calls
+
+
+@pytest.mark.parametrize("pruner", ["IIBP-WR", "IMP-FT", "IRP-FT"])
+@pytest.mark.parametrize("at", [2, 3])
+def test_a_seed_goes_on_after_its_last_finished_iteration(given, tmp_path, monkeypatch, pruner, at):
+    undisturbed = prepare(given, pruner=pruner, seeds="0", results=str(tmp_path / "undisturbed"))
+    experiment = prepare(given, pruner=pruner, seeds="0")
+    runs.train_pruned(undisturbed)
+    runs.train_dense(experiment)
+    calls = cut_off(monkeypatch, at)
+    with pytest.raises(KeyboardInterrupt):
+        runs.train_pruned(experiment)
+    folder = experiment.parameters.folder
+    assert paths.phase(folder, 0).exists() and not paths.seed(folder, 0).exists()
+    runs.train_pruned(experiment)
+    assert len(calls) == at + 3 - (at - 1)  # only what was not finished
+    assert contents(folder) == contents(undisturbed.parameters.folder)
+    one, other = (records.read(paths.seed(each.parameters.folder, 0)) for each in (experiment, undisturbed))
+    assert one["losses"] == other["losses"] and one["pruned"] == other["pruned"] and one["seconds"] > 0
+    assert [path.name for path in (folder / "seeds").iterdir()] == ["00"]
+
+
+def test_pruning_at_initialization_keeps_no_iteration(given, monkeypatch):
+    experiment = prepare(given, pruner="MP-AI", seeds="0")
+    kept = []
+    monkeypatch.setattr(phases, "save", lambda *args: kept.append(args))
+    runs.train_pruned(experiment)
+    assert not kept
+
+
+def interrupted(given, monkeypatch, **changes):
+    """An experiment whose seed 0 has finished its first iteration, and the file of that."""
+    experiment = prepare(given, seeds="0", **changes)
+    runs.train_dense(experiment)
+    with monkeypatch.context() as patch:
+        cut_off(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            runs.train_pruned(experiment)
+    return experiment, paths.phase(experiment.parameters.folder, 0)
+
+
+def test_a_damaged_checkpoint_stops_with_its_name_and_the_cure(given, monkeypatch):
+    experiment, kept = interrupted(given, monkeypatch)
+    kept.write_bytes(kept.read_bytes()[:-100])
+    with pytest.raises(
+        PielabError, match=r"\.phase-00\.safetensors is no whole checkpoint .*: delete it and give"
+    ) as error:
+        runs.train_pruned(experiment)
+    assert "\n" not in str(error.value)
+    kept.unlink()
+    assert len(runs.train_pruned(experiment)) == 1
+
+
+def test_a_checkpoint_of_other_parameters_stops_and_says_what_differs(given, monkeypatch):
+    _, kept = interrupted(given, monkeypatch)
+    other = prepare(given, seeds="0", impact_examples=7)
+    message = (
+        r"\.phase-00\.safetensors was made with impact_examples = 20 and not 7: give another .*, or delete .*\.safeten"
+    )
+    with pytest.raises(PielabError, match=message):
+        runs.train_pruned(other)
+    kept.unlink()
+    assert len(runs.train_pruned(other)) == 1
+
+
+def test_a_checkpoint_that_outlived_its_seed_goes(given, monkeypatch):
+    experiment = prepare(given, seeds="0", epochs=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(phases, "clear", lambda *args: None)
+        runs.train_pruned(experiment)
+    kept = paths.phase(experiment.parameters.folder, 0)
+    assert kept.exists()
+    runs.train_pruned(experiment)
+    assert not kept.exists()
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "metrics.json", "test.parquet"])
+def test_a_damaged_file_of_a_seed_stops_with_its_name_and_the_cure(given, name):
+    experiment = prepare(given, seeds="0", epochs=1)
+    runs.train_dense(experiment)
+    p = experiment.parameters
+    folder = paths.seed(p.dense_folder, 0)
+    (folder / name).write_bytes((folder / name).read_bytes()[:-20])
+    message = rf"{name} is damaged \(.*\): delete .*dense/seeds/00, and .*dense/01_train.ipynb if it is there, and give"
+    with pytest.raises(PielabError, match=message) as error:
+        runs.train_pruned(experiment)
+        predictions.read_seeds(p.dense_folder, p.seeds)
+    assert "\n" not in str(error.value)
+    shutil.rmtree(folder)
+    assert len(runs.train_pruned(experiment)) == 1
+    (folder / name).unlink()
+    if name != "test.parquet":
+        with pytest.raises(PielabError, match=f"{name} is missing: delete"):
+            runs.train_pruned(prepare(given, seeds="0", epochs=1, threshold=70))
+
+
+def test_several_workers_give_the_results_of_one(given, tmp_path):
+    one = prepare(given, seeds="0-2", results=str(tmp_path / "one"))
+    two = prepare(given, seeds="0-2", workers=2)
+    for experiment in (one, two):
+        runs.train_pruned(experiment)
+    for folder in ("dense", "IMP-FT-60"):
+        made = [contents(each.parameters.pair_folder / folder) for each in (one, two)]
+        assert made[0] == made[1] and len(made[0]) == (9 if folder == "dense" else 6)
+    record = records.read(paths.seed(two.parameters.folder, 0))
+    assert record["workers"] == 2 and "workers" not in record["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "out of GPU memory: lower workers"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "out of memory: raise memory_gb"),
+        (MemoryError(), "out of memory: raise memory_gb in the params file, or lower workers"),
+        (OSError(28, "No space left on device"), "IMP-FT-60 is full: free some space"),
+        (OSError(122, "Disk quota exceeded"), "IMP-FT-60 is full"),
+    ],
+)
+def test_a_fault_that_may_pass_is_one_sentence(given, monkeypatch, error, message):
+    experiment = prepare(given, seeds="0", epochs=1)
+    runs.train_dense(experiment)
+
+    def fail(*args, **options):
+        raise error
+
+    monkeypatch.setattr(training, "train", fail)
+    with pytest.raises(PassingFault, match=message) as raised:
+        runs.train_pruned(experiment)
+    assert "\n" not in str(raised.value) and str(raised.value).endswith("what is finished is kept.")
+
+
+def test_any_other_error_is_left_as_it_is(given, monkeypatch):
+    experiment = prepare(given, seeds="0", epochs=1)
+    monkeypatch.setattr(training, "train", lambda *args, **options: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        runs.train_dense(experiment)
+
+
+def test_a_disk_that_fills_up_loses_no_finished_seed(given, tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=5m", "pielab-test", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk cannot be made here: that needs mount, as root")
+    try:
+        experiment = prepare(given, results=str(folder), seeds="0-5", epochs=1)
+        with pytest.raises(PassingFault, match="the disk of .*dense is full"):
+            runs.train_dense(experiment)
+        seeds = folder / "test/topics-bilstm/dense/seeds"
+        finished = sorted(path.name for path in seeds.iterdir())
+        assert finished and finished == [f"{seed:02d}" for seed in range(len(finished))]
+        before = contents(seeds.parent)
+        subprocess.run(["mount", "-o", "remount,size=50m", str(folder)], check=True)
+        assert len(runs.train_dense(experiment)) == 6
+        assert before.items() <= contents(seeds.parent).items()
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_transformer_and_several_labels(given, tiny_bert, tmp_path):

@@ -7,7 +7,7 @@ import yaml
 
 from pielab import published, study
 from pielab.errors import PielabError
-from pielab.parameters import NOTEBOOKS, TrainParameters, TuneParameters
+from pielab.parameters import NOTEBOOKS, JobParameters, TrainParameters, TuneParameters
 from pielab.values import parse_seeds
 
 PROJECT = Path(__file__).parents[1]
@@ -42,7 +42,7 @@ def test_the_demo_is_what_the_readme_promises():
 def test_every_params_file_is_complete_and_named_after_what_it_holds(path):
     values = yaml.safe_load(path.read_text())
     assert path.stem == f"{values['dataset']}-{values['model']}"
-    needed = {name for kind in NOTEBOOKS.values() for name in kind.model_fields}
+    needed = {name for kind in (*NOTEBOOKS.values(), JobParameters) for name in kind.model_fields}
     assert set(values) == needed - {"study", "pruner", "threshold", *study.OPTIONS}
 
 

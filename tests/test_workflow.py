@@ -3,43 +3,13 @@
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
-from pathlib import Path
+import time
 
 import pytest
-import yaml
+from conftest import snakemake, snakemake_command, write_study
 
-PROJECT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A copy of the project, so that results and Snakemake's records stay out of the user's."""
-    folder = tmp_path_factory.mktemp("project")
-    for name in ("notebooks", "params", "workflow", "pielab"):
-        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
-
-
-def snakemake(project, study, *options):
-    command = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/default", "--cores", "2"]
-    environment = os.environ | {"PYTHONPATH": str(project)}
-    return subprocess.run(
-        [*command, "--configfile", f"params/studies/{study}.yaml", *options],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def write_study(project, name, **changes):
-    config = yaml.safe_load((PROJECT / "params/studies/smoke.yaml").read_text()) | {"study": name}
-    config["configurations"][0] |= changes
-    (project / f"params/studies/{name}.yaml").write_text(yaml.safe_dump(config))
+from pielab import pages, paths, status
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +43,74 @@ def test_the_smoke_study_runs_and_a_second_run_starts_nothing(project, smoke):
     # readability_matched is drawn from the same table as readability.
     assert {path.stem for path in (folder / "report/tables").glob("*.csv")} == tidy | by_number
     assert {path.stem for path in (folder / "report/tables").glob("*.tex")} == by_number
-    before = {path: path.stat().st_mtime_ns for path in folder.glob("**/*") if path.is_file()}
+    before = modified(folder)
     second = snakemake(project, "smoke")
     assert second.returncode == 0 and "Nothing to be done" in second.stdout + second.stderr
-    assert {path: path.stat().st_mtime_ns for path in folder.glob("**/*") if path.is_file()} == before
+    assert modified(folder) == before
+
+
+def modified(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.glob("**/*") if path.is_file() and path.name != ".lock"}
+
+
+def predictions(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.glob("seeds/*/*.parquet")}
+
+
+def test_snakemake_killed_and_run_again_in_parts_comes_to_the_same(project, smoke):
+    write_study(project, "killed", seeds_per_job=1)
+    folder = project / "results/killed/bbc-news-bilstm/dense"
+    targets = ["results/killed/bbc-news-bilstm/dense/01_train.ipynb"]
+    first = subprocess.Popen(
+        snakemake_command("killed", "--cores", "2", "--", *targets),
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": str(project)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    seed = folder / "seeds/00"
+    end = time.monotonic() + 120
+    while not seed.exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    first.kill()
+    first.wait()
+    made = modified(seed)
+    assert made
+    done = snakemake(project, "killed", "--", *targets)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert modified(seed) == made
+    assert predictions(folder) == predictions(smoke / "bbc-news-bilstm/dense") and len(predictions(folder)) == 6
+    assert {path.parent.name for path in folder.glob("parts/*/01_train.ipynb")} == {"0", "1"}
+    said = json.loads((folder / "01_train.ipynb").read_text())["cells"]
+    assert any('seeds = "0-1"' in "".join(cell["source"]) for cell in said)
+
+
+def test_a_notebook_that_is_deleted_is_made_again(project, smoke):
+    notebook = smoke / "bbc-news-bilstm/MP-AI-90/02_prune.ipynb"
+    deleted = notebook.rename(notebook.with_suffix(".deleted"))
+    planned = snakemake(project, "smoke", "--dryrun").stderr
+    deleted.rename(notebook)
+    assert re.search(r"prune +1\b", planned) and not re.search(r"train +1\b", planned)
+
+
+def test_the_page_of_a_study_on_its_way_gives_way_to_its_report(project, smoke):
+    report = smoke / "report/index.html"
+    before = report.read_text()
+    (smoke / "report/07_explore.ipynb").unlink()
+    running = paths.running(smoke, smoke / "report/07_explore.ipynb")
+    running.write_text("{}")
+    status.page(smoke)
+    running.unlink()
+    assert report.read_text() != before
+    done = snakemake(project, "smoke")
+    assert done.returncode == 0 and report.read_text() == before
+    # Written when nothing but the report itself was missing, too.
+    pages.write(report, "the page of a study that was cut off before its report was made")
+    paths.finished(smoke).unlink()
+    done = snakemake(project, "smoke")
+    assert done.returncode == 0 and report.read_text() == before
+    second = snakemake(project, "smoke")
+    assert "Nothing to be done" in second.stdout + second.stderr and report.read_text() == before
 
 
 def test_the_rendered_notebook_is_the_record(smoke):
@@ -101,7 +135,8 @@ def test_a_crashed_notebook_stays_in_the_logs_and_does_not_pass_for_a_finished_o
     assert not list((project / "results/crash").glob("bbc-news-bilstm/*/*.ipynb"))
     assert "results/crash/logs/bbc-news-bilstm/dense/01_train.ipynb" in done.stderr
     assert re.search(r"error: .*01_train.ipynb did not finish: PielabError: the loss became", done.stderr)
-    assert not (project / "results/crash/report").exists()
+    page = (project / "results/crash/report/index.html").read_text()
+    assert "the loss became" in page and "1 failed" in page and "../logs/bbc-news-bilstm/dense/01_train.ipynb" in page
 
 
 def test_a_study_with_a_mistake_stops_before_anything_runs(project):

@@ -1,25 +1,36 @@
 """Execute one notebook with papermill: it gets its final name only when every cell has run.
 
 While it runs, and if it fails, the notebook is in the study's logs/ instead, so that a crashed one can be read
-and never passes for a finished one.
+and never passes for a finished one. Beside it there, a file .running says that it runs, and .txt why it failed.
 
     python workflow/run_notebook.py TEMPLATE OUTPUT STUDY_FOLDER PARAMETERS_AS_JSON
 """
 
+import argparse
+import contextlib
 import json
 import os
+import socket
 import sys
 import tempfile
+import threading
+import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import papermill
 import traitlets
 from jupyter_client import AsyncKernelManager
 from papermill.exceptions import PapermillExecutionError
 
+from pielab import faults, gpus, paths, states, status
+from pielab.errors import PielabError
+
 # glibc gives freed memory back to the system and asks for it again at every training step, an eighth of the time.
 MALLOC = {"MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_MMAP_THRESHOLD_": "4000000000"}
+HEARTBEAT_SECONDS = 20
 
 
 def kernel_manager(folder: str) -> type[AsyncKernelManager]:
@@ -41,14 +52,59 @@ def kernel_manager(folder: str) -> type[AsyncKernelManager]:
     return SocketKernelManager if os.name == "posix" else AsyncKernelManager
 
 
-def main(template: str, output: str, study_folder: str, parameters: str) -> int:
-    """Exit status 0 if every cell has run; else 1, and one line on stderr that says where to read more."""
-    log = Path(study_folder) / "logs" / Path(output).relative_to(study_folder)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    Path(output).parent.mkdir(parents=True, exist_ok=True)
-    values = json.loads(parameters)
-    for name, value in (MALLOC | {"OMP_NUM_THREADS": str(values.get("threads", 1))}).items():
-        os.environ.setdefault(name, value)
+@contextlib.contextmanager
+def heartbeat(path: Path) -> Iterator[None]:
+    """Says in the file `path` where this notebook runs, and touches it as long as it does."""
+    path.write_text(
+        json.dumps(
+            {
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "job": os.environ.get("SLURM_JOB_ID"),
+                "started": time.time(),
+            }
+        )
+    )
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(HEARTBEAT_SECONDS):
+            with contextlib.suppress(OSError):
+                os.utime(path)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        path.unlink(missing_ok=True)
+
+
+def wait_for_another(path: Path) -> bool:
+    """Wait while another process runs this very notebook, as that of a Snakemake that was killed; whether one did.
+
+    path: its sign of life. A process of this machine is looked for, one of another must go on touching the file.
+    """
+    waited, touched, since = False, _touched(path), time.monotonic()
+    while touched and states.may_be_alive(states.record(path)) and time.monotonic() - since < 3 * HEARTBEAT_SECONDS:
+        waited = True
+        time.sleep(0.5)
+        if (now := _touched(path)) != touched:
+            touched, since = now, time.monotonic()
+    return waited
+
+
+def _touched(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def execute(template: str, log: Path, values: dict[str, Any], study_folder: Path) -> str | None:
+    """Run the notebook into `log`; gives None, or what went wrong in one sentence after the name of its exception."""
     # A socket's path may have about 100 characters, so the sockets cannot be in a results folder.
     with tempfile.TemporaryDirectory(prefix="pielab-") as sockets:
         try:
@@ -57,16 +113,74 @@ def main(template: str, output: str, study_folder: str, parameters: str) -> int:
             options["store_widget_state"] = False
             papermill.execute_notebook(template, str(log), values, **options)
         except PapermillExecutionError as error:
-            reason = f"{error.ename}: {error.evalue}"
+            kind, text = error.ename, error.evalue
         except Exception as error:  # the kernel died, the disk is full: whatever it is, the log is worth reading
-            reason = f"{type(error).__name__}: {error}"
+            kind, text = type(error).__name__, str(error)
         else:
+            return None
+    return f"{kind}: {faults.sentence(kind, text, study_folder) or text}"
+
+
+def settle(given: argparse.Namespace) -> dict[str, Any]:
+    """The notebook's parameters; sets what its kernel inherits."""
+    values = json.loads(given.parameters)
+    if Path(given.template).stem in {"01_train", "02_prune"}:
+        values["workers"] = given.workers
+    for name, value in MALLOC.items():
+        os.environ.setdefault(name, value)
+    # Another number of threads would round otherwise.
+    os.environ["OMP_NUM_THREADS"] = str(values.get("threads", 1))
+    return values
+
+
+def main(given: argparse.Namespace) -> int:
+    """Exit status 0 if every cell has run; else 1, and why in its file .txt and on stderr."""
+    study, output = Path(given.study), Path(given.output)
+    log, running, fault = (name(study, output) for name in (paths.log, paths.running, paths.fault))
+    before = fault.read_text() if given.attempt > 1 and fault.exists() else ""
+    if " did not finish: PielabError: " in before:
+        print(before + "\n  not tried again, for that cannot help", file=sys.stderr)
+        return 1
+    for folder in (log.parent, output.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    fault.write_text("")  # Snakemake wants to show it, even if nobody lives to fill it
+    if wait_for_another(running) and output.exists():
+        return 0
+    with heartbeat(running), gpus.one_gpu(given.gpus):
+        show(study)
+        reason = execute(given.template, log, settle(given), study)
+        message = f"error: {output} did not finish: {reason}\n  read {log}"
+        if reason is None:
             log.replace(output)
-            return 0
-    print(f"error: {output} did not finish: {reason}\n  read {log}", file=sys.stderr)
-    return 1
+            fault.unlink()
+        else:
+            with contextlib.suppress(OSError):  # the disk may be full
+                fault.write_text(message)
+    show(study)
+    if reason is not None:
+        print(message, file=sys.stderr)
+    return 0 if reason is None else 1
+
+
+def show(study: Path) -> None:
+    """Bring the study's page up to date, unless it is no study of Snakemake's."""
+    if paths.study_file(study).exists():
+        try:
+            status.page(study)
+        except (OSError, PielabError) as error:  # no reason for a notebook to fail
+            print(f"the page of {study} is not up to date: {error}", file=sys.stderr)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Execute one notebook of a study.")
+    for name in ("template", "output", "study", "parameters"):
+        parser.add_argument(name)
+    parser.add_argument("--attempt", type=int, default=1, help="which attempt of the job this is, from 1")
+    parser.add_argument("--workers", type=int, default=1, help="how many seeds to train at once")
+    parser.add_argument("--gpus", type=int, default=0, help="how many GPUs it may use: 0 or 1")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(parse()))

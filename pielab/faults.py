@@ -1,0 +1,49 @@
+"""What breaks a run and is no mistake of the user's: a full disk, too little memory; each as one sentence."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from pielab.errors import PassingFault, PielabError
+
+_FULL = ("No space left on device", "Disk quota exceeded")
+_MEMORY = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
+
+
+def sentence(kind: str, text: str, folder: Path | str) -> str | None:
+    """What an exception of class `kind` and message `text` means to somebody whose results are in `folder`.
+
+    None for any other exception.
+    """
+    again = "and give the same command again; what is finished is kept"
+    if any(each in text for each in _FULL):
+        return f"the disk of {folder} is full: free some space there, or set another results folder, {again}."
+    if kind == "OutOfMemoryError":
+        return f"out of GPU memory: lower workers, which changes no result, or else batch_size or max_tokens, {again}."
+    if kind in {"MemoryError", "ArrowMemoryError"} or any(each in text for each in _MEMORY):
+        return f"out of memory: raise memory_gb in the params file, or lower workers, {again}."
+    if kind == "BrokenProcessPool":
+        return (
+            "a worker process was killed, as systems do when memory runs out: raise memory_gb in the params file, or "
+            f"lower workers, {again}."
+        )
+    if kind == "DeadKernelError":
+        return (
+            "its kernel was killed, by somebody or for want of memory: raise memory_gb in the params file if it was "
+            f"memory, {again}."
+        )
+    return None
+
+
+@contextlib.contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Raises PassingFault with the `sentence` of what breaks inside; anything else passes as it is."""
+    try:
+        yield
+    except PielabError:
+        raise
+    except Exception as error:
+        found = sentence(type(error).__name__, str(error), folder)
+        if found is None:
+            raise
+        raise PassingFault(found) from None

@@ -1,0 +1,116 @@
+"""One trained seed: judged, and kept whole in the results folder."""
+
+import json
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_model
+from torch import nn
+
+from pielab import datasets, files, models, paths, predictions, training
+from pielab.errors import PielabError
+from pielab.parameters import digest
+
+if TYPE_CHECKING:
+    from pielab.runs import Experiment
+
+
+def evaluate(
+    experiment: "Experiment", model: nn.Module, seed: int, splits: Iterable[str] = datasets.SPLITS
+) -> tuple[dict[str, np.ndarray], float | None, dict[str, float]]:
+    """Logits (examples, classes), the decision threshold, and accuracy or macro-F1; logits and metric by split.
+
+    splits: with "train" if texts have several labels, for the decision threshold is chosen there; else it is None.
+
+    Raises PielabError if the logits are not finite.
+    """
+    logits = {split: training.predict(model, experiment.encoder, experiment.rows[split]) for split in splits}
+    if not all(np.isfinite(each).all() for each in logits.values()):
+        rate = experiment.parameters.learning_rate
+        raise PielabError(
+            f"seed {seed} ended with weights that are not finite, with learning_rate = {rate:g}: lower it."
+        )
+    threshold = None
+    if experiment.multi_label:
+        threshold = predictions.best_decision_threshold(logits["train"], experiment.targets["train"])
+    metric = {split: _effectiveness(logits[split], experiment.targets[split], threshold) for split in logits}
+    return logits, threshold, metric
+
+
+def keep(
+    folder: Path,
+    seed: int,
+    experiment: "Experiment",
+    model: nn.Module,
+    recipe: dict[str, Any],
+    record: dict[str, Any],
+    keep_weights: bool,
+    extra: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> None:
+    """Judge a trained seed, write it under a temporary name and rename it when it is whole.
+
+    extra: more logits to keep, by name.
+    """
+    target = paths.seed(folder, seed)
+    logits, threshold, metric = evaluate(experiment, model, seed)
+    p = experiment.parameters
+    configuration = {
+        "dataset": paths.slug(p.dataset),
+        "model": paths.slug(p.model),
+        "pruner": recipe.get("pruner", "unpruned"),
+        "threshold": recipe.get("threshold", 0.0),
+        "seed": seed,
+    }
+    record = {
+        **configuration,
+        "metric": experiment.metric,
+        **metric,
+        "decision_threshold": threshold,
+        "sparsity": 0.0,
+        "trainable": models.count_parameters(model),
+        **record,
+        "parameters": recipe,
+        "device": _device_name(experiment.device),
+        "workers": p.workers,
+        "versions": versions(),
+    }
+    metadata = {
+        **configuration,
+        "decision_threshold": threshold,
+        "parameters_hash": digest(recipe),
+        "data": experiment.data_digest,
+        "device": record["device"],
+        "versions": record["versions"],
+    }
+    with files.whole_folder(target) as partial:
+        for split, values in {"train": logits["train"], "test": logits["test"], **extra}.items():
+            predictions.write(partial / f"{split}.parquet", values, {**metadata, "split": split})
+        (partial / "metrics.json").write_text(json.dumps(record, indent=1))
+        if keep_weights and hasattr(model, "save_pretrained") and "pruner" in recipe:
+            _export(experiment, model, partial / "model")
+        elif keep_weights:
+            save_model(model, str(partial / "weights.safetensors"))
+
+
+def _export(experiment: "Experiment", model: nn.Module, folder: Path) -> None:
+    """A pruned transformer as a folder that plain transformers load, its pruned weights zero."""
+    model.save_pretrained(folder)
+    experiment.encoder.tokenizer.save_pretrained(folder)
+
+
+def versions() -> dict[str, str]:
+    return {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")}
+
+
+def _effectiveness(logits: np.ndarray, targets: np.ndarray, threshold: float | None) -> float:
+    thresholds = None if threshold is None else np.array([threshold], dtype=np.float32)
+    return predictions.effectiveness(predictions.Predictions(logits[None], (0,), thresholds).classes[0], targets)
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

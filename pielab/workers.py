@@ -1,0 +1,60 @@
+"""Several seeds at once, each in a process of its own: a small model alone cannot fill a GPU, nor one thread a CPU."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from typing import Any
+
+# What a seed tells the progress bar: a note, and how many steps were made.
+Report = Callable[[str, int], None]
+# Trains one seed: function(experiment, seed, report).
+TrainSeed = Callable[[Any, int, Report], None]
+
+
+def each_seed(function: TrainSeed, experiment: Any, seeds: Sequence[int], workers: int, report: Report) -> None:
+    """Call function(experiment, seed, report) for every seed, `workers` at a time.
+
+    The processes inherit the environment, so that they share the GPU of this one, and each computes with the
+    experiment's own number of threads: the results are those of one process. If a seed fails, those under way are
+    finished first.
+    """
+    if workers == 1 or len(seeds) < 2:
+        for seed in seeds:
+            function(experiment, seed, report)
+        return
+    # A forked child cannot use a GPU, and one of a process with threads of its own can hang.
+    context = multiprocessing.get_context("spawn")
+    notes = context.Queue()
+    with ProcessPoolExecutor(
+        min(workers, len(seeds)), mp_context=context, initializer=_begin, initargs=(function, experiment, notes)
+    ) as pool:
+        pending = {pool.submit(_train, seed) for seed in seeds}
+        try:
+            while pending:
+                done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+                while not notes.empty():
+                    report(*notes.get())
+                for future in done:
+                    future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin(function: TrainSeed, experiment: Any, notes: Any) -> None:
+    """What a process keeps for all its seeds."""
+    global _function, _experiment, _report
+    _function, _experiment, _report = function, experiment, lambda note, steps=1: notes.put((note, steps))
+    experiment.settle()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _train(seed: int) -> None:
+    _function(_experiment, seed, _report)
+
+
+def _end_with_parent() -> None:
+    # The kernel may be killed without a word; its processes would train on, and then wait for ever.
+    multiprocessing.parent_process().join()
+    os._exit(1)

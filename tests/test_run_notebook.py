@@ -1,0 +1,147 @@
+"""One notebook as a job: where it is while it runs, what is left when it fails, and what is tried again."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs a notebook of the cells given as a study's pair/dense/01_train.ipynb."""
+    study = tmp_path / "study"
+    output, log = study / "pair/dense/01_train.ipynb", study / "logs/pair/dense/01_train.ipynb"
+
+    def run(*cells, start=False, name="01_train", parameters=None, environment=None, **options):
+        template = tmp_path / "01_train.ipynb"
+        first = nbformat.v4.new_code_cell("workers = 1\nthreads = 1", metadata={"tags": ["parameters"]})
+        nodes = [first, *map(nbformat.v4.new_code_cell, cells)]
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        nbformat.write(nbformat.v4.new_notebook(cells=nodes, metadata=kernel), template)
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        paths = [str(each) for each in (template, output.with_stem(name), study)]
+        command = [sys.executable, str(PROJECT / "workflow/run_notebook.py"), *paths, json.dumps(parameters or {})]
+        keywords = {"cwd": PROJECT, "env": os.environ | (environment or {}), "text": True}
+        if start:
+            return subprocess.Popen([*command, *words], **keywords)
+        return subprocess.run([*command, *words], **keywords, capture_output=True, check=False)
+
+    run.output, run.log, run.fault, run.running = output, log, log.with_suffix(".txt"), log.with_suffix(".running")
+    return run
+
+
+def printed(notebook):
+    cells = nbformat.read(notebook, 4).cells
+    return "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert condition()
+
+
+def test_a_notebook_that_ends_has_its_final_name_and_leaves_nothing_else(run):
+    done = run(
+        "import os; print(threads, workers, os.environ['OMP_NUM_THREADS'])", parameters={"threads": 2}, workers=3
+    )
+    assert done.returncode == 0 and not done.stdout and "rror" not in done.stderr
+    assert printed(run.output) == "2 3 2\n"
+    assert not any(path.exists() for path in (run.log, run.fault, run.running))
+
+
+def test_while_it_runs_a_file_says_where(run):
+    cells = ["import os; print(os.getpid())", "import time; time.sleep(100)"]
+    process = run(*cells, start=True, environment={"SLURM_JOB_ID": "17"})
+    wait_for(lambda: run.running.exists() and run.running.read_text() and said_by_kernels(run))
+    said = json.loads(run.running.read_text())
+    assert said["pid"] == process.pid and said["job"] == "17" and abs(said["started"] - time.time()) < 60
+    assert not run.output.exists()
+    process.kill()
+    process.wait()
+    assert run.running.exists()  # nobody was left to say that it ended: it is only touched no more
+    (kernel,) = said_by_kernels(run)
+    wait_for(lambda: not Path(f"/proc/{kernel}").exists(), 20)
+
+
+def said_by_kernels(run):
+    """The process of the kernel, which the notebook of this test prints first."""
+    return [int(pid) for pid in printed(run.log).split()] if run.log.exists() else []
+
+
+def test_a_notebook_that_another_process_runs_is_waited_for_and_not_run_twice(run, tmp_path):
+    code = f"import pathlib, time; pathlib.Path({str(tmp_path / 'ran')!r}).open('a').write('once '); time.sleep(6)"
+    first = run(code, start=True)
+    wait_for(lambda: (tmp_path / "ran").exists())
+    second = run(code)
+    assert first.wait() == 0 and second.returncode == 0, second.stderr
+    assert (tmp_path / "ran").read_text() == "once " and run.output.exists()
+    # That of a process that was killed on this machine is not.
+    run.running.write_text(json.dumps({"host": socket.gethostname(), "pid": first.pid}))
+    start = time.monotonic()
+    assert run("1").returncode == 0 and time.monotonic() - start < 20
+
+
+def test_a_mistake_is_one_sentence_and_not_tried_again(run):
+    raises = "import pielab\nraise pielab.errors.PielabError('epochs = 0: give one at least.')"
+    done = run(raises)
+    assert done.returncode == 1
+    said = run.fault.read_text()
+    assert said.splitlines() == [
+        f"error: {run.output} did not finish: PielabError: epochs = 0: give one at least.",
+        f"  read {run.log}",
+    ]
+    assert done.stderr.strip().endswith(said) and "Traceback" not in done.stderr
+    assert run.log.exists() and not run.output.exists() and not run.running.exists()
+    before = run.log.stat().st_mtime_ns
+    again = run(raises, attempt=2)
+    assert again.returncode == 1 and said in again.stderr and "not tried again, for that cannot help" in again.stderr
+    assert run.log.stat().st_mtime_ns == before
+    # Given anew, the same command tries.
+    assert run("print('cured')", attempt=1).returncode == 0
+    assert printed(run.output) == "cured\n" and not run.fault.exists()
+
+
+@pytest.mark.parametrize(
+    ("cell", "sentence"),
+    [
+        (
+            "import pielab\nraise pielab.errors.PassingFault('no network: try again.')",
+            "PassingFault: no network: try again.",
+        ),
+        ("raise OSError(28, 'No space left on device')", r"OSError: the disk of \S+ is full: free some space there"),
+        ("import os; os.kill(os.getpid(), 9)", "DeadKernelError: its kernel was killed, by somebody or for want of"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_what_may_pass_is_tried_again(run, cell, sentence):
+    import re
+
+    done = run(cell)
+    assert done.returncode == 1 and re.search(f"did not finish: {sentence}", run.fault.read_text())
+    assert run("print('passed')", attempt=2).returncode == 0
+    assert printed(run.output) == "passed\n" and not run.fault.exists() and not run.log.exists()
+
+
+def test_notebooks_that_run_at_once_have_a_gpu_each(run, tmp_path):
+    show = "import os, time; print(os.environ['CUDA_VISIBLE_DEVICES']); time.sleep({})"
+    two = {"CUDA_VISIBLE_DEVICES": "3,5", "TMPDIR": str(tmp_path)}
+    first = run(show.format(100), start=True, name="02_prune", environment=two, gpus=1)
+    wait_for(lambda: list(tmp_path.glob("pielab-gpu-*")))
+    second = run(show.format(0), environment=two, gpus=1)
+    assert second.returncode == 0 and printed(run.output) == "5\n"
+    first.kill()
+    first.wait()
+    assert run(show.format(0), environment=two, gpus=1).returncode == 0 and printed(run.output) == "3\n"
+    assert run(show.format(0), environment=two, gpus=0).returncode == 0 and printed(run.output) == "\n"
+    alone = two | {"CUDA_VISIBLE_DEVICES": "GPU-0a1b"}
+    assert run(show.format(0), environment=alone, gpus=1).returncode == 0 and printed(run.output) == "GPU-0a1b\n"

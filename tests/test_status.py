@@ -1,0 +1,295 @@
+"""The state of a study that runs, from files as its jobs leave them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pielab import paths, states, status
+from pielab.errors import PielabError
+
+PROJECT = Path(__file__).parents[1]
+PAIR = "bbc-news-bilstm"
+NOTEBOOKS = [
+    f"{PAIR}/dense/01_train.ipynb",
+    *(f"{PAIR}/{each}-90/{name}.ipynb" for each in ("IMP-FT", "MP-AI") for name in ("02_prune", "03_pies")),
+    f"{PAIR}/04_el2n.ipynb",
+    f"{PAIR}/05_readability.ipynb",
+    "report/06_report.ipynb",
+    "report/07_explore.ipynb",
+]
+TRAIN, PRUNE = NOTEBOOKS[:2]
+FAULT = "the disk of <results> is full & nothing was written: free some of it"
+
+
+@pytest.fixture
+def study_folder(tmp_path):
+    """The smoke study, of one unpruned and two pruned configurations of two seeds each, before anything has run."""
+    folder = tmp_path / "smoke"
+    put(folder / "study.yaml", (PROJECT / "params/studies/smoke.yaml").read_text())
+    return folder
+
+
+def put(path, text="{}"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def train(folder, configuration, *seeds):
+    for seed in seeds:
+        put(paths.seed(folder / configuration, seed) / "metrics.json")
+
+
+def run(folder, name, age=0.0, **changes):
+    record = {"host": "node7", "pid": 12, "job": "4711", "started": time.time() - 3600} | changes
+    put(paths.log(folder, folder / name))
+    path = put(paths.running(folder, folder / name), json.dumps(record))
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+def fail(folder, name, text=f"error: {FAULT}\n  more lines are for the log\n"):
+    put(paths.log(folder, folder / name))
+    put(paths.fault(folder, folder / name), text)
+
+
+def finish(folder, *names):
+    for name in names:
+        put(folder / name)
+
+
+def notebooks(folder):
+    return {each.path: each for row in states.read(folder) for each in row.notebooks}
+
+
+def linked(page):
+    return re.findall(r'(?:href|src)="([^"#]+)"', page.read_text(encoding="utf-8"))
+
+
+def test_a_study_that_has_not_begun_waits(study_folder):
+    rows = states.read(study_folder)
+    assert [row.folder for row in rows] == [f"{PAIR}/dense", f"{PAIR}/IMP-FT-90", f"{PAIR}/MP-AI-90", PAIR, "report"]
+    assert [row.threshold for row in rows] == [None, 90, 90, None, None]
+    assert [each.path for row in rows for each in row.notebooks] == NOTEBOOKS
+    assert {row.state for row in rows} == {"waiting"}
+    counts = dict.fromkeys(states.SYMBOLS, 0) | {"waiting": 9, "notebooks": 9, "seeds": 0, "seeds_asked": 6}
+    assert states.count(rows) == counts
+
+
+def test_a_notebook_runs_while_it_shows_signs_of_life(study_folder):
+    run(study_folder, TRAIN, age=60, started=1000.0)
+    found = notebooks(study_folder)[TRAIN]
+    assert (found.state, found.where, found.since) == ("running", "node7, SLURM job 4711", 1000.0)
+    assert found.read == f"logs/{TRAIN}"
+    # Run once more, it is not done, nor does it fail yet.
+    finish(study_folder, TRAIN)
+    fail(study_folder, TRAIN)
+    assert notebooks(study_folder)[TRAIN].state == "running"
+
+
+def test_a_notebook_without_a_sign_of_life_was_stopped(study_folder):
+    last = run(study_folder, TRAIN, age=120, job=None).stat().st_mtime
+    found = notebooks(study_folder)[TRAIN]
+    assert (found.state, found.where, found.since) == ("stopped", "node7", last)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_a_sign_of_life_may_be_damaged(study_folder, text):
+    run(study_folder, TRAIN)
+    put(paths.running(study_folder, study_folder / TRAIN), text)
+    found = notebooks(study_folder)[TRAIN]
+    assert (found.state, found.where) == ("running", "") and abs(found.since - time.time()) < 60
+
+
+def test_a_notebook_that_failed_gives_its_sentence(study_folder):
+    fail(study_folder, TRAIN)
+    run(study_folder, TRAIN, age=500)  # its last run was killed, but what is known is the fault
+    found = notebooks(study_folder)[TRAIN]
+    assert (found.state, found.fault, found.read) == ("failed", FAULT, f"logs/{TRAIN}")
+    assert found.fault_file == f"logs/{PAIR}/dense/01_train.txt"
+    fail(study_folder, TRAIN, "")  # the disk was full
+    paths.running(study_folder, study_folder / TRAIN).unlink()
+    assert notebooks(study_folder)[TRAIN].state == "failed"
+    assert notebooks(study_folder)[TRAIN].fault == "it left no word of what went wrong"
+    finish(study_folder, TRAIN)
+    assert notebooks(study_folder)[TRAIN].state == "done"
+
+
+def test_the_empty_file_that_snakemake_makes_is_no_fault(study_folder):
+    put(paths.fault(study_folder, study_folder / TRAIN), "")
+    assert notebooks(study_folder)[TRAIN].state == "waiting"
+
+
+def test_a_finished_notebook_is_read_as_its_page_unless_that_is_older(study_folder):
+    finish(study_folder, TRAIN)
+    assert notebooks(study_folder)[TRAIN].read == TRAIN
+    page = put((study_folder / TRAIN).with_suffix(".html"))
+    assert notebooks(study_folder)[TRAIN].read == TRAIN.replace(".ipynb", ".html")
+    os.utime(page, (1, 1))
+    assert notebooks(study_folder)[TRAIN].read == TRAIN
+
+
+def test_only_whole_seeds_that_are_asked_for_count(study_folder):
+    train(study_folder, f"{PAIR}/dense", 0, 1, 7)
+    train(study_folder, f"{PAIR}/MP-AI-90", 1)
+    put(study_folder / PAIR / "IMP-FT-90/seeds/.partial-00/metrics.json")
+    train(study_folder, f"{PAIR}/RP-AI-50", 0, 1)  # taken out of the study
+    rows = states.read(study_folder)
+    assert [row.seeds for row in rows] == [(2, 2), (0, 2), (1, 2), (0, 0), (0, 0)]
+    assert states.count(rows)["seeds"] == 3
+
+
+def test_parts_of_a_configuration_are_told_of_until_it_is_done(study_folder):
+    def part(seeds):
+        return PRUNE.replace("02_prune", f"parts/{seeds}/02_prune")
+
+    finish(study_folder, part("0-4"))
+    run(study_folder, part("10-14"))
+    fail(study_folder, part("5-9"))
+    fail(study_folder, part("0-4"))
+    rows = states.read(study_folder)
+    told = [(each.name, each.state) for each in rows[1].notebooks]
+    failed, running = ("02_prune, seeds 5-9", "failed"), ("02_prune, seeds 10-14", "running")
+    assert told == [failed, running, ("02_prune", "waiting"), ("03_pies", "waiting")]
+    counts = states.count(rows)
+    assert (counts["notebooks"], counts["failed"], counts["running"], counts["done"]) == (9, 1, 1, 0)
+    finish(study_folder, PRUNE)
+    assert [each.state for each in states.read(study_folder)[1].notebooks] == ["done", "waiting"]
+
+
+def test_the_page_links_each_notebook_and_escapes_what_went_wrong(study_folder):
+    finish(study_folder, TRAIN, PRUNE)
+    put((study_folder / TRAIN).with_suffix(".html"))
+    fail(study_folder, NOTEBOOKS[2])
+    run(study_folder, NOTEBOOKS[3])
+    run(study_folder, NOTEBOOKS[4], age=3600)
+    for name in ("figures/pie_shares.png", "06_report.html"):
+        put(study_folder / "report" / name)
+    page = status.page(study_folder)
+    assert page == study_folder / "report/index.html"
+    links = linked(page)
+    assert all((page.parent / link).exists() for link in links)
+    expected = {f"../{PAIR}/dense/01_train.html", f"../{PRUNE}", *(f"../logs/{name}" for name in NOTEBOOKS[2:5])}
+    expected |= {f"../logs/{PAIR}/IMP-FT-90/03_pies.txt", "06_report.html", "figures/pie_shares.png"}
+    assert set(links) == expected
+    text = page.read_text(encoding="utf-8")
+    assert "the disk of &lt;results&gt; is full &amp; nothing" in text and "<results>" not in text
+    assert "<script" not in text and "http:" not in text and "https:" not in text
+    assert '<meta http-equiv="refresh" content="60">' in text
+    for state, number in {"failed": 1, "stopped": 1, "running": 1, "waiting": 4, "done": 2}.items():
+        assert f"{number} {state}</span>" in text
+    assert "0 of 6" in text and "2 of 9" in text and "node7, SLURM job 4711" in text
+    assert text.index("the disk of") < text.index("Every configuration")
+
+
+def test_a_link_to_a_log_that_is_gone_is_not_made(study_folder):
+    fail(study_folder, TRAIN)
+    run(study_folder, PRUNE, age=3600)
+    for name in (TRAIN, PRUNE):
+        paths.log(study_folder, study_folder / name).unlink()
+    assert set(linked(status.page(study_folder))) == {f"../logs/{PAIR}/dense/01_train.txt"}
+
+
+def test_the_report_gives_way_to_the_page_when_a_notebook_runs_again(study_folder):
+    put(study_folder / "report/index.html", "the report of an earlier run")
+    put(paths.finished(study_folder))
+    assert status.page(study_folder) is None
+    run(study_folder, TRAIN)
+    page = status.page(study_folder)
+    assert [path.name for path in page.parent.iterdir()] == ["index.html"]
+    assert "earlier run" not in page.read_text(encoding="utf-8")
+
+
+def test_no_page_takes_the_place_of_the_report(study_folder, monkeypatch, capsys):
+    finish(study_folder, *NOTEBOOKS)
+    assert status.page(study_folder) is None and not (study_folder / "report/index.html").exists()
+    assert "the report comes last" in printed(monkeypatch, capsys, study_folder)
+    put(study_folder / "report/index.html", "the report")
+    put(paths.finished(study_folder))
+    assert f"page: {study_folder}/report/index.html" in printed(monkeypatch, capsys, study_folder)
+    assert (study_folder / "report/index.html").read_text() == "the report"
+
+
+def printed(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr(sys, "argv", ["status", *map(str, arguments)])
+    status.main()
+    return capsys.readouterr().out
+
+
+def test_the_terminal_says_what_is_not_done(study_folder, monkeypatch, capsys):
+    train(study_folder, f"{PAIR}/dense", 0, 1)
+    train(study_folder, f"{PAIR}/MP-AI-90", 0)
+    finish(study_folder, TRAIN)
+    fail(study_folder, PRUNE)
+    run(study_folder, NOTEBOOKS[3], started=1.7e9)
+    assert printed(monkeypatch, capsys, study_folder).splitlines() == [
+        "smoke: 50 % |███████████████░░░░░░░░░░░░░░░| 3/6 seeds, 1/9 notebooks done, 1 failed, 1 running, 6 waiting",
+        f"failed   {PAIR}/IMP-FT-90  0/2 seeds  02_prune: {FAULT}",
+        f"           read {study_folder}/logs/{PRUNE}",
+        f"running  {PAIR}/MP-AI-90  1/2 seeds  02_prune on node7, SLURM job 4711 since {status.clock(1.7e9)}",
+        f"waiting  {PAIR}: 1 with nothing done yet",
+        "waiting  report: 1 with nothing done yet",
+        f"page: {study_folder}/report/index.html",
+    ]
+    assert (study_folder / "report/index.html").exists()
+
+
+def test_the_terminal_says_how_what_was_stopped_goes_on(study_folder):
+    last = run(study_folder, TRAIN, age=1000, job=None).stat().st_mtime
+    found = status.lines(study_folder, states.read(study_folder))
+    assert found[1] == f"stopped  {PAIR}/dense  0/2 seeds  01_train on node7 was killed after {status.clock(last)}"
+    assert found[-1] == "what was stopped goes on when the study is run again"
+
+
+def test_watching_ends_when_all_is_done(study_folder, monkeypatch, capsys):
+    monkeypatch.setattr(time, "sleep", lambda seconds: finish(study_folder, *NOTEBOOKS))
+    assert "9/9 notebooks done" in printed(monkeypatch, capsys, study_folder, "--watch")
+    assert "0 of 9" in (study_folder / "report/index.html").read_text(encoding="utf-8")
+
+
+def test_watching_can_be_interrupted(study_folder, monkeypatch, capsys):
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", interrupt)
+    assert "0/9 notebooks done" in printed(monkeypatch, capsys, study_folder, "--watch")
+
+
+@pytest.mark.parametrize("text", [None, "", "- a: [", "study: x"])
+def test_a_folder_that_is_no_study_says_so(tmp_path, text):
+    if text is not None:
+        put(tmp_path / "mine/study.yaml", text)
+    with pytest.raises(PielabError, match="study"):
+        status.page(tmp_path / "mine")
+    done = subprocess.run(
+        [sys.executable, "-m", "pielab.status", str(tmp_path / "mine")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+    if text != "study: x":
+        expected = f"{tmp_path}/mine/study.yaml is missing or no study: start the study, make study STUDY=mine."
+        assert done.stderr == f"error: {expected}\n"
+
+
+def test_each_job_can_afford_the_page():
+    code = (
+        "import sys, pielab.status; heavy = {'pandas', 'torch', 'matplotlib', 'seaborn', 'nbformat', 'rich'}; "
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_study_of_the_papers_size_is_read_in_seconds(tmp_path):
+    config = yaml.safe_load((PROJECT / "params/studies/paper.yaml").read_text())
+    put(tmp_path / "paper/study.yaml", yaml.safe_dump(config, sort_keys=False))
+    start = time.perf_counter()
+    text = status.page(tmp_path / "paper").read_text(encoding="utf-8")
+    assert time.perf_counter() - start < 10
+    assert "0 of 9840" in text and "0 of 666" in text and text.count("<tr>") == 1 + 8 * 42 + 1
