@@ -3,12 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 STUDY ?= demo
 
-.PHONY: help demo study test lint lab notebooks clean
+.PHONY: help demo study plan status test lint lab notebooks clean
 
 help:
 	@echo "make demo    run the default study, about 15 minutes on 2 cores; ends with where its report is"
 	@echo "make test    run all tests, the notebooks included"
 	@echo "make study STUDY=name    run params/studies/<name>.yaml"
+	@echo "make plan STUDY=name     say what that study takes (notebooks, training units, disk, hours), and run nothing"
+	@echo "make status STUDY=name   how far it is, and a page of it"
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make lint    check the style of code and notebooks"
 	@echo "make notebooks    run the notebooks on their defaults and store their outputs"
@@ -28,6 +30,12 @@ demo: .venv/ready
 
 study: .venv/ready
 	$(BIN)/snakemake --profile workflow/profiles/default --configfile params/studies/$(STUDY).yaml
+
+plan: .venv/ready
+	@$(BIN)/python -m pielab.plan params/studies/$(STUDY).yaml
+
+status: .venv/ready
+	@$(BIN)/python -m pielab.status results/$(STUDY)
 
 test: .venv/ready
 	$(BIN)/python -m pytest

@@ -1,0 +1,249 @@
+"""The plan of a study: what it asks for, what of it is there, and how near the guesses are to what comes."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from papermill.cli import _resolve_type
+
+from pielab import datasets, models, paths, plan, runs, sizes, study, tally
+from pielab.errors import PielabError
+from pielab.parameters import PruneParameters, TrainParameters
+
+PROJECT = Path(__file__).parents[1]
+NOT_OF_A_FILE = {"study", "results", "pruner", "threshold"}
+
+
+@pytest.fixture
+def config(given, tmp_path):
+    """A study of made texts: an unpruned model, an iterative pruner at two thresholds, one at initialization."""
+    values = {name: value for name, value in given.items() if name not in NOT_OF_A_FILE}
+    params = tmp_path / "params.yaml"
+    params.write_text(yaml.safe_dump(values | {"bins": 5, "resamples": 10, "processes": 1}))
+    pruners = {"IMP-FT": [50, 90], "MP-AI": [60]}
+    return {
+        "study": given["study"],
+        "results": given["results"],
+        "configurations": [{"params": str(params), "pruners": pruners}],
+    }
+
+
+@pytest.fixture
+def paper(tmp_path):
+    return yaml.safe_load((PROJECT / "params/studies/paper.yaml").read_text()) | {"results": str(tmp_path)}
+
+
+def train(read, configuration, seeds):
+    """Train seeds of a configuration of a study of one pair, as its notebook does."""
+    (pair,) = read.dense
+    if configuration == "dense":
+        p = TrainParameters(**read.parameters("01_train", pair) | {"seeds": seeds})
+        runs.train_dense(runs.prepare(p, datasets.load(**p.data)))
+    else:
+        p = PruneParameters(**read.parameters("02_prune", f"{pair}/{configuration}") | {"seeds": seeds})
+        runs.train_pruned(runs.prepare(p, datasets.load(**p.data)))
+
+
+def record(read, configuration, seed, **values):
+    (pair,) = read.dense
+    folder = paths.seed(Path(read.folder) / pair / configuration, seed)
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps(values))
+    return folder
+
+
+def test_the_papers_grid_is_91_units_an_initialisation_and_116_if_nothing_was_shared(paper):
+    read = study.read(paper)
+    units = tally.units(tally.seeds(read))
+    assert len(units) == 8 and set(units["units a seed"]) == {91} and set(units["if not shared"]) == {116}
+    assert units["in all"].sum() == units["left"].sum() == 8 * 30 * 91
+    notebooks = tally.notebooks(read)["in all"].to_dict()
+    each = {"02_prune": 320, "03_pies": 320, "01_train": 8, "04_el2n": 8, "05_readability": 8}
+    parts = {
+        "01_train, parts": 4 * (10 + 3),
+        "02_prune, parts": 160 * (10 + 3),
+    }  # of 3 seeds of BERT, of 10 of the BiLSTM
+    assert notebooks == each | parts | {"06_report": 1, "07_explore": 1}
+    said = plan.text(read, paper)
+    assert "9,840 runs" in said and "21,840 units, and not the 27,840 if each trained its own" in said
+    assert "not known" not in said  # the counts of its data sets and models are published
+
+
+def test_an_estimate_is_near_what_a_seed_takes(config, given, capsys):
+    read = study.read(config)
+    guessed, unknown = tally.disk(read, tally.seeds(read))
+    assert not unknown and guessed["source"].tolist() == ["estimated"]
+    assert "counting the examples of" in capsys.readouterr().err
+    train(read, "IMP-FT-50", "0-1")
+    train(read, "IMP-FT-90", "0-1")
+    train(read, "MP-AI-60", "0-1")
+    there, _ = tally.disk(read, tally.seeds(read), load=False)
+    assert there["source"].tolist() == ["measured"] and there["there"].tolist() == there["in all"].tolist()
+    seeds = Path(read.folder).glob("*/*/seeds/*/*")
+    assert there["in all"].item() == sum(path.stat().st_size for path in seeds)
+    for column in ("unpruned", "pruned", "in all"):
+        assert guessed[column].item() == pytest.approx(there[column].item(), rel=0.2)
+
+
+def test_one_unpruned_seed_measures_the_disk_and_times_every_kind(config):
+    read = study.read(config)
+    train(read, "dense", "1")
+    seeds = tally.seeds(read)
+    assert tally.units(seeds).loc[:, "in all":].values.tolist() == [[2 * (1 + 3 + 3 + 1), 1, 15]]
+    disk, unknown = tally.disk(read, seeds, load=False)
+    assert not unknown and disk["source"].tolist() == ["measured"]
+    (pair,) = read.dense
+    folder = paths.seed(Path(read.folder) / pair / "dense", 1)
+    sizes_of = {path.name: path.stat().st_size for path in folder.iterdir()}
+    assert disk["unpruned"].item() == sum(sizes_of.values())
+    assert disk["pruned"].item() == sum(sizes_of[name] for name in ("train.parquet", "test.parquet", "metrics.json"))
+    seconds = json.loads((folder / "metrics.json").read_text())["seconds"]
+    times = tally.times(seeds)
+    assert times[list(tally.KINDS)].values.tolist() == [[seconds] * 3]
+    assert times["left"].item() == pytest.approx(15 * seconds) and times["device"].item() == "cpu"
+    said = plan.text(read, config)
+    assert "~ is not timed yet" in said and "papermill" not in said
+
+
+def test_each_kind_has_its_own_time_once_it_is_there(config):
+    read = study.read(config)
+    record(read, "dense", 0, seconds=10, device="gpu")
+    record(read, "IMP-FT-50", 0, seconds=60, device="gpu")
+    record(read, "IMP-FT-90", 0, seconds=66, device="gpu")
+    times = tally.times(tally.seeds(read))
+    assert times[list(tally.KINDS)].values.tolist() == [[10, 21, 10]]
+    assert times["borrowed"].item() == ["at initialization"]
+    assert times["left"].item() == 10 + 2 * 3 * 21 + 2 * 10 and times["spent"].item() == 136
+
+
+def test_seconds_are_shared_by_the_workers_of_a_job(config):
+    read = study.read(config)
+    record(read, "dense", 0, seconds=12, device="gpu", workers=4)
+    assert tally.times(tally.seeds(read))["unpruned"].item() == 3
+
+
+def test_of_several_devices_the_newest_counts_and_the_plan_says_so(config):
+    read = study.read(config)
+    old = record(read, "dense", 0, seconds=100, device="old gpu")
+    record(read, "dense", 1, seconds=10, device="new gpu")
+    os.utime(old / "metrics.json", (0, 0))
+    times = tally.times(tally.seeds(read))
+    assert times["unpruned"].item() == 10 and times["spent"].item() == 110
+    assert (times["device"].item(), times["others"].item()) == ("new gpu", ["old gpu"])
+    assert "has seeds of old gpu too" in plan.text(read, config, load=False)
+
+
+def test_what_is_not_whole_is_not_done(config):
+    read = study.read(config)
+    (record(read, "dense", 0) / "metrics.json").write_text("{")
+    folder = record(read, "dense", 1, seconds=1, device="cpu")
+    folder.rename(folder.with_name(".partial-01-x"))
+    record(read, "dense", 7, seconds=1, device="cpu")  # the study does not ask for it
+    assert not tally.seeds(read)["done"].any()
+
+
+def test_a_notebook_is_done_if_its_final_file_is_there(config):
+    read = study.read(config)
+    (pair,) = read.dense
+    for name in (f"{pair}/dense/01_train.ipynb", f"{pair}/MP-AI-60/03_pies.ipynb", "logs/report/06_report.ipynb"):
+        (Path(read.folder) / name).parent.mkdir(parents=True)
+        (Path(read.folder) / name).touch()
+    found = tally.notebooks(read)
+    assert found["done"].to_dict() == dict.fromkeys(found.index, 0) | {"01_train": 1, "03_pies": 1}
+    assert found["in all"].sum() == 11 and found["left"].sum() == 9
+
+
+def test_data_that_cannot_be_had_are_not_known_and_the_plan_goes_on(config):
+    config["configurations"][0]["dataset"] = "nowhere.csv"
+    said = plan.text(study.read(config), config)
+    assert "nowhere-bilstm is not known until its first seed is done: there is no file 'nowhere.csv'" in said
+    assert "No pair is timed yet" in said
+
+
+def test_without_data_nothing_is_read(config, monkeypatch, capsys):
+    monkeypatch.setattr(datasets, "load", lambda **data: pytest.fail("read"))
+    assert "was not read: leave out --no-data" in plan.text(study.read(config), config, load=False)
+    assert not capsys.readouterr().err
+
+
+def test_the_command_that_times_a_pair_trains_the_studys_own_seed(config):
+    config["configurations"][0] |= {"epochs": 7, "learning_rate": 3e-5, "text_pair": None, "limit": 100, "seeds": "3-5"}
+    config["study"] = "2024"
+    read = study.read(config)
+    ((pair, command),) = plan.commands(read, config).items()
+    words = shlex.split(command)
+    assert Path(words[0]).name == "papermill"
+    assert words[1:5] == [
+        "notebooks/01_train.ipynb",
+        "out.ipynb",
+        "-f",
+        str(config["configurations"][0]["params"]),
+    ]
+    values = yaml.safe_load(Path(words[4]).read_text())
+    for flag, name, value in zip(*[iter(words[5:])] * 3, strict=True):
+        values[name] = {"-p": _resolve_type, "-r": str}[flag](value)
+    known = {name: value for name, value in values.items() if name in TrainParameters.model_fields}
+    theirs, ours = TrainParameters(**known), TrainParameters(**read.parameters("01_train", pair))
+    assert theirs.recipe() == ours.recipe() and theirs.dense_folder == ours.dense_folder
+    assert theirs.seeds == (3,)
+
+
+def test_the_weights_of_a_transformer_are_counted_without_them(given, tiny_bert):
+    p = PruneParameters(**given | {"model": tiny_bert})
+    assert sizes.weights(p, 3) == 4 * models.count_parameters(models.build(tiny_bert, 3))
+    short = p.model_copy(update={"num_hidden_layers": 1})
+    assert sizes.weights(short, 3) < sizes.weights(p, 3)
+
+
+def test_the_weights_of_the_bilstm_depend_on_the_width_of_its_word_vectors(given, tmp_path):
+    wide = tmp_path / "wide.vec"
+    wide.write_text("1 300\nword" + " 0.5" * 300 + "\n")
+    of_paper = PruneParameters(**given | {"dataset": "reuters", "word_vectors": "glove.840B.300d.txt"})
+    counts = sizes.published_counts(of_paper)
+    assert counts == (6737, 1429, 23)
+    built = PruneParameters(**given | {"dataset": "reuters", "word_vectors": str(wide)})
+    assert sizes.weights(built, counts.classes) == sizes.weights(of_paper, counts.classes) == 4 * 650_519
+    narrow = sizes.weights(PruneParameters(**given), 23)
+    assert narrow == 4 * (650_519 - 2 * 400 * (300 - 6))
+    with pytest.raises(PielabError, match="no-such.txt.* is no file"):
+        sizes.weights(PruneParameters(**given | {"word_vectors": "no-such.txt"}), 3)
+
+
+def test_a_limit_counts(given):
+    assert sizes.published_counts(PruneParameters(**given | {"dataset": "aapd", "limit": 2000})) == (2000, 1000, 54)
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "pielab.plan", *map(str, arguments)]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+
+def test_the_command_line_prints_the_plan(config, tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(config))
+    done = run(file, "--no-data")
+    assert done.returncode == 0 and not done.stderr
+    for heading in ("NOTEBOOKS", "TRAINING UNITS", "DISK", "TIME"):
+        assert f"\n\n{heading}" in done.stdout
+    assert not Path(config["results"]).exists()
+
+
+def test_a_study_with_a_mistake_ends_with_one_sentence(config, tmp_path):
+    file = tmp_path / "study.yaml"
+    config["configurations"][0]["epochs"] = "many"
+    file.write_text(yaml.safe_dump(config))
+    done = run(file)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: epochs = 'many' is not accepted by the study, ")
+    done = run("params/studies/papr.yaml")
+    assert done.returncode == 1 and done.stderr.startswith("error: there is no study file ")
+    assert "papr.yaml: make plan STUDY=name takes aapd, demo, imdb, paper," in done.stderr
+    file.write_text("study: [")
+    assert run(file).stderr.startswith(f"error: {file} is no YAML: ")
+    file.write_text("study")
+    assert run(file).stderr.startswith("error: this is no study")
