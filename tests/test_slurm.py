@@ -1,0 +1,176 @@
+"""Studies through the SLURM profile, on a SLURM that the tests start: done, killed, and gone on with."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import slurm
+from conftest import snakemake, snakemake_command, write_study
+
+# This SLURM keeps no accounts and answers at once.
+OPTIONS = [
+    *("--slurm-status-command", "squeue", "--max-status-checks-per-second", "10"),
+    *("--slurm-init-seconds-before-status-checks", "5"),
+]
+PAIR = "bbc-news-bilstm"
+PATIENCE = 120
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """The folder of a SLURM of one node."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("SLURM runs on Linux alone")
+    if lacking := slurm.missing():
+        pytest.skip(f"no SLURM on this machine, {', '.join(lacking)} missing: python tests/slurm.py install")
+    folder = tmp_path_factory.mktemp("slurm")
+    slurm.start(folder)
+    yield folder
+    slurm.stop(folder)
+    assert slurm.processes(folder) == []
+
+
+class Run:
+    """Snakemake at work on a study through the SLURM profile."""
+
+    def __init__(self, cluster: Path, project: Path, study: str, *options: str):
+        self.cluster = cluster
+        self.log = project / f"{study}.log"
+        self.folder = project / "results" / study
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                snakemake_command(study, *OPTIONS, *options, profile="slurm"),
+                cwd=project,
+                env=os.environ | slurm.environment(cluster) | {"PYTHONPATH": str(project)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def jobs(self, *states: str) -> dict[str, str]:
+        """Its SLURM jobs in these states: what each is of, by its id."""
+        name = re.search(r"SLURM run ID: (\S+)", self.output)
+        if not name:
+            return {}
+        command = ("squeue", "--noheader", "--format=%i|%k", f"--states={','.join(states)}", "--name", name[1])
+        return dict(line.split("|") for line in slurm.ask(self.cluster, *command).splitlines())
+
+    def running(self, rule: str, other_than: str = "") -> str | None:
+        """The id of a job of a rule that runs."""
+        jobs = self.jobs("RUNNING")
+        return next((job for job, what in jobs.items() if what.startswith(f"rule_{rule}_") and job != other_than), None)
+
+    def wait_for(self, what: str, there):
+        """What `there` gives, as soon as it gives something."""
+        deadline = time.monotonic() + PATIENCE
+        while not (found := there()):
+            assert self.process.poll() is None, f"it ended before {what}: {self.output[-3000:]}"
+            assert time.monotonic() < deadline, f"no {what} after {PATIENCE} s: {self.output[-3000:]}"
+            time.sleep(0.1)
+        return found
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def wait(self) -> None:
+        assert self.process.wait(2 * PATIENCE) == 0, self.output[-5000:]
+
+
+@pytest.fixture(scope="module")
+def smoke(cluster, project):
+    """The smoke study, at work on the cluster; its training asks for a GPU and does without."""
+    write_study(project, "smoke", device="auto")
+    run = Run(cluster, project, "smoke")
+    yield run
+    run.end()
+
+
+def finished(configuration):
+    return sorted(path.name for path in configuration.glob("seeds/[0-9]*"))
+
+
+def kernel(cluster, job):
+    """The process id of the kernel of a job's notebook."""
+    for number in slurm.processes(cluster):
+        try:
+            command = Path(f"/proc/{number}/cmdline").read_bytes()
+            variables = Path(f"/proc/{number}/environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"ipykernel_launcher" in command and f"SLURM_JOB_ID={job}".encode() in variables:
+            return number
+    return None
+
+
+def changed(study_folder):
+    """When each file of a study was last written, but for the lock that each Snakemake takes."""
+    files = [path for path in study_folder.glob("**/*") if path.is_file() and path.name != ".lock"]
+    return {path: path.stat().st_mtime_ns for path in files}
+
+
+def predictions(study_folder):
+    return {path.relative_to(study_folder): path.read_bytes() for path in study_folder.glob("**/seeds/*/*.parquet")}
+
+
+def test_a_study_killed_at_every_turn_goes_on_and_comes_to_the_same_beside_another(cluster, project, smoke):
+    # Seeds of seconds, so that there is a middle of a seed to kill.
+    changes = {"device": "cpu", "epochs": 30, "seeds": "0-2", "pruners": {"MP-AI": [90]}}
+    target = f"{PAIR}/MP-AI-90/02_prune.ipynb"
+    write_study(project, "killed", **changes)
+    run = Run(cluster, project, "killed", f"results/killed/{target}")
+    dense, pruned = run.folder / PAIR / "dense", run.folder / PAIR / "MP-AI-90"
+
+    def middle(rule, configuration, seeds, other_than=""):
+        """The id of the job of a rule, once these seeds are whole, a moment later: it is in the middle of the next."""
+        job = run.wait_for(f"job of {rule}", lambda: run.running(rule, other_than))
+        run.wait_for(f"seeds {seeds}", lambda: len(finished(configuration)) >= len(seeds))
+        time.sleep(0.5)
+        assert finished(configuration) == seeds
+        return job
+
+    job = middle("train", dense, ["00"])
+    assert smoke.process.poll() is None, "the other study is to run at the same time"
+    first = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in dense.glob("seeds/00/*")}
+    slurm.ask(cluster, "scancel", job)
+
+    again = middle("train", dense, ["00", "01"], other_than=job)
+    os.kill(kernel(cluster, again), signal.SIGKILL)
+
+    job = middle("prune", pruned, ["00"])
+    os.kill(slurm.pid(cluster, "slurmd"), signal.SIGKILL)
+    time.sleep(1)
+    slurm.start_node(cluster)
+    run.wait()
+
+    assert len(run.jobs("CANCELLED")) == 1 and len(run.jobs("FAILED")) == 1 and len(run.jobs("COMPLETED")) == 2
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in first} == first
+    write_study(project, "undisturbed", **changes)
+    local = snakemake(project, "undisturbed", f"results/undisturbed/{target}")
+    assert local.returncode == 0, local.stderr[-3000:]
+    expected = predictions(project / "results/undisturbed")
+    assert len(expected) == 3 * (3 + 2) and predictions(run.folder) == expected
+
+
+def test_the_smoke_study_runs_and_a_second_run_starts_nothing(cluster, project, smoke):
+    smoke.wait()
+    notebooks = [path for path in smoke.folder.glob("**/0*.ipynb") if "logs" not in path.parts]
+    assert len(notebooks) == len(smoke.jobs("COMPLETED")) == 9
+    assert not smoke.jobs("FAILED", "CANCELLED") and (smoke.folder / "report/index.html").exists()
+    for job, what in smoke.jobs("COMPLETED").items():
+        trains = what.startswith(("rule_train", "rule_prune"))
+        assert ("gres:gpu:1" in slurm.ask(cluster, "scontrol", "show", "job", job)) == trains
+    before = changed(smoke.folder)
+    second = Run(cluster, project, "smoke")
+    second.wait()
+    assert "Nothing to be done" in second.output and not second.jobs("all")
+    assert changed(smoke.folder) == before
