@@ -7,6 +7,7 @@ from pathlib import Path
 from pielab.errors import PassingFault, PielabError
 
 _FULL = ("No space left on device", "Disk quota exceeded")
+_GPU_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 _MEMORY = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
 
 
@@ -18,7 +19,7 @@ def sentence(kind: str, text: str, folder: Path | str) -> str | None:
     again = "and give the same command again; what is finished is kept"
     if any(each in text for each in _FULL):
         return f"the disk of {folder} is full: free some space there, or set another results folder, {again}."
-    if kind == "OutOfMemoryError":
+    if kind in {"OutOfMemoryError", "AcceleratorError", "RuntimeError"} and any(each in text for each in _GPU_MEMORY):
         return f"out of GPU memory: lower workers, which changes no result, or else batch_size or max_tokens, {again}."
     if kind in {"MemoryError", "ArrowMemoryError"} or any(each in text for each in _MEMORY):
         return f"out of memory: raise memory_gb in the params file, or lower workers, {again}."

@@ -4,6 +4,7 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -176,4 +177,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):  # of a reader such as head, which has seen enough
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     main()

@@ -1,16 +1,14 @@
 """The study's front page: figures, tables, PIEs and every rendered notebook, readable with no server and no network."""
 
 import argparse
-import logging
 import os
 import sys
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pielab import analysis, figures, pages, paper, paths, tables
+from pielab import analysis, figures, files, pages, paper, paths, tables
 from pielab.errors import PielabError
 
 FIGURES = {
@@ -115,28 +113,11 @@ def write_index(study_folder: Path) -> Path:
         seeds_done=sum(1 for _ in study_folder.glob("*/*/seeds/[0-9]*")),
         seeds=shown["pie_shares"]["seeds"].agg(["min", "max"]).tolist(),
     )
+    for seeds in study_folder.glob("*/*/seeds"):
+        files.sweep(seeds)
     pages.write(folder / "index.html", page)
     paths.finished(study_folder).touch()
     return folder / "index.html"
-
-
-def render(notebook: Path) -> Path:
-    """A notebook as one HTML file beside it that loads nothing from elsewhere; made anew only if it is older."""
-    from nbconvert import HTMLExporter
-
-    page = notebook.with_suffix(".html")
-    if page.exists() and page.stat().st_mtime >= notebook.stat().st_mtime:
-        return page
-    # It would warn that our figures, which the text describes, have no alternative text.
-    logging.getLogger("traitlets").setLevel(logging.ERROR)
-    exporter = HTMLExporter(template_name="lab", mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="")
-    exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
-    node = nbformat.read(notebook, as_version=4)
-    # Widgets would be drawn by scripts from elsewhere.
-    node.metadata.pop("widgets", None)
-    body, _ = exporter.from_notebook_node(node)
-    pages.write(page, body)
-    return page
 
 
 def _names(folder: Path, kind: str) -> list[str]:
@@ -165,8 +146,9 @@ def _notebooks(study_folder: Path) -> dict[str, list[tuple[str, str]]]:
     groups: dict[str, list[tuple[str, str]]] = {}
     for notebook in sorted(study_folder.glob("**/0*.ipynb")):
         folder = notebook.parent.relative_to(study_folder)
-        if "logs" not in folder.parts and not any(part.startswith(".") for part in folder.parts):
-            href = Path(os.path.relpath(render(notebook), study_folder / "report")).as_posix()
+        hidden = {"logs", "parts"}.intersection(folder.parts) or any(part.startswith(".") for part in folder.parts)
+        if not hidden:
+            href = Path(os.path.relpath(pages.notebook(notebook), study_folder / "report")).as_posix()
             groups.setdefault(folder.as_posix(), []).append((notebook.stem, href))
     return groups
 

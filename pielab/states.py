@@ -184,7 +184,8 @@ def _notebook(study_folder: Path, files: dict[str, os.DirEntry], notebook: Path,
         return Notebook(name, "done", _rendered(files, notebook))
     # Snakemake makes an empty one of a job that ended well.
     if sentence := _sentence(study_folder / fault) if fault in files else "":
-        return Notebook(name, "failed", there or fault, sentence, fault, since=_modified(files[fault], now))
+        read = _rendered(files, Path(log)) if there else fault
+        return Notebook(name, "failed", read, sentence, fault, since=_modified(files[fault], now))
     if running in files:
         since = _modified(files[running], now)
         return Notebook(name, "stopped", there, where=_where(sign), since=since)
@@ -226,4 +227,7 @@ def _sentence(path: Path) -> str:
         text = path.read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError:  # it starts again this moment
         text = ""
-    return text.partition("\n")[0].removeprefix("error: ")
+    first = text.partition("\n")[0].removeprefix("error: ")
+    # Which notebook it was stands beside it, and whose exception it was matters only if it is not ours.
+    said = first.partition(" did not finish: ")[2] or first
+    return re.sub("^(PielabError|PassingFault|DeadKernelError): ", "", said)

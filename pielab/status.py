@@ -5,6 +5,7 @@ python -m pielab.status results/demo
 
 import argparse
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -130,4 +131,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):  # of a reader such as head, which has seen enough
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     main()

@@ -13,7 +13,7 @@ import pytest
 from conftest import make_texts
 from scipy import stats
 
-from pielab import datasets, explore, figures, paths, predictions, report, statistics, tables
+from pielab import datasets, explore, figures, pages, paths, predictions, statistics, tables
 from pielab.errors import PielabError
 from pielab.parameters import PieParameters
 
@@ -192,7 +192,7 @@ def page(study_folder):
     values = {"study": study_folder.name, "results": str(study_folder.parent)}
     papermill.execute_notebook(template, notebook, values, progress_bar=False)
     assert "widgets" in json.loads(notebook.read_text())["metadata"]
-    return report.render(notebook)
+    return pages.notebook(notebook)
 
 
 def test_the_page_loads_nothing_and_is_no_giant(page):

@@ -326,6 +326,8 @@ def test_several_workers_give_the_results_of_one(given, tmp_path):
     ("error", "message"),
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "out of GPU memory: lower workers"),
+        (RuntimeError("CUDA error: out of memory"), "out of GPU memory: lower workers"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "out of GPU memory"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "out of memory: raise memory_gb"),
         (MemoryError(), "out of memory: raise memory_gb in the params file, or lower workers"),
         (OSError(28, "No space left on device"), "IMP-FT-60 is full: free some space"),

@@ -122,6 +122,15 @@ def test_a_notebook_that_failed_gives_its_sentence(study_folder):
     assert notebooks(study_folder)[TRAIN].state == "done"
 
 
+def test_of_a_fault_what_happened_is_told_and_the_notebook_is_read_as_its_page(study_folder):
+    fail(study_folder, TRAIN, f"error: results/x/01_train.ipynb did not finish: PassingFault: {FAULT}\n  read the log")
+    page = put(paths.log(study_folder, study_folder / TRAIN).with_suffix(".html"))
+    found = notebooks(study_folder)[TRAIN]
+    assert found.fault == FAULT and found.read == page.relative_to(study_folder).as_posix()
+    fail(study_folder, TRAIN, "error: results/x/01_train.ipynb did not finish: ZeroDivisionError: division by zero")
+    assert notebooks(study_folder)[TRAIN].fault == "ZeroDivisionError: division by zero"
+
+
 def test_the_empty_file_that_snakemake_makes_is_no_fault(study_folder):
     put(paths.fault(study_folder, study_folder / TRAIN), "")
     assert notebooks(study_folder)[TRAIN].state == "waiting"

@@ -136,7 +136,7 @@ def test_a_crashed_notebook_stays_in_the_logs_and_does_not_pass_for_a_finished_o
     assert "results/crash/logs/bbc-news-bilstm/dense/01_train.ipynb" in done.stderr
     assert re.search(r"error: .*01_train.ipynb did not finish: PielabError: the loss became", done.stderr)
     page = (project / "results/crash/report/index.html").read_text()
-    assert "the loss became" in page and "1 failed" in page and "../logs/bbc-news-bilstm/dense/01_train.ipynb" in page
+    assert "the loss became" in page and "1 failed" in page and "../logs/bbc-news-bilstm/dense/01_train.html" in page
 
 
 def test_a_study_with_a_mistake_stops_before_anything_runs(project):

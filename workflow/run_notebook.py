@@ -25,8 +25,7 @@ import traitlets
 from jupyter_client import AsyncKernelManager
 from papermill.exceptions import PapermillExecutionError
 
-from pielab import faults, gpus, paths, states, status
-from pielab.errors import PielabError
+from pielab import faults, gpus, pages, paths, states, status
 
 # glibc gives freed memory back to the system and asks for it again at every training step, an eighth of the time.
 MALLOC = {"MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_MMAP_THRESHOLD_": "4000000000"}
@@ -156,18 +155,21 @@ def main(given: argparse.Namespace) -> int:
         else:
             with contextlib.suppress(OSError):  # the disk may be full
                 fault.write_text(message)
-    show(study)
+    # A part is no record that anybody reads, for the notebook that gathers them is; there may be thousands.
+    show(study, log if reason is not None else None if "parts" in output.parts else output)
     if reason is not None:
         print(message, file=sys.stderr)
     return 0 if reason is None else 1
 
 
-def show(study: Path) -> None:
-    """Bring the study's page up to date, unless it is no study of Snakemake's."""
+def show(study: Path, ended: Path | None = None) -> None:
+    """Make the page of a notebook that ended, and bring the study's up to date, unless it is none of Snakemake's."""
     if paths.study_file(study).exists():
         try:
+            if ended:
+                pages.notebook(ended)
             status.page(study)
-        except (OSError, PielabError) as error:  # no reason for a notebook to fail
+        except (OSError, ValueError) as error:  # no reason for a notebook to fail
             print(f"the page of {study} is not up to date: {error}", file=sys.stderr)
 
 
