@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pielab import pies
+from pielab import ballots, pies
 from pielab.errors import PielabError
 from pielab.predictions import effectiveness
 
@@ -67,17 +67,26 @@ def excess_by_group(
     groups: (examples,), such as bins. Other arguments, halvings and interval as of `null`. The table has one row for
     each group that has examples, in order: excess, low, high; low and high are NaN for fewer than four seeds.
     """
-    ballots = _ballots(dense, pruned)
+    _check(dense, pruned)
     drawn = halvings(len(dense), resamples, np.random.default_rng(seed))
-    p_null, p_pie = np.mean([ballots.disagreements(*halving) for halving in drawn], axis=0)
-    _, places = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(places)
-    excess = np.bincount(places, weights=p_pie - p_null) / sizes
-    low = high = np.full(len(sizes), math.nan)
+    draws = []
     if len(dense) >= LEAST_SEEDS_FOR_AN_INTERVAL:
         random = np.random.default_rng((seed, 1))
-        draws = (_bootstrap_excess(ballots, len(dense), random) for _ in range(resamples))
-        samples = np.array([np.bincount(places, weights=each) / sizes for each in draws])
+        draws = [_bootstrap_halvings(len(dense), random) for _ in range(resamples)]
+    _, places = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(places)
+    p_null, p_pie = np.zeros((2, dense.shape[1]))
+    sums = np.zeros((sum(map(len, draws)), len(sizes)))
+    every = [*drawn, *itertools.chain(*draws)]
+    for part, of_null, of_pruned in ballots.disagreements(dense, pruned, every):
+        p_null[part], p_pie[part] = (each[: len(drawn)].mean(axis=0) for each in (of_null, of_pruned))
+        more = of_pruned[len(drawn) :].astype(np.float32) - of_null[len(drawn) :]
+        sums += more @ (places[part][:, None] == np.arange(len(sizes))).astype(np.float32)
+    excess = np.bincount(places, weights=p_pie - p_null) / sizes
+    low = high = np.full(len(sizes), math.nan)
+    if draws:
+        lengths = np.array([len(each) for each in draws])
+        samples = np.add.reduceat(sums, np.cumsum(lengths) - lengths) / lengths[:, None] / sizes
         low, high = np.quantile(samples, [0.025, 0.975], axis=0) - samples.mean(axis=0) + excess
     return p_pie, p_null, pd.DataFrame({"excess": excess, "low": low, "high": high})
 
@@ -88,11 +97,13 @@ def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, resamples: int = 2
     Arguments as of `null`. One row for each number of models on a side, from 1 to half of the seeds: models_per_side;
     pies and null, mean shares over ways to draw the sides; and the 5 and 95 % quantiles over them, such as pies_low.
     """
-    random, ballots = np.random.default_rng(seed), _ballots(dense, pruned)
-    rows = []
+    _check(dense, pruned)
+    random, rows = np.random.default_rng(seed), []
     for half in range(1, len(dense) // 2 + 1):
-        sides = halvings(len(dense), resamples, random, half)
-        shares = np.array([[each.mean() for each in ballots.disagreements(*side)] for side in sides])
+        shares = np.zeros((2, len(sides := halvings(len(dense), resamples, random, half))))
+        for _, *found in ballots.disagreements(dense, pruned, sides):
+            shares += [each.sum(axis=1) for each in found]
+        shares = shares.T / dense.shape[1]
         (null_low, pies_low), (null_high, pies_high) = np.quantile(shares, [0.05, 0.95], axis=0)
         null_mean, pies_mean = shares.mean(axis=0)
         rows.append((half, pies_mean, pies_low, pies_high, null_mean, null_low, null_high))
@@ -100,38 +111,10 @@ def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, resamples: int = 2
     return pd.DataFrame(rows, columns=columns)
 
 
-@dataclass(frozen=True)
-class _Ballots:
-    """Votes as numbers that can be weighted and added, (seeds, examples, classes) float32."""
-
-    dense: np.ndarray
-    pruned: np.ndarray
-    multi_label: bool
-
-    def disagreements(self, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of one halving, given as weights (seeds,): bool (examples,) of the null, and of the pruned."""
-        reference = self._winners(self.dense, first)
-        return (
-            (reference != self._winners(self.dense, second)).any(axis=1),
-            (reference != self._winners(self.pruned, second)).any(axis=1),
-        )
-
-    def _winners(self, votes: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """The majority by weighted votes, (examples, 1), or (examples, classes) if multi-label."""
-        totals = np.tensordot(weights.astype(np.float32), votes, axes=1)
-        return totals > 0 if self.multi_label else totals.argmax(axis=1)[:, None]
-
-
-def _ballots(dense: np.ndarray, pruned: np.ndarray) -> _Ballots:
+def _check(dense: np.ndarray, pruned: np.ndarray) -> None:
     pies.check_pair(dense, pruned)
     if len(dense) < 2:
         raise PielabError("the null needs two unpruned models at least, to compare one with the other: add seeds.")
-    if dense.ndim == 3:
-        # A yes is +1 and a no is -1: the sum is positive where more than half say yes.
-        return _Ballots(2 * dense.astype(np.float32) - 1, 2 * pruned.astype(np.float32) - 1, multi_label=True)
-    classes = np.arange(max(dense.max(), pruned.max()) + 1)
-    hot = [(each[:, :, None] == classes).astype(np.float32) for each in (dense, pruned)]
-    return _Ballots(*hot, multi_label=False)
 
 
 def halvings(
@@ -155,18 +138,14 @@ def halvings(
     return [tuple(np.isin(np.arange(seeds), side).astype(int) for side in pair) for pair in chosen]
 
 
-def _bootstrap_excess(ballots: _Ballots, seeds: int, random: np.random.Generator) -> np.ndarray:
-    """How much oftener each example (examples,) is a PIE than a disagreement of the null, of one draw of the seeds."""
+def _bootstrap_halvings(seeds: int, random: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Up to ten halvings of one draw of the seeds with replacement, all copies of a seed on one side."""
     kept: list[tuple[np.ndarray, np.ndarray]] = []
     while not kept:  # of few seeds drawn with replacement, one side can be left empty: draw again
         weights = np.bincount(random.integers(seeds, size=seeds), minlength=seeds)
         drawn = [(first * weights, second * weights) for first, second in halvings(seeds, 10, random)]
         kept = [(first, second) for first, second in drawn if first.any() and second.any()]
-    excess = np.zeros(ballots.dense.shape[1])
-    for halving in kept:
-        of_null, of_pruned = ballots.disagreements(*halving)
-        excess += of_pruned.astype(int) - of_null
-    return excess / len(kept)
+    return kept
 
 
 def seed_interval(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> tuple[float, float, float]:
