@@ -56,15 +56,12 @@ def _sets(
     # Of an example and a class of which all models say the same, nothing can differ.
     varied = (dense != dense[0]).any(axis=0) | (pruned != dense[0]).any(axis=0)
     examples, classes = np.nonzero(varied)
-    # Where the columns of each example begin: those of one stay together.
-    starts = np.flatnonzero(np.diff(examples, prepend=-1))
+    # Where the columns of each example begin, and the last end: those of one stay together.
+    starts = np.flatnonzero(np.diff(examples, prepend=-1, append=-1))
     begin = 0
-    while begin < len(starts):
+    while begin < len(starts) - 1:
         end = max(begin + 1, int(np.searchsorted(starts, starts[begin] + COLUMNS_AT_ONCE, side="right")) - 1)
-        if len(examples) - starts[begin] <= COLUMNS_AT_ONCE:
-            end = len(starts)
-        columns = slice(starts[begin], starts[end] if end < len(starts) else None)
-        chosen = examples[columns], classes[columns]
+        chosen = examples[starts[begin] : starts[end]], classes[starts[begin] : starts[end]]
         reference = _majority(dense[:, *chosen], first)
         differ = [reference != _majority(side[:, *chosen], second) for side in (dense, pruned)]
         offsets = starts[begin:end] - starts[begin]

@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pielab import files, paths, records
-from pielab.errors import PielabError
 
 
 def save(folder: Path, seed: int, model: nn.Module, masks: dict[str, Tensor], state: dict[str, Any]) -> None:
@@ -38,15 +37,10 @@ def load(
     path = paths.phase(folder, seed)
     if not path.exists():
         return None
-    try:
+    with records.readable(path, "delete it and give the same command again; the seed then starts anew."):
         with safetensors.safe_open(path, framework="pt") as file:
             state = json.loads(file.metadata()["state"])
         tensors = load_file(path)
-    except (safetensors.SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
-        raise PielabError(
-            f"{path} is no whole checkpoint ({error}): delete it and give the same command again; the seed then "
-            "starts anew."
-        ) from None
     records.require_same(state["recipe"], recipe, path)
     parts = {"model.": {}, "mask.": {}}
     for name, value in tensors.items():

@@ -1,6 +1,7 @@
 """What the folder of a trained seed says about it."""
 
 import contextlib
+import errno
 import json
 import re
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 import pandas as pd
 import safetensors
 
-from pielab import paths
+from pielab import faults, paths
 from pielab.errors import PielabError
 
 
@@ -24,18 +25,28 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def readable(path: Path) -> Iterator[Path]:
-    """Raises PielabError with the cure if a file of a seed's folder, `path`, turns out to be missing or damaged."""
+def readable(path: Path, cure: str = "") -> Iterator[Path]:
+    """Raises PielabError with the cure if `path` turns out to be missing or damaged.
+
+    cure: what to do then; if not given, for a file of a seed's folder. What says nothing about the file, such as too
+    little memory or a disk that answers with an error, passes as it is.
+    """
     try:
         yield path
-    except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
-        if isinstance(error, PielabError):
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+        if isinstance(error, PielabError) or _of_the_machine(error, path.parent):
             raise
         what = "missing" if isinstance(error, FileNotFoundError) else f"damaged ({' '.join(str(error).split())})"
-        raise PielabError(f"{path} is {what}: {_cure(path)}") from None
+        raise PielabError(f"{path} is {what}: {cure or _retrain(path)}") from None
 
 
-def _cure(path: Path) -> str:
+def _of_the_machine(error: Exception, folder: Path) -> bool:
+    """Whether the system could not read a file that may be good."""
+    refused = getattr(error, "errno", None) not in (None, errno.ENOENT)
+    return refused or faults.sentence(type(error).__name__, str(error), folder) is not None
+
+
+def _retrain(path: Path) -> str:
     folder = path.parent
     if folder.parent.name != "seeds":
         return "make it anew."

@@ -79,11 +79,11 @@ def read(study_folder: Path) -> list[Row]:
     asked = study.read(_config(study_folder))
     # Read before the clock, so that no sign of life is in the future.
     files = _files(study_folder)
-    parts, now = _parts(files), time.time()
+    now = time.time()
 
     def row(folder: str, title: str, names: Iterable[str], values: dict | None = None) -> Row:
         notebooks = [Path(folder, f"{name}.ipynb") for name in names]
-        split = [part for notebook in notebooks for part in parts.get(notebook.as_posix(), [])]
+        split = _parts(files, notebooks[0], asked.parts(folder.partition("/")[0])) if values else []
         states = [_notebook(study_folder, files, notebook, now) for notebook in (*split, *notebooks)]
         seeds = _seeds(study_folder / folder, values["seeds"]) if values else (0, 0)
         threshold = values.get("threshold") if values else None
@@ -148,17 +148,13 @@ def _files(study_folder: Path) -> dict[str, os.DirEntry]:
     return found
 
 
-def _parts(files: dict[str, os.DirEntry]) -> dict[str, list[Path]]:
-    """By the notebook that is the record: the jobs that its seeds are split over, those that there is to tell of."""
-    found: dict[str, set[Path]] = {}
-    for path in files:
-        if path.startswith("logs/") and "/parts/" in path and path.endswith((".running", ".txt")):
-            part = Path(path).relative_to("logs").with_suffix(".ipynb")
-            record = (part.parents[2] / part.name).as_posix()
-            if record not in files and part.as_posix() not in files:
-                found.setdefault(record, set()).add(part)
-    by_seed = {"key": lambda part: [int(number) for number in re.findall(r"\d+", part.parent.name)]}
-    return {record: sorted(parts, **by_seed) for record, parts in found.items()}
+def _parts(files: dict[str, os.DirEntry], record: Path, parts: Iterable[str]) -> list[Path]:
+    """The jobs that the seeds of a notebook are split over, those that there is to tell of until it is done."""
+    if record.as_posix() in files:
+        return []
+    jobs = [record.parent / "parts" / seeds / record.name for seeds in parts]
+    signs = {job: (paths.running(HERE, job).as_posix(), paths.fault(HERE, job).as_posix()) for job in jobs}
+    return [job for job in jobs if job.as_posix() not in files and any(sign in files for sign in signs[job])]
 
 
 def _seeds(folder: Path, asked: object) -> tuple[int, int]:

@@ -1,8 +1,6 @@
 """The study's tables: one row an example, a configuration, or a seed."""
 
-import contextlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,27 +97,18 @@ def read_pies(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
     Raises PielabError if the file is damaged.
     """
-    with _readable(path):
+    with records.readable(path, _cure(path)):
         return pq.read_table(path).to_pandas(), read_record(path)
 
 
 def read_record(path: Path) -> dict[str, Any]:
     """The record of `read_pies` alone, without reading the examples."""
-    with _readable(path):
+    with records.readable(path, _cure(path)):
         return json.loads(pq.read_schema(path).metadata[b"pielab"])
 
 
-@contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError) as error:
-        raise PielabError(
-            f"{path} is no whole file of PIEs ({error}): delete it and {path.parent / '03_pies.ipynb'}, and give the "
-            "same command again."
-        ) from None
+def _cure(path: Path) -> str:
+    return f"delete {path.parent / '03_pies.ipynb'} and give the same command again, which makes both anew."
 
 
 def configurations(study_folder: Path) -> pd.DataFrame:

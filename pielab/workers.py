@@ -26,20 +26,25 @@ def each_seed(function: TrainSeed, experiment: Any, seeds: Sequence[int], worker
         return
     # A forked child cannot use a GPU, and one of a process with threads of its own can hang.
     context = multiprocessing.get_context("spawn")
-    notes = context.Queue()
+    # Its put ends when the note can be read, so that those of a seed that is done are all there.
+    notes = context.SimpleQueue()
     with ProcessPoolExecutor(
         min(workers, len(seeds)), mp_context=context, initializer=_begin, initargs=(function, experiment, notes)
     ) as pool:
         pending = {pool.submit(_train, seed) for seed in seeds}
+        failed = None
         try:
             while pending:
                 done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                 while not notes.empty():
                     report(*notes.get())
-                for future in done:
-                    future.result()
+                failed = failed or next((each for each in done if not each.cancelled() and each.exception()), None)
+                if failed:
+                    pending = {each for each in pending if not each.cancel()}
         finally:
             pool.shutdown(cancel_futures=True)
+        if failed:
+            failed.result()
 
 
 def _begin(function: TrainSeed, experiment: Any, notes: Any) -> None:

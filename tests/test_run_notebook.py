@@ -1,7 +1,9 @@
 """One notebook as a job: where it is while it runs, what is left when it fails, and what is tried again."""
 
+import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -130,6 +132,23 @@ def test_what_may_pass_is_tried_again(run, cell, sentence):
     assert done.returncode == 1 and re.search(f"did not finish: {sentence}", run.fault.read_text())
     assert run("print('passed')", attempt=2).returncode == 0
     assert printed(run.output) == "passed\n" and not run.fault.exists() and not run.log.exists()
+
+
+def test_a_disk_that_is_full_before_it_starts_is_one_sentence_too(run, tmp_path):
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "pielab-test", str(tmp_path / "study")]
+    (tmp_path / "study").mkdir()
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk cannot be made here: that needs mount, as root")
+    try:
+        with contextlib.suppress(OSError), (tmp_path / "study/fill").open("wb") as file:
+            while True:
+                file.write(b"0" * 1024)
+                file.flush()
+        done = run("1")
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert "did not finish: OSError: the disk of " in done.stderr and "is full: free some space" in done.stderr
+    finally:
+        subprocess.run(["umount", str(tmp_path / "study")], check=True)
 
 
 def test_notebooks_that_run_at_once_have_a_gpu_each(run, tmp_path):

@@ -258,9 +258,7 @@ def interrupted(given, monkeypatch, **changes):
 def test_a_damaged_checkpoint_stops_with_its_name_and_the_cure(given, monkeypatch):
     experiment, kept = interrupted(given, monkeypatch)
     kept.write_bytes(kept.read_bytes()[:-100])
-    with pytest.raises(
-        PielabError, match=r"\.phase-00\.safetensors is no whole checkpoint .*: delete it and give"
-    ) as error:
+    with pytest.raises(PielabError, match=r"\.phase-00\.safetensors is damaged .*: delete it and give") as error:
         runs.train_pruned(experiment)
     assert "\n" not in str(error.value)
     kept.unlink()
@@ -308,6 +306,27 @@ def test_a_damaged_file_of_a_seed_stops_with_its_name_and_the_cure(given, name):
     if name != "test.parquet":
         with pytest.raises(PielabError, match=f"{name} is missing: delete"):
             runs.train_pruned(prepare(given, seeds="0", epochs=1, threshold=70))
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), PassingFault, "out of GPU memory"),
+        (OSError(5, "Input/output error"), OSError, "Input/output error"),
+        (PermissionError(13, "Permission denied"), PermissionError, "Permission denied"),
+    ],
+)
+def test_a_good_file_that_cannot_be_read_now_is_not_called_damaged(given, monkeypatch, error, raised, message):
+    experiment = prepare(given, seeds="0", epochs=1)
+    runs.train_dense(experiment)
+
+    def fail(*args, **options):
+        raise error
+
+    monkeypatch.setattr(runs, "load_model", fail)
+    with pytest.raises(raised, match=message) as found:
+        runs.train_pruned(experiment)
+    assert "damaged" not in str(found.value) and "delete" not in str(found.value)
 
 
 def test_several_workers_give_the_results_of_one(given, tmp_path):

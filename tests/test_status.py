@@ -159,6 +159,9 @@ def test_parts_of_a_configuration_are_told_of_until_it_is_done(study_folder):
     def part(seeds):
         return PRUNE.replace("02_prune", f"parts/{seeds}/02_prune")
 
+    config = yaml.safe_load((study_folder / "study.yaml").read_text())
+    config["configurations"][0] |= {"seeds": "0-14", "seeds_per_job": 5}
+    put(study_folder / "study.yaml", yaml.safe_dump(config))
     finish(study_folder, part("0-4"))
     run(study_folder, part("10-14"))
     fail(study_folder, part("5-9"))

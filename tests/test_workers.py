@@ -29,6 +29,10 @@ def note(experiment, seed, report):
     report(f"seed {seed}", 2)
     (experiment.folder / str(seed)).write_text(str(os.getpid()))
 
+def chatter(experiment, seed, report):
+    for number in range(500):
+        report(f"seed {seed}, {number}" + " " * 500, 1)
+
 def fail(experiment, seed, report):
     if seed == 1:
         raise PielabError("seed 1 is not to be trained.")
@@ -54,6 +58,15 @@ def module(tmp_path, monkeypatch):
 
     (tmp_path / "out").mkdir()
     return trains
+
+
+def test_no_note_is_lost_at_the_end(module, tmp_path):
+    """The bar that the notebook keeps shall end complete."""
+    for attempt in range(3):
+        notes = []
+        experiment = module.Experiment(tmp_path / "out")
+        workers.each_seed(module.chatter, experiment, range(2), 2, lambda note, steps, notes=notes: notes.append(note))
+        assert len(notes) == 2 * 500, attempt
 
 
 def test_each_seed_runs_once_in_one_of_the_processes_and_reports(module, tmp_path):

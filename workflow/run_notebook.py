@@ -134,6 +134,16 @@ def settle(given: argparse.Namespace) -> dict[str, Any]:
 
 def main(given: argparse.Namespace) -> int:
     """Exit status 0 if every cell has run; else 1, and why in its file .txt and on stderr."""
+    try:
+        return run(given)
+    except OSError as error:  # a disk that is full has no place for a file that says so
+        reason = faults.sentence(type(error).__name__, str(error), given.study) or error
+        print(f"error: {given.output} did not finish: {type(error).__name__}: {reason}", file=sys.stderr)
+        return 1
+
+
+def run(given: argparse.Namespace) -> int:
+    """As `main`, for a disk that can be written."""
     study, output = Path(given.study), Path(given.output)
     log, running, fault = (name(study, output) for name in (paths.log, paths.running, paths.fault))
     before = fault.read_text() if given.attempt > 1 and fault.exists() else ""
