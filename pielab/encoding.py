@@ -1,16 +1,18 @@
 """Texts to token ids: words for the BiLSTM, the model's own subwords for a transformer."""
 
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pielab import vectors
+from pielab import tokens, vectors
 from pielab.errors import PielabError
+from pielab.tokens import Tokens
 
 PADDING, UNKNOWN = 0, 1
 _WORD = re.compile(r"[.,()!?']|[^\s.,()!?'\";:]+")
@@ -25,52 +27,70 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower().replace("<br />", " ").replace('"', ""))
 
 
+def split(texts: Sequence[str]) -> tuple[Tokens, Sequence[str]]:
+    """The `words` of texts: the distinct ones, and the place of each of a text's words among them."""
+
+    def make() -> tuple[Tokens, list[str]]:
+        places: dict[str, int] = {}
+        rows = [[places.setdefault(word, len(places)) for word in words(text)] for text in texts]
+        return tokens.join(rows), list(places)
+
+    return tokens.kept(texts, f"words {_WORD.pattern}", make)
+
+
 @dataclass(frozen=True)
 class WordEncoder:
-    """Word ids for the BiLSTM, padded to exactly `max_tokens`.
+    """Word ids for the BiLSTM, padded to exactly `max_tokens`; the paper's BiLSTM reads the padding.
 
     vectors: (vocabulary, width) float32; row 0 is padding, row 1 any unknown word.
     """
 
+    padding: ClassVar[int] = PADDING
     ids: dict[str, int] = field(repr=False)
     vectors: np.ndarray = field(repr=False)
     max_tokens: int
 
-    def encode(self, texts: Iterable[str]) -> list[list[int]]:
-        return [[self.ids.get(word, UNKNOWN) for word in words(text)[: self.max_tokens]] for text in texts]
+    @property
+    def width(self) -> int:
+        return self.max_tokens
 
-    def batch(self, rows: Sequence[list[int]]) -> dict[str, np.ndarray]:
-        """input_ids (examples, max_tokens) int64; the paper's BiLSTM reads the padding, so there is no mask."""
-        padded = np.full((len(rows), self.max_tokens), PADDING, dtype=np.int64)
-        for target, row in zip(padded, rows, strict=True):
-            target[: len(row)] = row
-        return {"input_ids": padded}
+    def encode(self, texts: Sequence[str]) -> Tokens:
+        found, distinct = split(texts)
+        ids = np.array([self.ids.get(word, UNKNOWN) for word in distinct], dtype=np.int32)
+        return Tokens(ids[found.ids], found.starts).cut(self.max_tokens)
 
 
 @dataclass(frozen=True)
 class SubwordEncoder:
-    """A transformer's own tokens, padded to the longest of the batch and masked."""
+    """A transformer's own tokens, padded to the longest of the batch and masked.
 
+    Masked padding leaves the logits as they are, so texts of like length share a batch, and little of it is padding.
+    """
+
+    width: ClassVar[None] = None
     tokenizer: Any = field(repr=False)
     max_tokens: int
 
-    def encode(self, texts: Iterable[str]) -> list[list[int]]:
-        return self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"]
+    @property
+    def padding(self) -> int:
+        return self.tokenizer.pad_token_id
 
-    def batch(self, rows: Sequence[list[int]]) -> dict[str, np.ndarray]:
-        """input_ids and attention_mask, (examples, longest) int64; masked padding leaves the logits as they are."""
-        longest = max(map(len, rows))
-        padding = self.tokenizer.pad_token_id
-        ids = np.full((len(rows), longest), padding, dtype=np.int64)
-        mask = np.zeros((len(rows), longest), dtype=np.int64)
-        for index, row in enumerate(rows):
-            ids[index, : len(row)] = row
-            mask[index, : len(row)] = 1
-        return {"input_ids": ids, "attention_mask": mask}
+    def encode(self, texts: Sequence[str]) -> Tokens:
+        options = {"truncation": True, "max_length": self.max_tokens, "return_attention_mask": False}
+
+        def make() -> tuple[Tokens, list[str]]:
+            return tokens.join(self.tokenizer(list(texts), **options)["input_ids"]), []
+
+        if not self.tokenizer.is_fast:  # another kind does not say what its tokens depend on
+            return make()[0]
+        rules = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        # What its last call was given.
+        rules = {name: rule for name, rule in rules.items() if name not in {"truncation", "padding"}}
+        return tokens.kept(texts, json.dumps([self.max_tokens, rules]), make)[0]
 
 
 def word_encoder(
-    texts: Iterable[str] | None, max_tokens: int, word_vectors: str = "glove-6b-50d", padding: str = "random"
+    texts: Sequence[str] | None, max_tokens: int, word_vectors: str = "glove-6b-50d", padding: str = "random"
 ) -> WordEncoder:
     """An encoder for the words of `texts` that have a vector, or for every word that has one if `texts` is None.
 
@@ -82,7 +102,7 @@ def word_encoder(
     known = vectors.load(word_vectors)
     wanted = known.words.unique()
     if texts is not None:
-        wanted = pa.array(sorted({word for text in texts for word in words(text)}), pa.string())
+        wanted = pa.array(sorted(split(texts)[1]), pa.string())
     rows = pc.index_in(wanted, value_set=known.words)  # a word that is there twice counts by its first vector
     found = wanted.filter(rows.is_valid()).to_pylist()
     if not found:

@@ -23,6 +23,17 @@ class Output(NamedTuple):
     logits: Tensor
 
 
+class FullPrecision(nn.Linear):
+    """A linear layer that computes in its weights' precision whatever the autocast around it.
+
+    As a model's last, it keeps logits from being rounded until classes tie.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            return super().forward(features.to(self.weight.dtype))
+
+
 class BiLSTM(nn.Module):
     """Two bidirectional LSTM layers over frozen word vectors, then three linear layers (paper, A.1).
 
@@ -36,7 +47,7 @@ class BiLSTM(nn.Module):
         self.register_buffer("vectors", torch.from_numpy(vectors), persistent=False)
         self.lstm = nn.LSTM(vectors.shape[1], hidden, num_layers=2, batch_first=True, bidirectional=True)
         self.head = nn.Sequential(nn.Linear(2 * hidden, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU())
-        self.classifier = nn.Linear(128, n_classes)
+        self.classifier = FullPrecision(128, n_classes)
 
     def forward(self, input_ids: Tensor) -> Output:
         """Logits (examples, classes) of input_ids (examples, tokens)."""
@@ -118,6 +129,8 @@ def build(
     missing = [key for key in info["missing_keys"] if key.startswith(inside) and "pooler" not in key]
     if missing:
         raise PielabError(f"the weights of {model} lack {len(missing)} of the encoder's, such as {missing[0]}.")
+    last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    last.__class__ = FullPrecision
     return network
 
 

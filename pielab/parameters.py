@@ -116,6 +116,10 @@ class BuildParameters(ModelParameters):
     max_tokens: Count = Field(description="how many tokens of a text to read, from 1")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto, cpu, cuda or mps")
     threads: Count = Field(description="how many CPU threads to compute with, from 1")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        description="auto (bfloat16 on a GPU that has it, else float32), float32 or bfloat16"
+    )
+    bucketed: bool = Field(strict=True, description="True or False: whether texts of like length share a batch")
 
     def recipe(self, kind: type["BuildParameters"] | None = None) -> dict[str, Any]:
         """What decides the outcome of a seed or a trial, by name: all but how many, where kept and what they run on.

@@ -18,6 +18,7 @@ from pielab import datasets, faults, influence, models, paths, phases, pruning, 
 from pielab.errors import PielabError
 from pielab.parameters import BuildParameters, PruneParameters, TrainParameters
 from pielab.progress import Progress
+from pielab.tokens import Tokens
 from pielab.workers import Report, TrainSeed, each_seed
 
 OnEpoch = Callable[[int, float], None]
@@ -27,13 +28,15 @@ OnEpoch = Callable[[int, float], None]
 class Experiment:
     """A configuration with its texts encoded: what every seed of it shares.
 
-    rows: token ids of the texts of each split. targets: of each split, as pielab.datasets.targets gives them.
+    precision: what it is computed in, as training.choose_precision gives it. tokens: of the texts of each split.
+    targets: of each split, as pielab.datasets.targets gives them.
     """
 
     parameters: BuildParameters
     device: torch.device
+    precision: torch.dtype
     encoder: Any = field(repr=False)
-    rows: dict[str, list[list[int]]] = field(repr=False)
+    tokens: dict[str, Tokens] = field(repr=False)
     targets: dict[str, np.ndarray] = field(repr=False)
     n_classes: int
     data_digest: str
@@ -65,8 +68,13 @@ class Experiment:
         """Train on the training split; each phase of a seed has its own order and dropout."""
         p = self.parameters
         options = {"epochs": p.epochs, "batch_size": p.batch_size, "learning_rate": p.learning_rate}
-        data = (self.encoder, self.rows["train"], self.targets["train"])
-        return training.train(model, *data, **options, **masking, seed=_derive(seed, phase), on_epoch=on_epoch)
+        options |= {"bucketed": p.bucketed, "precision": self.precision, "seed": _derive(seed, phase)}
+        data = (self.encoder, self.tokens["train"], self.targets["train"])
+        return training.train(model, *data, **options, **masking, on_epoch=on_epoch)
+
+    def predict(self, model: nn.Module, split: str) -> np.ndarray:
+        """Logits (examples, classes) of a split."""
+        return training.predict(model, self.encoder, self.tokens[split], self.precision)
 
 
 def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
@@ -75,14 +83,15 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
     if not len(data["train"]):
         raise PielabError(f"{p.dataset} has no training texts: put a train file beside its test file.")
     device = training.choose_device(p.device)
-    texts = {split: datasets.joined_texts(data[split]) for split in datasets.SPLITS}
-    everything = [text for split in texts.values() for text in split]
+    everything = [text for split in datasets.SPLITS for text in datasets.joined_texts(data[split])]
     encoder = models.encoder(p.model, everything, p.max_tokens, p.word_vectors, p.padding)
+    tokens, ends = encoder.encode(everything), np.cumsum([0, *(len(data[split]) for split in datasets.SPLITS)])
     experiment = Experiment(
         parameters=p,
         device=device,
+        precision=training.choose_precision(p.precision, device),
         encoder=encoder,
-        rows={split: encoder.encode(each) for split, each in texts.items()},
+        tokens={split: tokens[ends[index] : ends[index + 1]] for index, split in enumerate(datasets.SPLITS)},
         targets={split: datasets.targets(data[split]) for split in datasets.SPLITS},
         n_classes=len(datasets.class_names(data)),
         data_digest=datasets.digest(data),
@@ -223,11 +232,11 @@ def _scores(
         return pruning.magnitude(weights)
     if score == "random":
         return pruning.random(weights, torch.Generator().manual_seed(_derive(seed, phase, 1)))
-    rows, targets = experiment.rows["train"], experiment.targets["train"]
-    number = min(experiment.parameters.impact_examples, len(rows))
-    chosen = np.random.default_rng((seed, phase, 1)).choice(len(rows), size=number, replace=False)
-    sample = [rows[index] for index in chosen]
-    return pruning.impact(weights, training.gradients(model, weights, experiment.encoder, sample, targets[chosen]))
+    tokens, targets = experiment.tokens["train"], experiment.targets["train"]
+    number = min(experiment.parameters.impact_examples, len(tokens))
+    chosen = np.random.default_rng((seed, phase, 1)).choice(len(tokens), size=number, replace=False)
+    sample = (experiment.encoder, tokens[chosen], targets[chosen])
+    return pruning.impact(weights, training.gradients(model, weights, *sample))
 
 
 def _keep_early(kept: dict[str, np.ndarray], experiment: Experiment, model: nn.Module, then: OnEpoch) -> OnEpoch:
@@ -235,7 +244,7 @@ def _keep_early(kept: dict[str, np.ndarray], experiment: Experiment, model: nn.M
 
     def on_epoch(epoch: int, loss: float) -> None:
         if epoch == influence.early_epoch(experiment.parameters.epochs):
-            kept["early"] = training.predict(model, experiment.encoder, experiment.rows["train"])
+            kept["early"] = experiment.predict(model, "train")
             model.train()
         then(epoch, loss)
 

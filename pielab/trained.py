@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_model
 from torch import nn
 
-from pielab import datasets, files, models, paths, predictions, training
+from pielab import datasets, files, models, paths, predictions
 from pielab.errors import PielabError
 from pielab.parameters import digest
 
@@ -29,7 +29,7 @@ def evaluate(
 
     Raises PielabError if the logits are not finite.
     """
-    logits = {split: training.predict(model, experiment.encoder, experiment.rows[split]) for split in splits}
+    logits = {split: experiment.predict(model, split) for split in splits}
     if not all(np.isfinite(each).all() for each in logits.values()):
         rate = experiment.parameters.learning_rate
         raise PielabError(
@@ -76,6 +76,7 @@ def keep(
         **record,
         "parameters": recipe,
         "device": _device_name(experiment.device),
+        "precision": str(experiment.precision).removeprefix("torch."),
         "workers": p.workers,
         "versions": versions(),
     }

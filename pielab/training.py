@@ -1,21 +1,17 @@
 """The training loop, and what else needs a model on a device: predictions and gradients."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pielab import batches
+from pielab.batches import Encoder
 from pielab.errors import PassingFault, PielabError
 from pielab.pruning import apply_masks
-
-
-class Encoder(Protocol):
-    """Pads rows of token ids to one array of each of the model's inputs."""
-
-    def batch(self, rows: Sequence[list[int]]) -> dict[str, np.ndarray]: ...
+from pielab.tokens import Tokens
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -29,16 +25,26 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """What to compute in: "auto" is bfloat16 on a GPU that has it and float32 elsewhere, or the one that is named."""
+    if name == "auto":
+        there = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if there else torch.float32
+    return getattr(torch, name)
+
+
 def train(
     model: nn.Module,
     encoder: Encoder,
-    rows: Sequence[list[int]],
+    tokens: Tokens,
     targets: np.ndarray,
     *,
     epochs: int,
     batch_size: int,
     learning_rate: float,
     seed: int,
+    bucketed: bool = False,
+    precision: torch.dtype = torch.float32,
     weights: Mapping[str, Tensor] | None = None,
     masks: Mapping[str, Tensor] | None = None,
     on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
@@ -49,6 +55,8 @@ def train(
     binary cross-entropy for multi-hot targets (examples, classes) (paper, A.4 and Table 8).
 
     seed: fixes the order of the examples and the dropout.
+    bucketed: texts of like length share a batch, if the encoder pads to the longest of a batch.
+    precision: what to compute in: float32, or bfloat16 by autocast, with weights and loss in float32.
     weights, masks: the prunable weights and which of them to keep. Pruned ones are zero before the first step and
         after every step, for Adam's running averages would move them even where the gradient is zero.
 
@@ -56,10 +64,11 @@ def train(
     """
     device = next(model.parameters()).device
     masks = {name: mask.to(device) for name, mask in (masks or {}).items()}
-    order = np.random.default_rng(seed)
+    texts = batches.place(tokens, encoder, device)
+    random = np.random.default_rng(seed)
     torch.manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
-    targets = torch.from_numpy(targets)
+    targets = torch.from_numpy(targets).to(device)
     multi_label = targets.dim() == 2
     loss_function = nn.BCEWithLogitsLoss() if multi_label else nn.CrossEntropyLoss()
     if masks:
@@ -68,11 +77,12 @@ def train(
     history = []
     for epoch in range(1, epochs + 1):
         losses = []
-        shuffled = order.permutation(len(rows))
-        for start in range(0, len(rows), batch_size):
-            chosen = shuffled[start : start + batch_size]
-            batch = _on_device(encoder.batch([rows[index] for index in chosen]), device)
-            loss = loss_function(model(**batch).logits, targets[chosen].to(device))
+        if bucketed and encoder.width is None:
+            plan = batches.bucketed(tokens.lengths, batch_size, random)
+        else:
+            plan = batches.shuffled(len(tokens), batch_size, random)
+        for places, inputs in texts.in_batches(plan):
+            loss = loss_function(_logits(model, inputs, precision), targets[places])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -87,41 +97,36 @@ def train(
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, encoder: Encoder, rows: Sequence[list[int]], batch_size: int = 256) -> np.ndarray:
-    """Logits (examples, classes) float32, in the order of `rows`."""
+def predict(model: nn.Module, encoder: Encoder, tokens: Tokens, precision: torch.dtype = torch.float32) -> np.ndarray:
+    """Logits (examples, classes) float32, in the order of the texts."""
     device = next(model.parameters()).device
     model.eval()
-    # Texts of one length share a batch, so that little of it is padding.
-    order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
-    logits: list[np.ndarray] = [np.empty(0)] * len(rows)
-    for start in range(0, len(rows), batch_size):
-        chosen = order[start : start + batch_size]
-        output = model(**_on_device(encoder.batch([rows[index] for index in chosen]), device)).logits
-        for index, row in zip(chosen, output.float().cpu().numpy(), strict=True):
-            logits[index] = row
-    return np.stack(logits)
+    plan = batches.by_length(tokens.lengths, encoder.width)
+    parts = [_logits(model, inputs, precision) for _, inputs in batches.place(tokens, encoder, device).in_batches(plan)]
+    logits = torch.cat(parts).cpu().numpy()
+    return logits[np.argsort(np.concatenate(plan), kind="stable")]
 
 
 def gradients(
     model: nn.Module,
     weights: Mapping[str, Tensor],
     encoder: Encoder,
-    rows: Sequence[list[int]],
+    tokens: Tokens,
     targets: np.ndarray,
     batch_size: int = 10,
 ) -> dict[str, Tensor]:
     """The gradient of the summed loss over the examples given, for each of `weights` (Section 3, "Impact").
 
-    Without dropout, so that the same weights and examples give the same gradient.
+    Without dropout and in float32, so that the same weights and examples give the same gradient.
     """
     device = next(model.parameters()).device
     wanted = torch.from_numpy(targets).to(device)
     loss_function = (nn.BCEWithLogitsLoss if wanted.dim() == 2 else nn.CrossEntropyLoss)(reduction="sum")
     model.zero_grad(set_to_none=True)
+    plan = np.split(np.arange(len(tokens)), range(batch_size, len(tokens), batch_size))
     with _without_dropout(model):
-        for start in range(0, len(rows), batch_size):
-            batch = _on_device(encoder.batch(rows[start : start + batch_size]), device)
-            loss_function(model(**batch).logits, wanted[start : start + batch_size]).backward()
+        for places, inputs in batches.place(tokens, encoder, device).in_batches(plan):
+            loss_function(model(**inputs).logits, wanted[places]).backward()
     found = {name: weight.grad.detach().clone() for name, weight in weights.items()}
     model.zero_grad(set_to_none=True)
     return found
@@ -138,8 +143,11 @@ def _without_dropout(model: nn.Module):
     model.train()
 
 
-def _on_device(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(values).to(device) for name, values in batch.items()}
+def _logits(model: nn.Module, inputs: Mapping[str, Tensor], precision: torch.dtype) -> Tensor:
+    """Logits (examples, classes), float32."""
+    device = next(iter(inputs.values())).device
+    with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
+        return model(**inputs).logits.float()
 
 
 def _mean(losses: Tensor, epoch: int, learning_rate: float) -> float:

@@ -30,7 +30,8 @@ PARAGRAPHS = (
     ("dataset", "data_dir", "text", "text_pair", "label", "label_separator", "limit"),
     (
         *("model", "num_hidden_layers", "word_vectors", "padding", "max_tokens"),
-        *("epochs", "batch_size", "learning_rate", "seeds", "device", "threads", "workers"),
+        *("epochs", "batch_size", "learning_rate", "seeds", "device", "threads", "precision", "bucketed"),
+        "workers",
     ),
     ("trials", "search_seed", "epochs_range", "batch_sizes", "learning_rate_range"),
     ("impact_examples", "prune_layer_norm", "save_weights", "resamples", "bins", "processes"),

@@ -118,6 +118,8 @@ def given(tmp_path, texts_csv, vectors_file):
         "seeds": "0-1",
         "device": "cpu",
         "threads": 1,
+        "precision": "auto",
+        "bucketed": True,
         "workers": 1,
         "pruner": "IMP-FT",
         "threshold": 60,

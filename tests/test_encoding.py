@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pielab import encoding, models, vectors
+from pielab import batches, encoding, models, tokens, vectors
 from pielab.errors import PielabError
 
 
@@ -24,8 +24,10 @@ def test_words_are_lower_case_with_punctuation_split_off(text, expected):
 
 def test_texts_are_cut_and_filled_to_exactly_max_tokens(vectors_file):
     encoder = encoding.word_encoder(["cat dog"], 3, vectors_file)
-    rows = encoder.encode(["cat dog cat dog", "dog", "unheard", ""])
-    ids = encoder.batch(rows)["input_ids"]
+    [(_, inputs)] = batches.place(encoder.encode(["cat dog cat dog", "dog", "unheard", ""]), encoder, "cpu").in_batches(
+        [np.arange(4)]
+    )
+    ids = inputs["input_ids"]
     cat, dog = encoder.ids["cat"], encoder.ids["dog"]
     pad, unknown = encoding.PADDING, encoding.UNKNOWN
     assert ids.tolist() == [[cat, dog, cat], [dog, pad, pad], [unknown, pad, pad], [pad, pad, pad]]
@@ -68,8 +70,37 @@ def test_glove_from_the_asset():
 
 def test_a_transformers_tokens_are_padded_to_the_longest_of_the_batch(tiny_bert):
     encoder = models.encoder(tiny_bert, [], 5)
-    rows = encoder.encode(["cat", "cat dog cow sheep goat bird", "cat [SEP] dog"])
-    assert [len(row) for row in rows] == [3, 5, 5]
-    batch = encoder.batch(rows)
-    assert batch["input_ids"].shape == (3, 5) and batch["attention_mask"].sum(axis=1).tolist() == [3, 5, 5]
-    assert rows[2][2] == encoder.tokenizer.sep_token_id
+    found = encoder.encode(["cat", "cat dog cow sheep goat bird", "cat [SEP] dog"])
+    assert found.lengths.tolist() == [3, 5, 5]
+    texts = batches.place(found, encoder, "cpu")
+    (_, all_three), (_, full) = texts.in_batches([np.arange(3), np.array([2, 1])])
+    assert all_three["input_ids"].shape == (3, 5) and all_three["attention_mask"].sum(axis=1).tolist() == [3, 5, 5]
+    assert (all_three["input_ids"][0, 3:] == encoder.padding).all()
+    assert full["input_ids"][0, 2] == encoder.tokenizer.sep_token_id and "attention_mask" not in full
+
+
+@pytest.mark.parametrize("kind", ["words", "subwords"])
+def test_the_tokens_of_many_texts_are_made_once_and_kept(kind, monkeypatch, tmp_path, vectors_file, tiny_bert):
+    monkeypatch.setattr(tokens, "WORTH_KEEPING", 10)
+    monkeypatch.setenv("PIELAB_CACHE", str(tmp_path))
+    texts = ["cat dog. Cat", "dog", "unheard \n ü", ""]
+    name, longest = ("bilstm", 3) if kind == "words" else (tiny_bert, 8)
+    encoder = models.encoder(name, texts, longest, vectors_file)
+    first = encoder.encode(texts)
+    [path] = (tmp_path / "tokens").iterdir()
+    read_anew = []
+    monkeypatch.setattr(encoding, "words", lambda text: read_anew.append(text) or [])
+    if kind == "subwords":
+        monkeypatch.setattr(type(encoder.tokenizer), "__call__", read_anew.append)
+    again = encoder.encode(texts)
+    assert np.array_equal(first.ids, again.ids) and np.array_equal(first.starts, again.starts) and not read_anew
+    monkeypatch.undo()
+    monkeypatch.setattr(tokens, "WORTH_KEEPING", 10)
+    monkeypatch.setenv("PIELAB_CACHE", str(tmp_path))
+    path.write_bytes(path.read_bytes()[:-5])  # a damaged one is made anew
+    again = encoder.encode(texts)
+    assert np.array_equal(first.ids, again.ids) and path.stat().st_size > 0
+    assert not np.array_equal(encoder.encode(["dog", *texts[1:]]).ids, first.ids)
+    if kind == "subwords":  # other tokens of the same texts
+        assert models.encoder(name, texts, 3).encode(texts).lengths.max() == 3
+    assert len(list((tmp_path / "tokens").iterdir())) == (2 if kind == "words" else 3)

@@ -37,7 +37,7 @@ def test_every_pruner_reaches_its_sparsity_and_keeps_predictions_of_a_model_with
         assert (state[name] == 0).sum() == round(0.6 * state[name].numel())
     assert not any((value == 0).all() for value in state.values())
     kept, metadata = predictions.read(paths.seed(p.folder, 0) / "test.parquet")
-    again = training.predict(model, experiment.encoder, experiment.rows["test"])
+    again = experiment.predict(model, "test")
     assert np.array_equal(kept, again)
     assert metadata["pruner"] == pruner and metadata["threshold"] == 60 and metadata["split"] == "test"
     assert metrics["sparsity"].tolist() == pytest.approx([0.6], abs=0.01)
@@ -95,13 +95,13 @@ def test_impact_sees_as_many_examples_as_it_is_given_and_random_scores_differ(gi
     sampled = []
     original = training.gradients
 
-    def record(model, weights, encoder, rows, targets):
-        sampled.append(tuple(map(tuple, rows)))
-        return original(model, weights, encoder, rows, targets)
+    def record(model, weights, encoder, tokens, targets):
+        sampled.append((len(tokens), tokens.ids.tobytes()))
+        return original(model, weights, encoder, tokens, targets)
 
     monkeypatch.setattr(training, "gradients", record)
     runs.train_pruned(experiment)
-    assert [len(each) for each in sampled] == [7] * 6 and len(set(sampled)) == 6
+    assert [number for number, _ in sampled] == [7] * 6 and len(set(sampled)) == 6
     drawn = []
     original_random = pruning.random
     monkeypatch.setattr(
@@ -126,7 +126,7 @@ def test_a_pruned_transformer_loads_in_plain_transformers(given, tiny_bert):
         assert (weight == 0).sum() == round(0.6 * weight.numel())
     assert AutoTokenizer.from_pretrained(folder / "model").vocab_size == 45
     kept, _ = predictions.read(folder / "test.parquet")
-    assert np.allclose(training.predict(model, experiment.encoder, experiment.rows["test"]), kept, atol=1e-6)
+    assert np.allclose(experiment.predict(model, "test"), kept, atol=1e-6)
 
 
 def test_weights_asked_for_after_a_run_without_them_are_no_silent_omission(given):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from conftest import make_texts
 
-from pielab import models, pruning, training
+from pielab import batches, models, pruning, training
 from pielab.errors import PielabError
 
 
@@ -24,67 +24,68 @@ def task(vectors_file):
 
 
 def fit(task, model, **changes):
-    encoder, rows, targets, _ = task
+    encoder, tokens, targets, _ = task
     options = {"epochs": 4, "batch_size": 16, "learning_rate": 1e-2, "seed": 0} | changes
-    return training.train(model, encoder, rows, targets, **options)
+    return training.train(model, encoder, tokens, targets, **options)
 
 
 def test_the_same_seed_gives_the_same_predictions_and_another_one_does_not(task):
-    encoder, rows, _, build = task
+    encoder, tokens, _, build = task
     logits = []
     for seed in (0, 0, 1):
         model = build()
         fit(task, model, seed=seed)
-        logits.append(training.predict(model, encoder, rows))
+        logits.append(training.predict(model, encoder, tokens))
     assert np.array_equal(logits[0], logits[1]) and not np.array_equal(logits[0], logits[2])
 
 
 def test_a_transformers_dropout_is_fixed_by_the_seed_too(tiny_bert):
     frame = make_texts(30)
     encoder = models.encoder(tiny_bert, [], 16)
-    rows, targets = encoder.encode(frame["text"]), np.arange(30) % 3
+    tokens, targets = encoder.encode(frame["text"]), np.arange(30) % 3
     logits = []
     for seed in (0, 0, 1):
         model = models.build(tiny_bert, 3)
-        training.train(model, encoder, rows, targets, epochs=1, batch_size=8, learning_rate=1e-3, seed=seed)
-        logits.append(training.predict(model, encoder, rows))
+        training.train(model, encoder, tokens, targets, epochs=1, batch_size=8, learning_rate=1e-3, seed=seed)
+        logits.append(training.predict(model, encoder, tokens))
     assert np.array_equal(logits[0], logits[1]) and not np.array_equal(logits[0], logits[2])
 
 
 def test_training_learns(task):
-    encoder, rows, targets, build = task
+    encoder, tokens, targets, build = task
     model = build()
     seen = []
     losses = fit(task, model, epochs=20, on_epoch=lambda epoch, loss: seen.append((epoch, loss)))
     assert losses[-1] < losses[0] / 2 and seen == list(enumerate(losses, start=1))
-    assert (training.predict(model, encoder, rows).argmax(axis=1) == targets).mean() > 0.9
+    assert (training.predict(model, encoder, tokens).argmax(axis=1) == targets).mean() > 0.9
 
 
 def test_several_labels_are_trained_with_one_loss_each(task):
-    encoder, rows, targets, build = task
+    encoder, tokens, targets, build = task
     model = build()
     hot = np.eye(3, dtype=np.float32)[targets]
-    training.train(model, encoder, rows, hot, epochs=8, batch_size=16, learning_rate=1e-2, seed=0)
-    said = training.predict(model, encoder, rows) > 0
+    training.train(model, encoder, tokens, hot, epochs=8, batch_size=16, learning_rate=1e-2, seed=0)
+    said = training.predict(model, encoder, tokens) > 0
     assert (said == hot.astype(bool)).mean() > 0.9
 
 
 def test_the_batch_a_text_is_in_does_not_change_a_transformers_logits(tiny_bert):
     encoder = models.encoder(tiny_bert, [], 16)
-    rows = encoder.encode(["cat", "rain snow wind storm cloud frost hail sun", "bread milk"])
+    tokens = encoder.encode(["cat", "rain snow wind storm cloud frost hail sun", "bread milk"])
     model = models.build(tiny_bert, 3)
-    together = training.predict(model, encoder, rows)
-    alone = [training.predict(model, encoder, [row])[0] for row in rows]
+    together = training.predict(model, encoder, tokens)
+    alone = [training.predict(model, encoder, tokens[index : index + 1])[0] for index in range(3)]
     assert np.allclose(together, alone, atol=1e-5)
 
 
 def test_predictions_are_in_the_order_of_the_rows(tiny_bert):
     encoder = models.encoder(tiny_bert, [], 16)
-    rows = encoder.encode(make_texts(20)["text"]) + encoder.encode(["cat", "dog cow"])
+    tokens = encoder.encode([*make_texts(20)["text"], "cat", "dog cow"])
     model = models.build(tiny_bert, 3)
-    one = training.predict(model, encoder, rows, batch_size=3)
-    assert np.allclose(one, training.predict(model, encoder, rows, batch_size=1), atol=1e-5)
-    assert np.allclose(one[::-1], training.predict(model, encoder, rows[::-1]), atol=1e-5)
+    one = training.predict(model, encoder, tokens)
+    alone = [training.predict(model, encoder, tokens[index : index + 1])[0] for index in range(len(tokens))]
+    assert np.allclose(one, alone, atol=1e-5)
+    assert np.allclose(one[::-1], training.predict(model, encoder, tokens[::-1]), atol=1e-5)
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_step_and_learning_rate(task):
@@ -112,13 +113,13 @@ def test_pruned_weights_stay_zero_and_the_others_move(task):
 
 
 def test_the_summed_gradient_is_that_of_one_batch_however_it_is_cut(task):
-    encoder, rows, targets, build = task
+    encoder, tokens, targets, build = task
     model = build()
     weights = pruning.prunable(model)
-    whole = training.gradients(model, weights, encoder, rows[:30], targets[:30], batch_size=30)
-    parts = training.gradients(model, weights, encoder, rows[:30], targets[:30], batch_size=7)
+    whole = training.gradients(model, weights, encoder, tokens[:30], targets[:30], batch_size=30)
+    parts = training.gradients(model, weights, encoder, tokens[:30], targets[:30], batch_size=7)
     loss = torch.nn.functional.cross_entropy(
-        model(torch.from_numpy(encoder.batch(rows[:30])["input_ids"])).logits,
+        model(next(batches.place(tokens[:30], encoder, "cpu").in_batches([np.arange(30)]))[1]["input_ids"]).logits,
         torch.from_numpy(targets[:30]),
         reduction="sum",
     )
@@ -134,3 +135,43 @@ def test_a_device_that_is_not_there_says_what_is():
     if not torch.cuda.is_available():
         with pytest.raises(PielabError, match="device = 'cuda' is not on this machine: it has .*cpu"):
             training.choose_device("cuda")
+
+
+def test_bfloat16_trains_as_well_and_its_logits_are_not_rounded(task):
+    encoder, tokens, targets, build = task
+    losses, logits = {}, {}
+    for precision in (torch.float32, torch.bfloat16):
+        model = build()
+        losses[precision] = fit(task, model, epochs=20, precision=precision)
+        logits[precision] = training.predict(model, encoder, tokens, precision)
+        assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+    assert losses[torch.bfloat16] != losses[torch.float32]
+    assert losses[torch.bfloat16][0] == pytest.approx(losses[torch.float32][0], abs=0.02)
+    assert (logits[torch.bfloat16].argmax(axis=1) == targets).mean() > 0.9
+    rounded = torch.from_numpy(logits[torch.bfloat16]).bfloat16().float().numpy()
+    assert logits[torch.bfloat16].dtype == np.float32 and (rounded != logits[torch.bfloat16]).mean() > 0.9
+
+
+def test_a_transformers_logits_are_not_rounded_either(tiny_bert):
+    encoder = models.encoder(tiny_bert, [], 16)
+    tokens, model = encoder.encode(make_texts(30)["text"]), models.build(tiny_bert, 3)
+    logits = {each: training.predict(model, encoder, tokens, each) for each in (torch.float32, torch.bfloat16)}
+    assert np.allclose(*logits.values(), atol=0.02) and not np.array_equal(*logits.values())
+    rounded = torch.from_numpy(logits[torch.bfloat16]).bfloat16().float().numpy()
+    assert (rounded != logits[torch.bfloat16]).mean() > 0.9
+
+
+def test_auto_precision_is_float32_without_a_gpu():
+    cpu = torch.device("cpu")
+    assert training.choose_precision("auto", cpu) == training.choose_precision("float32", cpu) == torch.float32
+    assert training.choose_precision("bfloat16", cpu) == torch.bfloat16
+
+
+def test_bucketing_leaves_a_model_that_reads_its_padding_as_it_is(task):
+    encoder, tokens, _, build = task
+    logits = []
+    for bucketed in (False, True):
+        model = build()
+        fit(task, model, bucketed=bucketed)
+        logits.append(training.predict(model, encoder, tokens))
+    assert np.array_equal(*logits)

@@ -1,0 +1,94 @@
+"""Which texts share a batch, and what a model reads of them."""
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pielab import batches
+from pielab.tokens import Tokens, join
+
+LENGTHS = st.lists(st.integers(0, 60), min_size=1, max_size=400)
+
+
+class Masked:
+    padding, width = 9, None
+
+
+class Fixed:
+    padding, width = 9, 5
+
+
+def padded(lengths, plan):
+    return sum(len(batch) * int(lengths[batch].max()) for batch in plan)
+
+
+@given(LENGTHS, st.integers(1, 50), st.integers(0, 3))
+def test_every_text_is_in_one_batch_of_the_size_given_but_the_rest(lengths, size, seed):
+    lengths = np.array(lengths)
+    for plan in (
+        batches.bucketed(lengths, size, np.random.default_rng(seed)),
+        batches.shuffled(len(lengths), size, np.random.default_rng(seed)),
+    ):
+        assert sorted(np.concatenate(plan)) == list(range(len(lengths)))
+        sizes = sorted(map(len, plan), reverse=True)
+        assert sizes == [size] * (len(lengths) // size) + ([len(lengths) % size] if len(lengths) % size else [])
+
+
+def test_texts_of_like_length_share_a_batch_in_another_order_every_time():
+    lengths = np.random.default_rng(0).geometric(0.03, size=2000).clip(max=200)
+    random = np.random.default_rng(1)
+    one, other = (batches.bucketed(lengths, 20, random) for _ in range(2))
+    assert padded(lengths, one) < 1.2 * lengths.sum() < 0.5 * padded(lengths, batches.shuffled(2000, 20, random))
+    first, second = ([frozenset(batch.tolist()) for batch in plan] for plan in (one, other))
+    assert len(set(first) & set(second)) < 5
+    # Long and short batches come in no order.
+    means = [lengths[batch].mean() for batch in one]
+    assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
+
+
+def test_what_is_left_of_whole_batches_is_of_any_length():
+    lengths = np.arange(1000)
+    rests = []
+    for seed in range(60):
+        plan = batches.bucketed(lengths, 64, np.random.default_rng(seed))
+        rests += [lengths[batch].mean() for batch in plan if len(batch) < 64]
+    assert len(rests) == 60 and abs(np.mean(rests) - 499.5) < 30
+
+
+def test_batches_of_predictions_have_few_tokens_or_few_texts():
+    lengths = np.concatenate([np.full(1000, 3), np.full(300, 512), [100_000]])
+    for width in (None, 512):
+        plan = batches.by_length(lengths, width)
+        assert sorted(np.concatenate(plan)) == list(range(len(lengths)))
+        for batch in plan:
+            read = len(batch) * (width or lengths[batch].max())
+            assert len(batch) == 1 or (len(batch) <= batches.TEXTS_AT_ONCE and read <= batches.TOKENS_AT_ONCE)
+    assert len(batches.by_length(lengths, None)) == 4 + 5 + 1
+
+
+@given(st.lists(st.lists(st.integers(0, 8), max_size=5), min_size=1, max_size=12), st.data())
+def test_inputs_are_the_texts_tokens_filled_up(rows, data):
+    chosen = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=6)))
+    for encoder in (Masked, Fixed):
+        [(places, inputs)] = batches.place(join(rows), encoder, torch.device("cpu")).in_batches([chosen])
+        width = encoder.width or max(len(rows[each]) for each in chosen)
+        expected = [rows[each] + [9] * (width - len(rows[each])) for each in chosen]
+        assert inputs["input_ids"].tolist() == expected and inputs["input_ids"].dtype == torch.int64
+        assert places.tolist() == chosen.tolist()
+        if encoder is Masked and any(len(rows[each]) < width for each in chosen):
+            mask = [[1] * len(rows[each]) + [0] * (width - len(rows[each])) for each in chosen]
+            assert inputs["attention_mask"].tolist() == mask
+        else:
+            assert set(inputs) == {"input_ids"}
+
+
+@given(st.lists(st.lists(st.integers(0, 8), max_size=9), max_size=12), st.integers(1, 9))
+def test_tokens_are_cut_and_chosen_as_lists_are(rows, longest):
+    def lists(tokens: Tokens):
+        return [tokens.ids[start:end].tolist() for start, end in zip(tokens.starts, tokens.starts[1:], strict=False)]
+
+    tokens = join(rows)
+    assert lists(tokens) == rows and tokens.lengths.tolist() == [len(row) for row in rows] and len(tokens) == len(rows)
+    assert lists(tokens.cut(longest)) == [row[:longest] for row in rows]
+    assert lists(tokens[1:4]) == rows[1:4] and lists(tokens[::-1]) == rows[::-1]
