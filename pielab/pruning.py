@@ -6,7 +6,8 @@ weights with the lowest scores of each matrix are pruned. Masks are plain dicts 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -98,14 +99,31 @@ def dense_masks(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in weights.items()}
 
 
-def magnitude(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """|w| (Frankle and Carbin 2019)."""
-    return {name: weight.detach().abs() for name, weight in weights.items()}
+@dataclass(frozen=True)
+class Scores(Mapping):
+    """Scores by the names of `weights`, each computed when it is asked for: all at once are as large as the model."""
+
+    weights: Mapping[str, Tensor]
+    score: Callable[[str], Tensor]
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.score(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.weights)
+
+    def __len__(self) -> int:
+        return len(self.weights)
 
 
-def impact(weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """|w * g|, g the gradient accumulated over a sample of training examples (Lee et al. 2019)."""
-    return {name: (weight.detach() * gradients[name]).abs() for name, weight in weights.items()}
+def magnitude(weights: Mapping[str, Tensor]) -> Scores:
+    """|w| of the weights as they are when a score is asked for (Frankle and Carbin 2019)."""
+    return Scores(weights, lambda name: weights[name].detach().abs())
+
+
+def impact(weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor]) -> Scores:
+    """|w * g|, g the gradient accumulated over a sample of training examples (Lee et al. 2019); w as in `magnitude`."""
+    return Scores(weights, lambda name: (weights[name].detach() * gradients[name]).abs_())
 
 
 def random(weights: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
@@ -124,36 +142,58 @@ def prune(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], sparsity: f
 
     Raises PielabError if more is pruned already, or a score is not a number.
     """
-    return {name: _prune_matrix(name, scores[name], mask, sparsity) for name, mask in masks.items()}
-
-
-def _prune_matrix(name: str, scores: Tensor, mask: Tensor, sparsity: float) -> Tensor:
     import torch
 
-    kept = mask.cpu().numpy().ravel().copy()
-    number = round(sparsity * kept.size) - int(kept.size - kept.sum())
+    def of_matrix(name: str) -> Tensor:
+        return _prune_matrix(name, scores, masks[name], sparsity)
+
+    # A thread for each that torch has: numpy computes without Python's lock, and one matrix a thread is in memory.
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return dict(zip(masks, pool.map(of_matrix, masks), strict=True))
+
+
+def _prune_matrix(name: str, scores: Mapping[str, Tensor], mask: Tensor, sparsity: float) -> Tensor:
+    import torch
+
+    kept = mask.cpu().numpy().ravel()
+    before = np.count_nonzero(kept)
+    number = round(sparsity * kept.size) - (kept.size - before)
     if number < 0:
         raise PielabError(f"{name} is pruned further than a share of {sparsity:g} already: raise the sparsity.")
-    if number:
-        places = np.flatnonzero(kept)
-        left = scores.detach().float().cpu().numpy().ravel()[places]
-        if np.isnan(left).any():
-            raise PielabError(f"the scores of {name} are not all numbers: training diverged, lower learning_rate.")
-        # A partition finds the threshold in linear time; the ties at it are then taken in order.
-        threshold = np.partition(left, number - 1)[number - 1]
-        kept[places[left < threshold]] = False
-        ties = places[left == threshold]
-        kept[ties[: number - int((left < threshold).sum())]] = False
-    return torch.from_numpy(kept.reshape(mask.shape)).to(mask.device)
+    if not number:
+        return mask.clone()
+    flat = scores[name].detach().float().cpu().numpy().ravel()
+    left = flat if before == kept.size else flat.compress(kept)
+    if np.isnan(left.min()):
+        raise PielabError(f"the scores of {name} are not all numbers: training diverged, lower learning_rate.")
+    threshold = _nth_lowest(left, number)
+    above = flat > threshold
+    above &= kept
+    # As many of the ties at the threshold are kept as the count wants: the last ones.
+    too_many = before - np.count_nonzero(above) - number
+    if too_many:
+        above[np.flatnonzero(kept & (flat == threshold))[-too_many:]] = True
+    return torch.from_numpy(above.reshape(mask.shape)).to(mask.device)
+
+
+def _nth_lowest(scores: np.ndarray, number: int) -> np.float32:
+    """The score that `number` scores, itself included, do not exceed."""
+    least = scores.min()
+    ties = np.count_nonzero(scores == least)
+    if number <= ties:
+        return least
+    # Where most scores are equal, as impact's zeros can be, numpy's partition takes twenty times as long.
+    rest = scores.compress(scores > least) if ties > 0.1 * scores.size else scores
+    place = number - 1 - (scores.size - rest.size)
+    return np.partition(rest, place)[place]
 
 
 def apply_masks(weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
-    """Set the pruned weights to zero, in place."""
+    """Set the pruned weights to zero, in place; masks of the weights' dtype (0 and 1) take half the time of bool."""
     import torch
 
     with torch.no_grad():
-        for name, mask in masks.items():
-            weights[name].mul_(mask)
+        torch._foreach_mul_([weights[name] for name in masks], list(masks.values()))
 
 
 def sparsity(masks: Mapping[str, Tensor]) -> float:

@@ -37,6 +37,53 @@ def test_each_matrix_loses_exactly_its_share_however_many_scores_are_equal(score
         assert mask.dtype == torch.bool and mask.shape == scores[name].shape
 
 
+def plain_mask(scores, mask, target):
+    """What `prune` does to one matrix, as one would write it down: sort, and cut."""
+    kept = mask.flatten().tolist()
+    number = round(target * len(kept)) - kept.count(False)
+    ranked = sorted((each for each in range(len(kept)) if kept[each]), key=lambda each: float(scores.flatten()[each]))
+    for each in ranked[:number]:
+        kept[each] = False
+    return torch.tensor(kept).reshape(mask.shape)
+
+
+signed = st.one_of(st.sampled_from([0.0, -0.0, 0.5, float("inf"), -float("inf")]), st.floats(-1, 1, width=32))
+
+
+@given(st.data(), st.sampled_from([tied, signed]), st.tuples(targets, targets, targets).map(sorted))
+def test_masks_are_those_of_a_sort(data, values, steps):
+    shape = data.draw(shapes)
+    mask = torch.ones(shape, dtype=torch.bool)
+    for target in steps:
+        scores = data.draw(scores_of(values, shape))
+        expected, mask = plain_mask(scores, mask, target), pruning.prune({"m": scores}, {"m": mask}, target)["m"]
+        assert torch.equal(mask, expected)
+
+
+@pytest.mark.parametrize("zeros", [0, 0.5, 0.99])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_masks_of_larger_matrices_are_those_of_a_sort_as_well(zeros, dtype):
+    torch.manual_seed(0)
+    mask = torch.ones(70, 90, dtype=torch.bool)
+    for target in (0.3, 0.6, 0.995):
+        # Turned on its side, so that a row of the matrix is not one of the memory.
+        scores = (torch.randn(90, 70, dtype=dtype).abs() * (torch.rand(90, 70) >= zeros)).T
+        expected, mask = (
+            plain_mask(scores.float(), mask, target),
+            pruning.prune({"m": scores}, {"m": mask}, target)["m"],
+        )
+        assert torch.equal(mask, expected)
+
+
+def test_what_is_pruned_already_may_have_any_score_and_masks_given_stay_as_they_are():
+    mask = torch.tensor([[True, False, True, True]])
+    scores = {"m": torch.tensor([[3.0, float("nan"), 1.0, 2.0]])}
+    assert pruning.prune(scores, {"m": mask}, 0.5)["m"].tolist() == [[True, False, False, True]]
+    same = pruning.prune(scores, {"m": mask}, 0.25)["m"]
+    assert torch.equal(same, mask) and same.data_ptr() != mask.data_ptr()
+    assert mask.tolist() == [[True, False, True, True]]
+
+
 @given(shapes, targets)
 def test_all_equal_scores_go_in_order(shape, target):
     scores = {"m": torch.full(shape, 0.5)}
@@ -157,9 +204,20 @@ def test_applying_masks_touches_nothing_else(target, seed):
             assert torch.equal(value, before[name] * masks[name])
         else:
             assert torch.equal(value, before[name])
+    again = {name: before[name].clone() for name in masks}
+    pruning.apply_masks(again, {name: mask.float() for name, mask in masks.items()})
+    assert all(torch.equal(again[name], weights[name]) for name in masks)
 
 
 def test_impact_is_weight_times_gradient():
     weights = {"m": torch.tensor([[1.0, -2.0], [0.0, 3.0]])}
     gradients = {"m": torch.tensor([[0.5, 2.0], [9.0, -1.0]])}
     assert torch.equal(pruning.impact(weights, gradients)["m"], torch.tensor([[0.5, 4.0], [0.0, 3.0]]))
+
+
+def test_scores_are_computed_when_asked_for():
+    weights, asked = {"a": torch.ones(1, 2), "b": torch.ones(1, 1)}, []
+    scores = pruning.Scores(weights, lambda name: asked.append(name) or weights[name])
+    assert list(scores) == ["a", "b"] and len(scores) == 2 and not asked
+    pruning.prune(scores, {"b": torch.ones(1, 1, dtype=torch.bool)}, 0.9)
+    assert asked == ["b"]

@@ -74,7 +74,7 @@ def test_every_iteration_scores_the_weights_as_they_are_then(given, monkeypatch)
     original_scores, original_train = pruning.magnitude, training.train
     runs.train_dense(experiment)
     monkeypatch.setattr(
-        pruning, "magnitude", lambda weights: scored.append(original_scores(weights)) or original_scores(weights)
+        pruning, "magnitude", lambda weights: scored.append(dict(original_scores(weights))) or original_scores(weights)
     )
 
     def train(model, *args, **options):
