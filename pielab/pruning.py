@@ -144,24 +144,26 @@ def prune(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], sparsity: f
     """
     import torch
 
-    def of_matrix(name: str) -> Tensor:
-        return _prune_matrix(name, scores, masks[name], sparsity)
+    # All before the work, so that what one matrix needs meanwhile is of use for the next.
+    pruned = {name: mask.to("cpu", copy=True).contiguous() for name, mask in masks.items()}
+
+    def of_matrix(name: str) -> None:
+        _prune_matrix(name, scores, pruned[name].numpy().reshape(-1), sparsity)
 
     # A thread for each that torch has: numpy computes without Python's lock, and one matrix a thread is in memory.
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return dict(zip(masks, pool.map(of_matrix, masks), strict=True))
+        list(pool.map(of_matrix, masks))
+    return {name: each.to(masks[name].device) for name, each in pruned.items()}
 
 
-def _prune_matrix(name: str, scores: Mapping[str, Tensor], mask: Tensor, sparsity: float) -> Tensor:
-    import torch
-
-    kept = mask.cpu().numpy().ravel()
+def _prune_matrix(name: str, scores: Mapping[str, Tensor], kept: np.ndarray, sparsity: float) -> None:
+    """Prune one matrix in place; kept (weights,) bool."""
     before = np.count_nonzero(kept)
     number = round(sparsity * kept.size) - (kept.size - before)
     if number < 0:
         raise PielabError(f"{name} is pruned further than a share of {sparsity:g} already: raise the sparsity.")
     if not number:
-        return mask.clone()
+        return
     flat = scores[name].detach().float().cpu().numpy().ravel()
     left = flat if before == kept.size else flat.compress(kept)
     if np.isnan(left.min()):
@@ -173,7 +175,7 @@ def _prune_matrix(name: str, scores: Mapping[str, Tensor], mask: Tensor, sparsit
     too_many = before - np.count_nonzero(above) - number
     if too_many:
         above[np.flatnonzero(kept & (flat == threshold))[-too_many:]] = True
-    return torch.from_numpy(above.reshape(mask.shape)).to(mask.device)
+    kept[:] = above
 
 
 def _nth_lowest(scores: np.ndarray, number: int) -> np.float32:

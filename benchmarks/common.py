@@ -1,0 +1,103 @@
+"""What the benchmarks share: sides measured in turn, each in a process of its own, and what comes of it."""
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+CORES = 2
+
+_prepared: dict[str, Any] = {}
+
+
+def measure(
+    benchmark: str,
+    case: str,
+    sides: dict[str, Callable[[Any], Any]],
+    *,
+    prepare: Callable[[], Any],
+    summary: Callable[[Any], Any],
+    same: Callable[[Any, Any], bool] = lambda one, other: one == other,
+    repeats: int = 5,
+    children: dict[str, int] | None = None,
+    alone: bool = True,
+) -> list[dict]:
+    """Rows of a case, one a side: seconds of each repeat, peak_mb of its process, and before_mb before the work.
+
+    sides: what each does with what `prepare` makes; they take turns. summary: of a result, None if there is nothing to
+    compare. same: whether two summaries agree; a side whose last result differs from the first side's stops the
+    benchmark. children: how many processes of equal size a side starts, whose memory counts as well. alone: each side
+    in a process of its own; if not, memory says nothing. What is given must be a module's, for a process imports it.
+    """
+    # A side's process stays, so that it prepares once.
+    pools = {name: _process() for name in sides} if alone else dict.fromkeys(sides, _process())
+    rows = [{"benchmark": benchmark, "case": case, "side": name, "seconds": []} for name in sides]
+    for _ in range(repeats):
+        found = []
+        for row in rows:
+            seconds, own, child, before, result = (
+                pools[row["side"]].submit(_run, prepare, sides[row["side"]], summary).result()
+            )
+            row["seconds"].append(seconds)
+            row |= {"peak_mb": own + child * (children or {}).get(row["side"], 0), "before_mb": before}
+            found.append(result)
+        if not all(each is None or same(found[0], each) for each in found):
+            raise SystemExit(f"{benchmark}, {case}: the sides disagree.")
+    for pool in pools.values():
+        pool.shutdown()
+    show(rows)
+    return rows
+
+
+def _process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _run(prepare: Callable, work: Callable, summary: Callable) -> tuple[float, float, float, float, Any]:
+    if not _prepared:
+        _prepared["data"] = prepare()
+        _prepared["before"] = psutil.Process().memory_info().rss / 2**20
+    start = time.perf_counter()
+    result = work(_prepared["data"])
+    seconds = time.perf_counter() - start
+    own, child = (
+        resource.getrusage(each).ru_maxrss / 1024 for each in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return seconds, own, child, _prepared["before"], summary(result)
+
+
+def show(rows: list[dict]) -> None:
+    """Print rows of one case."""
+    print(f"{rows[0]['benchmark']}: {rows[0]['case']}")
+    for row in rows:
+        print(
+            f"  {row['side']:<40} {spread(row['seconds'])} s, {row['peak_mb']:.0f} MB at most, "
+            f"{row['before_mb']:.0f} MB before",
+            flush=True,
+        )
+
+
+def spread(values: list[float], digits: int = 3) -> str:
+    return f"median {statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def main(run: Callable[[bool, int], list[dict]], description: str) -> None:
+    """The command line of a benchmark; `run` is told whether to be small, and how many repeats to make."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--small", action="store_true", help="small data: does it work?")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="write the rows to this file")
+    given = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(CORES)  # of the processes of the sides
+    rows = run(given.small, given.repeats)
+    if given.json:
+        given.json.write_text(json.dumps(rows, indent=1))
