@@ -75,6 +75,11 @@ def _run(prepare: Callable, work: Callable, summary: Callable) -> tuple[float, f
     return seconds, own, child, _prepared["before"], summary(result)
 
 
+def use_cores(number: int) -> None:
+    """Let the sides' processes compute with so many threads."""
+    os.environ["OMP_NUM_THREADS"] = str(number)
+
+
 def show(rows: list[dict]) -> None:
     """Print rows of one case."""
     print(f"{rows[0]['benchmark']}: {rows[0]['case']}")
@@ -97,7 +102,6 @@ def main(run: Callable[[bool, int], list[dict]], description: str) -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     given = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = str(CORES)  # of the processes of the sides
     rows = run(given.small, given.repeats)
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1))

@@ -138,6 +138,7 @@ def masked_digest(weights: dict | None) -> str | None:
 
 
 def run(small: bool, repeats: int) -> list[dict]:
+    common.use_cores(common.CORES)
     rows = []
     options = {"repeats": repeats, "alone": not small}
     for case, before, sparsity, others in (

@@ -24,9 +24,10 @@ def error_norms(runs: predictions.Predictions, targets: np.ndarray) -> np.ndarra
 
     targets: class ids (examples,), or multi-hot (examples, classes).
     """
-    if runs.multi_label:
-        return influence.el2n(predictions.sigmoid(runs.logits), targets)
-    return influence.el2n(predictions.softmax(runs.logits), np.eye(runs.logits.shape[2])[targets])
+    probabilities = predictions.sigmoid if runs.multi_label else predictions.softmax
+    hot = targets if runs.multi_label else np.eye(runs.logits.shape[2])[targets]
+    # One seed after the other: the probabilities of all are several times as large as their logits.
+    return np.mean([influence.el2n(probabilities(each)[None], hot) for each in runs.logits], axis=0)
 
 
 def el2n(p: InfluenceParameters, data: DatasetDict, scores: np.ndarray) -> pd.DataFrame:

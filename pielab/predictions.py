@@ -64,10 +64,14 @@ def read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     if not path.exists():
         raise PielabError(f"there are no predictions {path}: train this seed, or give seeds that are there.")
     with records.readable(path):
-        table = pq.read_table(path).sort_by("example")
+        table = pq.read_table(path)
+        examples = table["example"].to_numpy()
+        if (examples[:-1] > examples[1:]).any():
+            table = table.sort_by("example")
+            examples = table["example"].to_numpy()
         column = table["logits"].combine_chunks()
     logits = column.flatten().to_numpy().astype(np.float32, copy=False).reshape(len(table), -1)
-    if table["example"].to_pylist() != list(range(len(table))):
+    if not np.array_equal(examples, np.arange(len(table))):
         raise PielabError(
             f"the examples of {path} are not 0 to {len(table) - 1}, each once: number them as in the split."
         )

@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from textstat import textstat
 
-from pielab import influence, measures, pies, predictions, readability
+from pielab import analysis, influence, measures, pies, predictions, readability
 from pielab.errors import PielabError
 from pielab.predictions import Predictions
 
@@ -44,6 +44,18 @@ def test_el2n_is_the_mean_norm_of_the_error(shape, multi_label):
         for index in range(examples)
     ]
     assert np.allclose(influence.el2n(probabilities, hot), expected)
+
+
+@given(SHAPES, st.booleans())
+def test_error_norms_are_el2n_of_all_seeds_at_once(shape, multi_label):
+    *sizes, classes, seed = shape
+    random = np.random.default_rng(seed)
+    logits = random.normal(size=(*sizes, classes)).astype(np.float32)
+    runs = Predictions(logits, tuple(range(sizes[0])), np.full(sizes[0], 0.5) if multi_label else None)
+    hot = (np.eye(classes)[random.integers(classes, size=sizes[1])]).astype(np.float32 if multi_label else float)
+    probabilities = (predictions.sigmoid if multi_label else predictions.softmax)(logits)
+    targets = hot if multi_label else hot.argmax(axis=1)
+    assert np.allclose(analysis.error_norms(runs, targets), influence.el2n(probabilities, hot), rtol=1e-6)
 
 
 def test_el2n_by_hand_and_its_limits():

@@ -77,6 +77,10 @@ def test_faults_are_one_sentence(tmp_path):
     pq.write_table(pa.table({"example": [1, 2], "logits": [[1.0, 2.0], [3.0, 4.0]]}), tmp_path / "p.parquet")
     with pytest.raises(PielabError, match="are not 0 to 1, each once"):
         predictions.read(tmp_path / "p.parquet")
+    for examples in ([0, 0], [1, 1], [0, None], ["0", "1"], [0.0, 0.5], [-1, 0]):
+        pq.write_table(pa.table({"example": examples, "logits": [[1.0], [2.0]]}), tmp_path / "p.parquet")
+        with pytest.raises(PielabError, match="are not 0 to 1, each once"):
+            predictions.read(tmp_path / "p.parquet")
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(PielabError, match="is damaged"):
         predictions.read(path)

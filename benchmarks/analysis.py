@@ -1,0 +1,148 @@
+"""PIEs, their null and EL2N's bins at the size of SNLI's and AAPD's training sets, from files of predictions.
+
+    .venv/bin/python benchmarks/analysis.py [--small] [--repeats 5] [--json FILE]
+
+What 03 and 04 compute of a configuration, from 30 + 30 seeds, with 200 resamples, on one core as the notebooks do. The
+other side is a loop over the halvings; at full size it makes so many resamples as its name says, and is not compared.
+"""
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import common
+import numpy as np
+
+from pielab import analysis, influence, paths, pies, predictions, statistics
+
+SEEDS, RESAMPLES, BINS = 30, 200, 20
+
+
+def make(folder: Path, examples: int, classes: int, several: bool) -> None:
+    """Predictions of made-up models: some examples are hard for all of them, and pruned models err more."""
+    random = np.random.default_rng(0)
+    if several:
+        targets = (random.random((examples, classes)) < 0.05).astype(np.float32)
+        sure = np.where(targets, 1, -1)
+    else:
+        targets = random.integers(classes, size=examples)
+        sure = np.eye(classes)[targets]
+    means = (sure * random.exponential(4, size=(examples, 1))).astype(np.float32)
+    metadata = {"decision_threshold": 0.5} if several else {}
+    np.save(folder / "targets.npy", targets)
+    for side, noise in (("dense", 1.0), ("pruned", 1.2)):
+        for seed in range(SEEDS):
+            logits = means + noise * random.standard_normal((examples, classes), dtype=np.float32)
+            place = paths.seed(folder / side, seed)
+            place.mkdir(parents=True)
+            for split in ("train", "early") if side == "dense" else ("train",):
+                predictions.write(place / f"{split}.parquet", logits, metadata)
+
+
+def read(folder: Path) -> tuple:
+    return folder, np.load(folder / "targets.npy")
+
+
+def pielab_side(given: tuple) -> dict:
+    folder, targets = given
+    scores = analysis.error_norms(predictions.read_seeds(folder / "dense", range(SEEDS), "early"), targets)
+    bins = influence.bins(scores, BINS)
+    dense, pruned = (
+        predictions.read_seeds(folder / side, range(SEEDS), "train").classes for side in ("dense", "pruned")
+    )
+    p_pie, p_null, table = statistics.excess_by_group(dense, pruned, bins, RESAMPLES)
+    return {"scores": scores, "pies": pies.find(dense, pruned), "p_pie": p_pie, "p_null": p_null, "table": table}
+
+
+def loop_side(resamples: int, given: tuple) -> dict:
+    """The same with numpy, one halving after the other."""
+    folder, targets = given
+    early = predictions.read_seeds(folder / "dense", range(SEEDS), "early")
+    several = early.multi_label
+    probabilities = (predictions.sigmoid if several else predictions.softmax)(early.logits)
+    hot = targets if several else np.eye(early.logits.shape[2])[targets]
+    scores = np.linalg.norm(probabilities - hot, axis=2).mean(axis=0)
+    bins = influence.bins(scores, BINS)
+    dense, pruned = (
+        predictions.read_seeds(folder / side, range(SEEDS), "train").classes for side in ("dense", "pruned")
+    )
+    majority = sets_by_loop if several else classes_by_loop
+    drawn = statistics.halvings(SEEDS, resamples, np.random.default_rng(0))
+    random = np.random.default_rng((0, 1))
+    draws = [statistics._bootstrap_halvings(SEEDS, random) for _ in range(resamples)]
+
+    def disagree(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        reference = majority(dense, first)
+        found = [reference != majority(side, second) for side in (dense, pruned)]
+        return tuple(each.any(axis=1) if several else each for each in found)
+
+    p_null, p_pie = sum(np.array(disagree(*each), dtype=float) for each in drawn) / len(drawn)
+    sizes = np.bincount(bins)
+    excess = np.bincount(bins, weights=p_pie - p_null) / sizes
+    samples = []
+    for sample in draws:
+        found = sum(np.array(disagree(*each), dtype=float) for each in sample) / len(sample)
+        samples.append(np.bincount(bins, weights=found[1] - found[0]) / sizes)
+    low, high = np.quantile(samples, [0.025, 0.975], axis=0) - np.mean(samples, axis=0) + excess
+    everyone = np.ones(SEEDS)
+    differ = majority(dense, everyone) != majority(pruned, everyone)
+    table = {"excess": excess, "low": low, "high": high}
+    found = differ.any(axis=1) if several else differ
+    return {"scores": scores, "pies": found, "p_pie": p_pie, "p_null": p_null, "table": table}
+
+
+def classes_by_loop(predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    votes = np.zeros((predicted.shape[1], int(predicted.max()) + 1))
+    rows = np.arange(len(votes))
+    for run, weight in zip(predicted, weights, strict=True):
+        if weight:
+            votes[rows, run] += weight
+    return votes.argmax(axis=1)
+
+
+def sets_by_loop(predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    votes = np.zeros(predicted.shape[1:])
+    for run, weight in zip(predicted, weights, strict=True):
+        if weight:
+            votes += weight * run
+    return 2 * votes > weights.sum()
+
+
+def summary(result: dict) -> dict:
+    table = result.pop("table")
+    return result | {name: np.asarray(table[name]) for name in ("excess", "low", "high")}
+
+
+def not_compared(result: dict) -> None:
+    """For a side that does less."""
+
+
+def same(one: dict, other: dict) -> bool:
+    return all(np.allclose(one[name], other[name], rtol=1e-5, atol=1e-9) for name in one)
+
+
+def run(small: bool, repeats: int) -> list[dict]:
+    common.use_cores(1)
+    rows = []
+    part = f"numpy, 2 of {RESAMPLES} resamples"
+    sizes = [(150, 3), (30, 54)] if small else [(5_000, 3), (1_000, 54), (549_367, 3), (53_840, 54)]
+    for examples, classes in sizes:
+        whole = examples <= 5_000
+        loop = {"numpy": partial(loop_side, RESAMPLES)} if whole else {part: partial(loop_side, 2)}
+        with tempfile.TemporaryDirectory() as name:
+            make(Path(name), examples, classes, several=classes > 3)
+            rows += common.measure(
+                "analysis",
+                f"{examples:,} examples, {classes} {'labels' if classes > 3 else 'classes'}, 30 + 30 seeds",
+                {"pielab": pielab_side} | loop,
+                prepare=partial(read, Path(name)),
+                summary=summary if whole else not_compared,
+                same=same,
+                repeats=repeats if whole else min(repeats, 2),
+                alone=not small,
+            )
+    return rows
+
+
+if __name__ == "__main__":
+    common.main(run, __doc__.splitlines()[0])
