@@ -19,13 +19,18 @@ CORES = 2
 _prepared: dict[str, Any] = {}
 
 
+def no_summary(result: Any) -> None:
+    """Nothing to compare."""
+
+
 def measure(
     benchmark: str,
     case: str,
     sides: dict[str, Callable[[Any], Any]],
     *,
     prepare: Callable[[], Any],
-    summary: Callable[[Any], Any],
+    summary: Callable[[Any], Any] = no_summary,
+    judge: Callable[[Any, Any], float] | None = None,
     same: Callable[[Any, Any], bool] = lambda one, other: one == other,
     repeats: int = 5,
     children: dict[str, int] | None = None,
@@ -33,10 +38,11 @@ def measure(
 ) -> list[dict]:
     """Rows of a case, one a side: seconds of each repeat, peak_mb of its process, and before_mb before the work.
 
-    sides: what each does with what `prepare` makes; they take turns. summary: of a result, None if there is nothing to
-    compare. same: whether two summaries agree; a side whose last result differs from the first side's stops the
-    benchmark. children: how many processes of equal size a side starts, whose memory counts as well. alone: each side
-    in a process of its own; if not, memory says nothing. What is given must be a module's, for a process imports it.
+    sides: what each does with what `prepare` makes; they take turns. summary: of a result, None if there is nothing
+    to compare. same: whether two summaries agree; a side whose last result differs from the first side's stops the
+    benchmark. judge: how good a result is, of what was prepared and the result, a number judged for each repeat.
+    children: how many processes of equal size a side starts, whose memory counts as well. alone: each side in a
+    process of its own; if not, memory says nothing. What is given must be a module's, for a process imports it.
     """
     # A side's process stays, so that it prepares once.
     pools = {name: _process() for name in sides} if alone else dict.fromkeys(sides, _process())
@@ -44,10 +50,12 @@ def measure(
     for _ in range(repeats):
         found = []
         for row in rows:
-            seconds, own, child, before, result = (
-                pools[row["side"]].submit(_run, prepare, sides[row["side"]], summary).result()
+            seconds, own, child, before, result, judged = (
+                pools[row["side"]].submit(_run, prepare, sides[row["side"]], summary, judge).result()
             )
             row["seconds"].append(seconds)
+            if judge:
+                row.setdefault("judged", []).append(judged)
             row |= {"peak_mb": own + child * (children or {}).get(row["side"], 0), "before_mb": before}
             found.append(result)
         if not all(each is None or same(found[0], each) for each in found):
@@ -62,7 +70,9 @@ def _process() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
 
-def _run(prepare: Callable, work: Callable, summary: Callable) -> tuple[float, float, float, float, Any]:
+def _run(
+    prepare: Callable, work: Callable, summary: Callable, judge: Callable | None
+) -> tuple[float, float, float, float, Any, float | None]:
     if not _prepared:
         _prepared["data"] = prepare()
         _prepared["before"] = psutil.Process().memory_info().rss / 2**20
@@ -72,7 +82,8 @@ def _run(prepare: Callable, work: Callable, summary: Callable) -> tuple[float, f
     own, child = (
         resource.getrusage(each).ru_maxrss / 1024 for each in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
-    return seconds, own, child, _prepared["before"], summary(result)
+    judged = judge(_prepared["data"], result) if judge else None
+    return seconds, own, child, _prepared["before"], summary(result), judged
 
 
 def use_cores(number: int) -> None:
@@ -86,7 +97,7 @@ def show(rows: list[dict]) -> None:
     for row in rows:
         print(
             f"  {row['side']:<40} {spread(row['seconds'])} s, {row['peak_mb']:.0f} MB at most, "
-            f"{row['before_mb']:.0f} MB before",
+            f"{row['before_mb']:.0f} MB before" + (f", judged {spread(row['judged'])}" if "judged" in row else ""),
             flush=True,
         )
 
@@ -95,11 +106,11 @@ def spread(values: list[float], digits: int = 3) -> str:
     return f"median {statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
-def main(run: Callable[[bool, int], list[dict]], description: str) -> None:
+def main(run: Callable[[bool, int], list[dict]], description: str, repeats: int = 5) -> None:
     """The command line of a benchmark; `run` is told whether to be small, and how many repeats to make."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--small", action="store_true", help="small data: does it work?")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=repeats)
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     given = parser.parse_args()
     rows = run(given.small, given.repeats)

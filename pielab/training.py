@@ -63,7 +63,7 @@ def train(
     Raises PielabError with the step if the loss is not finite.
     """
     device = next(model.parameters()).device
-    masks = {name: mask.to(device) for name, mask in (masks or {}).items()}
+    masks = {name: mask.to(device, weights[name].dtype) for name, mask in (masks or {}).items()}
     texts = batches.place(tokens, encoder, device)
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)

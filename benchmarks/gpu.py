@@ -1,0 +1,257 @@
+"""What a GPU trains in a second, and how many hours the paper's whole grid takes at that rate.
+
+    .venv/bin/python benchmarks/gpu.py [--small] [--repeats 3] [--json FILE] [--peak 989]
+
+Needs a GPU and nothing else: texts as long as those of the paper's data sets, of random tokens, and models of random
+weights, trained as the study trains them. Takes about five minutes. Without a GPU --small runs it on the CPU, to see
+that it works.
+"""
+
+import argparse
+import contextlib
+import json
+import platform
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import common
+import lengths
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+
+from pielab import models, published, study, tally, training, workers
+from pielab.encoding import WordEncoder
+from pielab.tokens import Tokens
+
+PROJECT = Path(__file__).parents[1]
+# Dense bfloat16 TFLOP/s as the makers give them, by what a device's name contains; the first that fits.
+PEAKS = {
+    "H100 PCIe": 756,
+    "H100": 989,
+    "H200": 989,
+    "A100": 312,
+    "L40S": 362,
+    "A40": 150,
+    "MI250": 191.5,
+    "MI300": 1307,
+}
+CLASSES = {"imdb": 2, "snli": 3, "reuters": 23, "aapd": 54}
+SEVERAL = {"reuters", "aapd"}
+STEPS, WORDS, WIDTH = 60, 50_000, 300
+# How many BiLSTMs at once: on the shortest texts all of these, on the others the one that is quickest.
+WORKERS = (1, 4, 8, 16)
+# So many seconds they train.
+TOGETHER = 10.0
+
+
+class Padded:
+    padding, width = 0, None
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """What the processes that train BiLSTMs share: the name of a data set, how much of it, how long to train, and a
+    folder in which they wait for each other.
+    """
+
+    like: str
+    device: str
+    number: int
+    seconds: float
+    batch_size: int
+    processes: int
+    folder: Path
+
+    def settle(self) -> None:
+        torch.set_num_threads(1)
+
+
+def made(quantiles: list[int], number: int, words: int, random: np.random.Generator) -> Tokens:
+    each = lengths.draw(quantiles, number, random)
+    ids = random.integers(5, words, size=each.sum(), dtype=np.int32)
+    return Tokens(ids, np.concatenate([[0], np.cumsum(each)]))
+
+
+def classes(like: str, number: int, random: np.random.Generator) -> np.ndarray:
+    ids = random.integers(CLASSES[like], size=number)
+    return np.eye(CLASSES[like], dtype=np.float32)[ids] if like in SEVERAL else ids
+
+
+def bert(like: str, device: torch.device, small: bool, repeats: int, peak: float | None) -> dict[str, Any]:
+    """Tokens that BERT-base trains and predicts in a second, without padding."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    sizes = {"num_hidden_layers": 1, "hidden_size": 64, "intermediate_size": 256, "num_attention_heads": 2}
+    config = BertConfig(num_labels=CLASSES[like], **(sizes if small else {}))
+    torch.manual_seed(0)
+    model = BertForSequenceClassification(config).to(device)
+    random, recipe = np.random.default_rng(0), recipe_of(like, "bert-base-uncased")
+    size = 4 if small else recipe["batch_size"]
+    number = size * (2 if small else STEPS)
+    tokens = made(lengths.SUBWORDS[like], number, config.vocab_size, random)
+    targets, ends = classes(like, number, random), []
+    precision = training.choose_precision("auto", device)
+    options = {"batch_size": size, "learning_rate": 1e-5, "seed": 0, "precision": precision, "bucketed": True}
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    # The first epoch warms up; each ends with its losses read, so that all its work is done.
+    note = lambda epoch, loss: ends.append(time.perf_counter())  # noqa: E731
+    training.train(model, Padded, tokens, targets, epochs=repeats + 1, **options, on_epoch=note)
+    seconds = np.diff(ends)
+    predicted = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        training.predict(model, Padded, tokens, precision)
+        predicted.append(time.perf_counter() - start)
+    work = flops(config, tokens.lengths)
+    row = {"benchmark": "gpu", "case": f"BERT-base, texts as long as {like}'s", "side": "pielab", "like": like}
+    row |= {"model": "bert-base-uncased", "seconds": seconds.tolist(), "batch_size": size}
+    row |= {"tokens_per_second": float(tokens.lengths.sum() / np.median(seconds)), "precision": str(precision)}
+    row |= {"predicted_per_second": float(tokens.lengths.sum() / np.median(predicted[1:] or predicted))}
+    row |= {"share_of_peak": work / np.median(seconds) / (peak * 1e12) if peak else None}
+    return row | {"peak_mb": torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else None}
+
+
+def flops(config: Any, each: np.ndarray) -> float:
+    """Of training on texts of such lengths once: six for each weight of a matrix and token, and attention's."""
+    width, layers = config.hidden_size, config.num_hidden_layers
+    weights = layers * (4 * width**2 + 2 * width * config.intermediate_size)
+    return float((6 * weights * each + 12 * layers * width * each.astype(float) ** 2).sum())
+
+
+class _Enough(Exception):
+    pass
+
+
+def bilstm(like: str, device: torch.device, number: int, small: bool) -> dict[str, Any]:
+    """Texts that so many processes, each with a BiLSTM of its own, train in a second together.
+
+    Every text is padded to the data set's max_tokens, as the paper has it.
+    """
+    size = 16 if small else recipe_of(like, "bilstm")["batch_size"]
+    texts = size * (2 if small else max(2, 2**14 // size))
+    ends: dict[str, list[float]] = {}
+
+    def report(note: str, when: int) -> None:
+        ends.setdefault(note, []).append(when / 1e9)
+
+    with tempfile.TemporaryDirectory() as folder:
+        seeds = Seeds(like, str(device), texts, 1.0 if small else TOGETHER, size, number, Path(folder))
+        workers.each_seed(train_bilstm, seeds, range(number), number, report)
+    # While all of them train, and each has warmed up.
+    start, end = max(each[0] for each in ends.values()), min(each[-1] for each in ends.values())
+    epochs = sum(sum(start < when <= end for when in each) for each in ends.values())
+    seconds, rate = [end - start], epochs * texts / (end - start)
+    row = {"benchmark": "gpu", "case": f"BiLSTM, texts as long as {like}'s, {number} at once", "side": "pielab"}
+    row |= {"like": like, "model": "bilstm", "workers": number, "seconds": seconds, "batch_size": size}
+    return row | {"texts_per_second": rate, "peak_mb": None}
+
+
+def train_bilstm(seeds: Seeds, seed: int, report: workers.Report) -> None:
+    random = np.random.default_rng(0)
+    words, width, longest = (500, 20, 16) if seeds.number < 100 else (WORDS, WIDTH, lengths.MAX_TOKENS[seeds.like])
+    encoder = WordEncoder({}, random.normal(size=(words, width)).astype(np.float32), longest)
+    tokens = made(lengths.WORDS[seeds.like], seeds.number, words, random).cut(longest)
+    model = models.build("bilstm", CLASSES[seeds.like], seed, vectors=encoder.vectors).to(seeds.device)
+    options = {"epochs": 10**6, "batch_size": seeds.batch_size, "learning_rate": 1e-4, "seed": seed}
+    options["precision"] = training.choose_precision("auto", torch.device(seeds.device))
+    (seeds.folder / str(seed)).touch()
+    while len(list(seeds.folder.iterdir())) < seeds.processes:
+        time.sleep(0.01)
+    began = time.perf_counter()
+
+    def on_epoch(epoch: int, loss: float) -> None:
+        report(str(seed), time.time_ns())
+        if epoch > 1 and time.perf_counter() - began > seeds.seconds:
+            raise _Enough
+
+    with contextlib.suppress(_Enough):
+        training.train(model, encoder, tokens, classes(seeds.like, seeds.number, random), **options, on_epoch=on_epoch)
+
+
+def recipe_of(like: str, model: str) -> dict[str, Any]:
+    return yaml.safe_load((PROJECT / f"params/{like}-{model}.yaml").read_text())
+
+
+def hours(rows: list[dict]) -> pd.DataFrame:
+    """The hours of the paper's grid at these rates, one row a pair.
+
+    A unit is one training for all its epochs. Each ends with predictions of the training and the test set.
+    """
+    config = yaml.safe_load((PROJECT / "params/studies/paper.yaml").read_text())
+    units = tally.units(tally.seeds(study.read(config)))
+    sizes, found = published.table("table7_datasets"), []
+    for pair, of_pair in units.iterrows():
+        like, _, model = pair.partition("-")
+        rates = [row for row in rows if row["model"] == model and row["like"] == like]
+        size = sizes.loc[sizes["dataset"].str.lower() == like].iloc[0]
+        texts = {split: int(size[split]) for split in ("train", "test", "val")}
+        epochs = recipe_of(like, model)["epochs"]
+        if model == "bilstm":
+            unit, best = "texts", max(rates, key=lambda row: row["texts_per_second"])
+            rate, predicting, length = best["texts_per_second"], 3 * best["texts_per_second"], 1
+        else:
+            unit, best, length = "tokens", rates[0], float(np.mean(lengths.SUBWORDS[like]))
+            rate, predicting = best["tokens_per_second"], best["predicted_per_second"]
+        a_unit = epochs * texts["train"] * length / rate + sum(texts.values()) * length / predicting
+        found.append(
+            {
+                "pair": pair,
+                "units": int(of_pair["in all"]),
+                "epochs": epochs,
+                "training texts": texts["train"],
+                "per text": length,
+                "per second": rate,
+                "of": unit,
+                "seconds a unit": a_unit,
+                "hours": of_pair["in all"] * a_unit / 3600,
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--small", action="store_true", help="tiny models, on the CPU as well: does it work?")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="write rates and hours to this file")
+    parser.add_argument("--peak", type=float, help="the bfloat16 TFLOP/s of a device that is not known here")
+    given = parser.parse_args()
+    device = training.choose_device("auto")
+    if device.type == "cpu" and not given.small:
+        raise SystemExit("there is no GPU here: give --small to see whether it works.")
+    name = torch.cuda.get_device_name() if device.type == "cuda" else f"{device.type} of {platform.machine()}"
+    peak = given.peak or next((each for part, each in PEAKS.items() if part in name), None)
+    rows = []
+    for like in CLASSES:
+        rows.append(bert(like, device, given.small, given.repeats, peak))
+        print(f"{rows[-1]['case']}: {rows[-1]['tokens_per_second']:,.0f} tokens/s, {share(rows[-1])}", flush=True)
+    numbers = (1, 2) if given.small else WORKERS
+    tried = [show(bilstm("snli", device, number, given.small)) for number in numbers]
+    quickest = max(tried, key=lambda row: row["texts_per_second"])["workers"]
+    rows += tried + [show(bilstm(like, device, quickest, given.small)) for like in CLASSES if like != "snli"]
+    table = hours(rows)
+    print(table.round(2).to_string(index=False), f"\nin all {table['hours'].sum():,.0f} hours of {name}")
+    if given.json:
+        found = {"device": name, "torch": torch.__version__, "rows": rows, "hours": table.to_dict("records")}
+        given.json.write_text(json.dumps(found, indent=1))
+
+
+def show(row: dict) -> dict:
+    print(f"{row['case']}: {row['texts_per_second']:,.0f} texts/s", flush=True)
+    return row
+
+
+def share(row: dict) -> str:
+    known = row["share_of_peak"]
+    spread = common.spread(row["seconds"])
+    return f"{known:.0%} of the peak, {spread} s" if known else f"peak not known, {spread} s"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+"""Training a pruned model as pielab does it, as the paper describes it, and with Hugging Face's Trainer.
+
+    .venv/bin/python benchmarks/recipe.py [--small] [--repeats 3] [--json FILE]
+
+The same texts, initial state, half of the weights pruned, batch size and number of updates. The published recipe pads
+every text to max_tokens, computes in float32 and judges the training and the test set after every epoch, with 100
+decision thresholds by scikit-learn for several labels. The Trainer pads to the longest of a batch, masks by
+torch.nn.utils.prune and judges the test set after every epoch. pielab judges both sets once. Training and test set have
+the paper's proportion; the accuracy (macro-F1 for several labels) is of 500 other texts, outside the time. Each side
+has one thread, as seeds share the cores.
+"""
+
+import contextlib
+import io
+import itertools
+import tempfile
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import common
+import lengths
+import numpy as np
+import torch
+from sklearn.metrics import accuracy_score, f1_score
+from torch import nn
+
+from pielab import models, predictions, pruning, training
+
+# Training and test texts, in the proportion of the paper's Table 7.
+SIZES = {"snli": (256, 5), "reuters": (128, 27), "imdb": (48, 60)}
+CLASSES = {"snli": 3, "reuters": 5, "imdb": 2}
+JUDGED = 500
+# Of each model: epochs, batch size, learning rate.
+OPTIONS = {"minilm-2l": (2, 16, 3e-4), "bilstm": (4, 16, 3e-3)}
+SPARSITY = 0.5
+
+# A model and its decision threshold, if its texts have several labels.
+Trained = tuple[nn.Module, float | None]
+
+_seeds = itertools.count()
+
+
+def prepare(like: str, model: str, small: bool) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore")
+    train, test = (16, 4) if small else SIZES[like]
+    judged = 20 if small else JUDGED
+    texts, targets = lengths.texts(like, train + test + judged, CLASSES[like], several=like == "reuters")
+    longest = 16 if small else lengths.MAX_TOKENS[like]
+    encoder = models.encoder(model, texts, longest)
+    tokens = encoder.encode(texts)
+    parts = {"train": slice(train), "test": slice(train, train + test), "judged": slice(train + test, None)}
+    vectors = getattr(encoder, "vectors", None)
+    epochs, size, rate = OPTIONS[model]
+    given = {
+        "encoder": encoder,
+        "tokens": {name: tokens[part] for name, part in parts.items()},
+        "targets": {name: targets[part] for name, part in parts.items()},
+        "build": partial(models.build, model, CLASSES[like], vectors=vectors),
+        "options": {"epochs": 1 if small else epochs, "batch_size": size, "learning_rate": rate},
+        "longest": longest,
+    }
+    # What is made once, of a process and not of a seed, is made now.
+    network, weights, masks = pruned(given, 0)
+    some = {"weights": weights, "masks": masks, "seed": 0, **given["options"], "epochs": 1}
+    training.train(network, encoder, tokens[:4], targets[:4], **some)
+    return given
+
+
+def pruned(given: dict[str, Any], seed: int) -> tuple[nn.Module, dict, dict]:
+    """A model of a seed, its prunable weights, and masks of half of them."""
+    model = given["build"](seed=seed)
+    weights = pruning.prunable(model)
+    masks = pruning.prune(pruning.magnitude(weights), pruning.dense_masks(weights), SPARSITY)
+    return model, weights, masks
+
+
+def pielab(precision: torch.dtype, given: dict[str, Any]) -> Trained:
+    seed = next(_seeds)
+    model, weights, masks = pruned(given, seed)
+    data = (given["encoder"], given["tokens"]["train"], given["targets"]["train"])
+    options = {"bucketed": True, "precision": precision, "seed": seed, **given["options"]}
+    training.train(model, *data, **options, weights=weights, masks=masks)
+    logits = training.predict(model, given["encoder"], given["tokens"]["train"], precision)
+    training.predict(model, given["encoder"], given["tokens"]["test"], precision)
+    if given["targets"]["train"].ndim == 2:
+        return model, predictions.best_decision_threshold(logits, given["targets"]["train"])
+    return model, None
+
+
+def published(given: dict[str, Any]) -> Trained:
+    seed = next(_seeds)
+    model, weights, masks = pruned(given, seed)
+    masks = {name: mask.float() for name, mask in masks.items()}
+    torch.manual_seed(seed)
+    inputs = {name: to_longest(given, name) for name in ("train", "test")}
+    sets = {name: torch.utils.data.TensorDataset(*each.values(), targets(given, name)) for name, each in inputs.items()}
+    size, names = given["options"]["batch_size"], list(inputs["train"])
+    loaders = {name: torch.utils.data.DataLoader(each, size, shuffle=name == "train") for name, each in sets.items()}
+    several = given["targets"]["train"].ndim == 2
+    loss_function = nn.BCEWithLogitsLoss() if several else nn.CrossEntropyLoss()
+    optimizer = torch.optim.Adam(model.parameters(), lr=given["options"]["learning_rate"])
+    mask(weights, masks)
+    for _ in range(given["options"]["epochs"]):
+        model.train()
+        for *batch, wanted in loaders["train"]:
+            optimizer.zero_grad()
+            loss_function(model(**dict(zip(names, batch, strict=True))).logits, wanted).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            mask(weights, masks)
+        model.eval()
+        logits = {}
+        with torch.no_grad():
+            for name, loader in loaders.items():
+                found = [(model(**dict(zip(names, batch, strict=True))).logits, wanted) for *batch, wanted in loader]
+                logits[name] = [torch.cat(each).numpy() for each in zip(*found, strict=True)]
+        threshold = judge(logits) if several else None
+        if not several:
+            [accuracy_score(wanted, values.argmax(axis=1)) for values, wanted in logits.values()]
+    return model, threshold
+
+
+def judge(logits: dict[str, list[np.ndarray]]) -> float:
+    """The decision threshold with the best macro-F1 on the training set, as one writes it with scikit-learn."""
+    values, wanted = logits["train"]
+    said = predictions.sigmoid(values)
+    thresholds = [step / 100 for step in range(100)]
+    return max(thresholds, key=lambda each: f1_score(wanted, said > each, average="macro", zero_division=0))
+
+
+def trainer(given: dict[str, Any]) -> Trained:
+    """As one would write it today."""
+    from datasets import Dataset
+    from torch.nn.utils import prune
+    from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
+
+    seed = next(_seeds)
+    model, weights, masks = pruned(given, seed)
+    for name in weights:
+        module, _, weight = name.rpartition(".")
+        prune.custom_from_mask(model.get_submodule(module), weight, masks[name])
+    sets = {}
+    for name in ("train", "test"):
+        rows = [each.tolist() for each in np.split(given["tokens"][name].ids, given["tokens"][name].starts[1:-1])]
+        masked = [[1] * len(row) for row in rows]
+        sets[name] = Dataset.from_dict({"input_ids": rows, "attention_mask": masked, "labels": given["targets"][name]})
+    several = given["targets"]["train"].ndim == 2
+
+    def metrics(found):
+        values, wanted = found
+        if several:
+            return {"f1": f1_score(wanted, values > 0, average="macro", zero_division=0)}
+        return {"accuracy": accuracy_score(wanted, values.argmax(axis=1))}
+
+    options = given["options"]
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            folder,
+            num_train_epochs=options["epochs"],
+            per_device_train_batch_size=options["batch_size"],
+            per_device_eval_batch_size=options["batch_size"],
+            learning_rate=options["learning_rate"],
+            lr_scheduler_type="constant",
+            max_grad_norm=1.0,
+            eval_strategy="epoch",
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            log_level="error",
+            use_cpu=True,
+            seed=seed,
+        )
+        collator = DataCollatorWithPadding(given["encoder"].tokenizer)
+        with contextlib.redirect_stdout(io.StringIO()):
+            Trainer(
+                model,
+                arguments,
+                data_collator=collator,
+                train_dataset=sets["train"],
+                eval_dataset=sets["test"],
+                compute_metrics=metrics,
+            ).train()
+    for name in weights:
+        module, _, weight = name.rpartition(".")
+        prune.remove(model.get_submodule(module), weight)
+    return model, 0.5 if several else None
+
+
+def to_longest(given: dict[str, Any], name: str) -> dict[str, torch.Tensor]:
+    """Every text padded to max_tokens."""
+    tokens, encoder = given["tokens"][name], given["encoder"]
+    ids = torch.full((len(tokens), given["longest"]), encoder.padding, dtype=torch.long)
+    for row, start, end in zip(ids, tokens.starts, tokens.starts[1:], strict=False):
+        row[: end - start] = torch.from_numpy(tokens.ids[start:end])
+    if encoder.width:
+        return {"input_ids": ids}
+    there = torch.arange(given["longest"]) < torch.from_numpy(tokens.lengths)[:, None]
+    return {"input_ids": ids, "attention_mask": there.long()}
+
+
+def targets(given: dict[str, Any], name: str) -> torch.Tensor:
+    return torch.from_numpy(given["targets"][name])
+
+
+def mask(weights: dict, masks: dict) -> None:
+    with torch.no_grad():
+        for name, each in masks.items():
+            weights[name] *= each
+
+
+def accuracy(given: dict[str, Any], trained: Trained) -> float:
+    """Accuracy, or macro-F1, on the texts that no side has seen."""
+    model, threshold = trained
+    wanted = given["targets"]["judged"]
+    logits = training.predict(model, given["encoder"], given["tokens"]["judged"])
+    if threshold is None:
+        return float(accuracy_score(wanted, logits.argmax(axis=1)))
+    return float(f1_score(wanted, predictions.sigmoid(logits) > threshold, average="macro", zero_division=0))
+
+
+def sides(model: str) -> dict[str, Any]:
+    found = {"pielab": partial(pielab, torch.float32)}
+    if "amx_bf16" in Path("/proc/cpuinfo").read_text():
+        found["pielab, bfloat16"] = partial(pielab, torch.bfloat16)
+    found["published recipe"] = published
+    # Its hooks do not reach the flat weights of an nn.LSTM.
+    return found | ({"Trainer, torch.nn.utils.prune": trainer} if model != "bilstm" else {})
+
+
+def run(small: bool, repeats: int) -> list[dict]:
+    rows = []
+    pairs = itertools.product(OPTIONS, SIZES)
+    for model, like in [("minilm-2l", "reuters"), ("bilstm", "snli")] if small else pairs:
+        case = f"{model}, texts as long as {like}'s"
+        make = partial(prepare, like, model, small)
+        rows += common.measure(
+            "recipe", case, sides(model), prepare=make, judge=accuracy, repeats=repeats, alone=not small
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    common.main(run, __doc__.splitlines()[0], repeats=3)
