@@ -13,14 +13,16 @@ from pydantic import BaseModel, Field
 
 from pielab import paths
 from pielab.errors import PielabError
-from pielab.pruning import PRUNERS
+from pielab.pruning import KNOWN, NESTED
 from pielab.values import (
     Count,
     CountRange,
     Counts,
     KnownPruner,
+    Levels,
     Name,
     Natural,
+    Percentage,
     Positive,
     PositiveRange,
     PrunerName,
@@ -92,11 +94,9 @@ class PrunedParameters(PairParameters):
     """One pruner at one threshold, on one model and data set."""
 
     pruner: PrunerName = Field(
-        description=f"one of {', '.join(PRUNERS)}, or the name that bring.add was given (letters, digits, - _ .)"
+        description=f"one of {', '.join(KNOWN)}, or the name that bring.add was given (letters, digits, - _ .)"
     )
-    threshold: Positive = Field(
-        lt=100, description="a percentage of the prunable weights above 0 and below 100, such as 90"
-    )
+    threshold: Percentage = Field(description="a percentage of the prunable weights above 0 and below 100, such as 90")
 
     @property
     def folder(self) -> Path:
@@ -126,7 +126,7 @@ class BuildParameters(ModelParameters):
 
         `kind=TrainParameters` gives the part of a pruned configuration that its unpruned models depend on.
         """
-        elsewhere = {"study", "results", "data_dir", "seeds", "trials", "device", "workers", "save_weights"}
+        elsewhere = {"study", "results", "data_dir", "seeds", "trials", "device", "workers", "save_weights", "levels"}
         names = [name for name in (kind or type(self)).model_fields if name not in elsewhere]
         dumped = self.model_dump(mode="json", include=set(names))
         return {name: dumped[name] for name in names} | {"dataset": paths.slug(self.dataset)}
@@ -160,10 +160,26 @@ class TrainParameters(BuildParameters, PairParameters):
 class PruneParameters(TrainParameters, PrunedParameters):
     """02_prune: one pruner at one threshold, trained."""
 
-    pruner: KnownPruner = Field(description=f"one of {', '.join(PRUNERS)}")
+    pruner: KnownPruner = Field(description=f"one of {', '.join(KNOWN)}")
+    levels: Levels | None = Field(
+        description="the thresholds that a nested pruner passes through, each once and its own threshold among them, "
+        "such as [20, 50, 90] or 20,50,90, or None for its own alone"
+    )
     impact_examples: Count = Field(description="how many training examples the impact score sees, from 1")
     prune_layer_norm: bool = Field(strict=True, description="True or False")
     save_weights: bool = Field(strict=True, description="True or False")
+
+    @property
+    def passed(self) -> tuple[float, ...]:
+        """The thresholds whose seeds are made on the way to this one, and this one; those above it change nothing."""
+        if self.pruner not in NESTED:
+            return (self.threshold,)
+        return tuple(each for each in self.levels or (self.threshold,) if each <= self.threshold)
+
+    def recipe(self, kind: type[BuildParameters] | None = None) -> dict[str, Any]:
+        """As of every notebook, with the levels that a nested pruner has passed through."""
+        levels = {"levels": list(self.passed)} if kind is None and self.pruner in NESTED else {}
+        return super().recipe(kind) | levels
 
 
 class PieParameters(PrunedParameters):

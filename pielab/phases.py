@@ -1,4 +1,4 @@
-"""A seed's last finished iteration of pruning, so that a long seed that is cut off goes on from there.
+"""A seed's last finished iteration or level of pruning, so that a long seed that is cut off goes on from there.
 
 It is kept beside the seeds as safetensors, in one file that is replaced whole, and goes when the seed is done.
 """
@@ -17,8 +17,8 @@ from pielab import files, paths, records
 def save(folder: Path, seed: int, model: nn.Module, masks: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Keep a model's weights, its masks (bool, by the weights' names), and `state` as JSON.
 
-    state: recipe, the parameters that the seed depends on; phase, the number of the iteration; and what else the
-        seed's record needs.
+    state: recipe, the parameters that the seed depends on; phase, the number of the iteration or level; and what else
+        the seed's record needs.
     """
     # Copies, for the weights of an LSTM may be parts of one tensor.
     tensors = {f"model.{name}": value.detach().cpu().clone() for name, value in model.state_dict().items()}

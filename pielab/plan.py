@@ -71,11 +71,16 @@ def _units_text(frame: pd.DataFrame, study: Study) -> str:
     return (
         "TRAINING UNITS: one unit trains one model for its epochs\n"
         f"{_table(shown)}\n"
-        f"A seed takes 1 unit unpruned, {pruning.ITERATIONS} with an iterative pruner, 1 with one at initialization. "
-        "The unpruned training\n"
+        f"A seed takes 1 unit unpruned, {pruning.ITERATIONS} with an iterative pruner, 1 with one at initialization"
+        f"{_nested_text(study)}. The unpruned training\n"
         "of a seed serves all iterative pruners of its pair: "
         f"{total['in all']:,} units, and not the {alone:,} if each trained its own."
     )
+
+
+def _nested_text(study: Study) -> str:
+    nested = any(values["pruner"] in pruning.NESTED for values in study.pruned.values())
+    return ",\nand 1 with a nested one, which goes on from the threshold below" if nested else ""
 
 
 def _disk_text(study: Study, frame: pd.DataFrame, unknown: Mapping[str, str]) -> str:

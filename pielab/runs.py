@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,20 +112,20 @@ def train_dense(experiment: Experiment) -> pd.DataFrame:
 def train_pruned(experiment: Experiment) -> pd.DataFrame:
     """Prune and retrain the seeds that are not there yet; one row of metrics for each seed.
 
-    Iterative pruners start from the unpruned models of the same seeds, which are trained first where missing. A seed
-    that was cut off goes on after its last finished iteration.
+    Iterative and nested pruners start from the unpruned models of the same seeds, which are trained first where
+    missing. A nested one makes the seeds of the levels below as well. A seed that was cut off goes on after its last
+    finished iteration or level.
     """
     p = experiment.parameters
-    pruner = pruning.pruner(p.pruner)
-    if pruner.schedule == "iterative":
+    if pruning.pruner(p.pruner).starts_trained:
         train_dense(experiment)
-    recipe = _pruned_recipe(experiment)
-    todo = [
-        seed for seed in p.seeds if not records.finished(paths.seed(p.folder, seed), recipe, exported=p.save_weights)
-    ]
+    todo = [seed for seed in p.seeds if not _finished(experiment, seed)]
     for seed in set(p.seeds).difference(todo):
         phases.clear(p.folder, seed)  # of a run that was killed just then
-    steps = len(pruning.sparsities(pruner, p.sparsity)) * p.epochs + 1
+    for level in p.passed[:-1]:
+        for seed in todo:
+            _finished(_at(experiment, level), seed)  # one of another recipe stops before anything is trained
+    steps = len(_sparsities(p)) * p.epochs + 1
     _train(_pruned_seed, experiment, todo, p.folder, f"{p.pruner} at {p.threshold:g} %", steps)
     return records.metrics(p.folder, p.seeds)
 
@@ -133,7 +133,8 @@ def train_pruned(experiment: Experiment) -> pd.DataFrame:
 def prune_seed(experiment: Experiment, seed: int, report: Report = lambda note, steps: None) -> tuple[nn.Module, dict]:
     """One seed pruned and retrained as its pruner says: the model, and the record of what was done to it.
 
-    Goes on after the last iteration that pielab.phases has kept, and keeps each but the last.
+    Goes on after the last iteration or level that pielab.phases has kept, and keeps each but the last. The seeds of a
+    nested pruner's lower levels are put into their folders on the way.
     """
     p: PruneParameters = experiment.parameters
     pruner = pruning.pruner(p.pruner)
@@ -144,27 +145,34 @@ def prune_seed(experiment: Experiment, seed: int, report: Report = lambda note, 
     kept = _kept_phase(experiment, seed, model, recipe, report)
     masks, state = kept or _first_phase(experiment, seed, model, weights)
     on_epoch = _note(report, seed, "retraining", p.epochs)
-    sparsities = pruning.sparsities(pruner, p.sparsity)
+    sparsities = _sparsities(p)
     for phase, sparsity in list(enumerate(sparsities, start=1))[state["phase"] :]:
         start = time.perf_counter()
         masks = pruning.prune(_scores(pruner.score, experiment, model, weights, seed, phase), masks, sparsity)
         if pruner.retraining == "rewinding":
             model.load_state_dict(initial)
         losses = experiment.train(model, seed, phase, on_epoch, weights=weights, masks=masks)
-        seconds = state["seconds"] + time.perf_counter() - start
+        before = 0 if pruner.schedule == "nested" else state["seconds"]  # a level has its own time
+        seconds = before + time.perf_counter() - start
         state = {"recipe": recipe, "phase": phase, "losses": [*state["losses"], losses], "seconds": seconds}
         if phase < len(sparsities):
+            if pruner.schedule == "nested":
+                _keep_level(experiment, p.passed[phase - 1], seed, model, _record(weights, masks, state), report)
             phases.save(p.folder, seed, model, masks, state)
+    return model, _record(weights, masks, state)
+
+
+def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[str, Any]) -> dict[str, Any]:
+    """What was done to a seed, once its masks are found in its weights."""
     alive = [name for name, mask in masks.items() if weights[name].detach().cpu()[~mask].any()]
     if alive:
         raise RuntimeError(f"pruned weights of {alive} are not zero after training; please report this")
-    record = {
+    return {
         "losses": state["losses"],
         "seconds": state["seconds"],
         "sparsity": pruning.sparsity(masks),
         "pruned": {name: [int((~mask).sum()), mask.numel()] for name, mask in masks.items()},
     }
-    return model, record
 
 
 def _train(function: TrainSeed, experiment: Experiment, seeds: list[int], folder: Path, title: str, steps: int) -> None:
@@ -188,11 +196,37 @@ def _dense_seed(experiment: Experiment, seed: int, report: Report) -> None:
 
 
 def _pruned_seed(experiment: Experiment, seed: int, report: Report) -> None:
-    p = experiment.parameters
-    model, record = prune_seed(experiment, seed, report)
-    trained.keep(p.folder, seed, experiment, model, _pruned_recipe(experiment), record, keep_weights=p.save_weights)
-    phases.clear(p.folder, seed)
+    _keep(experiment, seed, *prune_seed(experiment, seed, report))
+    phases.clear(experiment.parameters.folder, seed)
     report(f"seed {seed} kept", 1)
+
+
+def _keep_level(
+    experiment: Experiment, level: float, seed: int, model: nn.Module, record: dict[str, Any], report: Report
+) -> None:
+    """Keep the seed of a lower level, unless it is there."""
+    if not _finished(_at(experiment, level), seed):
+        _keep(_at(experiment, level), seed, model, record)
+        report(f"seed {seed} kept at {level:g} %", 0)
+
+
+def _keep(experiment: Experiment, seed: int, model: nn.Module, record: dict[str, Any]) -> None:
+    p = experiment.parameters
+    trained.keep(p.folder, seed, experiment, model, _pruned_recipe(experiment), record, keep_weights=p.save_weights)
+
+
+def _finished(experiment: Experiment, seed: int) -> bool:
+    p = experiment.parameters
+    return records.finished(paths.seed(p.folder, seed), _pruned_recipe(experiment), exported=p.save_weights)
+
+
+def _at(experiment: Experiment, level: float) -> Experiment:
+    """The experiment of a lower level of the same trajectory."""
+    return replace(experiment, parameters=experiment.parameters.model_copy(update={"threshold": level}))
+
+
+def _sparsities(p: PruneParameters) -> list[float]:
+    return pruning.sparsities(pruning.pruner(p.pruner), p.sparsity, [level / 100 for level in p.passed])
 
 
 def _kept_phase(
@@ -209,9 +243,9 @@ def _kept_phase(
 def _first_phase(
     experiment: Experiment, seed: int, model: nn.Module, weights: dict[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Masks that prune nothing; an iterative pruner's model gets the weights of the unpruned seed."""
+    """Masks that prune nothing; the model of an iterative or nested pruner gets the weights of the unpruned seed."""
     p = experiment.parameters
-    if pruning.pruner(p.pruner).schedule == "iterative":
+    if pruning.pruner(p.pruner).starts_trained:
         with records.readable(paths.seed(p.dense_folder, seed) / "weights.safetensors") as path:
             load_model(model, path, device=str(experiment.device))
     return pruning.dense_masks(weights), {"phase": 0, "losses": [], "seconds": 0.0}

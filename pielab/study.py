@@ -19,6 +19,7 @@ from pielab.parameters import (
     ReportParameters,
     TrainParameters,
 )
+from pielab.pruning import NESTED
 from pielab.values import format_seeds, parse_seeds
 
 # What a study file may say of 06_report and 07_explore, with what holds if it does not.
@@ -55,6 +56,12 @@ class Study:
         if not number or number >= len(seeds):
             return []
         return [format_seeds(seeds[start : start + number]) for start in range(0, len(seeds), number)]
+
+    def made_by(self, target: str) -> str:
+        """The configuration whose training makes the seeds of `target`: of a nested pruner, its topmost one."""
+        values = self.pruned[target]
+        highest = max(values["levels"] or [values["threshold"]], key=float)
+        return f"{target.partition('/')[0]}/{paths.configuration(values['pruner'], highest)}"
 
     def notebooks(self) -> list[str]:
         """Every notebook that the study renders, by its path in the study's folder."""
@@ -103,7 +110,8 @@ def read(config: Mapping[str, Any]) -> Study:
             if not isinstance(thresholds, list):
                 raise PielabError(f"{where} has {pruner}: {thresholds}: give a list of thresholds, such as [50, 90].")
             for threshold in thresholds:
-                each = values | {"pruner": pruner, "threshold": threshold}
+                levels = thresholds if pruner in NESTED else None
+                each = values | {"pruner": pruner, "threshold": threshold, "levels": levels}
                 for kind in (PruneParameters, PieParameters):
                     parameters.validate(kind, _only(kind, each), where)
                 pruned[f"{pair}/{paths.configuration(pruner, threshold)}"] = each
@@ -129,6 +137,11 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         raise PielabError(
             f"{entry['params']} or its entry in the study sets {', '.join(unknown)}: no notebook knows it."
+        )
+    if values.get("levels") is not None:
+        raise PielabError(
+            f"{entry['params']} or its entry in the study sets levels: leave that out, for a nested pruner passes "
+            f"through the thresholds that the study gives it."
         )
     for name in ("dataset", "model"):
         if not isinstance(values.get(name), str):

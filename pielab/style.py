@@ -6,11 +6,14 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pielab.pruning import PRUNERS
+from pielab.pruning import KNOWN, NESTED, PRUNERS
 
 # The same colour and marker for a pruner in every figure; colour-blind readers can tell them apart by either.
 COLOURS = dict(zip(PRUNERS, sns.color_palette("colorblind", len(PRUNERS)), strict=True))
 MARKERS = dict(zip(PRUNERS, "osD^vPX*", strict=True))
+# A nested pruner has those of the pruner that it stands for, hollow and dotted.
+COLOURS |= {name: COLOURS[name.removesuffix("-nested")] for name in NESTED}
+MARKERS |= {name: MARKERS[name.removesuffix("-nested")] for name in NESTED}
 # For names that are not the paper's.
 MORE_COLOURS, MORE_MARKERS = ("#56b4e9", "#332288", "#117733", "#882255", "#999933"), "<>phd8"
 UNPRUNED = "0.25"
@@ -74,13 +77,14 @@ def pruner_line(axes: Axes, name: str, frame: pd.DataFrame, thresholds, values, 
     """One pruner's points at its thresholds, with bars and a line; `frame` is all that the figure shows."""
     places, names = positions(frame), pruners(frame)
     place = names.index(name)
-    more = place - len(set(names) & set(PRUNERS))
+    more = place - len(set(names) & set(KNOWN))
     colour = COLOURS.get(name, MORE_COLOURS[more % len(MORE_COLOURS)])
     marker = MARKERS.get(name, MORE_MARKERS[more % len(MORE_MARKERS)])
     # Pruners stand a little beside one another, so that their bars do not hide each other.
     shift = (place - (len(names) - 1) / 2) * 0.05
     where = [places[threshold] + shift for threshold in thresholds]
-    axes.errorbar(where, values, yerr=bars, color=colour, marker=marker, label=name, capsize=2)
+    nested = {"linestyle": ":", "markerfacecolor": "white"} if name in NESTED else {}
+    axes.errorbar(where, values, yerr=bars, color=colour, marker=marker, label=name, capsize=2, **nested)
     axes.set(xticks=list(places.values()), xticklabels=[f"{each:g}" for each in places])
     axes.set_xlim(-0.5, len(places) - 0.5)
 
@@ -109,9 +113,9 @@ def by_pruner(frame: pd.DataFrame):
 
 
 def pruners(frame: pd.DataFrame) -> list[str]:
-    """The pruners of a figure, the paper's first and in its order."""
+    """The pruners of a figure, the paper's first and in its order, then the nested ones."""
     here = set(frame["pruner"]) - {"unpruned"}
-    return [*(name for name in PRUNERS if name in here), *sorted(here - set(PRUNERS))]
+    return [*(name for name in KNOWN if name in here), *sorted(here - set(KNOWN))]
 
 
 def counted(frame: pd.DataFrame, column: str) -> str:

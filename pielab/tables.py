@@ -14,7 +14,7 @@ from pielab import datasets, files, paths, pies, records, statistics
 from pielab.errors import PielabError
 from pielab.parameters import PieParameters
 from pielab.predictions import Predictions
-from pielab.pruning import PRUNERS
+from pielab.pruning import KNOWN
 
 CONFIGURATION = ["dataset", "model", "pruner", "threshold"]
 EXAMPLE_COLUMNS = [*CONFIGURATION, "text", "label", "unpruned votes", "pruned votes", "P(PIE)", "P(null)"]
@@ -244,8 +244,8 @@ def _ids(values: np.ndarray) -> list[Any]:
 
 
 def rank(pruner: str) -> tuple[int, str]:
-    """The place of a pruner in the paper's tables, the unpruned models first; names that are not the paper's last."""
-    names = ["unpruned", *PRUNERS]
+    """The place of a pruner in the paper's tables, the unpruned models first; nested ones and other names come last."""
+    names = ["unpruned", *KNOWN]
     return (names.index(pruner) if pruner in names else len(names)), pruner
 
 

@@ -40,33 +40,39 @@ def notebooks(study: Study) -> pd.DataFrame:
 def seeds(study: Study) -> pd.DataFrame:
     """Every seed that a study asks for, a row each.
 
-    Columns pair, configuration, kind (a key of KINDS), units (how many times the seed is trained), done, and of those
-    that are done: bytes, bytes_pruned (without what only an unpruned seed keeps), seconds (of the device, as if one
-    seed ran at a time), device, ended (seconds since 1970).
+    Columns pair, configuration, kind (a key of KINDS; a nested pruner is an iterative one), units (how many times the
+    seed is trained), from_unpruned (whether that starts at the unpruned seed), done, and of those that are done: bytes,
+    bytes_pruned (without what only an unpruned seed keeps), seconds (of the device, as if one seed ran at a time),
+    device, ended (seconds since 1970).
     """
-    asked = [(pair, "dense", "unpruned", 1, values) for pair, values in study.dense.items()]
+    asked = [(pair, "dense", "unpruned", 1, False, values) for pair, values in study.dense.items()]
     for name, values in study.pruned.items():
         pair, _, configuration = name.partition("/")
         pruner = pruning.pruner(values["pruner"])
-        units = len(pruning.sparsities(pruner, float(values["threshold"]) / 100))
-        asked.append((pair, configuration, pruner.schedule, units, values))
+        threshold = float(values["threshold"])
+        # A nested pruner's goes on from the level below, with one unit of its own.
+        units = len(pruning.sparsities(pruner, threshold / 100))
+        kind = "iterative" if pruner.starts_trained else "at initialization"
+        lowest = threshold == min(map(float, values["levels"] or [threshold]))
+        asked.append((pair, configuration, kind, units, pruner.starts_trained and lowest, values))
     rows = []
-    for pair, configuration, kind, units, values in asked:
+    for pair, configuration, kind, units, from_unpruned, values in asked:
         folder = paths.root() / study.folder / pair / configuration
         there = _names(folder / "seeds")
         for seed in parse_seeds(values["seeds"]):
             row = {"pair": pair, "configuration": configuration, "kind": kind, "units": units}
+            row["from_unpruned"] = from_unpruned
             place = paths.seed(folder, seed)
             rows.append(row | (_finished(place) if place.name in there else {"done": False}))
     found = ["bytes", "bytes_pruned", "seconds", "device", "ended"]
-    return pd.DataFrame(rows, columns=["pair", "configuration", "kind", "units", "done", *found])
+    return pd.DataFrame(rows, columns=["pair", "configuration", "kind", "units", "from_unpruned", "done", *found])
 
 
 def units(seeds: pd.DataFrame) -> pd.DataFrame:
     """The training units of each pair (rows), one unit a training of one model for its epochs.
 
     seeds: as `seeds` gives them. Columns seeds, configurations, units a seed, if not shared (the same if every
-    iterative configuration trained its own unpruned models), in all, done, left.
+    iterative configuration and nested trajectory trained its own unpruned models), in all, done, left.
     """
     rows = {}
     for pair, part in seeds.groupby("pair", sort=False):
@@ -77,7 +83,7 @@ def units(seeds: pd.DataFrame) -> pd.DataFrame:
             "seeds": number,
             "configurations": len(once),
             "units a seed": a_seed,
-            "if not shared": a_seed + int((once["kind"] == "iterative").sum()),
+            "if not shared": a_seed + int(once["from_unpruned"].sum()),
             "in all": int(part["units"].sum()),
             "done": int(part.loc[part["done"], "units"].sum()),
         }

@@ -34,12 +34,13 @@ PARAGRAPHS = (
         "workers",
     ),
     ("trials", "search_seed", "epochs_range", "batch_sizes", "learning_rate_range"),
-    ("impact_examples", "prune_layer_norm", "save_weights", "resamples", "bins", "processes"),
+    ("levels", "impact_examples", "prune_layer_norm", "save_weights", "resamples", "bins", "processes"),
     tuple(JobParameters.model_fields),
 )
 OTHERS = {
     "seeds": "0-29",
     "workers": 1,
+    "levels": None,
     "impact_examples": 100,
     "prune_layer_norm": False,
     "save_weights": False,

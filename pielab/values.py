@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from pielab.pruning import PRUNERS
+from pielab.pruning import KNOWN, NESTED
 
 
 def _no_bool(value: Any) -> Any:
@@ -52,8 +52,8 @@ def _pruner_name(value: Any) -> Any:
 
 
 def _known_pruner(value: Any) -> Any:
-    """A name of pruning.PRUNERS."""
-    if not isinstance(value, str) or value not in PRUNERS:
+    """A name of pruning.KNOWN."""
+    if not isinstance(value, str) or value not in KNOWN:
         raise ValueError("no such pruner")
     return value
 
@@ -78,11 +78,33 @@ def _rising(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+def _each_once(value: tuple[float, ...]) -> tuple[float, ...]:
+    """Numbers in ascending order, none twice."""
+    if len(set(value)) < len(value):
+        raise ValueError("a number twice")
+    return tuple(sorted(value))
+
+
+def _on_the_way(value: tuple[float, ...], others: ValidationInfo) -> tuple[float, ...]:
+    """Levels that a nested pruner's own threshold, a parameter beside them, is among; any, for another pruner."""
+    if others.data.get("pruner") in NESTED and others.data.get("threshold", value[0]) not in value:
+        raise ValueError("the threshold is not among the levels")
+    return value
+
+
 Natural = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1)]
 Counts = Annotated[tuple[Count, ...], BeforeValidator(_numbers), Field(min_length=1)]
 CountRange = Annotated[tuple[Count, Count], BeforeValidator(_two_numbers), AfterValidator(_rising)]
 Positive = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)]
+Percentage = Annotated[Positive, Field(lt=100)]
+Levels = Annotated[
+    tuple[Percentage, ...],
+    BeforeValidator(_numbers),
+    Field(min_length=1),
+    AfterValidator(_each_once),
+    AfterValidator(_on_the_way),
+]
 PositiveRange = Annotated[tuple[Positive, Positive], BeforeValidator(_two_numbers), AfterValidator(_rising)]
 Name = Annotated[str, Field(min_length=1, strict=True)]
 PrunerName = Annotated[str, BeforeValidator(_pruner_name)]

@@ -123,6 +123,7 @@ def given(tmp_path, texts_csv, vectors_file):
         "workers": 1,
         "pruner": "IMP-FT",
         "threshold": 60,
+        "levels": None,
         "impact_examples": 20,
         "prune_layer_norm": False,
         "save_weights": False,

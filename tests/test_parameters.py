@@ -29,6 +29,11 @@ def test_good_parameters_come_back_typed(given):
         ("seeds", True, "a range such as 0-29"),
         ("pruner", "IMPFT", "IIBP-WR, IIBP-FT, IBP-AI, IMP-WR, IMP-FT, MP-AI, IRP-FT, RP-AI"),
         ("pruner", ["IMP-FT"], "IIBP-WR"),
+        ("levels", "20,,50", "each once and its own threshold among them"),
+        ("levels", [20, 20], "each once"),
+        ("levels", [20, 100], "such as [20, 50, 90]"),
+        ("levels", [], "or None"),
+        ("levels", True, "or None"),
         ("epochs", 0, "from 1"),
         ("epochs", 2.5, "from 1"),
         ("epochs", True, "from 1"),
@@ -105,6 +110,31 @@ def test_the_recipe_holds_what_decides_a_result_and_nothing_else(given):
     changed = PruneParameters(**given | {"seeds": "0-9", "results": "elsewhere", "device": "auto"})
     assert parameters.digest(p.recipe()) == parameters.digest(changed.recipe())
     assert parameters.digest(p.recipe()) != parameters.digest(PruneParameters(**given | {"epochs": 3}).recipe())
+
+
+@pytest.mark.parametrize("levels", [[90, 20, 60], "20,60,90", "[20, 60, 90]", (20.0, 60.0, 90.0)])
+def test_a_nested_recipe_holds_the_levels_that_were_passed_and_no_other(given, levels):
+    p = parameters.check("02_prune", given | {"pruner": "IMP-FT-nested", "levels": levels})
+    assert p.levels == (20, 60, 90) and p.passed == (20, 60) and p.recipe()["levels"] == [20, 60]
+    alone = parameters.check("02_prune", given | {"pruner": "IMP-FT-nested", "levels": "20,60"})
+    assert parameters.digest(alone.recipe()) == parameters.digest(p.recipe())
+    one_step = parameters.check("02_prune", given | {"pruner": "IMP-FT-nested"})
+    assert one_step.passed == (60,) and one_step.recipe()["levels"] == [60]
+    assert "levels" not in p.recipe(TrainParameters)
+
+
+def test_levels_are_nothing_to_other_pruners(given):
+    without, with_levels = (PruneParameters(**given | {"levels": each}) for each in (None, [20, 50]))
+    assert with_levels.recipe() == without.recipe() and "levels" not in without.recipe()
+    assert with_levels.passed == (60,)
+
+
+def test_a_nested_threshold_that_is_not_among_its_levels_is_one_line(given):
+    with pytest.raises(PielabError) as error:
+        parameters.check("02_prune", given | {"pruner": "IMP-FT-nested", "levels": [20, 50]})
+    message = str(error.value)
+    assert message.startswith("levels = [20, 50] is not accepted by 02_prune: give the thresholds that a nested pruner")
+    assert "its own threshold among them" in message and "\n" not in message
 
 
 def test_an_error_in_a_notebook_is_its_sentence_alone():

@@ -74,6 +74,18 @@ def test_the_papers_grid_is_91_units_an_initialisation_and_116_if_nothing_was_sh
     assert "not known" not in said  # the counts of its data sets and models are published
 
 
+def test_a_nested_pruner_takes_one_unit_a_seed_for_each_threshold(config):
+    config["configurations"][0]["pruners"] = {"IMP-FT": [50, 70, 90], "IMP-FT-nested": [90, 50, 70]}
+    read = study.read(config)
+    units = tally.units(tally.seeds(read)).iloc[0]
+    # The unpruned seed, three iterations for each threshold, and one trajectory of three levels.
+    assert units["units a seed"] == 1 + 3 * 3 + 3 and units["if not shared"] == 1 + 3 * (3 + 1) + (3 + 1)
+    assert "and 1 with a nested one" in plan.text(read, config, load=False)
+    record(read, "IMP-FT-50", 0, seconds=60, device="gpu")
+    record(read, "IMP-FT-nested-90", 0, seconds=26, device="gpu")
+    assert tally.times(tally.seeds(read))["iterative"].item() == (20 + 26) / 2
+
+
 def test_an_estimate_is_near_what_a_seed_takes(config, given, capsys):
     read = study.read(config)
     guessed, unknown = tally.disk(read, tally.seeds(read))
@@ -242,7 +254,7 @@ def test_a_study_with_a_mistake_ends_with_one_sentence(config, tmp_path):
     assert done.stderr.startswith("error: epochs = 'many' is not accepted by the study, ")
     done = run("params/studies/papr.yaml")
     assert done.returncode == 1 and done.stderr.startswith("error: there is no study file ")
-    assert "papr.yaml: make plan STUDY=name takes aapd, demo, imdb, paper," in done.stderr
+    assert "papr.yaml: make plan STUDY=name takes aapd, demo, imdb, nested, paper," in done.stderr
     file.write_text("study: [")
     assert run(file).stderr.startswith(f"error: {file} is no YAML: ")
     file.write_text("study")

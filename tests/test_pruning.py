@@ -117,6 +117,22 @@ def test_iterations_remove_the_same_share_of_what_is_left_and_end_at_the_target(
     assert np.allclose([after / before for before, after in itertools.pairwise(left)], (1 - target) ** (1 / 3))
 
 
+@given(
+    st.data(), st.lists(st.integers(1, 99), min_size=1, max_size=6, unique=True), st.sampled_from(list(pruning.NESTED))
+)
+def test_a_nested_trajectory_prunes_exactly_and_nothing_comes_back(data, levels, name):
+    shares = [level / 100 for level in levels]
+    shape, target = data.draw(shapes), data.draw(st.sampled_from(shares))
+    steps = pruning.sparsities(pruning.NESTED[name], target, shares)
+    assert steps == sorted(share for share in shares if share <= target)
+    masks = pruning.dense_masks({"m": torch.zeros(shape)})
+    for sparsity in steps:
+        before = masks["m"]
+        masks = pruning.prune({"m": data.draw(scores_of(tied, shape))}, masks, sparsity)
+        assert not (masks["m"] & ~before).any()
+        assert int((~masks["m"]).sum()) == round(sparsity * before.numel())
+
+
 def test_at_initialization_prunes_once():
     assert pruning.sparsities(pruning.PRUNERS["MP-AI"], 0.9) == [0.9]
 
@@ -141,6 +157,15 @@ def test_the_eight_pruners_are_those_of_table_3():
         assert name.endswith("-AI") == (each.schedule == "at initialization")
         assert name.endswith("-FT") == (each.retraining == "fine-tuning")
         assert name.endswith("-WR") == (each.retraining == "rewinding")
+
+
+def test_a_nested_pruner_is_an_iterative_one_with_another_schedule():
+    assert set(pruning.NESTED) == {f"{name}-nested" for name in ("IIBP-WR", "IIBP-FT", "IMP-WR", "IMP-FT", "IRP-FT")}
+    for name, each in pruning.NESTED.items():
+        paired = pruning.PRUNERS[name.removesuffix("-nested")]
+        assert (each.score, each.schedule, each.retraining) == (paired.score, "nested", paired.retraining)
+        assert each.starts_trained and pruning.pruner(name) is each
+    assert list(pruning.KNOWN)[:8] == list(pruning.PRUNERS) and len(pruning.KNOWN) == 13
 
 
 def test_an_unknown_pruner_lists_the_known_ones():

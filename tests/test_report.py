@@ -13,6 +13,7 @@ from conftest import COLUMNS, make_texts
 from pielab import analysis, datasets, figures, paper, paths, pies, predictions, report, statistics, style, tables
 from pielab.errors import PielabError
 from pielab.parameters import PieParameters
+from pielab.pruning import NESTED, PRUNERS
 
 SEEDS = 4
 
@@ -162,7 +163,22 @@ def test_figures_show_every_pruner_with_its_null_and_n(study_folder):
 
 
 def test_pruners_are_told_apart_by_colour_and_marker():
-    assert len(set(style.COLOURS.values())) == len(set(style.MARKERS.values())) == 8
+    for look in (style.COLOURS, style.MARKERS):
+        assert len({look[name] for name in PRUNERS}) == 8
+        assert all(look[name] == look[name.removesuffix("-nested")] for name in NESTED)
+
+
+def test_a_nested_pruner_stands_beside_its_own_hollow_and_dotted(study_folder):
+    whole = tables.configurations(study_folder)
+    beside = whole[whole["pruner"] == "IMP-FT"].assign(pruner="IMP-FT-nested")
+    whole = tables.in_paper_order(pd.concat([beside, whole.replace("MP-AI", "wanda")], ignore_index=True))
+    assert list(dict.fromkeys(whole["pruner"])) == ["IMP-FT", "IMP-FT-nested", "wanda"]
+    lines = {each.get_label(): each[0] for each in figures.pie_shares(whole).axes[0].containers}
+    assert list(lines) == ["IMP-FT", "IMP-FT-nested", "wanda"]
+    own, nested = lines["IMP-FT"], lines["IMP-FT-nested"]
+    assert (own.get_color(), own.get_marker()) == (nested.get_color(), nested.get_marker())
+    assert (own.get_linestyle(), nested.get_linestyle()) == ("-", ":")
+    assert nested.get_markerfacecolor() == "white" != own.get_markerfacecolor()
 
 
 def test_names_that_are_not_the_papers_come_last_and_are_drawn(study_folder):

@@ -24,7 +24,7 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.glob("seeds/*/*.parquet")}
 
 
-@pytest.mark.parametrize("pruner", pruning.PRUNERS)
+@pytest.mark.parametrize("pruner", pruning.KNOWN)
 def test_every_pruner_reaches_its_sparsity_and_keeps_predictions_of_a_model_with_zeros(given, pruner):
     experiment = prepare(given, pruner=pruner, save_weights=True, seeds="0", epochs=1)
     p = experiment.parameters
@@ -234,6 +234,122 @@ def test_a_seed_goes_on_after_its_last_finished_iteration(given, tmp_path, monke
     one, other = (records.read(paths.seed(each.parameters.folder, 0)) for each in (experiment, undisturbed))
     assert one["losses"] == other["losses"] and one["pruned"] == other["pruned"] and one["seconds"] > 0
     assert [path.name for path in (folder / "seeds").iterdir()] == ["00"]
+
+
+NESTED = {"levels": [20, 60, 90], "seeds": "0", "epochs": 1}
+
+
+def whole(experiment):
+    """A configuration's predictions, and its records without what differs from run to run."""
+    found = {path.parent.name: records.read(path.parent) for path in experiment.parameters.folder.glob("seeds/*/m*")}
+    return contents(experiment.parameters.folder), {seed: each | {"seconds": 0} for seed, each in found.items()}
+
+
+@pytest.mark.parametrize("pruner", ["IIBP-WR-nested", "IMP-FT-nested", "IRP-FT-nested"])
+def test_a_nested_trajectory_makes_the_seeds_of_all_its_levels_as_if_each_were_alone(given, tmp_path, pruner):
+    top = prepare(given, **NESTED, pruner=pruner, threshold=90)
+    runs.train_pruned(top)
+    for threshold in (20, 60, 90):
+        here = prepare(given, **NESTED, pruner=pruner, threshold=threshold)
+        # What lies above changes nothing: neither the recipe nor a bit of the result.
+        alone = {"levels": [each for each in (20, 60, 90) if each <= threshold], "results": str(tmp_path / "alone")}
+        alone = prepare(given, **NESTED | alone, pruner=pruner, threshold=threshold)
+        shutil.rmtree(alone.parameters.study_folder, ignore_errors=True)
+        runs.train_pruned(alone)
+        assert whole(here) == whole(alone) and len(contents(here.parameters.folder)) == 2
+        record = records.read(paths.seed(here.parameters.folder, 0))
+        assert record["pruned"] == {
+            name: [round(threshold / 100 * size), size] for name, (_, size) in record["pruned"].items()
+        }
+        assert record["threshold"] == threshold and len(record["losses"]) == len(record["parameters"]["levels"])
+    assert [path.name for path in (top.parameters.folder / "seeds").iterdir()] == ["00"]
+
+
+@pytest.mark.parametrize("pruner", ["IMP-FT-nested", "IMP-WR-nested"])
+def test_a_nested_trajectory_is_what_its_steps_are_by_hand(given, pruner):
+    experiment = prepare(given, **NESTED, pruner=pruner, threshold=90)
+    runs.train_pruned(experiment)
+    model = experiment.build(seed=0)
+    initial = {name: value.clone() for name, value in model.state_dict().items()}
+    model.load_state_dict(load_file(paths.seed(experiment.parameters.dense_folder, 0) / "weights.safetensors"))
+    weights = pruning.prunable(model)
+    masks = pruning.dense_masks(weights)
+    for step, level in enumerate((20, 60, 90), start=1):
+        masks = pruning.prune(pruning.magnitude(weights), masks, level / 100)
+        if pruner == "IMP-WR-nested":
+            model.load_state_dict(initial)
+        experiment.train(model, 0, step, lambda epoch, loss: None, weights=weights, masks=masks)
+        logits = experiment.predict(model, "test")
+        folder = experiment.parameters.pair_folder / f"{pruner}-{level}"
+        assert np.array_equal(predictions.read(paths.seed(folder, 0) / "test.parquet")[0], logits)
+
+
+def test_a_lower_level_finds_its_seeds_and_those_that_are_there_are_left_alone(given, monkeypatch):
+    lower, top = (prepare(given, **NESTED, pruner="IMP-FT-nested", threshold=each) for each in (60, 90))
+    runs.train_pruned(lower)
+    before = {path: path.stat().st_mtime_ns for path in lower.parameters.pair_folder.glob("*/seeds/*/*")}
+    assert {path.parts[-4] for path in before} == {"dense", "IMP-FT-nested-20", "IMP-FT-nested-60"}
+    runs.train_pruned(top)
+    assert all(path.stat().st_mtime_ns == touched for path, touched in before.items())
+    monkeypatch.setattr(training, "train", lambda *args, **options: pytest.fail("trained again"))
+    for threshold in (20, 60, 90):
+        runs.train_pruned(prepare(given, **NESTED, pruner="IMP-FT-nested", threshold=threshold))
+
+
+@pytest.mark.parametrize("pruner", ["IIBP-WR-nested", "IMP-FT-nested"])
+@pytest.mark.parametrize("at", [2, 3])
+def test_a_nested_trajectory_goes_on_after_its_last_finished_level(given, tmp_path, monkeypatch, pruner, at):
+    changes = NESTED | {"pruner": pruner, "threshold": 90}
+    undisturbed = prepare(given, **changes, results=str(tmp_path / "undisturbed"))
+    experiment = prepare(given, **changes)
+    runs.train_pruned(undisturbed)
+    runs.train_dense(experiment)
+    calls = cut_off(monkeypatch, at)
+    with pytest.raises(KeyboardInterrupt):
+        runs.train_pruned(experiment)
+    folders = [f"{pruner}-{level}" for level in (20, 60, 90)]
+    pair = experiment.parameters.pair_folder
+    assert [paths.seed(pair / folder, 0).exists() for folder in folders] == [at > 1, at > 2, False]
+    assert paths.phase(pair / folders[-1], 0).exists()
+    runs.train_pruned(experiment)
+    assert len(calls) == at + 3 - (at - 1)  # only what was not finished
+    for folder in folders:
+        assert contents(pair / folder) == contents(undisturbed.parameters.pair_folder / folder)
+        assert [path.name for path in (pair / folder / "seeds").iterdir()] == ["00"]
+
+
+def test_a_level_that_was_kept_before_a_kill_is_not_written_again(given, monkeypatch):
+    experiment = prepare(given, **NESTED, pruner="IMP-FT-nested", threshold=60)
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(phases, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            runs.train_pruned(experiment)
+    kept = paths.seed(experiment.parameters.pair_folder / "IMP-FT-nested-20", 0) / "test.parquet"
+    touched = kept.stat().st_mtime_ns
+    assert len(runs.train_pruned(experiment)) == 1 and kept.stat().st_mtime_ns == touched
+
+
+def test_a_lower_level_of_another_recipe_stops_before_anything_is_trained(given, monkeypatch):
+    runs.train_pruned(prepare(given, **NESTED | {"levels": None}, pruner="IMP-FT-nested", threshold=60))
+    top = prepare(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
+    monkeypatch.setattr(training, "train", lambda *args, **options: pytest.fail("trained"))
+    message = r"IMP-FT-nested-60/seeds/00 was made with levels = \[60.0\] and not \[20.0, 60.0\]: give another study"
+    with pytest.raises(PielabError, match=message):
+        runs.train_pruned(top)
+
+
+def test_the_seconds_of_a_level_are_its_own(given, monkeypatch):
+    now = iter(range(0, 10_000, 5))
+    experiment = prepare(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
+    runs.train_dense(experiment)
+    monkeypatch.setattr(runs.time, "perf_counter", lambda: next(now))
+    _, record = runs.prune_seed(experiment, 0)
+    lower = records.read(paths.seed(experiment.parameters.pair_folder / "IMP-FT-nested-20", 0))
+    assert record["seconds"] == lower["seconds"] == 5
 
 
 def test_pruning_at_initialization_keeps_no_iteration(given, monkeypatch):

@@ -101,6 +101,28 @@ def test_seeds_are_split_over_jobs_and_gathered_by_one_that_trains_nothing(plann
     assert jobs[f"{PAIR}/IMP-FT-90/parts/2-3/02_prune.ipynb"]["inputs"] == {f"{PAIR}/dense/parts/2-3/01_train.ipynb"}
 
 
+def test_a_nested_pruners_seeds_are_made_by_the_job_of_its_topmost_threshold(planned):
+    pruners = {"IMP-FT": [50, 90], "IMP-FT-nested": [50, 99.5, 90]}
+    jobs = planned(pruners=pruners)
+    top, dense = f"{PAIR}/IMP-FT-nested-99.5/02_prune.ipynb", f"{PAIR}/dense/01_train.ipynb"
+    assert jobs[top]["inputs"] == jobs[f"{PAIR}/IMP-FT-90/02_prune.ipynb"]["inputs"] == {dense}
+    for threshold in (50, 90):
+        assert jobs[f"{PAIR}/IMP-FT-nested-{threshold}/02_prune.ipynb"]["inputs"] == {dense, top}
+    assert '"levels": [50, 99.5, 90]' in jobs[top]["command"]
+    assert '"levels": null' in jobs[f"{PAIR}/IMP-FT-90/02_prune.ipynb"]["command"]
+
+
+def test_a_part_of_a_nested_pruners_seeds_waits_for_the_same_part_of_the_topmost(planned):
+    jobs = planned(pruners={"IMP-WR-nested": [50, 90]}, seeds="0-3", seeds_per_job=2)
+    for part in ("0-1", "2-3"):
+        each = f"parts/{part}/02_prune.ipynb"
+        dense, top = f"{PAIR}/dense/parts/{part}/01_train.ipynb", f"{PAIR}/IMP-WR-nested-90/{each}"
+        assert jobs[f"{PAIR}/IMP-WR-nested-50/{each}"]["inputs"] == {dense, top}
+        assert jobs[top]["inputs"] == {dense}
+    parts = {f"{PAIR}/IMP-WR-nested-50/parts/{part}/02_prune.ipynb" for part in ("0-1", "2-3")}
+    assert jobs[f"{PAIR}/IMP-WR-nested-50/02_prune.ipynb"]["inputs"] == parts | {f"{PAIR}/dense/01_train.ipynb"}
+
+
 def test_a_gathering_job_asks_for_a_gpu_only_if_its_parameters_insist(planned):
     jobs = planned(device="cuda", seeds_per_job=1)
     assert jobs[f"{PAIR}/dense/01_train.ipynb"]["gpu"] == "1"

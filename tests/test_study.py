@@ -52,6 +52,28 @@ def test_the_papers_study_is_9840_runs():
     assert len(read.dense) == 8 and sum(len(parse_seeds(seeds)) for seeds in runs) == 9840
 
 
+def test_a_nested_pruner_passes_through_the_thresholds_that_the_study_gives_it(config):
+    config["configurations"][0]["pruners"] = {"IMP-FT": [50, 90], "IMP-FT-nested": [90, 50, 99.5], "MP-AI": [50]}
+    read = study.read(config)
+    levels = {name: read.parameters("02_prune", name)["levels"] for name in read.pruned}
+    pair = "bbc-news-bilstm"
+    assert levels[f"{pair}/IMP-FT-90"] is levels[f"{pair}/MP-AI-50"] is None
+    for threshold in ("50", "90", "99.5"):
+        name = f"{pair}/IMP-FT-nested-{threshold}"
+        assert levels[name] == [90, 50, 99.5] and read.made_by(name) == f"{pair}/IMP-FT-nested-99.5"
+        assert NOTEBOOKS["02_prune"](**read.parameters("02_prune", name)).levels == (50, 90, 99.5)
+    assert read.made_by(f"{pair}/IMP-FT-50") == f"{pair}/IMP-FT-50"
+    assert len(read.pruned) == 6 and "levels" not in read.parameters("03_pies", f"{pair}/IMP-FT-nested-90")
+
+
+def test_a_params_file_from_before_there_were_levels_goes_on(config, tmp_path):
+    values = yaml.safe_load((PROJECT / "params/bbc-news-bilstm.yaml").read_text())
+    del values["levels"]
+    (tmp_path / "old.yaml").write_text(yaml.safe_dump(values))
+    config["configurations"][0]["params"] = str(tmp_path / "old.yaml")
+    assert all(values["levels"] is None for values in study.read(config).pruned.values())
+
+
 def test_the_papers_recipes_are_those_of_table_8():
     names = {"BERT": "bert-base-uncased", "BiLSTM": "bilstm"}
     table = published.table("table8_hyperparameters")
@@ -98,6 +120,12 @@ def test_an_entry_sets_parameters_anew(config):
         (lambda config: config["configurations"][0]["pruners"].update({"RP-AI": [0]}), "threshold = 0"),
         (lambda config: config["configurations"][0]["pruners"].update({"RP-AI": 50}), "RP-AI: 50.*a list"),
         (lambda config: config["configurations"].append(config["configurations"][0]), "has bbc-news-bilstm twice"),
+        (lambda config: config["configurations"][0].update(levels=[20, 50]), "sets levels: leave that out"),
+        (
+            lambda config: config["configurations"][0]["pruners"].update({"IMP-FT-nested": [50, 50]}),
+            r"levels = \[50, 50\] is not accepted by the study, bbc-news-bilstm: .* each once",
+        ),
+        (lambda config: config["configurations"][0]["pruners"].update({"MP-AI-nested": [50]}), "pruner = 'MP-AI-nest"),
         (lambda config: config.update(study="a/b"), "study = 'a/b'"),
         (lambda config: config.update(configurations={"params": "x"}), "this is no study"),
         (lambda config: config.update(configurations=["x"]), "needs params: a file of params/"),
