@@ -286,7 +286,8 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
             handles |= {label: each for each, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         others = "others as long" if matched else "all"
         figure.supylabel(f"mean over PIEs / mean over {others}", fontsize="medium")
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, frameon=False)
+        look = {"ncols": style.columns(handles, 6), "frameon": False}
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", **look)
     return style.done(figure)
 
 

@@ -1,5 +1,7 @@
 """What all figures share: colours and markers, panels, legends, and the lines of the pruners."""
 
+from collections.abc import Iterable
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
@@ -70,7 +72,13 @@ def finish(figure: Figure, panels: dict[tuple[str, str], Axes], note: str) -> No
     for axes in panels.values():
         handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         axes.set_xlabel("% of the prunable weights pruned")
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, title=note)
+    look = {"ncols": columns(handles, 4), "frameon": False, "title": note}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", **look)
+
+
+def columns(labels: Iterable[str], most: int) -> int:
+    """How many columns a legend has; nested pruners have long names."""
+    return most if set(labels).isdisjoint(NESTED) else most - 1
 
 
 def pruner_line(axes: Axes, name: str, frame: pd.DataFrame, thresholds, values, bars) -> None:

@@ -13,7 +13,7 @@ from conftest import COLUMNS, make_texts
 from pielab import analysis, datasets, figures, paper, paths, pies, predictions, report, statistics, style, tables
 from pielab.errors import PielabError
 from pielab.parameters import PieParameters
-from pielab.pruning import NESTED, PRUNERS
+from pielab.pruning import KNOWN, NESTED, PRUNERS
 
 SEEDS = 4
 
@@ -179,6 +179,16 @@ def test_a_nested_pruner_stands_beside_its_own_hollow_and_dotted(study_folder):
     assert (own.get_color(), own.get_marker()) == (nested.get_color(), nested.get_marker())
     assert (own.get_linestyle(), nested.get_linestyle()) == ("-", ":")
     assert nested.get_markerfacecolor() == "white" != own.get_markerfacecolor()
+
+
+def test_the_legend_of_all_pruners_is_whole(study_folder):
+    table = tables.configurations(study_folder).query("pruner == 'IMP-FT' and dataset == 'topics'")
+    every = pd.concat([table.assign(pruner=name) for name in KNOWN], ignore_index=True)
+    figure = figures.pie_shares(every)
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert len(legend.get_texts()) == len(KNOWN) + 1 and box.x0 >= 0 and box.x1 <= figure.bbox.x1
 
 
 def test_names_that_are_not_the_papers_come_last_and_are_drawn(study_folder):
