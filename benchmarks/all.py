@@ -1,0 +1,191 @@
+"""Run the benchmarks that need no GPU, and write benchmarks/RESULTS.md with a figure of their ratios.
+
+    .venv/bin/python benchmarks/all.py [--repeats 3] [--again]
+
+--again writes the page anew from the rows of the last run. What benchmarks/paired.py and benchmarks/gpu.py left in
+paired.json and gpu.json stands on the page as well.
+"""
+
+import argparse
+import datetime
+import json
+import platform
+import statistics
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import psutil
+import seaborn as sns
+
+HERE = Path(__file__).parent
+NAMES = ("recipe", "masks", "analysis", "readability")
+COLUMNS = ["case", "side", "seconds, median (least to most)", "times pielab's", "peak MB", "accuracy or macro-F1"]
+
+
+def run(repeats: int) -> dict:
+    """The rows of each benchmark, and what they were measured on."""
+    rows = {}
+    start = datetime.datetime.now()
+    for name in NAMES:
+        path = HERE / f".{name}.json"
+        command = [sys.executable, HERE / f"{name}.py", "--repeats", str(repeats), "--json", path]
+        subprocess.run(command, check=True)
+        rows[name] = json.loads(path.read_text())
+        path.unlink()
+    return {
+        "machine": machine(),
+        "versions": {name: version(name) for name in ("torch", "transformers", "accelerate", "numpy", "textstat")},
+        "python": platform.python_version(),
+        "date": f"{start:%Y-%m-%d}",
+        "minutes": (datetime.datetime.now() - start).total_seconds() / 60,
+        "repeats": repeats,
+        "rows": rows,
+    }
+
+
+def machine() -> str:
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        cpu = lines[0] if lines else cpu
+    return f"{cpu}, {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.system()}"
+
+
+def ratios(rows: list[dict]) -> pd.DataFrame:
+    """Each side of each case: how many times pielab's seconds it takes, repeat by repeat; median, least and most."""
+    found = []
+    for row in rows:
+        own = next(each for each in rows if each["case"] == row["case"] and each["side"] == "pielab")
+        each = [other / ours for other, ours in zip(row["seconds"], own["seconds"], strict=True)]
+        found.append(row | {"ratio": statistics.median(each), "least": min(each), "most": max(each)})
+    return pd.DataFrame(found)
+
+
+def table(rows: list[dict]) -> str:
+    frame = ratios(rows)
+    lines = [
+        [
+            row.case,
+            row.side,
+            f"{statistics.median(row.seconds):.3g} ({min(row.seconds):.3g} to {max(row.seconds):.3g})",
+            "1" if row.side == "pielab" else f"**{row.ratio:.2g}** ({row.least:.2g} to {row.most:.2g})",
+            f"{row.peak_mb:.0f}",
+            f"{statistics.mean(row.judged):.2f}" if isinstance(getattr(row, "judged", None), list) else "",
+        ]
+        for row in frame.itertuples()
+    ]
+    shown = pd.DataFrame(lines, columns=COLUMNS)
+    shown["case"] = shown["case"].where(shown["case"] != shown["case"].shift(), "")
+    return markdown(shown if shown[COLUMNS[-1]].any() else shown.drop(columns=COLUMNS[-1]))
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    lines = [list(frame.columns), ["---"] * len(frame.columns), *frame.astype(str).to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def figure(rows: dict[str, list[dict]], path: Path) -> None:
+    """How many times pielab's time the other sides take, on a logarithmic axis."""
+    frame = pd.concat([ratios(each) for each in rows.values()])
+    frame = frame[frame["side"] != "pielab"]
+    sides = list(dict.fromkeys(frame["side"]))
+    colours = dict(zip(sides, sns.color_palette("colorblind", len(sides)), strict=True))
+    with sns.axes_style("whitegrid"):
+        shares = [frame.loc[frame["benchmark"] == name, "case"].nunique() + 1 for name in rows]
+        picture, panels = plt.subplots(
+            len(rows), figsize=(9, 0.42 * sum(shares) + 1.5), height_ratios=shares, layout="constrained", sharex=True
+        )
+    for axes, name in zip(panels, rows, strict=True):
+        part = frame[frame["benchmark"] == name]
+        cases = list(dict.fromkeys(part["case"]))
+        for row in part.itertuples():
+            bars = [[row.ratio - row.least], [row.most - row.ratio]]
+            place = cases.index(row.case) + (sides.index(row.side) % 3 - 1) * 0.2
+            axes.errorbar(row.ratio, place, xerr=bars, color=colours[row.side], marker="o", capsize=2, linestyle="")
+        axes.set(title=name, xscale="log", yticks=range(len(cases)), yticklabels=cases, ylim=(len(cases) - 0.5, -0.5))
+        axes.axvline(1, color="0.25", linestyle="--")
+        axes.grid(axis="y", visible=False)
+    panels[-1].set_xlabel("times the seconds that pielab takes (dashed: as long)")
+    handles = [plt.Line2D([], [], color=colours[side], marker="o", linestyle="", label=side) for side in sides]
+    picture.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    picture.savefig(path, dpi=120)
+    plt.close(picture)
+
+
+def paired() -> str:
+    path = HERE / "paired.json"
+    if not path.exists():
+        return "Not run: `.venv/bin/python benchmarks/paired.py --json benchmarks/paired.json`."
+    frame = pd.DataFrame(json.loads(path.read_text()))
+    frame["95 % interval"] = [f"{row.low:+.4f} to {row.high:+.4f}" for row in frame.itertuples()]
+    for side in ("plain", "quick"):
+        values = zip(frame[side], frame[f"{side}_deviation"], strict=True)
+        frame[side] = [f"{mean:.4f} ({deviation:.4f})" for mean, deviation in values]
+    frame["seeds"] = frame["seeds"].astype(int)
+    frame["difference"] = frame["difference"].map("{:+.4f}".format)
+    return markdown(frame[["case", "seeds", "plain", "quick", "difference", "95 % interval"]])
+
+
+def gpu() -> str:
+    path = HERE / "gpu.json"
+    if not path.exists():
+        empty = pd.DataFrame(
+            columns=["case", "tokens or texts a second", "share of the bfloat16 peak", "hours of the grid"]
+        )
+        return f"Nobody has run `benchmarks/gpu.py` on a GPU yet, so this table is empty.\n\n{markdown(empty)}"
+    found = json.loads(path.read_text())
+    rates = pd.DataFrame(found["rows"])
+    rates["a second"] = rates["tokens_per_second"].fillna(rates["texts_per_second"]).map("{:,.0f}".format)
+    rates["of"] = rates["tokens_per_second"].notna().map({True: "tokens", False: "texts"})
+    rates["share of the bfloat16 peak"] = rates["share_of_peak"].map("{:.0%}".format, na_action="ignore").fillna("")
+    hours = pd.DataFrame(found["hours"])
+    return (
+        f"{found['device']}, torch {found['torch']}\n\n"
+        f"{markdown(rates[['case', 'a second', 'of', 'share of the bfloat16 peak']])}\n\n"
+        f"The paper's grid at these rates: **{hours['hours'].sum():,.0f} hours**.\n\n{markdown(hours.round(2))}"
+    )
+
+
+def page(found: dict) -> str:
+    versions = ", ".join(f"{name} {each}" for name, each in found["versions"].items())
+    parts = [
+        "# What is quick, and by how much",
+        "Written by `make bench`; [docs/speed.md](../docs/speed.md) says what it means.",
+        f"{found['machine']}; Python {found['python']}, {versions}; {found['date']}. {found['repeats']} repeats, the "
+        f"sides of a case in turn, {found['minutes']:.0f} minutes in all. A ratio is of one repeat; above 1 it "
+        "says how many times pielab's seconds the other side takes.",
+        "![ratios](results.png)",
+        *(f"## {name}\n\n{docstring(name)}\n\n{table(rows)}" for name, rows in found["rows"].items()),
+        "## Equal results, seed by seed\n\nTest accuracy, with the deviation between seeds: batches of chance texts in "
+        "float32 (plain) against batches of texts of like length in bfloat16 (quick).\n\n" + paired(),
+        "## GPU\n\n" + gpu(),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def docstring(name: str) -> str:
+    text = (HERE / f"{name}.py").read_text().split('"""')[1]
+    return "\n\n".join(part for part in text.strip().split("\n\n") if not part.startswith("    "))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--again", action="store_true", help="write the page from the rows of the last run")
+    given = parser.parse_args()
+    rows = HERE / "results.json"
+    if not given.again:
+        rows.write_text(json.dumps(run(given.repeats), indent=1))
+    found = json.loads(rows.read_text())
+    figure(found["rows"], HERE / "results.png")
+    (HERE / "RESULTS.md").write_text(page(found))
+    print(HERE / "RESULTS.md")
+
+
+if __name__ == "__main__":
+    main()
