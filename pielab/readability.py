@@ -58,11 +58,13 @@ def ratios(table: pd.DataFrame, found: np.ndarray, resamples: int = 1000, seed: 
     """
     random = np.random.default_rng(seed)
     values = table.to_numpy(dtype=float)
-    draws = []
+    draws, of_pies = [], values[found]
     for _ in range(resamples if found.any() else 0):
-        drawn = random.integers(len(values), size=len(values))
-        if found[drawn].any():
-            draws.append(values[drawn][found[drawn]].mean(axis=0) / values[drawn].mean(axis=0))
+        # How often each example is drawn: to gather the rows takes six times as long.
+        drawn = np.bincount(random.integers(len(values), size=len(values)), minlength=len(values)).astype(float)
+        weights = drawn[found]
+        if weights.any():
+            draws.append((weights @ of_pies / weights.sum()) / (drawn @ values / len(values)))
     low, high = np.quantile(draws, [0.025, 0.975], axis=0) if draws else np.full((2, values.shape[1]), np.nan)
     enough = min(found.sum(), (~found).sum()) > 1
     missing = np.full(values.shape[1], np.nan)

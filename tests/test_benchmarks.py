@@ -10,7 +10,7 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("name", ["analysis", "masks", "recipe"])
+@pytest.mark.parametrize("name", ["analysis", "masks", "readability", "recipe"])
 def test_a_benchmark_compares_both_sides(name, tmp_path):
     command = [sys.executable, PROJECT / f"benchmarks/{name}.py", "--small", "--repeats", "1"]
     done = subprocess.run([*command, "--json", tmp_path / "rows.json"], capture_output=True, text=True, check=False)

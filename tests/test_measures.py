@@ -232,6 +232,18 @@ def test_ratios_by_hand_and_at_equal_length():
     assert rows.loc["noise", "matched_low"] < rows.loc["noise", "matched"] < rows.loc["noise", "matched_high"]
 
 
+def test_the_interval_of_the_ratios_is_that_of_the_rows_drawn():
+    random = np.random.default_rng(0)
+    table, found = made_scores(random, 300), random.random(300) < 0.03
+    values, draws = table.to_numpy(), []
+    random = np.random.default_rng(7)
+    for _ in range(50):
+        drawn = random.integers(300, size=300)
+        draws.append(values[drawn][found[drawn]].mean(axis=0) / values[drawn].mean(axis=0))
+    rows = readability.ratios(table, found, resamples=50, seed=7)
+    assert np.allclose(rows[["low", "high"]].T, np.quantile(draws, [0.025, 0.975], axis=0))
+
+
 def test_matched_ratios_by_hand():
     table = pd.DataFrame({"score": [4.0, 2.0, 4.0, 9.0, 5.0, 7.0], readability.LENGTH: [100, 96, 104, 111, 20, 20]})
     # The first PIE is as long as the second and third text; nothing is as long as the PIE of 111; 5 stands beside 7.

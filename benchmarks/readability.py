@@ -1,0 +1,138 @@
+"""Readability of as many texts as IMDB's test set has, and how PIEs compare with all of them.
+
+    .venv/bin/python benchmarks/readability.py [--small] [--repeats 5] [--json FILE]
+
+IMDB's own reviews where $PIELAB_DATA has them; otherwise passages of BBC news that are as long. The other sides:
+textstat's functions one after the other in one process; a bootstrap that gathers the rows of each sample.
+"""
+
+import os
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import common
+import numpy as np
+import pandas as pd
+
+from pielab import datasets, encoding, readability
+from pielab.errors import PielabError
+
+TEXTS, RESAMPLES = 25_000, 1000
+# Of the natural logarithm of the number of words of IMDB's test reviews.
+MEAN, DEVIATION = 5.2, 0.64
+
+
+def make(folder: Path, number: int) -> str:
+    """Texts in a file of the folder; gives what they are."""
+    try:
+        texts, kind = datasets.joined_texts(datasets.load("imdb", os.environ["PIELAB_DATA"])["test"]), "IMDB's reviews"
+    except (KeyError, PielabError):
+        news, kind = datasets.load("bbc-news"), "BBC passages of IMDB's lengths"
+        random = np.random.default_rng(0)
+        words = " ".join(text for split in news.values() for text in datasets.joined_texts(split)).split(" ")
+        lengths = np.exp(random.normal(MEAN, DEVIATION, size=number)).clip(10, 2500).astype(int)
+        starts = random.integers(len(words) - lengths)
+        texts = [" ".join(words[start : start + length]) for start, length in zip(starts, lengths, strict=True)]
+    texts = [texts[index] for index in np.random.default_rng(0).permutation(len(texts))[:number]]
+    pd.DataFrame({"text": texts}).to_parquet(folder / "texts.parquet")
+    return kind
+
+
+def read(folder: Path, warm: bool) -> list[str]:
+    """The texts; warm: their scores are in the cache then."""
+    texts = pd.read_parquet(folder / "texts.parquet")["text"].tolist()
+    if warm:
+        readability.scores(texts, common.CORES)
+    return texts
+
+
+def pielab_side(texts: list[str]) -> np.ndarray:
+    return readability.scores(texts, common.CORES, cache=False).to_numpy()
+
+
+def cached_side(texts: list[str]) -> np.ndarray:
+    return readability.scores(texts).to_numpy()
+
+
+def textstat_side(texts: list[str]) -> np.ndarray:
+    from textstat import textstat
+
+    rows = [
+        (
+            textstat.automated_readability_index(text),
+            textstat.coleman_liau_index(text),
+            textstat.flesch_kincaid_grade(text),
+            textstat.linsear_write_formula(text),
+            textstat.gunning_fog(text),
+            textstat.dale_chall_readability_score(text),
+            textstat.difficult_words(text),
+            len(encoding.words(text)),
+        )
+        for text in texts
+    ]
+    return np.array(rows, dtype=float)
+
+
+def made_scores(number: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """Scores of made-up texts, and which are PIEs."""
+    random = np.random.default_rng(0)
+    lengths = random.integers(20, 800, size=number).astype(float)
+    table = pd.DataFrame({name: random.normal(10, 2, size=number) + lengths / 100 for name in readability.SCORES})
+    return table.assign(**{readability.LENGTH: lengths}), random.random(number) < 0.05
+
+
+def pielab_ratios(resamples: int, given: tuple) -> pd.DataFrame:
+    return readability.ratios(*given, resamples)
+
+
+def numpy_ratios(resamples: int, given: tuple) -> pd.DataFrame:
+    table, found = given
+    random, values, draws = np.random.default_rng(0), table.to_numpy(), []
+    for _ in range(resamples):
+        drawn = random.integers(len(values), size=len(values))
+        draws.append(values[drawn][found[drawn]].mean(axis=0) / values[drawn].mean(axis=0))
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    _, matched_low, matched_high = readability.matched_ratios(table, found.astype(float), resamples)
+    return pd.DataFrame({"low": low, "high": high, "matched_low": matched_low, "matched_high": matched_high})
+
+
+def intervals(table: pd.DataFrame) -> np.ndarray:
+    return table[["low", "high", "matched_low", "matched_high"]].to_numpy()
+
+
+def itself(values: np.ndarray) -> np.ndarray:
+    return values
+
+
+def run(small: bool, repeats: int) -> list[dict]:
+    common.use_cores(1)
+    rows = []
+    options = {"alone": not small}
+    # All texts once, for textstat takes minutes; a part of them several times.
+    for number, times in [(30, repeats)] if small else [(TEXTS // 10, repeats), (TEXTS, 1)]:
+        with tempfile.TemporaryDirectory() as name:
+            folder, known = Path(name), os.environ.get("PIELAB_CACHE")
+            kind = make(folder, number)
+            os.environ["PIELAB_CACHE"] = name
+            sides = {"pielab": pielab_side, "textstat in one process": textstat_side}
+            if number < TEXTS:
+                sides["pielab's cache"] = cached_side
+            case = f"eight scores of {number:,} of {kind}"
+            told = options | {"prepare": partial(read, folder, number < TEXTS), "children": {"pielab": common.CORES}}
+            rows += common.measure(
+                "readability", case, sides, summary=itself, same=np.array_equal, repeats=times, **told
+            )
+            os.environ.pop("PIELAB_CACHE")
+            if known:
+                os.environ["PIELAB_CACHE"] = known
+    number, resamples = (200, 20) if small else (TEXTS, RESAMPLES)
+    sides = {"pielab": partial(pielab_ratios, resamples), "numpy": partial(numpy_ratios, resamples)}
+    case = f"ratios of {number:,} examples, {resamples:,} resamples"
+    prepare = partial(made_scores, number)
+    told = options | {"prepare": prepare, "summary": intervals, "same": np.allclose}
+    return rows + common.measure("readability", case, sides, repeats=repeats, **told)
+
+
+if __name__ == "__main__":
+    common.main(run, __doc__.splitlines()[0])
