@@ -1,6 +1,7 @@
 """What the benchmarks share: sides measured in turn, each in a process of its own, and what comes of it."""
 
 import argparse
+import functools
 import json
 import multiprocessing
 import os
@@ -42,16 +43,17 @@ def measure(
     to compare. same: whether two summaries agree; a side whose last result differs from the first side's stops the
     benchmark. judge: how good a result is, of what was prepared and the result, a number judged for each repeat.
     children: how many processes of equal size a side starts, whose memory counts as well. alone: each side in a
-    process of its own; if not, memory says nothing. What is given must be a module's, for a process imports it.
+    process of its own; if not, all share one, and memory says nothing. What is given must be a module's, for a
+    process imports it.
     """
     # A side's process stays, so that it prepares once.
-    pools = {name: _process() for name in sides} if alone else dict.fromkeys(sides, _process())
+    pools = {name: _process() for name in sides} if alone else dict.fromkeys(sides, _shared())
     rows = [{"benchmark": benchmark, "case": case, "side": name, "seconds": []} for name in sides]
     for _ in range(repeats):
         found = []
         for row in rows:
             seconds, own, child, before, result, judged = (
-                pools[row["side"]].submit(_run, prepare, sides[row["side"]], summary, judge).result()
+                pools[row["side"]].submit(_run, case, prepare, sides[row["side"]], summary, judge).result()
             )
             row["seconds"].append(seconds)
             if judge:
@@ -60,7 +62,7 @@ def measure(
             found.append(result)
         if not all(each is None or same(found[0], each) for each in found):
             raise SystemExit(f"{benchmark}, {case}: the sides disagree.")
-    for pool in pools.values():
+    for pool in pools.values() if alone else ():
         pool.shutdown()
     show(rows)
     return rows
@@ -70,12 +72,17 @@ def _process() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
 
+@functools.cache
+def _shared() -> ProcessPoolExecutor:
+    return _process()
+
+
 def _run(
-    prepare: Callable, work: Callable, summary: Callable, judge: Callable | None
+    case: str, prepare: Callable, work: Callable, summary: Callable, judge: Callable | None
 ) -> tuple[float, float, float, float, Any, float | None]:
-    if not _prepared:
-        _prepared["data"] = prepare()
-        _prepared["before"] = psutil.Process().memory_info().rss / 2**20
+    """Seconds of the work, MB of this process and of its largest child at most, MB before it, summary and judgement."""
+    if _prepared.get("case") != case:
+        _prepared.update(case=case, data=prepare(), before=psutil.Process().memory_info().rss / 2**20)
     start = time.perf_counter()
     result = work(_prepared["data"])
     seconds = time.perf_counter() - start
