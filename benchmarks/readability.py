@@ -15,7 +15,7 @@ import common
 import numpy as np
 import pandas as pd
 
-from pielab import datasets, encoding, readability
+from pielab import encoding, readability
 from pielab.errors import PielabError
 
 TEXTS, RESAMPLES = 25_000, 1000
@@ -25,6 +25,8 @@ MEAN, DEVIATION = 5.2, 0.64
 
 def make(folder: Path, number: int) -> str:
     """Texts in a file of the folder; gives what they are."""
+    from pielab import datasets  # here, for each process that scores texts imports this module
+
     try:
         texts, kind = datasets.joined_texts(datasets.load("imdb", os.environ["PIELAB_DATA"])["test"]), "IMDB's reviews"
     except (KeyError, PielabError):
