@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STUDY ?= demo
 
-.PHONY: help demo study plan status test lint lab notebooks clean
+.PHONY: help demo study plan status test bench lint lab notebooks clean
 
 help:
 	@echo "make demo    run the default study, about 15 minutes on 2 cores; ends with where its report is"
@@ -12,6 +12,7 @@ help:
 	@echo "make plan STUDY=name     say what that study takes (notebooks, training units, disk, hours), and run nothing"
 	@echo "make status STUDY=name   how far it is, and a page of it"
 	@echo "make lab     open the notebooks in JupyterLab"
+	@echo "make bench   measure what is quick, about 15 minutes on 2 idle cores; writes benchmarks/RESULTS.md"
 	@echo "make lint    check the style of code and notebooks"
 	@echo "make notebooks    run the notebooks on their defaults and store their outputs"
 	@echo "make clean   remove the environment and what tools leave behind; results/ stays"
@@ -43,6 +44,9 @@ test: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+bench: .venv/ready
+	$(BIN)/python benchmarks/all.py
 
 lab: .venv/ready
 	$(BIN)/jupyter lab --notebook-dir=. notebooks/01_train.ipynb

@@ -62,7 +62,8 @@ def ratios(rows: list[dict]) -> pd.DataFrame:
     for row in rows:
         own = next(each for each in rows if each["case"] == row["case"] and each["side"] == "pielab")
         each = [other / ours for other, ours in zip(row["seconds"], own["seconds"], strict=True)]
-        found.append(row | {"ratio": statistics.median(each), "least": min(each), "most": max(each)})
+        spread = {"ratio": statistics.median(each), "least": min(each), "most": max(each)}
+        found.append({"compared": True} | row | spread)
     return pd.DataFrame(found)
 
 
@@ -73,7 +74,7 @@ def table(rows: list[dict]) -> str:
             row.case,
             row.side,
             f"{statistics.median(row.seconds):.3g} ({min(row.seconds):.3g} to {max(row.seconds):.3g})",
-            "1" if row.side == "pielab" else f"**{row.ratio:.2g}** ({row.least:.2g} to {row.most:.2g})",
+            ratio_text(row),
             f"{row.peak_mb:.0f}",
             f"{statistics.mean(row.judged):.2f}" if isinstance(getattr(row, "judged", None), list) else "",
         ]
@@ -84,6 +85,14 @@ def table(rows: list[dict]) -> str:
     return markdown(shown if shown[COLUMNS[-1]].any() else shown.drop(columns=COLUMNS[-1]))
 
 
+def ratio_text(row) -> str:
+    if row.side == "pielab":
+        return "1"
+    if not row.compared:
+        return "does less"
+    return f"**{row.ratio:.2g}** ({row.least:.2g} to {row.most:.2g})"
+
+
 def markdown(frame: pd.DataFrame) -> str:
     lines = [list(frame.columns), ["---"] * len(frame.columns), *frame.astype(str).to_numpy().tolist()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -92,7 +101,7 @@ def markdown(frame: pd.DataFrame) -> str:
 def figure(rows: dict[str, list[dict]], path: Path) -> None:
     """How many times pielab's time the other sides take, on a logarithmic axis."""
     frame = pd.concat([ratios(each) for each in rows.values()])
-    frame = frame[frame["side"] != "pielab"]
+    frame = frame[(frame["side"] != "pielab") & frame["compared"]]
     sides = list(dict.fromkeys(frame["side"]))
     colours = dict(zip(sides, sns.color_palette("colorblind", len(sides)), strict=True))
     with sns.axes_style("whitegrid"):

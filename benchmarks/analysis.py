@@ -131,7 +131,7 @@ def run(small: bool, repeats: int) -> list[dict]:
         loop = {"numpy": partial(loop_side, RESAMPLES)} if whole else {part: partial(loop_side, 2)}
         with tempfile.TemporaryDirectory() as name:
             make(Path(name), examples, classes, several=classes > 3)
-            rows += common.measure(
+            found = common.measure(
                 "analysis",
                 f"{examples:,} examples, {classes} {'labels' if classes > 3 else 'classes'}, 30 + 30 seeds",
                 {"pielab": pielab_side} | loop,
@@ -141,6 +141,7 @@ def run(small: bool, repeats: int) -> list[dict]:
                 repeats=repeats if whole else min(repeats, 2),
                 alone=not small,
             )
+            rows += [row | {"compared": whole} for row in found]
     return rows
 
 

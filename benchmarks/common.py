@@ -49,6 +49,8 @@ def measure(
     # A side's process stays, so that it prepares once.
     pools = {name: _process() for name in sides} if alone else dict.fromkeys(sides, _shared())
     rows = [{"benchmark": benchmark, "case": case, "side": name, "seconds": []} for name in sides]
+    for pending in [pool.submit(_prepare, case, prepare) for pool in pools.values()]:
+        pending.result()
     for _ in range(repeats):
         found = []
         for row in rows:
@@ -77,12 +79,16 @@ def _shared() -> ProcessPoolExecutor:
     return _process()
 
 
+def _prepare(case: str, prepare: Callable) -> None:
+    if _prepared.get("case") != case:
+        _prepared.update(case=case, data=prepare(), before=psutil.Process().memory_info().rss / 2**20)
+
+
 def _run(
     case: str, prepare: Callable, work: Callable, summary: Callable, judge: Callable | None
 ) -> tuple[float, float, float, float, Any, float | None]:
     """Seconds of the work, MB of this process and of its largest child at most, MB before it, summary and judgement."""
-    if _prepared.get("case") != case:
-        _prepared.update(case=case, data=prepare(), before=psutil.Process().memory_info().rss / 2**20)
+    _prepare(case, prepare)
     start = time.perf_counter()
     result = work(_prepared["data"])
     seconds = time.perf_counter() - start

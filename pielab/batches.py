@@ -12,8 +12,9 @@ from pielab.tokens import Tokens
 
 # Of so many batches at a time the texts are sorted by length, and of a small data set of a quarter at most.
 POOL, LEAST_POOLS = 50, 4
-# More texts, or more tokens with their padding, make a batch of predictions larger and no quicker.
-TEXTS_AT_ONCE, TOKENS_AT_ONCE = 256, 2**15
+# As many tokens with their padding make a batch of predictions; more need memory and are no quicker. A model that reads
+# texts of one width token by token is small and waits at each, so that it gets many more.
+TOKENS_AT_ONCE, OF_ONE_WIDTH = 2**13, 2**17
 
 
 class Encoder(Protocol):
@@ -94,10 +95,12 @@ def bucketed(lengths: np.ndarray, size: int, random: np.random.Generator) -> lis
 
 def by_length(lengths: np.ndarray, width: int | None) -> list[np.ndarray]:
     """Every example once, the shortest first, in batches for predictions."""
-    order, batches, start = np.argsort(lengths, kind="stable"), [], 0
-    # The longest last: what is too large shows at the end, but so does what a batch of it costs.
+    order = np.argsort(lengths, kind="stable")
+    if width:
+        return np.split(order, range(max(1, OF_ONE_WIDTH // width), len(order), max(1, OF_ONE_WIDTH // width)))
+    batches, start = [], 0
     while start < len(order):
-        ahead = lengths[order[start : start + TEXTS_AT_ONCE]] if width is None else np.full(TEXTS_AT_ONCE, width)
+        ahead = lengths[order[start : start + TOKENS_AT_ONCE]]
         size = max(1, int((ahead * np.arange(1, len(ahead) + 1) <= TOKENS_AT_ONCE).sum()))
         batches.append(order[start : start + size])
         start += size

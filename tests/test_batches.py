@@ -56,15 +56,15 @@ def test_what_is_left_of_whole_batches_is_of_any_length():
     assert len(rests) == 60 and abs(np.mean(rests) - 499.5) < 30
 
 
-def test_batches_of_predictions_have_few_tokens_or_few_texts():
+def test_batches_of_predictions_have_as_many_tokens_as_are_quick():
     lengths = np.concatenate([np.full(1000, 3), np.full(300, 512), [100_000]])
-    for width in (None, 512):
+    for width, most in ((None, batches.TOKENS_AT_ONCE), (512, batches.OF_ONE_WIDTH), (10**6, batches.OF_ONE_WIDTH)):
         plan = batches.by_length(lengths, width)
         assert sorted(np.concatenate(plan)) == list(range(len(lengths)))
-        for batch in plan:
-            read = len(batch) * (width or lengths[batch].max())
-            assert len(batch) == 1 or (len(batch) <= batches.TEXTS_AT_ONCE and read <= batches.TOKENS_AT_ONCE)
-    assert len(batches.by_length(lengths, None)) == 4 + 5 + 1
+        assert all(len(batch) == 1 or len(batch) * (width or lengths[batch].max()) <= most for batch in plan)
+    sizes = list(map(len, batches.by_length(lengths, None)))
+    assert sizes == [1000, *[16] * 18, 12, 1]
+    assert list(map(len, batches.by_length(lengths, 512))) == [256] * 5 + [21]
 
 
 @given(st.lists(st.lists(st.integers(0, 8), max_size=5), min_size=1, max_size=12), st.data())
