@@ -256,7 +256,7 @@ def run(small: bool, repeats: int) -> list[dict]:
     pairs = itertools.product(OPTIONS, SIZES)
     for model, like in [("BERT", "reuters"), ("BiLSTM", "snli")] if small else pairs:
         case = f"{model}, texts as long as {like}'s"
-        make = partial(prepare, like, model, small, 4 * repeats)
+        make = partial(prepare, like, model, small, 4 * repeats if small else repeats)
         rows += common.measure(
             "recipe", case, sides(model), prepare=make, judge=accuracy, repeats=repeats, alone=not small
         )
