@@ -96,7 +96,6 @@ def built(name: str, classes: int, seed: int, used: np.ndarray | None, options: 
 
 
 def pielab(precision: torch.dtype, given: dict[str, Any]) -> Trained:
-    torch.set_flush_denormal(True)
     seed = next(_seeds)
     model, weights, masks = given["models"].pop()
     data = (given["encoder"], given["tokens"]["train"], given["targets"]["train"])

@@ -52,8 +52,6 @@ class Experiment:
     def settle(self) -> None:
         """Make this process compute as every other one does, so that the same seed gives the same result."""
         torch.set_num_threads(self.parameters.threads)
-        # Gradients vanish over hundreds of steps of an LSTM; a CPU takes many times as long for numbers below 1e-38.
-        torch.set_flush_denormal(True)
         if self.device.type == "cuda":
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True, warn_only=True)

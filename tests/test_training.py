@@ -175,3 +175,14 @@ def test_bucketing_leaves_a_model_that_reads_its_padding_as_it_is(task):
         fit(task, model, bucketed=bucketed)
         logits.append(training.predict(model, encoder, tokens))
     assert np.array_equal(*logits)
+
+
+def test_numbers_that_a_cpu_is_slow_for_count_as_zero_only_while_it_trains(task):
+    if not torch.set_flush_denormal(False):
+        pytest.skip("this CPU cannot")
+    tiny, seen = torch.tensor([1e-40]), []
+    fit(task, task[3](), epochs=1, on_epoch=lambda epoch, loss: seen.append((tiny * 1).item()))
+    assert seen == [0] and (tiny * 1).item() > 0
+    with pytest.raises(RuntimeError):
+        fit(task, task[3](), epochs=1, on_epoch=lambda epoch, loss: (_ for _ in ()).throw(RuntimeError))
+    assert (tiny * 1).item() > 0
