@@ -15,6 +15,8 @@ from typing import Any
 
 import psutil
 
+from pielab import workers
+
 CORES = 2
 
 _prepared: dict[str, Any] = {}
@@ -71,7 +73,8 @@ def measure(
 
 
 def _process() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(1, mp_context=spawn, initializer=workers.end_with_parent)
 
 
 @functools.cache

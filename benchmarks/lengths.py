@@ -1,7 +1,6 @@
 """Texts as long as those of the paper's data sets, made of BBC news, for their own texts cannot be had everywhere."""
 
 import numpy as np
-import pandas as pd
 
 from pielab import datasets, encoding
 
@@ -28,19 +27,21 @@ def draw(quantiles: list[int], number: int, random: np.random.Generator) -> np.n
     return np.interp(random.random(number), np.linspace(0, 1, len(quantiles)), quantiles).round().astype(int)
 
 
+def mean(quantiles: list[int]) -> float:
+    """The mean of that distribution."""
+    return float(np.trapezoid(quantiles, dx=1 / (len(quantiles) - 1)))
+
+
 def texts(like: str, number: int, classes: int, several: bool = False, seed: int = 0) -> tuple[list[str], np.ndarray]:
     """Texts with the lengths of a data set, and their classes: ids (number,), or multi-hot (number, classes).
 
     several: a text has one class or two, a piece of news of each.
     """
     random = np.random.default_rng(seed)
-    news = pd.DataFrame({"text": [], "label": []})
-    for split in datasets.load("bbc-news").values():
-        news = pd.concat([news, pd.DataFrame({"text": datasets.joined_texts(split), "label": datasets.targets(split)})])
-    words = [
-        np.array(encoding.words(" ".join(news.loc[news["label"] == label, "text"])), dtype=object)
-        for label in range(classes)
-    ]
+    news = datasets.load("bbc-news").values()
+    labels = np.concatenate([datasets.targets(split) for split in news])
+    articles = np.array([text for split in news for text in datasets.joined_texts(split)], dtype=object)
+    words = [np.array(encoding.words(" ".join(articles[labels == label])), dtype=object) for label in range(classes)]
     made, hot = [], np.zeros((number, classes), dtype=np.float32)
     for index, length in enumerate(draw(WORDS[like], number, random)):
         chosen = random.choice(classes, size=1 + int(several and length > 20 and random.random() < 0.4), replace=False)

@@ -100,6 +100,7 @@ def step(small: bool) -> tuple:
     weights = pruning.prunable(model)
     masks = pruning.prune(pruning.magnitude(weights), pruning.dense_masks(weights), 0.7)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.0, fused=True)
+    masks = {name: mask.to(weights[name].dtype) for name, mask in masks.items()}  # as pielab.training has them
     batch = {"input_ids": torch.randint(30_000, (BATCH, TOKENS)), "labels": torch.randint(3, (BATCH,))}
     train_step((model, optimizer, batch, weights, masks))
     return model, optimizer, batch, weights, masks

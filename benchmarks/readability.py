@@ -19,13 +19,13 @@ from pielab import encoding, readability
 from pielab.errors import PielabError
 
 TEXTS, RESAMPLES = 25_000, 1000
-# Of the natural logarithm of the number of words of IMDB's test reviews.
-MEAN, DEVIATION = 5.2, 0.64
 
 
 def make(folder: Path, number: int) -> str:
     """Texts in a file of the folder; gives what they are."""
-    from pielab import datasets  # here, for each process that scores texts imports this module
+    import lengths  # here, for each process that scores texts imports this module
+
+    from pielab import datasets
 
     try:
         texts, kind = datasets.joined_texts(datasets.load("imdb", os.environ["PIELAB_DATA"])["test"]), "IMDB's reviews"
@@ -33,9 +33,9 @@ def make(folder: Path, number: int) -> str:
         news, kind = datasets.load("bbc-news"), "BBC passages of IMDB's lengths"
         random = np.random.default_rng(0)
         words = " ".join(text for split in news.values() for text in datasets.joined_texts(split)).split(" ")
-        lengths = np.exp(random.normal(MEAN, DEVIATION, size=number)).clip(10, 2500).astype(int)
-        starts = random.integers(len(words) - lengths)
-        texts = [" ".join(words[start : start + length]) for start, length in zip(starts, lengths, strict=True)]
+        numbers = lengths.draw(lengths.WORDS["imdb"], number, random)
+        starts = random.integers(len(words) - numbers)
+        texts = [" ".join(words[start : start + length]) for start, length in zip(starts, numbers, strict=True)]
     texts = [texts[index] for index in np.random.default_rng(0).permutation(len(texts))[:number]]
     pd.DataFrame({"text": texts}).to_parquet(folder / "texts.parquet")
     return kind

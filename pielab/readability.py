@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pielab import assets, encoding, files
+from pielab import assets, encoding, files, workers
 from pielab.progress import Progress
 
 # Name in the paper: name in textstat.
@@ -140,7 +140,8 @@ def _map(chunks: list[list[str]], processes: int):
         yield from map(_score_chunk, chunks)
         return
     # A forked child of a process with threads of its own can hang, so the children start afresh.
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+    options = {"mp_context": multiprocessing.get_context("spawn"), "initializer": workers.end_with_parent}
+    with ProcessPoolExecutor(processes, **options) as pool:
         yield from pool.map(_score_chunk, chunks)
 
 

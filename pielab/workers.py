@@ -52,14 +52,21 @@ def _begin(function: TrainSeed, experiment: Any, notes: Any) -> None:
     global _function, _experiment, _report
     _function, _experiment, _report = function, experiment, lambda note, steps=1: notes.put((note, steps))
     experiment.settle()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
 def _train(seed: int) -> None:
     _function(_experiment, seed, _report)
 
 
-def _end_with_parent() -> None:
-    # The kernel may be killed without a word; its processes would train on, and then wait for ever.
+def end_with_parent() -> None:
+    """Make this process of a pool end as soon as the one that started it does.
+
+    That may be killed without a word; its processes would work on, and then wait for ever.
+    """
+    threading.Thread(target=_wait_and_end, daemon=True).start()
+
+
+def _wait_and_end() -> None:
     multiprocessing.parent_process().join()
     os._exit(1)

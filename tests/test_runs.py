@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -435,11 +436,7 @@ def test_a_damaged_file_of_a_seed_stops_with_its_name_and_the_cure(given, name):
 def test_a_good_file_that_cannot_be_read_now_is_not_called_damaged(given, monkeypatch, error, raised, message):
     experiment = prepare(given, seeds="0", epochs=1)
     runs.train_dense(experiment)
-
-    def fail(*args, **options):
-        raise error
-
-    monkeypatch.setattr(runs, "load_model", fail)
+    monkeypatch.setattr(runs, "load_model", Mock(side_effect=error))
     with pytest.raises(raised, match=message) as found:
         runs.train_pruned(experiment)
     assert "damaged" not in str(found.value) and "delete" not in str(found.value)
@@ -472,11 +469,7 @@ def test_several_workers_give_the_results_of_one(given, tmp_path):
 def test_a_fault_that_may_pass_is_one_sentence(given, monkeypatch, error, message):
     experiment = prepare(given, seeds="0", epochs=1)
     runs.train_dense(experiment)
-
-    def fail(*args, **options):
-        raise error
-
-    monkeypatch.setattr(training, "train", fail)
+    monkeypatch.setattr(training, "train", Mock(side_effect=error))
     with pytest.raises(PassingFault, match=message) as raised:
         runs.train_pruned(experiment)
     assert "\n" not in str(raised.value) and str(raised.value).endswith("what is finished is kept.")
