@@ -12,7 +12,7 @@ help:
 	@echo "make plan STUDY=name     say what that study takes (notebooks, training units, disk, hours), and run nothing"
 	@echo "make status STUDY=name   how far it is, and a page of it"
 	@echo "make lab     open the notebooks in JupyterLab"
-	@echo "make bench   measure what is quick, about 20 minutes on 2 idle cores; writes benchmarks/RESULTS.md"
+	@echo "make bench   measure what is quick, about 14 minutes on 2 idle cores; writes benchmarks/RESULTS.md"
 	@echo "make lint    check the style of code and notebooks"
 	@echo "make notebooks    run the notebooks on their defaults and store their outputs"
 	@echo "make clean   remove the environment and what tools leave behind; results/ stays"

@@ -1,9 +1,9 @@
 """Run the benchmarks that need no GPU, and write benchmarks/RESULTS.md with a figure of their ratios.
 
-    .venv/bin/python benchmarks/all.py [--repeats 3] [--again]
+    .venv/bin/python benchmarks/all.py [--repeats 3] [--only recipe|masks|analysis|readability | --again]
 
---again writes the page anew from the rows of the last run. What benchmarks/paired.py and benchmarks/gpu.py left in
-paired.json and gpu.json stands on the page as well.
+--only measures one part anew, --again none: the page is then made of the rows that are there. What benchmarks/paired.py
+and benchmarks/gpu.py left in paired.json and gpu.json stands on the page as well.
 """
 
 import argparse
@@ -13,6 +13,8 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,25 +28,24 @@ NAMES = ("recipe", "masks", "analysis", "readability")
 COLUMNS = ["case", "side", "seconds, median (least to most)", "times pielab's", "peak MB", "accuracy or macro-F1"]
 
 
-def run(repeats: int) -> dict:
-    """The rows of each benchmark, and what they were measured on."""
-    rows = {}
-    start = datetime.datetime.now()
-    for name in NAMES:
-        path = HERE / f".{name}.json"
-        command = [sys.executable, HERE / f"{name}.py", "--repeats", str(repeats), "--json", path]
-        subprocess.run(command, check=True)
-        rows[name] = json.loads(path.read_text())
-        path.unlink()
-    return {
+def run(repeats: int, parts: Sequence[str], path: Path) -> None:
+    """Measure parts, and write what they gave into a file, each as soon as it ends: a failure loses no other."""
+    found = json.loads(path.read_text()) if len(parts) < len(NAMES) and path.exists() else {"rows": {}, "minutes": {}}
+    found |= {
         "machine": machine(),
         "versions": {name: version(name) for name in ("torch", "transformers", "accelerate", "numpy", "textstat")},
         "python": platform.python_version(),
-        "date": f"{start:%Y-%m-%d}",
-        "minutes": (datetime.datetime.now() - start).total_seconds() / 60,
+        "date": f"{datetime.datetime.now():%Y-%m-%d}",
         "repeats": repeats,
-        "rows": rows,
     }
+    for name in parts:
+        rows, start = HERE / f".{name}.json", time.perf_counter()
+        command = [sys.executable, HERE / f"{name}.py", "--repeats", str(repeats), "--json", rows]
+        subprocess.run(command, check=True)
+        found["rows"][name] = json.loads(rows.read_text())
+        found["minutes"][name] = (time.perf_counter() - start) / 60
+        rows.unlink()
+        path.write_text(json.dumps(found, indent=1))
 
 
 def machine() -> str:
@@ -107,8 +108,14 @@ def figure(rows: dict[str, list[dict]], path: Path) -> None:
     with sns.axes_style("whitegrid"):
         shares = [frame.loc[frame["benchmark"] == name, "case"].nunique() + 1 for name in rows]
         picture, panels = plt.subplots(
-            len(rows), figsize=(9, 0.42 * sum(shares) + 1.5), height_ratios=shares, layout="constrained", sharex=True
+            len(rows),
+            figsize=(9, 0.42 * sum(shares) + 1.5),
+            height_ratios=shares,
+            layout="constrained",
+            sharex=True,
+            squeeze=False,
         )
+        panels = panels[:, 0]
     for axes, name in zip(panels, rows, strict=True):
         part = frame[frame["benchmark"] == name]
         cases = list(dict.fromkeys(part["case"]))
@@ -166,8 +173,8 @@ def page(found: dict) -> str:
         "# What is quick, and by how much",
         "Written by `make bench`; [docs/speed.md](../docs/speed.md) says what it means.",
         f"{found['machine']}; Python {found['python']}, {versions}; {found['date']}. {found['repeats']} repeats, the "
-        f"sides of a case in turn, {found['minutes']:.0f} minutes in all. A ratio is of one repeat; above 1 it "
-        "says how many times pielab's seconds the other side takes.",
+        f"sides of a case in turn, {sum(found['minutes'].values()):.0f} minutes in all. A ratio is of one repeat; "
+        "above 1 it says how many times pielab's seconds the other side takes.",
         "![ratios](results.png)",
         *(f"## {name}\n\n{docstring(name)}\n\n{table(rows)}" for name, rows in found["rows"].items()),
         "## Equal results, seed by seed\n\nTest accuracy, with the deviation between seeds: batches of chance texts in "
@@ -185,11 +192,12 @@ def docstring(name: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", choices=NAMES, help="measure this part alone")
     parser.add_argument("--again", action="store_true", help="write the page from the rows of the last run")
     given = parser.parse_args()
     rows = HERE / "results.json"
     if not given.again:
-        rows.write_text(json.dumps(run(given.repeats), indent=1))
+        run(given.repeats, [given.only] if given.only else NAMES, rows)
     found = json.loads(rows.read_text())
     figure(found["rows"], HERE / "results.png")
     (HERE / "RESULTS.md").write_text(page(found))

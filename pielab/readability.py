@@ -25,6 +25,8 @@ SCORES = {
 }
 LENGTH = "length in tokens"
 CHUNK = 500
+# So many characters take about as long as it takes to start a second process and share them.
+MANY = 2_000_000
 
 
 def scores(texts: Sequence[str], processes: int = 1, cache: bool = True) -> pd.DataFrame:
@@ -136,7 +138,7 @@ def _score_all(texts: list[str], processes: int) -> pd.DataFrame:
 
 
 def _map(chunks: list[list[str]], processes: int):
-    if processes == 1 or len(chunks) < 2:
+    if processes == 1 or sum(len(text) for chunk in chunks for text in chunk) < MANY:
         yield from map(_score_chunk, chunks)
         return
     # A forked child of a process with threads of its own can hang, so the children start afresh.

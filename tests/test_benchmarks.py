@@ -53,7 +53,14 @@ def test_the_page_of_results_has_every_side_and_its_ratio(tmp_path):
         {"benchmark": "masks", "case": "two", "side": "pielab", "seconds": [1.0], "peak_mb": 10},
         {"benchmark": "masks", "case": "two", "side": "less", "seconds": [3.0], "peak_mb": 20, "compared": False},
     ]
-    found = {"machine": "m", "python": "3", "versions": {"torch": "2"}, "date": "d", "repeats": 3, "minutes": 1.0}
+    found = {
+        "machine": "m",
+        "python": "3",
+        "versions": {"torch": "2"},
+        "date": "d",
+        "repeats": 3,
+        "minutes": {"masks": 1.0},
+    }
     page = everything.page(found | {"rows": {"masks": rows}})
     assert "| one | pielab | 2 (1 to 4) | 1 | 10 |" in page
     assert "|  | numpy | 8 (3 to 8) | **3** (2 to 4) | 20 |" in page

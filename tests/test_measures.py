@@ -206,6 +206,7 @@ def test_scores_are_textstats_own_and_the_length(tmp_path, monkeypatch):
 def test_scores_are_computed_once_and_the_same_in_parallel(tmp_path, monkeypatch):
     monkeypatch.setenv("PIELAB_CACHE", str(tmp_path))
     monkeypatch.setattr(readability, "CHUNK", 2)
+    monkeypatch.setattr(readability, "MANY", 0)
     first = readability.scores(TEXTS, processes=2)
     monkeypatch.setattr(readability, "_score_all", lambda *_: pytest.fail("computed again"))
     pd.testing.assert_frame_equal(readability.scores(TEXTS), first)
