@@ -22,6 +22,7 @@ __all__ = [
     "faults",
     "figures",
     "files",
+    "glue",
     "gpus",
     "influence",
     "measures",

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value, load_dataset
 from sklearn.model_selection import train_test_split
 
-from pielab import assets, corpora, paths
+from pielab import assets, corpora, glue, paths
 from pielab.errors import PielabError
 
 SPLITS = ("train", "validation", "test")
@@ -41,7 +42,8 @@ def load(
     name: "bbc-news"; "imdb", "snli", "reuters" or "aapd", from their original files in `data_dir` or $PIELAB_DATA (the
         first two also from the Hub); or a CSV, TSV, Parquet or JSONL file; or a folder with train and test (and
         perhaps validation) files of one of these kinds, or with a test file alone, if nothing is to be trained; or the
-        id of a Hub data set, "owner/name" or "owner/name:configuration".
+        id of a Hub data set, "owner/name" or "owner/name:configuration"; or a task of GLUE, "glue-rte", from its .tsv
+        files in `data_dir` or $PIELAB_DATA, else the Hub, or the path of their folder, ".../RTE".
         A relative path is looked for in the working directory, in `data_dir`, in $PIELAB_DATA, then in the project.
     limit: keep at most so many examples of each split, drawn by `seed` in proportion to the classes.
     seed: also fixes the split of data that come without one (70 / 15 / 15 %, stratified).
@@ -51,16 +53,19 @@ def load(
     Columns: text, text_pair if there is one, and label (a class id) or labels (one 0 or 1 for each class).
     Raises PielabError when the data, a column or a label is missing.
     """
+    of_glue = _glue(name, data_dir)
     if name == "bbc-news":
         frames = _bbc_news()
     elif name in corpora.SOURCES:
         frames = _corpus(name, data_dir)
+    elif of_glue:
+        frames = of_glue
     elif path := _find(name, data_dir):
         frames = _read(path)
     else:
         frames = _from_hub(name, label)
     columns = {"text": text, **({"text_pair": text_pair} if text_pair else {}), "label": label}
-    if name == "bbc-news" or name in corpora.SOURCES:
+    if name == "bbc-news" or name in corpora.SOURCES or of_glue:
         columns, label_separator = {column: column for column in frames["train"].columns}, None
     if label_separator:  # an empty cell is a text without labels
         frames = {split: frame.fillna({label: ""}) for split, frame in frames.items()}
@@ -143,6 +148,20 @@ def _corpus(name: str, data_dir: str | None) -> dict[str, pd.DataFrame]:
     return frames
 
 
+def _glue(name: str, data_dir: str | None) -> dict[str, pd.DataFrame] | None:
+    """A task of GLUE, from files that are here or from the Hub; None if it is no task, or only a folder named so."""
+    task, named = glue.task(name), glue.named(name)
+    if not task:
+        return None
+    folders = [Path(each).expanduser() for each in (data_dir, os.environ.get("PIELAB_DATA")) if each]
+    if place := glue.find(task, *(folders if named else filter(None, [_find(name, data_dir)]))):
+        return glue.read(task, place)
+    if not named:
+        return None
+    splits = (*SPLITS, "validation_matched")
+    return glue.from_hub(task, _from_hub(f"{glue.HUB}:{name.removeprefix(glue.PREFIX)}", "label", splits))
+
+
 def _find(name: str, data_dir: str | None) -> Path | None:
     folders = (data_dir, os.environ.get("PIELAB_DATA"))
     found = paths.find(name, *folders)
@@ -173,7 +192,7 @@ def _read_file(path: Path) -> pd.DataFrame:
         raise PielabError(f"{path} could not be read as {path.suffix[1:]}: {str(error).splitlines()[0]}") from None
 
 
-def _from_hub(name: str, label: str) -> dict[str, pd.DataFrame]:
+def _from_hub(name: str, label: str, splits: Sequence[str] = SPLITS) -> dict[str, pd.DataFrame]:
     repository, _, configuration = name.partition(":")
     try:
         data = load_dataset(repository, configuration or None)
@@ -182,7 +201,7 @@ def _from_hub(name: str, label: str) -> dict[str, pd.DataFrame]:
         raise PielabError(
             f"{name!r} is neither bbc-news, nor a file or folder here, nor a data set that the Hub gives ({reason})."
         ) from None
-    frames = {split: part.to_pandas() for split, part in data.items() if split in SPLITS}
+    frames = {split: part.to_pandas() for split, part in data.items() if split in splits}
     if "train" not in frames:
         raise PielabError(f"{name!r} has no train split; it has {', '.join(data)}.")
     feature = data["train"].features.get(label)

@@ -14,7 +14,20 @@ from datasets import DatasetDict
 from safetensors.torch import load_model
 from torch import Tensor, nn
 
-from pielab import datasets, faults, influence, models, paths, phases, pruning, records, trained, training
+from pielab import (
+    datasets,
+    faults,
+    glue,
+    influence,
+    models,
+    paths,
+    phases,
+    predictions,
+    pruning,
+    records,
+    trained,
+    training,
+)
 from pielab.errors import PielabError
 from pielab.parameters import BuildParameters, PruneParameters, TrainParameters
 from pielab.progress import Progress
@@ -29,7 +42,7 @@ class Experiment:
     """A configuration with its texts encoded: what every seed of it shares.
 
     precision: what it is computed in, as training.choose_precision gives it. tokens: of the texts of each split.
-    targets: of each split, as pielab.datasets.targets gives them.
+    targets: of each split, as pielab.datasets.targets gives them. task: of GLUE, if it is one.
     """
 
     parameters: BuildParameters
@@ -40,14 +53,28 @@ class Experiment:
     targets: dict[str, np.ndarray] = field(repr=False)
     n_classes: int
     data_digest: str
+    task: glue.Task | None = field(default=None, repr=False)
 
     @property
     def multi_label(self) -> bool:
         return self.targets["train"].ndim == 2
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """What models are judged by, the task's own metric first."""
+        if self.multi_label:
+            return ("macro-F1",)
+        return self.task.metrics if self.task else ("accuracy",)
+
+    @property
     def metric(self) -> str:
-        return "macro-F1" if self.multi_label else "accuracy"
+        return self.metrics[0]
+
+    def judge(self, predicted: np.ndarray, split: str, metric: str | None = None) -> float:
+        """The metric, if not another one, of class ids (examples,) or multi-hot classes (examples, classes)."""
+        if self.task and not self.multi_label:
+            return glue.score(metric or self.metric, predicted, self.targets[split], self.task)
+        return predictions.effectiveness(predicted, self.targets[split])
 
     def settle(self) -> None:
         """Make this process compute as every other one does, so that the same seed gives the same result."""
@@ -95,6 +122,7 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
         targets={split: datasets.targets(data[split]) for split in datasets.SPLITS},
         n_classes=len(datasets.class_names(data)),
         data_digest=datasets.digest(data),
+        task=glue.judged_as(p.dataset, datasets.class_names(data)),
     )
     experiment.settle()
     return experiment

@@ -124,8 +124,10 @@ def configurations(study_folder: Path) -> pd.DataFrame:
     return in_paper_order(pd.DataFrame(rows))
 
 
-def seeds(study_folder: Path) -> pd.DataFrame:
+def seeds(study_folder: Path, further: bool = False) -> pd.DataFrame:
     """One row a trained seed: dataset, model, pruner ("unpruned" too), threshold, seed, metric, effectiveness.
+
+    further: also a row for each metric beside the task's own, such as the accuracy where that is F1.
 
     Where PIEs are known, only the seeds that voted: a folder may hold more, of a run with more seeds.
     """
@@ -141,6 +143,8 @@ def seeds(study_folder: Path) -> pd.DataFrame:
             continue
         columns = {name: record[name] for name in (*CONFIGURATION, "seed", "metric")}
         rows.append(columns | {"effectiveness": record["test"]})
+        for name, values in record.get("further", {}).items() if further else ():
+            rows.append(columns | {"metric": name, "effectiveness": values["test"]})
     columns = [*CONFIGURATION, "seed", "metric", "effectiveness"]
     return in_paper_order(pd.DataFrame(rows, columns=columns), "seed")
 
@@ -149,8 +153,9 @@ def effectiveness(seeds: pd.DataFrame) -> pd.DataFrame:
     """Table 9: mean and standard deviation over seeds of each configuration, and the change against the unpruned."""
     grouped = seeds.groupby([*CONFIGURATION, "metric"], sort=False)["effectiveness"]
     table = grouped.agg(seeds="count", mean="mean", std="std").reset_index()
-    unpruned = table[table["pruner"] == "unpruned"].set_index(["dataset", "model"])["mean"]
-    before = [unpruned.get((dataset, model)) for dataset, model in zip(table["dataset"], table["model"], strict=True)]
+    keys = ["dataset", "model", "metric"]
+    unpruned = table[table["pruner"] == "unpruned"].set_index(keys)["mean"]
+    before = [unpruned.get(key) for key in table[keys].itertuples(index=False, name=None)]
     return table.assign(change=table["mean"] - before)
 
 

@@ -38,7 +38,7 @@ def evaluate(
     threshold = None
     if experiment.multi_label:
         threshold = predictions.best_decision_threshold(logits["train"], experiment.targets["train"])
-    metric = {split: _effectiveness(logits[split], experiment.targets[split], threshold) for split in logits}
+    metric = {split: experiment.judge(_said(each, threshold), split) for split, each in logits.items()}
     return logits, threshold, metric
 
 
@@ -58,6 +58,10 @@ def keep(
     """
     target = paths.seed(folder, seed)
     logits, threshold, metric = evaluate(experiment, model, seed)
+    further = {
+        name: {split: experiment.judge(_said(each, threshold), split, name) for split, each in logits.items()}
+        for name in experiment.metrics[1:]
+    }
     p = experiment.parameters
     configuration = {
         "dataset": paths.slug(p.dataset),
@@ -70,6 +74,7 @@ def keep(
         **configuration,
         "metric": experiment.metric,
         **metric,
+        **({"further": further} if further else {}),
         "decision_threshold": threshold,
         "sparsity": 0.0,
         "trainable": models.count_parameters(model),
@@ -108,9 +113,10 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")}
 
 
-def _effectiveness(logits: np.ndarray, targets: np.ndarray, threshold: float | None) -> float:
+def _said(logits: np.ndarray, threshold: float | None) -> np.ndarray:
+    """What a model says: class ids (examples,), or multi-hot classes (examples, classes)."""
     thresholds = None if threshold is None else np.array([threshold], dtype=np.float32)
-    return predictions.effectiveness(predictions.Predictions(logits[None], (0,), thresholds).classes[0], targets)
+    return predictions.Predictions(logits[None], (0,), thresholds).classes[0]
 
 
 def _device_name(device: torch.device) -> str:

@@ -1,0 +1,147 @@
+"""GLUE's tasks, from files as GLUE distributes them and as the Hub gives them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+from pielab import datasets, glue, records, runs
+from pielab.errors import PielabError
+from pielab.parameters import TrainParameters
+
+# Of each task: the header of its files, and a line of a text and a label; None: it has no header.
+LINES = {
+    "cola": (None, "gj04\t{label}\t\tThe {text} is here.", "01"),
+    "sst2": ("sentence\tlabel", 'an "unclosed {text}\t{label}', "01"),
+    "mrpc": ("Quality\t#1 ID\t#2 ID\t#1 String\t#2 String", "{label}\t1\t2\tThe {text}.\tOne {text}.", "01"),
+    "qqp": ("id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate", "1\t2\t3\tWhy {text}?\tIs {text}?\t{label}", "01"),
+    "mnli": (
+        "index\tgenre\tsentence1\tsentence2\tlabel1\tgold_label",
+        "0\tfiction\tA {text}.\tNo {text}.\tneutral\t{label}",
+        ["entailment", "neutral", "contradiction"],
+    ),
+    "qnli": ("index\tquestion\tsentence\tlabel", "0\tWhich {text}?\tThat {text}.\t{label}", glue.ENTAILED),
+    "rte": ("index\tsentence1\tsentence2\tlabel", "0\tA {text}.\tNo {text}.\t{label}", glue.ENTAILED),
+    "wnli": ("index\tsentence1\tsentence2\tlabel", "0\tA {text}.\tNA\t{label}", "01"),
+}
+
+
+def write(folder, name, number=60):
+    """The files of a task as GLUE distributes them."""
+    task, (header, line, labels) = glue.TASKS[name], LINES[name]
+    place = folder / task.folder
+    place.mkdir(parents=True)
+    for stem, size in (("train", number), (task.dev, number // 3)):
+        lines = [line.format(text=f"word{index}", label=labels[index % len(labels)]) for index in range(size)]
+        encoding = "utf-8-sig" if name == "mrpc" else "utf-8"
+        (place / f"{stem}.tsv").write_text("\n".join([header, *lines] if header else lines) + "\n", encoding=encoding)
+    return place
+
+
+@pytest.mark.parametrize("name", glue.TASKS)
+def test_a_task_is_read_from_its_files_by_name_or_by_path(tmp_path, name):
+    place = write(tmp_path, name)
+    data = datasets.load(f"glue-{name}", str(tmp_path))
+    assert {split: len(each) for split, each in data.items()} == {"train": 54, "validation": 6, "test": 20}
+    assert ("text_pair" in data["test"].column_names) == (len(glue.TASKS[name].columns) == 3)
+    assert "word0" in data["test"]["text"][0] and "word19" in data["test"]["text"][19]
+    assert len(datasets.class_names(data)) == len(LINES[name][2])
+    assert datasets.digest(datasets.load(str(place))) == datasets.digest(data)
+
+
+def test_a_lone_quotation_mark_swallows_no_lines(tmp_path):
+    write(tmp_path, "sst2")
+    assert datasets.load("glue-sst2", str(tmp_path))["test"]["text"][3] == 'an "unclosed word3'
+
+
+def test_a_line_that_is_cut_short_is_left_out(tmp_path):
+    with (write(tmp_path, "qqp") / "dev.tsv").open("a") as file:
+        file.write("7\t8\t9\tWhy is this line so")
+    assert len(datasets.load("glue-qqp", str(tmp_path))["test"]) == 20
+
+
+@pytest.mark.parametrize("name", ["mrpc", "rte", "mnli", "cola"])
+def test_the_hub_gives_the_same_as_the_files(tmp_path, monkeypatch, name):
+    write(tmp_path, name)
+    task, labels = glue.TASKS[name], LINES[name][2]
+    names = list(task.labels or sorted(labels))
+    splits = {}
+    for split, stem in (("train", "train"), ("validation_matched" if name == "mnli" else "validation", task.dev)):
+        frame = pd.read_csv(
+            tmp_path / task.folder / f"{stem}.tsv", sep="\t", dtype=str, header=None if name == "cola" else 0
+        )
+        frame = frame.rename(columns={1: "label", 3: "sentence"})
+        *texts, label = task.columns
+        ids = [names.index(task.labels[int(each)] if task.labels else each) for each in frame[label]]
+        columns = dict(zip(task.hub, (list(frame[each]) for each in texts), strict=True)) | {"label": ids}
+        features = {each: Value("string") for each in task.hub} | {"label": ClassLabel(names=names)}
+        splits[split] = Dataset.from_dict(columns, features=Features(features))
+    # As on the Hub: its test set has no labels.
+    splits["test"] = splits["train"].map(lambda row: {"label": -1})
+    asked = []
+    monkeypatch.setattr(datasets, "load_dataset", lambda *where: asked.append(where) or DatasetDict(splits))
+    found = datasets.load(f"glue-{name}", str(tmp_path / "nothing"))
+    assert asked == [("nyu-mll/glue", name)]
+    assert datasets.digest(found) == datasets.digest(datasets.load(f"glue-{name}", str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("glue-xyz", None, "no task of GLUE is called 'xyz': give one of glue-cola"),
+        (
+            "glue-rte",
+            "index\tone\tlabel\n0\ta\tb\n",
+            "has no column 'sentence1', it has index, one, label: get its .tsv",
+        ),
+        (
+            "glue-mrpc",
+            "Quality\t#1 String\t#2 String\n2\ta\tb\n",
+            "has the label '2': the labels are 0, 1; get its .tsv",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_task_is_one_sentence(tmp_path, name, change, message):
+    if change:
+        place = write(tmp_path, name.removeprefix("glue-"))
+        (place / "dev.tsv").write_text(change)
+    with pytest.raises(PielabError, match=message) as raised:
+        datasets.load(name, str(tmp_path))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_folder_that_only_has_the_name_of_a_task_is_read_as_any_other(tmp_path):
+    folder = tmp_path / "MRPC"
+    folder.mkdir()
+    frame = pd.DataFrame({"text": [f"word{each}" for each in range(40)], "label": ["good", "bad"] * 20})
+    for stem in ("train", "test"):
+        frame.to_csv(folder / f"{stem}.csv", index=False)
+    data = datasets.load(str(folder))
+    assert datasets.class_names(data) == ["bad", "good"] and len(data["test"]) == 40
+    assert glue.task("glue-data/mine.csv") is None and glue.task("glue-mine.csv") is None
+    assert glue.judged_as(str(folder), datasets.class_names(data)) is None
+    assert glue.judged_as(str(folder), ["equivalent", "not_equivalent"]) is glue.TASKS["mrpc"]
+
+
+def test_the_metrics_by_hand():
+    # As datasets.load numbers them, equivalent is 0 and not_equivalent 1.
+    targets, predicted = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 0, 1])
+    assert glue.score("F1", predicted, targets, glue.TASKS["mrpc"]) == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
+    # (2 * 1 - 1 * 1) / sqrt(3 * 3 * 2 * 2)
+    assert glue.score("Matthews correlation", predicted, targets, glue.TASKS["cola"]) == pytest.approx(1 / 6)
+    assert glue.score("accuracy", predicted, targets, glue.TASKS["rte"]) == pytest.approx(0.6)
+    assert glue.score("F1", 1 - predicted, 1 - targets, glue.TASKS["mrpc"]) == pytest.approx(0.5)
+
+
+def test_a_seed_of_a_task_is_judged_by_its_metric_and_the_accuracy(tmp_path, given):
+    write(tmp_path, "mrpc")
+    changes = {"dataset": "glue-mrpc", "data_dir": str(tmp_path), "seeds": "0", "epochs": 1}
+    names = TrainParameters.model_fields
+    p = TrainParameters(**{name: value for name, value in (given | changes).items() if name in names})
+    experiment = runs.prepare(p, datasets.load(**p.data))
+    runs.train_dense(experiment)
+    record = records.read(p.dense_folder / "seeds/00")
+    said = experiment.predict(experiment.build(0), "test").argmax(axis=1)
+    assert record["metric"] == experiment.metric == "F1" and set(record["further"]) == {"accuracy"}
+    assert experiment.judge(said, "test", "accuracy") == (said == experiment.targets["test"]).mean()
+    assert set(record["further"]["accuracy"]) == {"train", "validation", "test"}
