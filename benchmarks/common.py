@@ -31,7 +31,7 @@ def measure(
     case: str,
     sides: dict[str, Callable[[Any], Any]],
     *,
-    prepare: Callable[[], Any],
+    prepare: Callable[[], Any] | dict[str, Callable[[], Any]],
     summary: Callable[[Any], Any] = no_summary,
     judge: Callable[[Any, Any], float] | None = None,
     same: Callable[[Any, Any], bool] = lambda one, other: one == other,
@@ -41,23 +41,24 @@ def measure(
 ) -> list[dict]:
     """Rows of a case, one a side: seconds of each repeat, peak_mb of its process, and before_mb before the work.
 
-    sides: what each does with what `prepare` makes; they take turns. summary: of a result, None if there is nothing
-    to compare. same: whether two summaries agree; a side whose last result differs from the first side's stops the
-    benchmark. judge: how good a result is, of what was prepared and the result, a number judged for each repeat.
-    children: how many processes of equal size a side starts, whose memory counts as well. alone: each side in a
-    process of its own; if not, all share one, and memory says nothing. What is given must be a module's, for a
+    sides: what each does with what `prepare` makes, or that of its name; they take turns. summary: of a result, None if
+    there is nothing to compare. same: whether two summaries agree; a side whose last result differs from the first
+    side's stops the benchmark. judge: how good a result is, of what was prepared and the result, a number judged for
+    each repeat. children: how many processes of equal size a side starts, whose memory counts as well. alone: each side
+    in a process of its own; if not, all share one, and memory says nothing. What is given must be a module's, for a
     process imports it.
     """
     # A side's process stays, so that it prepares once.
     pools = {name: _process() for name in sides} if alone else dict.fromkeys(sides, _shared())
     rows = [{"benchmark": benchmark, "case": case, "side": name, "seconds": []} for name in sides]
-    for pending in [pool.submit(_prepare, case, prepare) for pool in pools.values()]:
+    made = {name: ((case, name), prepare[name]) if isinstance(prepare, dict) else (case, prepare) for name in sides}
+    for pending in [pool.submit(_prepare, *made[name]) for name, pool in pools.items()]:
         pending.result()
     for _ in range(repeats):
         found = []
         for row in rows:
             seconds, own, child, before, result, judged = (
-                pools[row["side"]].submit(_run, case, prepare, sides[row["side"]], summary, judge).result()
+                pools[row["side"]].submit(_run, *made[row["side"]], sides[row["side"]], summary, judge).result()
             )
             row["seconds"].append(seconds)
             if judge:
@@ -82,13 +83,13 @@ def _shared() -> ProcessPoolExecutor:
     return _process()
 
 
-def _prepare(case: str, prepare: Callable) -> None:
+def _prepare(case: Any, prepare: Callable) -> None:
     if _prepared.get("case") != case:
         _prepared.update(case=case, data=prepare(), before=psutil.Process().memory_info().rss / 2**20)
 
 
 def _run(
-    case: str, prepare: Callable, work: Callable, summary: Callable, judge: Callable | None
+    case: Any, prepare: Callable, work: Callable, summary: Callable, judge: Callable | None
 ) -> tuple[float, float, float, float, Any, float | None]:
     """Seconds of the work, MB of this process and of its largest child at most, MB before it, summary and judgement."""
     _prepare(case, prepare)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from datasets import DatasetDict
 
-from pielab import datasets, files, parameters, paths, predictions, records
+from pielab import checks, datasets, files, paths, predictions, records
 from pielab.errors import PielabError
 from pielab.parameters import PairParameters, PrunedParameters
 from pielab.predictions import Predictions
@@ -114,9 +114,9 @@ def _parameters(given: dict[str, Any], seeds: str | Sequence[int] | None, models
         if given["threshold"] is not None:
             raise PielabError(f"threshold = {given['threshold']!r} is for pruned models: name their pruner as well.")
         del given["pruner"], given["threshold"]
-        p = parameters.validate(PairParameters, given, "bring.add")
+        p = checks.validate(PairParameters, given, "bring.add")
         return p, p.dense_folder
-    p = parameters.validate(PrunedParameters, given, "bring.add")
+    p = checks.validate(PrunedParameters, given, "bring.add")
     missing = [str(seed) for seed in p.seeds if not paths.seed(p.dense_folder, seed).exists()]
     if missing and p.dense_folder.exists():
         raise PielabError(

@@ -158,8 +158,15 @@ def _glue(name: str, data_dir: str | None) -> dict[str, pd.DataFrame] | None:
         return glue.read(task, place)
     if not named:
         return None
-    splits = (*SPLITS, "validation_matched")
-    return glue.from_hub(task, _from_hub(f"{glue.HUB}:{name.removeprefix(glue.PREFIX)}", "label", splits))
+    try:
+        frames = _from_hub(f"{glue.HUB}:{name.removeprefix(glue.PREFIX)}", "label", (*SPLITS, "validation_matched"))
+    except PielabError as error:
+        there = ", ".join(map(str, folders)) or "data_dir, which is not set"
+        raise PielabError(
+            f"there is no {task.folder}/{task.dev}.tsv in {there}, and {error} Get {glue.SOURCE}, and give as data_dir "
+            f"the folder that {task.folder} is in."
+        ) from None
+    return glue.from_hub(task, frames)
 
 
 def _find(name: str, data_dir: str | None) -> Path | None:

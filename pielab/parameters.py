@@ -1,5 +1,6 @@
 """The parameters of the notebooks: which there are, what each accepts, and the check that papermill does not make."""
 
+import dataclasses
 import difflib
 import hashlib
 import json
@@ -11,13 +12,13 @@ from typing import Any, Literal
 import pydantic
 from pydantic import BaseModel, Field
 
-from pielab import paths
-from pielab.errors import PielabError
-from pielab.pruning import KNOWN, NESTED
+from pielab import checks, paths, pruning, schedules
+from pielab.pruning import GRADUAL, NESTED, PRUNERS
 from pielab.values import (
     Count,
     CountRange,
     Counts,
+    FinalShare,
     KnownPruner,
     Levels,
     Name,
@@ -27,6 +28,12 @@ from pielab.values import (
     PositiveRange,
     PrunerName,
     Seeds,
+    Share,
+)
+
+PRUNER_NAMES = (
+    f"{', '.join(PRUNERS | GRADUAL)}, each also as IMP-FT-global or PINS-local with its other scope, and the iterative "
+    "ones as IMP-FT-nested"
 )
 
 
@@ -94,7 +101,7 @@ class PrunedParameters(PairParameters):
     """One pruner at one threshold, on one model and data set."""
 
     pruner: PrunerName = Field(
-        description=f"one of {', '.join(KNOWN)}, or the name that bring.add was given (letters, digits, - _ .)"
+        description=f"one of {PRUNER_NAMES}, or the name that bring.add was given (letters, digits, - _ .)"
     )
     threshold: Percentage = Field(description="a percentage of the prunable weights above 0 and below 100, such as 90")
 
@@ -127,9 +134,13 @@ class BuildParameters(ModelParameters):
         `kind=TrainParameters` gives the part of a pruned configuration that its unpruned models depend on.
         """
         elsewhere = {"study", "results", "data_dir", "seeds", "trials", "device", "workers", "save_weights", "levels"}
-        names = [name for name in (kind or type(self)).model_fields if name not in elsewhere]
+        names = [name for name in (kind or type(self)).model_fields if name not in elsewhere | self._without_effect()]
         dumped = self.model_dump(mode="json", include=set(names))
         return {name: dumped[name] for name in names} | {"dataset": paths.slug(self.dataset)}
+
+    def _without_effect(self) -> set[str]:
+        """Options that are the others' way to say nothing, so that results from before there were any stay valid."""
+        return set()
 
 
 class TuneParameters(BuildParameters):
@@ -155,12 +166,25 @@ class TrainParameters(BuildParameters, PairParameters):
     batch_size: Count = Field(description="how many examples to a batch, from 1")
     learning_rate: Positive = Field(description="a learning rate above 0, such as 2e-3")
     workers: Count = Field(description="how many seeds to train at once, each in a process of its own, from 1")
+    budget: Literal["paper", "equal"] = Field(
+        default="paper",
+        description="paper (each retraining takes as many epochs as the unpruned training) or equal (every model, "
+        "pruned or not, takes `epochs` in all)",
+    )
+
+    @property
+    def shared_epochs(self) -> int:
+        """The epochs of the unpruned training that iterative pruners start from."""
+        return schedules.shared_epochs(self.epochs, self.budget)
+
+    def _without_effect(self) -> set[str]:
+        return {"budget"} if self.budget == "paper" else set()
 
 
 class PruneParameters(TrainParameters, PrunedParameters):
     """02_prune: one pruner at one threshold, trained."""
 
-    pruner: KnownPruner = Field(description=f"one of {', '.join(KNOWN)}")
+    pruner: KnownPruner = Field(description=f"one of {PRUNER_NAMES}")
     levels: Levels | None = Field(
         description="the thresholds that a nested pruner passes through, each once and its own threshold among them, "
         "such as [20, 50, 90] or 20,50,90, or None for its own alone"
@@ -168,6 +192,37 @@ class PruneParameters(TrainParameters, PrunedParameters):
     impact_examples: Count = Field(description="how many training examples the impact score sees, from 1")
     prune_layer_norm: bool = Field(strict=True, description="True or False")
     save_weights: bool = Field(strict=True, description="True or False")
+    initial_phase: Share = Field(
+        default=0.05,
+        description="the share of a gradual pruner's steps before it prunes, from 0 and below 1, such as 0.05",
+    )
+    final_phase: FinalShare = Field(
+        default=0.2,
+        description="the share of a gradual pruner's steps with the final sparsity, from 0 and, with initial_phase, "
+        "below 1, such as 0.2",
+    )
+    window: Count = Field(
+        default=10, description="how many steps a gradual pruner averages the importance over before it prunes, from 1"
+    )
+    importance_beta: Share = Field(default=0.85, description="a share from 0 and below 1, such as 0.85")
+    uncertainty_beta: Share = Field(default=0.99, description="a share from 0 and below 1, such as 0.99")
+
+    @property
+    def sparsities(self) -> list[float]:
+        """The share pruned after each pruning step."""
+        levels = [level / 100 for level in self.passed]
+        return pruning.sparsities(pruning.pruner(self.pruner), self.sparsity, levels)
+
+    @property
+    def phase_epochs(self) -> list[int]:
+        """The epochs of training after each pruning step; PielabError if the budget is not for the pruner."""
+        pruner = pruning.pruner(self.pruner)
+        return schedules.phase_epochs(pruner, len(self.sparsities), self.epochs, self.budget)
+
+    def _without_effect(self) -> set[str]:
+        if pruning.pruner(self.pruner).schedule == "gradual":
+            return super()._without_effect()
+        return super()._without_effect() | {field.name for field in dataclasses.fields(schedules.Schedule)}
 
     @property
     def passed(self) -> tuple[float, ...]:
@@ -260,34 +315,12 @@ def check(notebook: str, names: Mapping[str, Any]) -> Any:
         if name not in kind.model_fields
         and (name in elsewhere or (again and not difflib.get_close_matches(name, kind.model_fields, cutoff=0.8)))
     }
-    return validate(kind, {name: value for name, value in given.items() if name not in ignored}, notebook)
-
-
-def validate(kind: type[BaseModel], given: Mapping[str, Any], where: str) -> Any:
-    """The parameters `given` as a `kind`; errors name `where` they were given."""
-    try:
-        return kind(**given)
-    except pydantic.ValidationError as error:
-        faults = {str(each["loc"][0]): each for each in error.errors()}
-    lines = [_sentence(kind, name, each["type"], given, where) for name, each in faults.items()]
-    raise PielabError("\n".join(lines))
+    return checks.validate(kind, {name: value for name, value in given.items() if name not in ignored}, notebook)
 
 
 def digest(recipe: Mapping[str, Any]) -> str:
     """A short hash of parameters that is the same on every machine."""
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _sentence(kind: type[BaseModel], name: str, fault: str, given: Mapping[str, Any], where: str) -> str:
-    known = list(kind.model_fields)
-    if fault == "extra_forbidden":
-        near = difflib.get_close_matches(name, known, n=1)
-        guess = f"did you mean {near[0]}? " if near else ""
-        return f"{name} is not a parameter of {where}: {guess}It has {', '.join(known)}."
-    accepted = kind.model_fields[name].description
-    if fault == "missing":
-        return f"{name} is missing from the parameters of {where}: give {accepted}."
-    return f"{name} = {given[name]!r} is not accepted by {where}: give {accepted}."
 
 
 def _may_be_parameter(name: str, value: Any) -> bool:

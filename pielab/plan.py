@@ -64,23 +64,33 @@ def _notebooks_text(frame: pd.DataFrame) -> str:
 
 def _units_text(frame: pd.DataFrame, study: Study) -> str:
     total = frame[["in all", "done", "left"]].sum()
-    alone = int((frame["if not shared"] * frame["seeds"]).sum())
-    shown = frame.map("{:,}".format)
+    alone = (frame["if not shared"] * frame["seeds"]).sum()
+    shown = frame.map(_number)
     shown.insert(0, "epochs", [str(study.dense[pair]["epochs"]) for pair in frame.index])
-    shown.loc["all"] = total.map("{:,}".format)
+    shown.loc["all"] = total.map(_number)
     return (
         "TRAINING UNITS: one unit trains one model for its epochs\n"
         f"{_table(shown)}\n"
-        f"A seed takes 1 unit unpruned, {pruning.ITERATIONS} with an iterative pruner, 1 with one at initialization"
+        f"A seed takes 1 unit unpruned, {_iterative_units(study)} with an iterative pruner, 1 with any other"
         f"{_nested_text(study)}. The unpruned training\n"
         "of a seed serves all iterative pruners of its pair: "
-        f"{total['in all']:,} units, and not the {alone:,} if each trained its own."
+        f"{_number(total['in all'])} units, and not the {_number(alone)} if each trained its own."
     )
+
+
+def _iterative_units(study: Study) -> str:
+    said = {"paper": str(pruning.ITERATIONS), "equal": "less than 1"}
+    budgets = {values["budget"] for values in study.dense.values()}
+    return " or ".join(said[each] + (f" (budget: {each})" if len(budgets) > 1 else "") for each in sorted(budgets))
+
+
+def _number(value: float) -> str:
+    return f"{value:,.10g}"
 
 
 def _nested_text(study: Study) -> str:
     nested = any(values["pruner"] in pruning.NESTED for values in study.pruned.values())
-    return ",\nand 1 with a nested one, which goes on from the threshold below" if nested else ""
+    return ",\nand 1 with a nested one as well, which goes on from the threshold below" if nested else ""
 
 
 def _disk_text(study: Study, frame: pd.DataFrame, unknown: Mapping[str, str]) -> str:

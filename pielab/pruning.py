@@ -1,7 +1,8 @@
-"""What is pruned, in which order, and how far: the paper's eight pruners (Section 3, Table 3, A.3), and nested ones.
+"""What is pruned, in which order, and how far: the paper's eight pruners (Section 3, Table 3, A.3), and others.
 
-A pruner is a score, a schedule and a way to retrain. A score is a pure function of weights and gradients; the
-weights with the lowest scores of each matrix are pruned. Masks are plain dicts of bool tensors, True = kept.
+A pruner is a score, a schedule, a way to retrain, and a scope: the weights with the lowest scores of each matrix, or of
+all of them, are pruned. A score is a pure function of weights and gradients. Masks are plain dicts of bool tensors,
+True = kept. What prunes while it trains is in pielab.gradual.
 """
 
 from __future__ import annotations
@@ -22,23 +23,28 @@ if TYPE_CHECKING:  # torch takes seconds to import, and the names of the pruners
 
 @dataclass(frozen=True)
 class Pruner:
-    """One row of Table 3, or of NESTED.
+    """One row of Table 3, or of the tables below it.
 
-    score: "magnitude", "impact" or "random"; the lowest are pruned.
-    schedule: "iterative" (train, then three times prune and retrain), "at initialization" (prune, then train), or
-        "nested" (train, then prune and retrain once for each threshold, each time going on from the one before).
+    score: "magnitude", "impact", "random" or "importance"; the lowest are pruned.
+    schedule: "iterative" (train, then three times prune and retrain), "at initialization" (prune, then train),
+        "nested" (train, then prune and retrain once for each threshold, each time going on from the one before), or
+        "gradual" (prune while it trains, pielab.gradual).
     retraining: what the weights that are left start from: "fine-tuning" keeps them, "rewinding" puts every weight
-        back to its initial value. At initialization there is nothing to go back to.
+        back to its initial value. Where training comes after pruning, or with it, there is nothing to go back to.
+    scope: "local" prunes the same share of each matrix, "global" ranks the weights of all matrices together.
+    self_regularised: whether the best model so far teaches (pielab.regularisation).
     """
 
     score: str
     schedule: str
     retraining: str | None = None
+    scope: str = "local"
+    self_regularised: bool = False
 
     @property
     def starts_trained(self) -> bool:
         """Whether it starts from the trained, unpruned model of the same seed."""
-        return self.schedule != "at initialization"
+        return self.schedule in {"iterative", "nested"}
 
 
 PRUNERS: dict[str, Pruner] = {
@@ -58,7 +64,20 @@ NESTED: dict[str, Pruner] = {
     f"{name}-nested": replace(each, schedule="nested") for name, each in PRUNERS.items() if each.schedule == "iterative"
 }
 
-KNOWN: dict[str, Pruner] = PRUNERS | NESTED
+# While a model trains: those of the PINS paper (Ren and Zhu 2023), and its gradual magnitude (Zhu and Gupta 2017).
+GRADUAL: dict[str, Pruner] = {
+    "PINS": Pruner("importance", "gradual", scope="global", self_regularised=True),
+    "PINS-CE": Pruner("importance", "gradual", scope="global"),
+    "GMP": Pruner("magnitude", "gradual", scope="global"),
+}
+
+# The paper's eight rank within a matrix, the gradual ones across all: each the other way, to tell scope from score.
+SCOPED: dict[str, Pruner] = {
+    **{f"{name}-global": replace(each, scope="global") for name, each in PRUNERS.items()},
+    **{f"{name}-local": replace(each, scope="local") for name, each in GRADUAL.items()},
+}
+
+KNOWN: dict[str, Pruner] = PRUNERS | NESTED | GRADUAL | SCOPED
 
 ITERATIONS = 3
 
@@ -78,7 +97,7 @@ def sparsities(pruner: Pruner, target: float, levels: Sequence[float] = ()) -> l
     """
     if not 0 < target < 1:
         raise PielabError(f"a sparsity of {target} is not possible: give a share above 0 and below 1.")
-    if pruner.schedule == "at initialization":
+    if pruner.schedule in {"at initialization", "gradual"}:
         return [target]
     if pruner.schedule == "nested":
         return [*sorted(level for level in levels if level < target), target]
@@ -150,17 +169,22 @@ def random(weights: Mapping[str, Tensor], generator: torch.Generator) -> dict[st
     return {name: torch.rand(weight.shape, generator=generator) for name, weight in weights.items()}
 
 
-def prune(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], sparsity: float) -> dict[str, Tensor]:
-    """New masks in which each matrix has lost its lowest scores among what `masks` still keeps.
+def prune(
+    scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], sparsity: float, scope: str = "local"
+) -> dict[str, Tensor]:
+    """New masks in which each matrix, or the model, has lost its lowest scores among what `masks` still keeps.
 
     sparsity: the share of ALL weights of each matrix that is pruned after the call; a matrix of n weights has
         exactly round(sparsity * n) pruned. Nothing pruned comes back, and of equal scores the one that stands
         first goes first, so that many equal scores (impact has exact zeros) cannot change the count.
+    scope: "local", or "global": then all matrices are one, and a matrix may lose any share of its weights.
 
     Raises PielabError if more is pruned already, or a score is not a number.
     """
     import torch
 
+    if scope == "global":
+        return _prune_as_one(scores, masks, sparsity)
     # All before the work, so that what one matrix needs meanwhile is of use for the next.
     pruned = {name: mask.to("cpu", copy=True).contiguous() for name, mask in masks.items()}
 
@@ -171,6 +195,19 @@ def prune(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], sparsity: f
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         list(pool.map(of_matrix, masks))
     return {name: each.to(masks[name].device) for name, each in pruned.items()}
+
+
+def _prune_as_one(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], sparsity: float) -> dict[str, Tensor]:
+    """New masks that the lowest scores of all matrices together have left."""
+    import torch
+
+    whole = torch.cat([mask.flatten() for mask in masks.values()]).cpu()
+    every = Scores(masks, lambda _: torch.cat([scores[name].detach().flatten() for name in masks]))
+    _prune_matrix("the model", every, whole.numpy(), sparsity)
+    parts = whole.split([mask.numel() for mask in masks.values()])
+    return {
+        name: part.reshape(masks[name].shape).to(masks[name].device) for name, part in zip(masks, parts, strict=True)
+    }
 
 
 def _prune_matrix(name: str, scores: Mapping[str, Tensor], kept: np.ndarray, sparsity: float) -> None:
@@ -185,7 +222,7 @@ def _prune_matrix(name: str, scores: Mapping[str, Tensor], kept: np.ndarray, spa
     left = flat if before == kept.size else flat.compress(kept)
     if np.isnan(left.min()):
         raise PielabError(f"the scores of {name} are not all numbers: training diverged, lower learning_rate.")
-    threshold = _nth_lowest(left, number)
+    threshold = nth_lowest(left, number)
     above = flat > threshold
     above &= kept
     # As many of the ties at the threshold are kept as the count wants: the last ones.
@@ -195,7 +232,7 @@ def _prune_matrix(name: str, scores: Mapping[str, Tensor], kept: np.ndarray, spa
     kept[:] = above
 
 
-def _nth_lowest(scores: np.ndarray, number: int) -> np.float32:
+def nth_lowest(scores: np.ndarray, number: int) -> np.float32:
     """The score that `number` scores, itself included, do not exceed."""
     least = scores.min()
     ties = np.count_nonzero(scores == least)

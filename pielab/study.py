@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from pielab import parameters, paths
+from pielab import checks, parameters, paths
 from pielab.errors import PielabError
 from pielab.parameters import (
     ExploreParameters,
@@ -26,6 +26,13 @@ from pielab.values import format_seeds, parse_seeds
 OPTIONS = {"results": "results", "examples": 20, "split": "test", "rows": 1000}
 # What decides how a study is run and no result of it.
 JOB = {"workers": 1} | JobParameters().model_dump()
+# What a params file may leave out.
+DEFAULTS = {
+    name: field.default
+    for kind in parameters.NOTEBOOKS.values()
+    for name, field in kind.model_fields.items()
+    if not field.is_required()
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ def read(config: Mapping[str, Any]) -> Study:
         raise PielabError(f"{', '.join(sorted(unknown))} is nothing a study has: {', '.join(known)}.")
     report["study"] = config["study"]
     for kind in (ReportParameters, ExploreParameters):
-        parameters.validate(kind, _only(kind, report), "the study")
+        checks.validate(kind, _only(kind, report), "the study")
     dense, pruned = {}, {}
     for entry in config["configurations"]:
         values = _values(entry) | {"study": report["study"], "results": report["results"]}
@@ -100,8 +107,8 @@ def read(config: Mapping[str, Any]) -> Study:
         where = f"the study, {pair}"
         dense[pair] = values
         for kind in (InfluenceParameters, ReadabilityParameters, JobParameters):
-            parameters.validate(kind, _only(kind, values), where)
-        seeds = parameters.validate(TrainParameters, _only(TrainParameters, values), where).seeds
+            checks.validate(kind, _only(kind, values), where)
+        seeds = checks.validate(TrainParameters, _only(TrainParameters, values), where).seeds
         if len(seeds) < 2:
             raise PielabError(f"{where} has one seed: give two at least, for the null compares one with the other.")
         if not entry["pruners"]:
@@ -112,8 +119,8 @@ def read(config: Mapping[str, Any]) -> Study:
             for threshold in thresholds:
                 levels = thresholds if pruner in NESTED else None
                 each = values | {"pruner": pruner, "threshold": threshold, "levels": levels}
-                for kind in (PruneParameters, PieParameters):
-                    parameters.validate(kind, _only(kind, each), where)
+                checks.validate(PieParameters, _only(PieParameters, each), where)
+                _check_budget(checks.validate(PruneParameters, _only(PruneParameters, each), where), where)
                 pruned[f"{pair}/{paths.configuration(pruner, threshold)}"] = each
     return Study(str(Path(report["results"]).expanduser() / report["study"]), report, dense, pruned)
 
@@ -129,6 +136,7 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
         raise PielabError(f"the study asks for {path}, which is not there: give a file of params/.")
     values = (
         JOB
+        | DEFAULTS
         | yaml.safe_load(path.read_text())
         | {name: value for name, value in entry.items() if name not in {"params", "pruners"}}
     )
@@ -147,6 +155,13 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(values.get(name), str):
             raise PielabError(f"{entry['params']} does not say which {name}: give its name.")
     return values
+
+
+def _check_budget(p: PruneParameters, where: str) -> None:
+    try:
+        _ = p.phase_epochs
+    except PielabError as error:
+        raise PielabError(f"{where}, {p.pruner}: {error}") from None
 
 
 def _only(kind: type[parameters.Parameters], values: Mapping[str, Any]) -> dict[str, Any]:

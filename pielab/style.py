@@ -8,16 +8,19 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pielab.pruning import KNOWN, NESTED, PRUNERS
+from pielab.pruning import GRADUAL, KNOWN, NESTED, PRUNERS, SCOPED
 
 # The same colour and marker for a pruner in every figure; colour-blind readers can tell them apart by either.
 COLOURS = dict(zip(PRUNERS, sns.color_palette("colorblind", len(PRUNERS)), strict=True))
 MARKERS = dict(zip(PRUNERS, "osD^vPX*", strict=True))
-# A nested pruner has those of the pruner that it stands for, hollow and dotted.
-COLOURS |= {name: COLOURS[name.removesuffix("-nested")] for name in NESTED}
-MARKERS |= {name: MARKERS[name.removesuffix("-nested")] for name in NESTED}
-# For names that are not the paper's.
-MORE_COLOURS, MORE_MARKERS = ("#56b4e9", "#332288", "#117733", "#882255", "#999933"), "<>phd8"
+COLOURS |= dict(zip(GRADUAL, ("#332288", "#117733", "#882255"), strict=True))
+MARKERS |= dict(zip(GRADUAL, "phd", strict=True))
+# A nested pruner, or one of the other scope, has those of the pruner that it stands beside: hollow, dotted or dashed.
+VARIANTS = dict.fromkeys(NESTED, ":") | dict.fromkeys(SCOPED, "--")
+for _name in VARIANTS:
+    COLOURS[_name], MARKERS[_name] = (look[_name.rpartition("-")[0]] for look in (COLOURS, MARKERS))
+# For names that pielab does not know.
+MORE_COLOURS, MORE_MARKERS = ("#56b4e9", "#999933", "#aa4499", "#44aa99", "#661100"), "<>8Hd"
 UNPRUNED = "0.25"
 ALL, ONLY_PIES = sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[1]
 
@@ -68,33 +71,46 @@ def name(part: pd.DataFrame) -> str:
 
 def finish(figure: Figure, panels: dict[tuple[str, str], Axes], note: str) -> None:
     """Shared ticks, and one legend of everything that any panel shows."""
-    handles: dict[str, object] = {}
     for axes in panels.values():
-        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         axes.set_xlabel("% of the prunable weights pruned")
-    look = {"ncols": columns(handles, 4), "frameon": False, "title": note}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", **look)
+    legend(figure, panels.values(), note)
+
+
+def legend(figure: Figure, panels: Iterable[Axes], note: str) -> None:
+    """One legend of everything that any panel shows."""
+    handles: dict[str, object] = {}
+    for axes in panels:
+        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    options = {"ncols": columns(handles, 4), "frameon": False, "title": note}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", **options)
 
 
 def columns(labels: Iterable[str], most: int) -> int:
-    """How many columns a legend has; nested pruners have long names."""
-    return most if set(labels).isdisjoint(NESTED) else most - 1
+    """How many columns a legend has; some pruners have long names."""
+    return most if set(labels).isdisjoint(VARIANTS) else most - 1
 
 
 def pruner_line(axes: Axes, name: str, frame: pd.DataFrame, thresholds, values, bars) -> None:
     """One pruner's points at its thresholds, with bars and a line; `frame` is all that the figure shows."""
     places, names = positions(frame), pruners(frame)
     place = names.index(name)
-    more = place - len(set(names) & set(KNOWN))
-    colour = COLOURS.get(name, MORE_COLOURS[more % len(MORE_COLOURS)])
-    marker = MARKERS.get(name, MORE_MARKERS[more % len(MORE_MARKERS)])
     # Pruners stand a little beside one another, so that their bars do not hide each other.
     shift = (place - (len(names) - 1) / 2) * 0.05
     where = [places[threshold] + shift for threshold in thresholds]
-    nested = {"linestyle": ":", "markerfacecolor": "white"} if name in NESTED else {}
-    axes.errorbar(where, values, yerr=bars, color=colour, marker=marker, label=name, capsize=2, **nested)
+    axes.errorbar(where, values, yerr=bars, label=name, capsize=2, **look(name, frame))
     axes.set(xticks=list(places.values()), xticklabels=[f"{each:g}" for each in places])
     axes.set_xlim(-0.5, len(places) - 0.5)
+
+
+def look(name: str, frame: pd.DataFrame) -> dict[str, str]:
+    """Colour, marker and line of a pruner; `frame` is all that the figure shows."""
+    names = pruners(frame)
+    more = names.index(name) - len(set(names) & set(KNOWN))
+    found = {
+        "color": COLOURS.get(name, MORE_COLOURS[more % len(MORE_COLOURS)]),
+        "marker": MARKERS.get(name, MORE_MARKERS[more % len(MORE_MARKERS)]),
+    }
+    return found | ({"linestyle": VARIANTS[name], "markerfacecolor": "white"} if name in VARIANTS else {})
 
 
 def from_zero(axes: Axes) -> None:
@@ -121,7 +137,7 @@ def by_pruner(frame: pd.DataFrame):
 
 
 def pruners(frame: pd.DataFrame) -> list[str]:
-    """The pruners of a figure, the paper's first and in its order, then the nested ones."""
+    """The pruners of a figure in the order of pruning.KNOWN, the paper's first, then other names."""
     here = set(frame["pruner"]) - {"unpruned"}
     return [*(name for name in KNOWN if name in here), *sorted(here - set(KNOWN))]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from pielab import paths, pruning, records, sizes
+from pielab import paths, pruning, records, schedules, sizes
 from pielab.errors import PielabError
 from pielab.parameters import PruneParameters
 from pielab.study import Study
@@ -40,21 +40,23 @@ def notebooks(study: Study) -> pd.DataFrame:
 def seeds(study: Study) -> pd.DataFrame:
     """Every seed that a study asks for, a row each.
 
-    Columns pair, configuration, kind (a key of KINDS; a nested pruner is an iterative one), units (how many times the
-    seed is trained), from_unpruned (whether that starts at the unpruned seed), done, and of those that are done: bytes,
-    bytes_pruned (without what only an unpruned seed keeps), seconds (of the device, as if one seed ran at a time),
-    device, ended (seconds since 1970).
+    Columns pair, configuration, kind (a key of KINDS; a nested pruner is an iterative one, a gradual one prunes "at
+    initialization"), units (how many times the seed is trained), from_unpruned (the units of the unpruned seed that it
+    starts from), done, and of those that are done: bytes, bytes_pruned (without what only an unpruned seed keeps),
+    seconds (of the device, as if one seed ran at a time), device, ended (seconds since 1970).
     """
-    asked = [(pair, "dense", "unpruned", 1, False, values) for pair, values in study.dense.items()]
+    asked = [(pair, "dense", "unpruned", 1, 0, values) for pair, values in study.dense.items()]
     for name, values in study.pruned.items():
         pair, _, configuration = name.partition("/")
         pruner = pruning.pruner(values["pruner"])
         threshold = float(values["threshold"])
         # A nested pruner's goes on from the level below, with one unit of its own.
-        units = len(pruning.sparsities(pruner, threshold / 100))
+        phases, epochs = len(pruning.sparsities(pruner, threshold / 100)), int(values["epochs"])
+        units = sum(schedules.phase_epochs(pruner, phases, epochs, values["budget"])) / epochs
         kind = "iterative" if pruner.starts_trained else "at initialization"
         lowest = threshold == min(map(float, values["levels"] or [threshold]))
-        asked.append((pair, configuration, kind, units, pruner.starts_trained and lowest, values))
+        shared = schedules.shared_epochs(epochs, values["budget"]) / epochs if pruner.starts_trained and lowest else 0
+        asked.append((pair, configuration, kind, units, shared, values))
     rows = []
     for pair, configuration, kind, units, from_unpruned, values in asked:
         folder = paths.root() / study.folder / pair / configuration
@@ -78,14 +80,14 @@ def units(seeds: pd.DataFrame) -> pd.DataFrame:
     for pair, part in seeds.groupby("pair", sort=False):
         number = int((part["configuration"] == "dense").sum())
         once = part.drop_duplicates("configuration")
-        a_seed = int(once["units"].sum())
+        a_seed = once["units"].sum()
         rows[pair] = {
             "seeds": number,
             "configurations": len(once),
             "units a seed": a_seed,
-            "if not shared": a_seed + int(once["from_unpruned"].sum()),
-            "in all": int(part["units"].sum()),
-            "done": int(part.loc[part["done"], "units"].sum()),
+            "if not shared": a_seed + once["from_unpruned"].sum(),
+            "in all": part["units"].sum(),
+            "done": part.loc[part["done"], "units"].sum(),
         }
     frame = pd.DataFrame.from_dict(rows, orient="index")
     return frame.assign(left=frame["in all"] - frame["done"])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_model
-from torch import nn
+from safetensors.torch import save_file, save_model
+from torch import Tensor, nn
 
 from pielab import datasets, files, models, paths, predictions
 from pielab.errors import PielabError
@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    experiment: "Experiment", model: nn.Module, seed: int, splits: Iterable[str] = datasets.SPLITS
+    experiment: "Experiment",
+    model: nn.Module,
+    seed: int,
+    splits: Iterable[str] = datasets.SPLITS,
+    threshold_split: str = "train",
 ) -> tuple[dict[str, np.ndarray], float | None, dict[str, float]]:
     """Logits (examples, classes), the decision threshold, and accuracy or macro-F1; logits and metric by split.
 
-    splits: with "train" if texts have several labels, for the decision threshold is chosen there; else it is None.
+    splits: with `threshold_split` if texts have several labels, for the decision threshold is chosen there; else it is
+        None.
 
     Raises PielabError if the logits are not finite.
     """
@@ -37,7 +42,8 @@ def evaluate(
         )
     threshold = None
     if experiment.multi_label:
-        threshold = predictions.best_decision_threshold(logits["train"], experiment.targets["train"])
+        chosen = logits[threshold_split], experiment.targets[threshold_split]
+        threshold = predictions.best_decision_threshold(*chosen)
     metric = {split: experiment.judge(_said(each, threshold), split) for split, each in logits.items()}
     return logits, threshold, metric
 
@@ -51,10 +57,11 @@ def keep(
     record: dict[str, Any],
     keep_weights: bool,
     extra: Mapping[str, np.ndarray] = MappingProxyType({}),
+    shared: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> None:
     """Judge a trained seed, write it under a temporary name and rename it when it is whole.
 
-    extra: more logits to keep, by name.
+    extra: more logits to keep, by name. shared: the weights that other seeds start from, if these are not the model's.
     """
     target = paths.seed(folder, seed)
     logits, threshold, metric = evaluate(experiment, model, seed)
@@ -101,6 +108,8 @@ def keep(
             _export(experiment, model, partial / "model")
         elif keep_weights:
             save_model(model, str(partial / "weights.safetensors"))
+        if shared:
+            save_file(shared, partial / "shared.safetensors")
 
 
 def _export(experiment: "Experiment", model: nn.Module, folder: Path) -> None:

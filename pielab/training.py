@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pielab import batches
+from pielab import batches, regularisation
 from pielab.batches import Encoder
 from pielab.errors import PassingFault, PielabError
+from pielab.gradual import Gradual
 from pielab.pruning import apply_masks
 from pielab.tokens import Tokens
 
@@ -63,6 +64,8 @@ def train(
     precision: torch.dtype = torch.float32,
     weights: Mapping[str, Tensor] | None = None,
     masks: Mapping[str, Tensor] | None = None,
+    gradual: Gradual | None = None,
+    teacher: regularisation.Teacher | None = None,
     on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
 ) -> list[float]:
     """Train the model in place; gives the mean loss of each epoch.
@@ -75,6 +78,8 @@ def train(
     precision: what to compute in: float32, or bfloat16 by autocast, with weights and loss in float32.
     weights, masks: the prunable weights and which of them to keep. Pruned ones are zero before the first step and
         after every step, for Adam's running averages would move them even where the gradient is zero.
+    gradual: prunes the model at its steps. teacher: adds its share to the loss as soon as it has a model, which
+        `on_epoch` may give it.
 
     Raises PielabError with the step if the loss is not finite.
     """
@@ -98,13 +103,23 @@ def train(
         else:
             plan = batches.shuffled(len(tokens), batch_size, random)
         for places, inputs in texts.in_batches(plan):
-            loss = loss_function(_logits(model, inputs, precision), targets[places])
+            logits, wanted = _logits(model, inputs, precision), targets[places]
+            if teacher and teacher.model:
+                with torch.no_grad():
+                    taught = _logits(teacher.model, inputs, precision)
+                loss = regularisation.loss(logits, taught, wanted)
+            else:
+                loss = loss_function(logits, wanted)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            if gradual:
+                gradual.before_step(learning_rate)
             optimizer.step()
             if masks:
                 apply_masks(weights, masks)
+            if gradual:
+                gradual.after_step()
             losses.append(loss.detach())
         # Read once an epoch: reading each loss would make a GPU wait at every step.
         history.append(_mean(torch.stack(losses).cpu(), epoch, learning_rate))
@@ -164,6 +179,11 @@ def _logits(model: nn.Module, inputs: Mapping[str, Tensor], precision: torch.dty
     device = next(iter(inputs.values())).device
     with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
         return model(**inputs).logits.float()
+
+
+def derive(seed: int, phase: int, use: int = 0) -> int:
+    """A seed of its own for each phase of a seed's training, and for each use of chance in it."""
+    return int(np.random.SeedSequence((seed, phase, use)).generate_state(1)[0])
 
 
 def _mean(losses: Tensor, epoch: int, learning_rate: float) -> float:

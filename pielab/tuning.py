@@ -154,7 +154,7 @@ def _run(
     model = experiment.build(p.search_seed)
     value, failure = None, {}
     try:
-        experiment.train(model, p.search_seed, 0, note)
+        experiment.train(model, p.search_seed, 0, proposal["epochs"], note)
         # The test split stays unseen.
         splits = ("train", "validation") if experiment.multi_label else ("validation",)
         value = trained.evaluate(experiment, model, p.search_seed, splits)[2]["validation"]

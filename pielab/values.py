@@ -92,11 +92,20 @@ def _on_the_way(value: tuple[float, ...], others: ValidationInfo) -> tuple[float
     return value
 
 
+def _leaves_steps(value: float, others: ValidationInfo) -> float:
+    """The share of the final phase, with steps left between the initial phase, a parameter beside it, and this."""
+    if others.data.get("initial_phase", 0) + value >= 1:
+        raise ValueError("the two phases are the whole run")
+    return value
+
+
 Natural = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1)]
 Counts = Annotated[tuple[Count, ...], BeforeValidator(_numbers), Field(min_length=1)]
 CountRange = Annotated[tuple[Count, Count], BeforeValidator(_two_numbers), AfterValidator(_rising)]
 Positive = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, lt=1)]
+FinalShare = Annotated[Share, AfterValidator(_leaves_steps)]
 Percentage = Annotated[Positive, Field(lt=100)]
 Levels = Annotated[
     tuple[Percentage, ...],

@@ -11,6 +11,8 @@ from typing import Any
 Report = Callable[[str, int], None]
 # Trains one seed: function(experiment, seed, report).
 TrainSeed = Callable[[Any, int, Report], None]
+# Called after each epoch, with its number and mean loss.
+OnEpoch = Callable[[int, float], None]
 
 
 def each_seed(function: TrainSeed, experiment: Any, seeds: Sequence[int], workers: int, report: Report) -> None:
@@ -57,6 +59,11 @@ def _begin(function: TrainSeed, experiment: Any, notes: Any) -> None:
 
 def _train(seed: int) -> None:
     _function(_experiment, seed, _report)
+
+
+def epoch_note(report: Report, seed: int, what: str, epochs: int) -> OnEpoch:
+    """Reports each epoch of a seed, as one step."""
+    return lambda epoch, loss: report(f"seed {seed}, {what}, epoch {epoch} of {epochs}, loss {loss:.3f}", 1)
 
 
 def end_with_parent() -> None:

@@ -127,6 +127,7 @@ def given(tmp_path, texts_csv, vectors_file):
         "impact_examples": 20,
         "prune_layer_norm": False,
         "save_weights": False,
+        "window": 2,
     }
 
 

@@ -22,7 +22,11 @@ def test_a_benchmark_compares_both_sides(name, tmp_path):
     assert all({row["side"] for row in rows if row["case"] == case} > {"pielab"} for case in cases)
 
 
-@pytest.mark.parametrize("options", [["gpu", "--repeats", "1"], ["paired", "--seeds", "2"]], ids=lambda each: each[0])
+@pytest.mark.parametrize(
+    "options",
+    [["gpu", "--repeats", "1"], ["paired", "--seeds", "2"], ["gradual", "--repeats", "1"]],
+    ids=lambda each: each[0],
+)
 def test_a_benchmark_of_its_own_kind_runs(options, tmp_path):
     name, *options = options
     command = [
@@ -39,6 +43,8 @@ def test_a_benchmark_of_its_own_kind_runs(options, tmp_path):
     if name == "gpu":
         assert len(found["hours"]) == 8 and all(row["hours"] > 0 for row in found["hours"])
         assert {row["model"] for row in found["rows"]} == {"bilstm", "bert-base-uncased"}
+    elif name == "gradual":
+        assert [row["side"] for row in found] == ["plain training", "PINS", "PINS-CE", "GMP"]
     else:
         assert len(found) == 3 and all(row["low"] <= row["difference"] <= row["high"] for row in found)
 

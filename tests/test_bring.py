@@ -107,7 +107,9 @@ def test_pielabs_own_seeds_are_neither_overwritten_nor_taken_for_trained(mine, l
     record.write_text(json.dumps(json.loads(record.read_text()) | {"parameters": {"epochs": 2}}))
     with pytest.raises(PielabError, match="holds other predictions"):
         bring.add(logits, **mine)
-    p = TrainParameters(**{name: given[name] for name in TrainParameters.model_fields} | {"dataset": mine["dataset"]})
+    p = TrainParameters(
+        **{name: given[name] for name in TrainParameters.model_fields if name in given} | {"dataset": mine["dataset"]}
+    )
     with pytest.raises(PielabError, match="has no training texts: put a train file beside its test file"):
         runs.prepare(p, datasets.load(mine["dataset"]))
 

@@ -85,6 +85,18 @@ def test_the_hub_gives_the_same_as_the_files(tmp_path, monkeypatch, name):
     assert datasets.digest(found) == datasets.digest(datasets.load(f"glue-{name}", str(tmp_path)))
 
 
+def test_a_task_that_is_nowhere_says_where_files_would_be(tmp_path, monkeypatch):
+    def refuse(*where):
+        raise ConnectionError("no way to the Hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    message = (
+        r"there is no RTE/dev.tsv in .*nothing, and 'nyu-mll/glue:rte' is .*no way to the Hub.* Get its .tsv files"
+    )
+    with pytest.raises(PielabError, match=message):
+        datasets.load("glue-rte", str(tmp_path / "nothing"))
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [

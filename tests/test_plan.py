@@ -86,6 +86,33 @@ def test_a_nested_pruner_takes_one_unit_a_seed_for_each_threshold(config):
     assert tally.times(tally.seeds(read))["iterative"].item() == (20 + 26) / 2
 
 
+def test_with_an_equal_budget_an_iterative_pruner_takes_what_it_does_not_share(config):
+    pruners = {"IMP-FT": [50, 90], "PINS": [50], "MP-AI": [60]}
+    config["configurations"][0] |= {"budget": "equal", "epochs": 8, "pruners": pruners}
+    read = study.read(config)
+    units = tally.units(tally.seeds(read)).iloc[0]
+    assert units["units a seed"] == 1 + 2 * 0.75 + 1 + 1 and units["if not shared"] == 4.5 + 2 * 0.25
+    said = plan.text(read, config, load=False)
+    assert "1 unit unpruned, less than 1 with an iterative pruner, 1 with any other" in said and "9 units" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {},
+            "topics-bilstm, IMP-FT: budget = 'equal' shares epochs = 2 among the 4 trainings .* give 4 epochs or more",
+        ),
+        ({"epochs": 8, "pruners": {"IMP-WR-nested": [50]}}, "IMP-WR-nested: budget = 'equal' has no meaning"),
+    ],
+)
+def test_a_study_with_a_budget_that_cannot_be_shared_is_refused(config, changes, message):
+    config["configurations"][0] |= {"budget": "equal"} | changes
+    with pytest.raises(PielabError, match=message) as raised:
+        study.read(config)
+    assert "\n" not in str(raised.value)
+
+
 def test_an_estimate_is_near_what_a_seed_takes(config, given, capsys):
     read = study.read(config)
     guessed, unknown = tally.disk(read, tally.seeds(read))

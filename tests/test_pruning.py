@@ -165,7 +165,7 @@ def test_a_nested_pruner_is_an_iterative_one_with_another_schedule():
         paired = pruning.PRUNERS[name.removesuffix("-nested")]
         assert (each.score, each.schedule, each.retraining) == (paired.score, "nested", paired.retraining)
         assert each.starts_trained and pruning.pruner(name) is each
-    assert list(pruning.KNOWN)[:8] == list(pruning.PRUNERS) and len(pruning.KNOWN) == 13
+    assert list(pruning.KNOWN)[:8] == list(pruning.PRUNERS) and len(pruning.KNOWN) == 8 + 5 + 3 + 8 + 3
 
 
 def test_an_unknown_pruner_lists_the_known_ones():

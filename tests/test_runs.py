@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pielab import datasets, models, paths, phases, predictions, pruning, records, runs, training
+from pielab import datasets, models, paths, phases, predictions, pruned, pruning, records, runs, training
 from pielab.errors import PassingFault, PielabError
 from pielab.parameters import PruneParameters
 
@@ -34,9 +34,14 @@ def test_every_pruner_reaches_its_sparsity_and_keeps_predictions_of_a_model_with
     state = load_file(paths.seed(p.folder, 0) / "weights.safetensors")
     model = experiment.build(seed=0)
     model.load_state_dict(state)
-    for name in pruning.prunable(model):
-        assert (state[name] == 0).sum() == round(0.6 * state[name].numel())
-    assert not any((value == 0).all() for value in state.values())
+    zeros = {name: int((state[name] == 0).sum()) for name in pruning.prunable(model)}
+    sizes = {name: state[name].numel() for name in zeros}
+    if pruning.pruner(pruner).scope == "global":
+        assert sum(zeros.values()) == round(0.6 * sum(sizes.values()))
+        assert len({round(zeros[name] / sizes[name], 2) for name in zeros}) > 1
+    else:
+        assert zeros == {name: round(0.6 * size) for name, size in sizes.items()}
+        assert not any((value == 0).all() for value in state.values())
     kept, metadata = predictions.read(paths.seed(p.folder, 0) / "test.parquet")
     again = experiment.predict(model, "test")
     assert np.array_equal(kept, again)
@@ -279,7 +284,7 @@ def test_a_nested_trajectory_is_what_its_steps_are_by_hand(given, pruner):
         masks = pruning.prune(pruning.magnitude(weights), masks, level / 100)
         if pruner == "IMP-WR-nested":
             model.load_state_dict(initial)
-        experiment.train(model, 0, step, lambda epoch, loss: None, weights=weights, masks=masks)
+        experiment.train(model, 0, step, 1, lambda epoch, loss: None, weights=weights, masks=masks)
         logits = experiment.predict(model, "test")
         folder = experiment.parameters.pair_folder / f"{pruner}-{level}"
         assert np.array_equal(predictions.read(paths.seed(folder, 0) / "test.parquet")[0], logits)
@@ -347,10 +352,74 @@ def test_the_seconds_of_a_level_are_its_own(given, monkeypatch):
     now = iter(range(0, 10_000, 5))
     experiment = prepare(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
     runs.train_dense(experiment)
-    monkeypatch.setattr(runs.time, "perf_counter", lambda: next(now))
-    _, record = runs.prune_seed(experiment, 0)
+    monkeypatch.setattr(pruned.time, "perf_counter", lambda: next(now))
+    _, record = pruned.prune(experiment, 0)
     lower = records.read(paths.seed(experiment.parameters.pair_folder / "IMP-FT-nested-20", 0))
     assert record["seconds"] == lower["seconds"] == 5
+
+
+def epochs_of(folder, seed=0):
+    return [len(losses) for losses in records.read(paths.seed(folder, seed))["losses"]]
+
+
+def test_with_an_equal_budget_every_model_takes_as_many_epochs(given):
+    shared = {"seeds": "0", "epochs": 6, "budget": "equal"}
+    for pruner in ("IMP-FT", "IMP-WR", "MP-AI", "GMP"):
+        experiment = prepare(given, **shared, pruner=pruner)
+        runs.train_pruned(experiment)
+        parts = epochs_of(experiment.parameters.folder)
+        assert parts == ([2, 1, 2] if pruner.startswith("IMP") else [6])
+    assert epochs_of(experiment.parameters.dense_folder) == [6]
+    # What an iterative pruner starts from is the unpruned training as far as it got by then.
+    first = prepare(given, seeds="0", epochs=1, study="short")
+    runs.train_dense(first)
+    alone = load_file(paths.seed(first.parameters.dense_folder, 0) / "weights.safetensors")
+    kept = load_file(paths.seed(experiment.parameters.dense_folder, 0) / "shared.safetensors")
+    assert alone.keys() == kept.keys() and all(torch.equal(alone[name], kept[name]) for name in kept)
+    assert not (paths.seed(experiment.parameters.dense_folder, 0) / "weights.safetensors").exists()
+
+
+def test_an_equal_budget_is_another_recipe_and_the_papers_is_none(given):
+    assert "budget" not in PruneParameters(**given).recipe()
+    assert "budget" not in PruneParameters(**given | {"budget": "paper"}).recipe()
+    runs.train_dense(prepare(given, seeds="0", epochs=4))
+    with pytest.raises(PielabError, match="was made with budget = None and not 'equal': give another study name"):
+        runs.train_dense(prepare(given, seeds="0", epochs=4, budget="equal"))
+
+
+def test_only_a_gradual_pruner_depends_on_its_options(given):
+    names = {"initial_phase", "final_phase", "window", "importance_beta", "uncertainty_beta"}
+    assert names.isdisjoint(PruneParameters(**given).recipe())
+    assert names <= PruneParameters(**given | {"pruner": "PINS-local"}).recipe().keys()
+
+
+def test_a_schedule_that_does_not_fit_stops_before_anything_is_trained(given):
+    with pytest.raises(PielabError, match="window = 10 is longer than the 6 steps between"):
+        prepare(given, pruner="PINS", epochs=1, window=10)
+    with pytest.raises(PielabError, match="give 4 epochs or more"):
+        prepare(given, pruner="IMP-FT", epochs=3, budget="equal")
+
+
+def test_self_regularisation_changes_training_once_there_is_a_teacher(given):
+    losses = {}
+    for pruner in ("PINS", "PINS-CE"):
+        experiment = prepare(given, pruner=pruner, seeds="0", epochs=3)
+        runs.train_pruned(experiment)
+        (losses[pruner],) = records.read(paths.seed(experiment.parameters.folder, 0))["losses"]
+    assert losses["PINS"][0] == losses["PINS-CE"][0] and losses["PINS"][1] != losses["PINS-CE"][1]
+
+
+@pytest.mark.parametrize("pruner", ["PINS", "GMP", "IIBP-FT-global"])
+def test_pruners_of_any_kind_are_for_transformers_and_several_labels_too(given, tmp_path, tiny_bert, pruner):
+    frame = pd.read_csv(given["dataset"])
+    frame["label"] += np.where(np.arange(len(frame)) % 2, ";food", "")
+    frame.to_csv(tmp_path / "several.csv", index=False)
+    changes = {"dataset": str(tmp_path / "several.csv"), "label_separator": ";", "model": tiny_bert}
+    experiment = prepare(given, **changes, pruner=pruner, seeds="0", epochs=2)
+    metrics = runs.train_pruned(experiment)
+    record = records.read(paths.seed(experiment.parameters.folder, 0))
+    lost, weights = np.sum(list(record["pruned"].values()), axis=0)
+    assert lost == round(0.6 * weights) and record["metric"] == "macro-F1" and len(metrics) == 1
 
 
 def test_pruning_at_initialization_keeps_no_iteration(given, monkeypatch):
@@ -436,7 +505,7 @@ def test_a_damaged_file_of_a_seed_stops_with_its_name_and_the_cure(given, name):
 def test_a_good_file_that_cannot_be_read_now_is_not_called_damaged(given, monkeypatch, error, raised, message):
     experiment = prepare(given, seeds="0", epochs=1)
     runs.train_dense(experiment)
-    monkeypatch.setattr(runs, "load_model", Mock(side_effect=error))
+    monkeypatch.setattr(pruned, "load_model", Mock(side_effect=error))
     with pytest.raises(raised, match=message) as found:
         runs.train_pruned(experiment)
     assert "damaged" not in str(found.value) and "delete" not in str(found.value)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pielab import pruning
+
 PROJECT = Path(__file__).parents[1]
 
 
@@ -99,6 +101,12 @@ def test_seeds_are_split_over_jobs_and_gathered_by_one_that_trains_nothing(plann
         )
     # A part waits for the unpruned models of its own seeds alone.
     assert jobs[f"{PAIR}/IMP-FT-90/parts/2-3/02_prune.ipynb"]["inputs"] == {f"{PAIR}/dense/parts/2-3/01_train.ipynb"}
+
+
+def test_every_pruner_has_its_jobs(planned):
+    jobs = planned(pruners={name: [90, 99.5] for name in pruning.KNOWN})
+    wanted = {f"{PAIR}/{name}-{threshold}/02_prune.ipynb" for name in pruning.KNOWN for threshold in ("90", "99.5")}
+    assert wanted <= jobs.keys()
 
 
 def test_a_nested_pruners_seeds_are_made_by_the_job_of_its_topmost_threshold(planned):

@@ -1,7 +1,9 @@
 """A study file is checked as a whole before anything runs."""
 
+import ast
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 
@@ -43,7 +45,19 @@ def test_every_params_file_is_complete_and_named_after_what_it_holds(path):
     values = yaml.safe_load(path.read_text())
     assert path.stem == f"{values['dataset']}-{values['model']}"
     needed = {name for kind in (*NOTEBOOKS.values(), JobParameters) for name in kind.model_fields}
-    assert set(values) == needed - {"study", "pruner", "threshold", *study.OPTIONS}
+    needed -= {"study", "pruner", "threshold", *study.OPTIONS}
+    assert needed - set(study.DEFAULTS) <= set(values) <= needed
+
+
+@pytest.mark.parametrize("name", ["01_train", "02_prune"])
+def test_what_a_params_file_leaves_out_is_the_same_in_a_study_and_in_a_notebook(name):
+    cells = nbformat.read(PROJECT / f"notebooks/{name}.ipynb", 4).cells
+    (source,) = (cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))
+    told = {each.targets[0].id: ast.literal_eval(each.value) for each in ast.parse(source).body}
+    known = NOTEBOOKS[name].model_fields
+    assert {each: told[each] for each in study.DEFAULTS if each in known} == {
+        each: default for each, default in study.DEFAULTS.items() if each in known
+    }
 
 
 def test_the_papers_study_is_9840_runs():
