@@ -15,6 +15,7 @@ __all__ = [
     "bring",
     "cards",
     "checks",
+    "comparison",
     "corpora",
     "datasets",
     "encoding",

@@ -8,12 +8,13 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pielab import analysis, figures, files, pages, paper, paths, tables
+from pielab import analysis, comparison, figures, files, pages, paper, paths, tables
 from pielab.errors import PielabError
 
 FIGURES = {
     "effectiveness": "Accuracy or F1 against the unpruned models (Figure 1)",
     "pie_shares": "How many test examples are PIEs, and how many retraining alone would change (Table 4)",
+    "comparison": "Pruners at equal sparsity: accuracy or F1, and PIEs beyond the null",
     "effectiveness_on_pies": "Accuracy or F1 on all examples and on the PIEs (Figures 3, 7 to 13)",
     "classes": "The classes of the PIEs and of all test examples (Figures 2, 6)",
     "el2n": "PIEs of the training set by how much an example matters for generalisation, EL2N (Figures 4, 14 to 20)",
@@ -23,6 +24,7 @@ FIGURES = {
 TABLES = {
     "pie_shares": "PIEs beside their null, in percent of the test examples",
     "effectiveness": "Accuracy or F1, and its change by pruning",
+    "comparison": "Pruners at equal sparsity",
     "effectiveness_on_pies": "The two majority votes on the PIEs, beside their null",
 }
 MORE_TABLES = ("classes", "el2n", "readability")
@@ -33,6 +35,11 @@ NOTES = {
         "and compared with <b>halved pies percent</b>, unpruned halves against pruned halves. <b>excess</b> is their "
         "difference with a 95 % interval (bootstrap over seeds). Where the interval holds 0, these PIEs cannot be "
         "told from retraining noise."
+    ),
+    "comparison": (
+        "<b>epochs</b> is the training that each model has behind it; where it differs, so do PIEs for that alone. "
+        "<b>difference</b> is how many PIEs, in percent of the test examples, a pruner has more than the reference at "
+        "the same sparsity, over the same halves of the seeds, with a 95 % interval (bootstrap over seeds)."
     ),
     "effectiveness_on_pies": (
         "Examples on which models disagree are hard with or without pruning: <b>null on pies</b> is how well half of "
@@ -51,6 +58,7 @@ def draw(study_folder: Path, kind: str) -> dict[str, Figure]:
     function, read, keys = {
         "effectiveness": (figures.effectiveness, tables.seeds, []),
         "pie_shares": (figures.pie_shares, tables.configurations, []),
+        "comparison": (comparison.figure, comparison.pruners, by_pair),
         "effectiveness_on_pies": (figures.effectiveness_on_pies, tables.configurations, by_pair),
         "classes": (figures.classes, analysis.classes, by_pruner),
         "el2n": (figures.el2n, lambda folder: analysis.read(folder, "el2n"), by_pruner),
@@ -97,7 +105,9 @@ def write_index(study_folder: Path) -> Path:
         raise PielabError(f"{folder} has no tables yet: run notebooks/06_report.ipynb for this study first.")
     # As they are written: a text may consist of the word "None".
     examples = pd.read_csv(folder / "tables" / "pie_examples.csv", dtype=str, keep_default_na=False)
-    shown = {name: pd.read_csv(folder / "tables" / f"{name}.csv") for name in TABLES}
+    # A report that an earlier version made may lack the newer ones.
+    there = [name for name in TABLES if (folder / "tables" / f"{name}.csv").exists()]
+    shown = {name: pd.read_csv(folder / "tables" / f"{name}.csv") for name in there}
     drawn = {kind: _names(folder / "figures", kind) for kind in FIGURES}
     page = pages.render(
         "index.html",
@@ -155,9 +165,10 @@ def _notebooks(study_folder: Path) -> dict[str, list[tuple[str, str]]]:
 
 def _html(frame: pd.DataFrame) -> str:
     # A row's own text decides: 12.3 percent, but an accuracy of 0.123.
-    percent = {name: "{:.1f}".format for name in frame if "percent" in name or name.startswith("excess")}
+    shares = ("excess", "difference")
+    percent = {name: "{:.1f}".format for name in frame if "percent" in name or name.startswith(shares)}
     formats = {name: percent.get(name, "{:.3f}".format) for name in frame.select_dtypes("float")}
-    formats["threshold"] = "{:g}".format
+    formats |= {"threshold": "{:g}".format, "epochs": "{:g}".format}
     named = frame.rename(columns=lambda name: name.replace("_", " "))
     formats = {name.replace("_", " "): function for name, function in formats.items()}
     return named.to_html(index=False, border=0, formatters=formats, na_rep="")

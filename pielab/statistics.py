@@ -68,11 +68,7 @@ def excess_by_group(
     each group that has examples, in order: excess, low, high; low and high are NaN for fewer than four seeds.
     """
     _check(dense, pruned)
-    drawn = halvings(len(dense), resamples, np.random.default_rng(seed))
-    draws = []
-    if len(dense) >= LEAST_SEEDS_FOR_AN_INTERVAL:
-        random = np.random.default_rng((seed, 1))
-        draws = [_bootstrap_halvings(len(dense), random) for _ in range(resamples)]
+    drawn, draws = _ways(len(dense), resamples, seed)
     _, places = np.unique(groups, return_inverse=True)
     sizes = np.bincount(places)
     p_null, p_pie = np.zeros((2, dense.shape[1]))
@@ -89,6 +85,31 @@ def excess_by_group(
         samples = np.add.reduceat(sums, np.cumsum(lengths) - lengths) / lengths[:, None] / sizes
         low, high = np.quantile(samples, [0.025, 0.975], axis=0) - samples.mean(axis=0) + excess
     return p_pie, p_null, pd.DataFrame({"excess": excess, "low": low, "high": high})
+
+
+def difference(
+    dense: np.ndarray, pruned: np.ndarray, other: np.ndarray, resamples: int = 200, seed: int = 0
+) -> tuple[float, float, float]:
+    """How much larger the share of PIEs of `pruned` is than that of `other`, with a 95 % interval, low and high.
+
+    Both against the same unpruned models: the mean over halvings, as of `null`, whose null the difference leaves out.
+    Arguments and interval as of `null`; low and high are NaN for fewer than four seeds.
+    """
+    _check(dense, pruned)
+    _check(dense, other)
+    drawn, draws = _ways(len(dense), resamples, seed)
+    every = [*drawn, *itertools.chain(*draws)]
+    shares = np.zeros(len(every))
+    for sign, side in ((1, pruned), (-1, other)):
+        for _, _, of_pruned in ballots.disagreements(dense, side, every):
+            shares += sign * of_pruned.sum(axis=1) / dense.shape[1]
+    found = float(shares[: len(drawn)].mean())
+    if not draws:
+        return found, math.nan, math.nan
+    ends = np.cumsum([len(each) for each in draws])[:-1]
+    samples = np.array([each.mean() for each in np.split(shares[len(drawn) :], ends)])
+    low, high = np.quantile(samples, [0.025, 0.975]) - samples.mean() + found
+    return found, float(low), float(high)
 
 
 def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -115,6 +136,14 @@ def _check(dense: np.ndarray, pruned: np.ndarray) -> None:
     pies.check_pair(dense, pruned)
     if len(dense) < 2:
         raise PielabError("the null needs two unpruned models at least, to compare one with the other: add seeds.")
+
+
+def _ways(seeds: int, resamples: int, seed: int) -> tuple[list, list[list]]:
+    """The halvings to average, and those of each bootstrap sample, none of fewer than four seeds."""
+    drawn = halvings(seeds, resamples, np.random.default_rng(seed))
+    random = np.random.default_rng((seed, 1))
+    samples = resamples if seeds >= LEAST_SEEDS_FOR_AN_INTERVAL else 0
+    return drawn, [_bootstrap_halvings(seeds, random) for _ in range(samples)]
 
 
 def halvings(

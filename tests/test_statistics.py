@@ -58,6 +58,23 @@ def test_two_unpruned_models_that_never_agree_and_a_pruned_one_that_does():
     assert math.isnan(found.low) and math.isnan(found.high)
 
 
+@settings(max_examples=25)
+@given(st.integers(2, 6), st.integers(0, 1000), st.booleans())
+def test_the_difference_of_two_pruners_is_that_of_their_excesses(seeds, seed, multi_label):
+    random = np.random.default_rng(seed)
+    if multi_label:
+        dense, pruned, other = random.random((3, seeds, 20, 3)) < 0.5
+    else:
+        dense, pruned, other = random.integers(3, size=(3, seeds, 20))
+    found, low, high = statistics.difference(dense, pruned, other, resamples=60)
+    one, two = (statistics.null(dense, each, resamples=60) for each in (pruned, other))
+    assert math.isclose(found, one.excess - two.excess, abs_tol=1e-12)
+    assert low <= high if seeds >= 4 else math.isnan(low) and math.isnan(high)
+    back = statistics.difference(dense, other, pruned, resamples=60)
+    assert np.allclose([found, low, high], [-back[0], -back[2], -back[1]], equal_nan=True)
+    assert statistics.difference(dense, pruned, pruned, resamples=60)[0] == 0
+
+
 def test_one_seed_has_no_null():
     with pytest.raises(PielabError, match="two unpruned models at least"):
         statistics.null(np.zeros((1, 3), int), np.zeros((1, 3), int))

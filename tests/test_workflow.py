@@ -33,12 +33,15 @@ def test_the_smoke_study_runs_and_a_second_run_starts_nothing(project, smoke):
     assert rendered == {f"{pair}/dense/01_train.ipynb", *pruned, *analysis, *of_study}
     for name in rendered:
         assert f"../{name}".replace("../report/", "").replace(".ipynb", ".html") in links
-    by_pair = {f"{kind}-{pair}" for kind in ("effectiveness_on_pies", "readability", "readability_matched")}
+    by_pair = {
+        f"{kind}-{pair}" for kind in ("comparison", "effectiveness_on_pies", "readability", "readability_matched")
+    }
     by_pruner = {f"{kind}-{pruner}" for kind in ("classes", "el2n") for pruner in ("IMP-FT", "MP-AI")}
     for kind in ("png", "svg"):
         drawn = {path.stem for path in (folder / "report/figures").glob(f"*.{kind}")}
         assert drawn == {"effectiveness", "pie_shares", *by_pair, *by_pruner}
-    tidy = {"effectiveness", "pie_shares", "effectiveness_on_pies", "classes", "el2n", "readability", "pie_examples"}
+    tidy = {"effectiveness", "pie_shares", "comparison", "effectiveness_on_pies", "classes", "el2n", "readability"}
+    tidy.add("pie_examples")
     by_number = {f"table_{number:02d}" for number in range(2, 11)}
     # readability_matched is drawn from the same table as readability.
     assert {path.stem for path in (folder / "report/tables").glob("*.csv")} == tidy | by_number

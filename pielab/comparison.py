@@ -1,0 +1,124 @@
+"""Pruners side by side at equal sparsity: accuracy, PIEs beyond the null, and how long each was trained."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pielab import paths, predictions, pruning, records, statistics, style, tables
+from pielab.style import UNPRUNED
+
+# What the others are compared with, if the study has it.
+REFERENCE = "IMP-FT"
+PAIR = ["dataset", "model"]
+SHARES = ["pies_percent", "halved_pies_percent", "null_percent", "excess_percent", "excess_low", "excess_high"]
+
+
+def pruners(study_folder: Path) -> pd.DataFrame:
+    """One row a configuration whose PIEs are known, by data set, model, threshold and pruner.
+
+    Columns: the configuration; epochs and unpruned_epochs (of training behind each of its models, and behind each
+    unpruned one; NaN if they were brought from elsewhere); seeds; metric, with the mean of the unpruned models, and the
+    pruned ones' mean, low and high (95 % interval); shares of PIEs as tables.pie_shares has them; and difference, how
+    many PIEs more than those of the reference (IMP-FT, else the first pruner) at that threshold, in percent of the test
+    examples, over the same halves of the seeds, with its interval; NaN for the reference itself.
+    """
+    seeds = dict(iter(tables.seeds(study_folder).groupby(tables.CONFIGURATION)))
+    rows = []
+    for (dataset, model, threshold), group in tables.configurations(study_folder).groupby([*PAIR, "threshold"]):
+        folder, names = study_folder / paths.pair(dataset, model), group["pruner"].tolist()
+        reference = REFERENCE if REFERENCE in names else names[0]
+        for row in group.to_dict("records"):
+            found = {name: row[name] for name in (*PAIR, "threshold", "pruner")}
+            found["epochs"] = epochs(folder, row["pruner"], threshold)
+            found["unpruned_epochs"] = unpruned_epochs(folder)
+            own = seeds[dataset, model, row["pruner"], threshold]
+            unpruned = seeds[dataset, model, "unpruned", 0.0]["effectiveness"].mean()
+            found |= {"seeds": row["seeds"], "metric": own["metric"].iloc[0], "unpruned": unpruned}
+            interval = statistics.seed_interval(own["effectiveness"])
+            found |= dict(zip(("mean", "low", "high"), interval, strict=True))
+            found |= {name: row[name] for name in SHARES} | {"reference": reference}
+            compared = _difference(folder, row["pruner"], reference, threshold)
+            rows.append(found | dict(zip(("difference", "difference_low", "difference_high"), compared, strict=True)))
+    return pd.DataFrame(rows)
+
+
+def epochs(pair_folder: Path, pruner: str, threshold: float) -> float:
+    """How many epochs of training a model of a configuration has behind it, the unpruned ones it starts from included.
+
+    NaN if its seeds were made elsewhere.
+    """
+    record = _first_record(pair_folder / paths.configuration(pruner, threshold))
+    if "losses" not in record or pruner not in pruning.KNOWN:
+        return math.nan
+    own = sum(len(losses) for losses in record["losses"])
+    if not pruning.pruner(pruner).starts_trained:
+        return own
+    if record["parameters"].get("budget") == "equal":
+        return record["parameters"]["epochs"]
+    return own + unpruned_epochs(pair_folder)
+
+
+def unpruned_epochs(pair_folder: Path) -> float:
+    """How many epochs an unpruned model of a pair was trained for; NaN if it was made elsewhere."""
+    record = _first_record(pair_folder / "dense")
+    return sum(len(losses) for losses in record["losses"]) if "losses" in record else math.nan
+
+
+def budget(table: pd.DataFrame) -> str:
+    """A sentence for each pair of what `pruners` gives: how long its models were trained."""
+    lines = []
+    for (dataset, model), rows in table.groupby(PAIR, sort=False):
+        every = rows[["epochs", "unpruned_epochs"]].stack()
+        if every.isna().any() or len(every) < 2 * len(rows):
+            said = "the training of some models is not known, for they were made elsewhere"
+        elif every.nunique() == 1:
+            said = f"an equal budget, {every.iloc[0]:g} epochs for every model, pruned or not"
+        else:
+            least, most = rows["epochs"].min(), rows["epochs"].max()
+            pruned = f"{least:g}" if least == most else f"{least:g} to {most:g}"
+            said = (
+                f"unequal budgets, {rows['unpruned_epochs'].iloc[0]:g} epochs for unpruned models and {pruned} for "
+                f"pruned ones, and what longer training changes counts as PIEs"
+            )
+        lines.append(f"{dataset}, {model}: {said}.")
+    return "\n".join(lines)
+
+
+def figure(table: pd.DataFrame) -> Figure:
+    """Accuracy against PIEs beyond the null, a panel for each threshold; `table` as `pruners` gives it."""
+    with style.context():
+        whole, panels = style.panels(table, *PAIR, "threshold")
+        for axes, part in panels:
+            for name, rows in style.by_pruner(part):
+                xerr = style.bars(rows, "mean", "low", "high")
+                yerr = style.bars(rows, "excess_percent", "excess_low", "excess_high")
+                bars = {"xerr": xerr, "yerr": yerr, "capsize": 2}
+                axes.errorbar(rows["mean"], rows["excess_percent"], label=name, **bars, **style.look(name, table))
+            axes.axvline(part["unpruned"].iloc[0], color=UNPRUNED, linestyle=":", label="unpruned models")
+            axes.axhline(0, color=UNPRUNED, linestyle="--", label="null: retraining alone")
+            first = part.iloc[0]
+            axes.set_title(f"{first['dataset']}, {first['model']}: {first['threshold']:g} %\n{first['seeds']} seeds")
+            axes.set(xlabel=f"test {first['metric']}", ylabel="excess of PIEs, % of test examples")
+        style.legend(
+            whole, [axes for axes, _ in panels], "means over seeds, and over halves of them; bars: 95 % intervals"
+        )
+    return style.done(whole)
+
+
+def _difference(pair_folder: Path, pruner: str, reference: str, threshold: float) -> tuple[float, float, float]:
+    """In percent: how many PIEs more the pruner has than the reference, from low to high."""
+    folders = [pair_folder / paths.configuration(name, threshold) for name in (pruner, reference)]
+    voted = [tuple(tables.read_record(folder / "pies.parquet")["seeds"]) for folder in folders]
+    if pruner == reference or voted[0] != voted[1]:
+        return math.nan, math.nan, math.nan
+    dense, own, other = (
+        predictions.read_seeds(folder, voted[0]).classes for folder in (pair_folder / "dense", *folders)
+    )
+    return tuple(100 * each for each in statistics.difference(dense, own, other))
+
+
+def _first_record(folder: Path) -> dict:
+    first = next(iter(sorted(folder.glob("seeds/[0-9]*/metrics.json"))), None)
+    return records.read(first.parent) if first else {}

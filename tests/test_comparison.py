@@ -1,0 +1,85 @@
+"""Pruners side by side."""
+
+import json
+
+import pandas as pd
+import pytest
+from test_report import study_folder  # noqa: F401
+
+from pielab import comparison, paths, pruning, statistics, tables
+
+
+def test_each_pruner_stands_beside_the_others_with_its_difference_to_the_reference(study_folder):  # noqa: F811
+    table = comparison.pruners(study_folder)
+    assert table[["threshold", "pruner"]].values.tolist() == [
+        [50, "IMP-FT"],
+        [50, "MP-AI"],
+        [99, "IMP-FT"],
+        [99, "MP-AI"],
+    ]
+    assert set(table["reference"]) == {"IMP-FT"}
+    of_reference = table[table["pruner"] == "IMP-FT"]
+    assert of_reference[["difference", "difference_low", "difference_high"]].isna().all(axis=None)
+    shares = tables.pie_shares(tables.configurations(study_folder)).set_index(["pruner", "threshold"])
+    for row in table[table["pruner"] == "MP-AI"].itertuples():
+        own, other = (shares.loc[(name, row.threshold), "halved_pies_percent"] for name in ("MP-AI", "IMP-FT"))
+        # The null of 200 halvings and of 20 is the same here: four seeds have six.
+        assert row.difference == pytest.approx(own - other)
+        assert row.difference_low <= row.difference <= row.difference_high
+    seeds = tables.seeds(study_folder).query("pruner == 'MP-AI' and threshold == 99")["effectiveness"]
+    last = table.iloc[-1]
+    assert [last["mean"], last["low"], last["high"]] == pytest.approx(list(statistics.seed_interval(seeds)))
+
+
+def record(folder, losses, **parameters):
+    place = paths.seed(folder, 0)
+    place.mkdir(parents=True)
+    (place / "metrics.json").write_text(json.dumps({"losses": losses, "parameters": parameters}))
+
+
+@pytest.mark.parametrize(
+    ("pruner", "losses", "budget", "epochs"),
+    [
+        ("IMP-FT", [[1, 1]] * 3, None, 8),
+        ("MP-AI", [[1, 1]], None, 2),
+        ("PINS", [[1, 1]], None, 2),
+        ("IMP-FT", [[1], [1], [1]], "equal", 4),
+        ("GMP-local", [[1] * 4], "equal", 4),
+    ],
+)
+def test_the_epochs_behind_a_model(tmp_path, pruner, losses, budget, epochs):
+    given = {"budget": budget, "epochs": epochs} if budget else {"epochs": 2}
+    record(tmp_path / "dense", [[1] * (epochs if budget else 2)], **given)
+    record(tmp_path / f"{pruner}-90", losses, **given)
+    assert comparison.epochs(tmp_path, pruner, 90) == epochs
+
+
+def test_what_was_brought_from_elsewhere_has_no_known_epochs(study_folder):  # noqa: F811
+    table = comparison.pruners(study_folder)
+    assert table["epochs"].isna().all()
+    said = "topics, bilstm: the training of some models is not known, for they were made elsewhere."
+    assert comparison.budget(table) == said
+
+
+def test_the_budget_in_words(study_folder):  # noqa: F811
+    table = comparison.pruners(study_folder)
+    said = comparison.budget(table.assign(epochs=4, unpruned_epochs=4))
+    assert said == "topics, bilstm: an equal budget, 4 epochs for every model, pruned or not."
+    said = comparison.budget(table.assign(epochs=[8, 2, 8, 2], unpruned_epochs=2))
+    assert said.startswith("topics, bilstm: unequal budgets, 2 epochs for unpruned models and 2 to 8 for pruned ones,")
+    assert "models and 8 for pruned ones" in comparison.budget(table.assign(epochs=8, unpruned_epochs=2))
+
+
+def test_the_figure_has_a_panel_for_each_sparsity_and_a_point_for_each_pruner(study_folder):  # noqa: F811
+    table = comparison.pruners(study_folder)
+    figure = comparison.figure(table)
+    assert [axes.get_title().split(": ")[1] for axes in figure.axes] == ["50 %\n4 seeds", "99 %\n4 seeds"]
+    for axes, threshold in zip(figure.axes, (50, 99), strict=True):
+        points = {each.get_label(): each[0].get_xydata()[0].tolist() for each in axes.containers}
+        part = table[table["threshold"] == threshold].set_index("pruner")
+        assert points == {name: part.loc[name, ["mean", "excess_percent"]].tolist() for name in part.index}
+    every = pd.concat([table.iloc[:1].assign(pruner=name) for name in pruning.KNOWN], ignore_index=True)
+    figure = comparison.figure(every)
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
