@@ -23,6 +23,7 @@ from pielab.values import (
     Levels,
     Name,
     Natural,
+    NotNegative,
     Percentage,
     Positive,
     PositiveRange,
@@ -171,6 +172,16 @@ class TrainParameters(BuildParameters, PairParameters):
         description="paper (each retraining takes as many epochs as the unpruned training) or equal (every model, "
         "pruned or not, takes `epochs` in all)",
     )
+    warmup: Share = Field(
+        default=0,
+        description="the share of a training's steps in which the learning rate rises, from 0 and below 1, such as 0.1",
+    )
+    decay: Literal["none", "linear"] = Field(
+        default="none", description="none (a constant learning rate) or linear (it falls to 0 at the end of a training)"
+    )
+    weight_decay: NotNegative = Field(
+        default=0, description="the weight decay of AdamW from 0, such as 0.01; 0 is Adam"
+    )
 
     @property
     def shared_epochs(self) -> int:
@@ -178,7 +189,8 @@ class TrainParameters(BuildParameters, PairParameters):
         return schedules.shared_epochs(self.epochs, self.budget)
 
     def _without_effect(self) -> set[str]:
-        return {"budget"} if self.budget == "paper" else set()
+        names = ("budget", "warmup", "decay", "weight_decay")
+        return {name for name in names if getattr(self, name) == TrainParameters.model_fields[name].default}
 
 
 class PruneParameters(TrainParameters, PrunedParameters):

@@ -104,6 +104,7 @@ class Experiment:
         """Train on the training split; each phase of a seed has its own order and dropout."""
         p = self.parameters
         options |= {"epochs": epochs, "batch_size": p.batch_size, "learning_rate": p.learning_rate}
+        options |= {"warmup": p.warmup, "decay": p.decay, "weight_decay": p.weight_decay}
         options |= {"bucketed": p.bucketed, "precision": self.precision, "seed": training.derive(seed, phase)}
         data = (self.encoder, self.tokens["train"], self.targets["train"])
         return training.train(model, *data, **options, on_epoch=on_epoch)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -62,6 +63,9 @@ def train(
     seed: int,
     bucketed: bool = False,
     precision: torch.dtype = torch.float32,
+    warmup: float = 0.0,
+    decay: str = "none",
+    weight_decay: float = 0.0,
     weights: Mapping[str, Tensor] | None = None,
     masks: Mapping[str, Tensor] | None = None,
     gradual: Gradual | None = None,
@@ -70,12 +74,14 @@ def train(
 ) -> list[float]:
     """Train the model in place; gives the mean loss of each epoch.
 
-    Adam with a constant learning rate, gradients clipped to norm 1, cross-entropy for class ids (examples,) or
-    binary cross-entropy for multi-hot targets (examples, classes) (paper, A.4 and Table 8).
+    Adam with a constant learning rate unless told otherwise, gradients clipped to norm 1, cross-entropy for class ids
+    (examples,) or binary cross-entropy for multi-hot targets (examples, classes) (paper, A.4 and Table 8).
 
     seed: fixes the order of the examples and the dropout.
     bucketed: texts of like length share a batch, if the encoder pads to the longest of a batch.
     precision: what to compute in: float32, or bfloat16 by autocast, with weights and loss in float32.
+    warmup, decay: the share of the steps in which the learning rate rises from 0, and whether it then falls to 0
+        ("linear") or stays ("none"). weight_decay: AdamW's; 0 is Adam.
     weights, masks: the prunable weights and which of them to keep. Pruned ones are zero before the first step and
         after every step, for Adam's running averages would move them even where the gradient is zero.
     gradual: prunes the model at its steps. teacher: adds its share to the loss as soon as it has a model, which
@@ -88,7 +94,10 @@ def train(
     texts = batches.place(tokens, encoder, device)
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    optimizer = _optimizer(model, learning_rate, weight_decay)
+    steps = epochs * -(-len(tokens) // batch_size)
+    rate = partial(rate_at, steps=steps, warmup=warmup, decay=decay)
+    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     targets = torch.from_numpy(targets).to(device)
     multi_label = targets.dim() == 2
     loss_function = nn.BCEWithLogitsLoss() if multi_label else nn.CrossEntropyLoss()
@@ -114,8 +123,9 @@ def train(
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             if gradual:
-                gradual.before_step(learning_rate)
+                gradual.before_step(optimizer.param_groups[0]["lr"])
             optimizer.step()
+            rates.step()
             if masks:
                 apply_masks(weights, masks)
             if gradual:
@@ -125,6 +135,24 @@ def train(
         history.append(_mean(torch.stack(losses).cpu(), epoch, learning_rate))
         on_epoch(epoch, history[-1])
     return history
+
+
+def rate_at(step: int, steps: int, warmup: float, decay: str) -> float:
+    """The share of the learning rate at a step of a training, from 0: rising from 0, then constant or falling to 0."""
+    first = round(warmup * steps)
+    if step < first:
+        return step / first
+    return max(0.0, (steps - step) / (steps - first)) if decay == "linear" else 1.0
+
+
+def _optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """Adam, or AdamW that leaves biases and norms alone, as is usual."""
+    if not weight_decay:
+        return torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    matrices = [each for each in model.parameters() if each.dim() > 1]
+    others = [each for each in model.parameters() if each.dim() <= 1]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
 
 
 @torch.inference_mode()

@@ -106,6 +106,7 @@ CountRange = Annotated[tuple[Count, Count], BeforeValidator(_two_numbers), After
 Positive = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, lt=1)]
 FinalShare = Annotated[Share, AfterValidator(_leaves_steps)]
+NotNegative = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, allow_inf_nan=False)]
 Percentage = Annotated[Positive, Field(lt=100)]
 Levels = Annotated[
     tuple[Percentage, ...],

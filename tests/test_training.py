@@ -1,9 +1,12 @@
 """The loop: what a seed fixes, what padding may not change, what must stay zero."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
 from conftest import make_texts
+from transformers import get_scheduler
 
 from pielab import batches, models, pruning, training
 from pielab.errors import PielabError
@@ -186,3 +189,53 @@ def test_numbers_that_a_cpu_is_slow_for_count_as_zero_only_while_it_trains(task)
     with pytest.raises(ZeroDivisionError):
         fit(task, task[3](), epochs=1, on_epoch=lambda epoch, loss: 1 / 0)
     assert (tiny * 1).item() > 0
+
+
+@pytest.mark.parametrize(
+    ("warmup", "decay"), [(0, "none"), (0.2, "none"), (0, "linear"), (0.2, "linear"), (0.9, "linear")]
+)
+def test_the_learning_rate_is_that_of_transformers(warmup, decay):
+    steps, first = 20, round(warmup * 20)
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
+    kind = "linear" if decay == "linear" else "constant_with_warmup"
+    theirs = get_scheduler(kind, optimizer, num_warmup_steps=first, num_training_steps=steps)
+    for step in range(steps):
+        rate = training.rate_at(step, steps, warmup, decay)
+        assert 0.5 * rate == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step()
+
+
+def test_a_learning_rate_that_falls_to_nothing_moves_nothing_at_the_end(task):
+    first = task[3]()
+    fit(task, first, epochs=1, warmup=0.5, decay="linear", learning_rate=1e-9)
+    untouched = task[3]()
+    assert all(
+        torch.allclose(one, other, atol=1e-7)
+        for one, other in zip(first.parameters(), untouched.parameters(), strict=True)
+    )
+    plain, falling = task[3](), task[3]()
+    fit(task, plain)
+    fit(task, falling, decay="linear")
+    assert not torch.equal(plain.classifier.weight, falling.classifier.weight)
+
+
+def test_weight_decay_is_for_matrices_and_leaves_pruned_weights_zero(task):
+    model = task[3]()
+    weights = pruning.prunable(model)
+    masks = pruning.prune(pruning.magnitude(weights), pruning.dense_masks(weights), 0.5)
+    fit(task, model, weights=weights, masks=masks, weight_decay=0.1)
+    assert all(not weights[name][~mask].any() for name, mask in masks.items())
+    optimizer = training._optimizer(model, 0.1, 0.01)
+    decayed = {id(each) for group in optimizer.param_groups if group["weight_decay"] for each in group["params"]}
+    assert decayed == {id(each) for each in model.parameters() if each.dim() > 1}
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters()))
+    assert isinstance(training._optimizer(model, 0.1, 0.0), torch.optim.Adam)
+
+
+def test_a_gradual_pruner_hears_the_learning_rate_of_each_step(task):
+    heard, doing = [], Mock()
+    doing.before_step.side_effect = heard.append
+    fit(task, task[3](), epochs=1, warmup=0.5, decay="linear", learning_rate=0.01, gradual=doing)
+    assert heard == pytest.approx([0.01 * training.rate_at(step, 6, 0.5, "linear") for step in range(6)])
+    assert doing.after_step.call_count == 6
