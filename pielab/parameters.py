@@ -204,6 +204,7 @@ class PruneParameters(TrainParameters, PrunedParameters):
     impact_examples: Count = Field(description="how many training examples the impact score sees, from 1")
     prune_layer_norm: bool = Field(strict=True, description="True or False")
     save_weights: bool = Field(strict=True, description="True or False")
+    prune_pooler: bool = Field(default=True, strict=True, description="True or False")
     initial_phase: Share = Field(
         default=0.05,
         description="the share of a gradual pruner's steps before it prunes, from 0 and below 1, such as 0.05",
@@ -232,9 +233,10 @@ class PruneParameters(TrainParameters, PrunedParameters):
         return schedules.phase_epochs(pruner, len(self.sparsities), self.epochs, self.budget)
 
     def _without_effect(self) -> set[str]:
+        names = super()._without_effect() | ({"prune_pooler"} if self.prune_pooler else set())
         if pruning.pruner(self.pruner).schedule == "gradual":
-            return super()._without_effect()
-        return super()._without_effect() | {field.name for field in dataclasses.fields(schedules.Schedule)}
+            return names
+        return names | {field.name for field in dataclasses.fields(schedules.Schedule)}
 
     @property
     def passed(self) -> tuple[float, ...]:

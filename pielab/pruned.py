@@ -36,7 +36,7 @@ def prune(experiment: "Experiment", seed: int, report: Report = lambda note, ste
     p: PruneParameters = experiment.parameters
     pruner = pruning.pruner(p.pruner)
     model = experiment.build(seed)
-    weights = pruning.prunable(model, p.prune_layer_norm)
+    weights = pruning.prunable(model, p.prune_layer_norm, p.prune_pooler)
     if pruner.schedule == "gradual":
         return _prune_while_training(experiment, seed, model, weights, report)
     recipe = experiment.pruned_recipe

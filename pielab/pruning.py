@@ -104,10 +104,11 @@ def sparsities(pruner: Pruner, target: float, levels: Sequence[float] = ()) -> l
     return [*(1 - (1 - target) ** (step / ITERATIONS) for step in range(1, ITERATIONS)), target]
 
 
-def prunable(model: nn.Module, layer_norm: bool = False) -> dict[str, nn.Parameter]:
+def prunable(model: nn.Module, layer_norm: bool = False, pooler: bool = True) -> dict[str, nn.Parameter]:
     """The weights that may be pruned, by name: matrices that are neither embeddings nor the last layer (A.3).
 
     layer_norm: also the weights of LayerNorms outside the embeddings, as the authors' code does for BERT.
+    pooler: also the matrices of a transformer between its encoder and its last layer, as in A.3, but not in PINS.
     """
     from torch import nn
 
@@ -123,6 +124,8 @@ def prunable(model: nn.Module, layer_norm: bool = False) -> dict[str, nn.Paramet
         if id(parameter) not in excluded
         and (parameter.dim() == 2 or (id(parameter) in norms and "embedding" not in name))
     }
+    if not pooler and (inside := getattr(model, "base_model_prefix", "")):
+        found = {name: each for name, each in found.items() if name.startswith(f"{inside}.") and "pooler" not in name}
     if not found:
         raise PielabError(f"{type(model).__name__} has no weight matrix besides embeddings and its last layer.")
     return found

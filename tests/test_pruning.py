@@ -213,6 +213,7 @@ def test_the_prunable_matrices_of_bert_are_those_of_table_5():
     # The paper gives 15, 39, 55, 70 and 77: 15.6 and 70.3 are cut, 77.3 too, 39.0 and 54.7 rounded.
     assert np.allclose([20 * share, 50 * share, 70 * share, 90 * share, 99 * share], [15, 39, 55, 70, 77], atol=0.7)
     assert len(pruning.prunable(model, layer_norm=True)) == 73 + 24
+    assert found.keys() - pruning.prunable(model, pooler=False).keys() == {"bert.pooler.dense.weight"}
 
 
 @settings(max_examples=20)

@@ -422,6 +422,18 @@ def test_pruners_of_any_kind_are_for_transformers_and_several_labels_too(given, 
     assert lost == round(0.6 * weights) and record["metric"] == "macro-F1" and len(metrics) == 1
 
 
+def test_the_pooler_is_left_alone_if_asked_for(given, tiny_bert):
+    assert "prune_pooler" not in PruneParameters(**given).recipe()
+    experiment = prepare(given, model=tiny_bert, pruner="GMP", seeds="0", prune_pooler=False)
+    assert experiment.parameters.recipe()["prune_pooler"] is False
+    runs.train_pruned(experiment)
+    lost = records.read(paths.seed(experiment.parameters.folder, 0))["pruned"]
+    assert len(lost) == 12 and not any("pooler" in name for name in lost)
+    bilstm = prepare(given, pruner="GMP", seeds="0", prune_pooler=False)
+    runs.train_pruned(bilstm)
+    assert any(name.startswith("head") for name in records.read(paths.seed(bilstm.parameters.folder, 0))["pruned"])
+
+
 def test_pruning_at_initialization_keeps_no_iteration(given, monkeypatch):
     experiment = prepare(given, pruner="MP-AI", seeds="0")
     kept = []
