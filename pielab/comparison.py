@@ -1,8 +1,11 @@
 """Pruners side by side at equal sparsity: accuracy, PIEs beyond the null, and how long each was trained."""
 
+import functools
 import math
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -12,6 +15,8 @@ from pielab.style import UNPRUNED
 # What the others are compared with, if the study has it.
 REFERENCE = "IMP-FT"
 PAIR = ["dataset", "model"]
+# Of predictions that lie there without metrics.
+NOT_JUDGED = pd.DataFrame({"metric": [], "effectiveness": []})
 SHARES = ["pies_percent", "halved_pies_percent", "null_percent", "excess_percent", "excess_low", "excess_high"]
 
 
@@ -29,17 +34,20 @@ def pruners(study_folder: Path) -> pd.DataFrame:
     for (dataset, model, threshold), group in tables.configurations(study_folder).groupby([*PAIR, "threshold"]):
         folder, names = study_folder / paths.pair(dataset, model), group["pruner"].tolist()
         reference = REFERENCE if REFERENCE in names else names[0]
+        # Every pruner is compared with the same two.
+        read = functools.cache(functools.partial(_classes, folder))
+        unpruned = seeds.get((dataset, model, "unpruned", 0.0), NOT_JUDGED)["effectiveness"].mean()
         for row in group.to_dict("records"):
             found = {name: row[name] for name in (*PAIR, "threshold", "pruner")}
             found["epochs"] = epochs(folder, row["pruner"], threshold)
             found["unpruned_epochs"] = unpruned_epochs(folder)
-            own = seeds[dataset, model, row["pruner"], threshold]
-            unpruned = seeds[dataset, model, "unpruned", 0.0]["effectiveness"].mean()
-            found |= {"seeds": row["seeds"], "metric": own["metric"].iloc[0], "unpruned": unpruned}
-            interval = statistics.seed_interval(own["effectiveness"])
+            own = seeds.get((dataset, model, row["pruner"], threshold), NOT_JUDGED)
+            metric = row["metric"] if own.empty else own["metric"].iloc[0]
+            found |= {"seeds": row["seeds"], "metric": metric, "unpruned": unpruned}
+            interval = [math.nan] * 3 if own.empty else statistics.seed_interval(own["effectiveness"])
             found |= dict(zip(("mean", "low", "high"), interval, strict=True))
             found |= {name: row[name] for name in SHARES} | {"reference": reference}
-            compared = _difference(folder, row["pruner"], reference, threshold)
+            compared = _difference(read, row["pruner"], reference, threshold)
             rows.append(found | dict(zip(("difference", "difference_low", "difference_high"), compared, strict=True)))
     return pd.DataFrame(rows)
 
@@ -100,23 +108,31 @@ def figure(table: pd.DataFrame) -> Figure:
             axes.axhline(0, color=UNPRUNED, linestyle="--", label="null: retraining alone")
             first = part.iloc[0]
             axes.set_title(f"{first['dataset']}, {first['model']}: {first['threshold']:g} %\n{first['seeds']} seeds")
-            axes.set(xlabel=f"test {first['metric']}", ylabel="excess of PIEs, % of test examples")
+            axes.set(xlabel=f"test {first['metric']}", ylabel="excess of PIEs, %")
         style.legend(
-            whole, [axes for axes, _ in panels], "means over seeds, and over halves of them; bars: 95 % intervals"
+            whole, [axes for axes, _ in panels], "excess in % of the test examples; bars: 95 % intervals over seeds"
         )
     return style.done(whole)
 
 
-def _difference(pair_folder: Path, pruner: str, reference: str, threshold: float) -> tuple[float, float, float]:
-    """In percent: how many PIEs more the pruner has than the reference, from low to high."""
-    folders = [pair_folder / paths.configuration(name, threshold) for name in (pruner, reference)]
-    voted = [tuple(tables.read_record(folder / "pies.parquet")["seeds"]) for folder in folders]
-    if pruner == reference or voted[0] != voted[1]:
+def _difference(
+    read: Callable[[str], tuple[tuple[int, ...], np.ndarray]], pruner: str, reference: str, threshold: float
+) -> tuple[float, float, float]:
+    """In percent: how many PIEs more the pruner has than the reference, from low to high; `read` as `_classes`."""
+    (seeds, own), (others, other) = (read(paths.configuration(name, threshold)) for name in (pruner, reference))
+    if pruner == reference or seeds != others:
         return math.nan, math.nan, math.nan
-    dense, own, other = (
-        predictions.read_seeds(folder, voted[0]).classes for folder in (pair_folder / "dense", *folders)
-    )
+    _, dense = read("dense", seeds)
     return tuple(100 * each for each in statistics.difference(dense, own, other))
+
+
+def _classes(
+    pair_folder: Path, configuration: str, seeds: tuple[int, ...] | None = None
+) -> tuple[tuple[int, ...], np.ndarray]:
+    """The seeds that voted in a configuration, or those given, and what they predict for the test set."""
+    folder = pair_folder / configuration
+    seeds = seeds or tuple(tables.read_record(folder / "pies.parquet")["seeds"])
+    return seeds, predictions.read_seeds(folder, seeds).classes
 
 
 def _first_record(folder: Path) -> dict:

@@ -10,11 +10,11 @@ from torch.nn import functional
 TEMPERATURE = 2.0
 
 
-def loss(logits: Tensor, taught: Tensor, targets: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-    """The mean over examples of a * KL(teacher || student) * temperature^2 + (1 - a) * cross-entropy.
+def loss(logits: Tensor, taught: Tensor, targets: Tensor) -> Tensor:
+    """The mean over examples of a * KL(teacher || student) * TEMPERATURE^2 + (1 - a) * cross-entropy.
 
     a = 1 - H(student) / log(classes), so that the surer a student is of an example, the more it learns from the
-    teacher; no gradient flows through a. KL is of both at the temperature.
+    teacher; no gradient flows through a. KL is of both at the temperature of 2.
 
     logits, taught: of student and teacher, (examples, classes). targets: class ids (examples,), or multi-hot
     (examples, classes) float: then each label is a choice of two, and H, KL and cross-entropy are means over labels.
@@ -24,8 +24,8 @@ def loss(logits: Tensor, taught: Tensor, targets: Tensor, temperature: float = T
     choices = student.shape[-1]
     with torch.no_grad():
         sure = 1 + (student.exp() * student).sum(-1) / math.log(choices)
-    soft, wanted = (_log_probabilities(each / temperature, several) for each in (logits, taught))
-    divergence = functional.kl_div(soft, wanted, log_target=True, reduction="none").sum(-1) * temperature**2
+    soft, wanted = (_log_probabilities(each / TEMPERATURE, several) for each in (logits, taught))
+    divergence = functional.kl_div(soft, wanted, log_target=True, reduction="none").sum(-1) * TEMPERATURE**2
     if several:
         sure, divergence = sure.mean(-1), divergence.mean(-1)
         plain = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(-1)

@@ -48,8 +48,10 @@ NOTES = {
 }
 
 
-def draw(study_folder: Path, kind: str) -> dict[str, Figure]:
+def draw(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> dict[str, Figure]:
     """The figures of a study of one kind, a key of FIGURES, by name; kept as SVG and PNG under report/figures.
+
+    table: what they are drawn from, if it has been computed already.
 
     As in the paper there is one for each pair of data set and model ("readability-snli-bilstm"), or one for each pruner
     ("el2n-IMP-FT"), or one in all. Empty if the notebook that they are drawn from has not run.
@@ -69,7 +71,7 @@ def draw(study_folder: Path, kind: str) -> dict[str, Figure]:
             by_pair,
         ),
     }[kind]
-    folder, table = study_folder / "report" / "figures", read(study_folder)
+    folder, table = study_folder / "report" / "figures", read(study_folder) if table is None else table
     if kind in ("classes", "el2n", "readability"):
         tables.save(table, study_folder / "report", kind)
     # A configuration that was taken out of the study must not leave its figure behind.
@@ -84,11 +86,11 @@ def draw(study_folder: Path, kind: str) -> dict[str, Figure]:
     return drawn
 
 
-def show(study_folder: Path, kind: str) -> None:
-    """Draw the figures of one kind and display them in the notebook."""
+def show(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> None:
+    """Draw the figures of one kind and display them in the notebook; arguments as of `draw`."""
     from IPython.display import display
 
-    drawn = draw(study_folder, kind)
+    drawn = draw(study_folder, kind, table)
     if drawn:
         display(*drawn.values())
     else:

@@ -95,9 +95,11 @@ def train(
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
     optimizer = _optimizer(model, learning_rate, weight_decay)
-    steps = epochs * -(-len(tokens) // batch_size)
-    rate = partial(rate_at, steps=steps, warmup=warmup, decay=decay)
-    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    rates = None
+    if warmup or decay != "none":
+        steps = epochs * -(-len(tokens) // batch_size)
+        rate = partial(rate_at, steps=steps, warmup=warmup, decay=decay)
+        rates = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     targets = torch.from_numpy(targets).to(device)
     multi_label = targets.dim() == 2
     loss_function = nn.BCEWithLogitsLoss() if multi_label else nn.CrossEntropyLoss()
@@ -125,7 +127,8 @@ def train(
             if gradual:
                 gradual.before_step(optimizer.param_groups[0]["lr"])
             optimizer.step()
-            rates.step()
+            if rates:
+                rates.step()
             if masks:
                 apply_masks(weights, masks)
             if gradual:

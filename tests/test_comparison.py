@@ -1,6 +1,7 @@
 """Pruners side by side."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -83,3 +84,12 @@ def test_the_figure_has_a_panel_for_each_sparsity_and_a_point_for_each_pruner(st
     figure.canvas.draw()
     box = figure.legends[0].get_window_extent()
     assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
+
+
+def test_predictions_without_metrics_have_no_accuracy(study_folder, tmp_path):  # noqa: F811
+    shutil.copytree(study_folder, tmp_path / "made")
+    for path in (tmp_path / "made").glob("*/MP-AI-99/seeds/*/metrics.json"):
+        path.unlink()
+    table, whole = comparison.pruners(tmp_path / "made"), comparison.pruners(study_folder)
+    assert table["mean"].isna().tolist() == [False, False, False, True]
+    assert table["difference"].equals(whole["difference"])
