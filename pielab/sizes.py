@@ -8,7 +8,8 @@ import numpy as np
 
 from pielab import assets, paths, published
 from pielab.errors import PielabError
-from pielab.parameters import DataParameters, TrainParameters
+from pielab.parameter_groups import DataParameters
+from pielab.parameters import TrainParameters
 
 # metrics.json: a kilobyte or two, and a line for each matrix of a pruned transformer.
 RECORD = 3_000
