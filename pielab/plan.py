@@ -117,7 +117,7 @@ def _disk_text(study: Study, frame: pd.DataFrame, unknown: Mapping[str, str]) ->
 
 def _times_text(frame: pd.DataFrame, commands: Mapping[str, str]) -> str:
     shown = pd.DataFrame(index=frame.index)
-    for kind in tally.KINDS:
+    for kind in [kind for kind in tally.KINDS if kind in frame.columns]:
         marks = ["~" if kind in borrowed else "" for borrowed in frame["borrowed"]]
         shown[kind] = [mark + _duration(value) for mark, value in zip(marks, frame[kind], strict=True)]
     shown["spent"], shown["left"] = frame["spent"].map(_duration), frame["left"].map(_duration)

@@ -16,9 +16,10 @@ from pielab.values import parse_seeds
 
 # The kinds of seeds, each with those whose time stands in for its own: the nearest first.
 KINDS = {
-    "unpruned": ("at initialization", "iterative"),
-    "iterative": ("unpruned", "at initialization"),
-    "at initialization": ("unpruned", "iterative"),
+    "unpruned": ("at initialization", "gradual", "iterative"),
+    "iterative": ("unpruned", "at initialization", "gradual"),
+    "at initialization": ("unpruned", "gradual", "iterative"),
+    "gradual": ("at initialization", "unpruned", "iterative"),
 }
 
 
@@ -40,10 +41,10 @@ def notebooks(study: Study) -> pd.DataFrame:
 def seeds(study: Study) -> pd.DataFrame:
     """Every seed that a study asks for, a row each.
 
-    Columns pair, configuration, kind (a key of KINDS; a nested pruner is an iterative one, a gradual one prunes "at
-    initialization"), units (how many times the seed is trained), from_unpruned (the units of the unpruned seed that it
-    starts from), done, and of those that are done: bytes, bytes_pruned (without what only an unpruned seed keeps),
-    seconds (of the device, as if one seed ran at a time), device, ended (seconds since 1970).
+    Columns pair, configuration, kind (a key of KINDS; a nested pruner is an iterative one), units (how many times the
+    seed is trained), from_unpruned (the units of the unpruned seed that it starts from), done, and of those that are
+    done: bytes, bytes_pruned (without what only an unpruned seed keeps), seconds (of the device, as if one seed ran at
+    a time), device, ended (seconds since 1970).
     """
     asked = [(pair, "dense", "unpruned", 1, 0, values) for pair, values in study.dense.items()]
     for name, values in study.pruned.items():
@@ -53,7 +54,7 @@ def seeds(study: Study) -> pd.DataFrame:
         # A nested pruner's goes on from the level below, with one unit of its own.
         phases, epochs = len(pruning.sparsities(pruner, threshold / 100)), int(values["epochs"])
         units = sum(schedules.phase_epochs(pruner, phases, epochs, values["budget"])) / epochs
-        kind = "iterative" if pruner.starts_trained else "at initialization"
+        kind = "iterative" if pruner.starts_trained else pruner.schedule
         lowest = threshold == min(map(float, values["levels"] or [threshold]))
         shared = schedules.shared_epochs(epochs, values["budget"]) / epochs if pruner.starts_trained and lowest else 0
         asked.append((pair, configuration, kind, units, shared, values))
@@ -96,17 +97,18 @@ def units(seeds: pd.DataFrame) -> pd.DataFrame:
 def times(seeds: pd.DataFrame) -> pd.DataFrame:
     """The seconds of one unit of each pair (rows) and kind, and what they make of the units that are left.
 
-    seeds: as `seeds` gives them. Columns: each kind's median seconds a unit; spent and left, seconds; device and
-    others, names; borrowed, the kinds that have the time of another. A pair counts the seeds on the device of its
-    newest; one with none has NaN.
+    seeds: as `seeds` gives them. Columns: the median seconds a unit of each kind that there is in `seeds`; spent and
+    left, seconds; device and others, names; borrowed, the kinds that have the time of another. A pair counts the seeds
+    on the device of its newest; one with none has NaN.
     """
     rows = {}
+    kinds = [kind for kind in KINDS if kind in set(seeds["kind"])]
     for pair, part in seeds.groupby("pair", sort=False):
         timed = part.dropna(subset=["seconds", "device"]).sort_values("ended")
         device = timed["device"].iloc[-1] if len(timed) else None
         here = timed[timed["device"] == device]
         own = (here["seconds"] / here["units"]).groupby(here["kind"]).median().to_dict()
-        each = {kind: next((own[one] for one in (kind, *KINDS[kind]) if one in own), float("nan")) for kind in KINDS}
+        each = {kind: next((own[one] for one in (kind, *KINDS[kind]) if one in own), float("nan")) for kind in kinds}
         to_do = part[~part["done"]]
         rows[pair] = {
             **each,
@@ -114,7 +116,7 @@ def times(seeds: pd.DataFrame) -> pd.DataFrame:
             "left": (to_do["units"] * to_do["kind"].map(each).astype(float)).sum(skipna=False),
             "device": device,
             "others": sorted(set(timed["device"]) - {device}),
-            "borrowed": [kind for kind in KINDS if own and kind not in own],
+            "borrowed": [kind for kind in kinds if own and kind not in own],
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 

@@ -17,6 +17,7 @@ from pielab.parameters import PruneParameters, TrainParameters
 
 PROJECT = Path(__file__).parents[1]
 NOT_OF_A_FILE = {"study", "results", "pruner", "threshold"}
+KINDS = ["unpruned", "iterative", "at initialization"]
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def test_one_unpruned_seed_measures_the_disk_and_times_every_kind(config):
     assert disk["pruned"].item() == sum(sizes_of[name] for name in ("train.parquet", "test.parquet", "metrics.json"))
     seconds = json.loads((folder / "metrics.json").read_text())["seconds"]
     times = tally.times(seeds)
-    assert times[list(tally.KINDS)].values.tolist() == [[seconds] * 3]
+    assert times[KINDS].values.tolist() == [[seconds] * 3]
     assert times["left"].item() == pytest.approx(15 * seconds) and times["device"].item() == "cpu"
     said = plan.text(read, config)
     assert "~ is not timed yet" in said and "papermill" not in said
@@ -155,9 +156,23 @@ def test_each_kind_has_its_own_time_once_it_is_there(config):
     record(read, "IMP-FT-50", 0, seconds=60, device="gpu")
     record(read, "IMP-FT-90", 0, seconds=66, device="gpu")
     times = tally.times(tally.seeds(read))
-    assert times[list(tally.KINDS)].values.tolist() == [[10, 21, 10]]
+    assert times[KINDS].values.tolist() == [[10, 21, 10]]
     assert times["borrowed"].item() == ["at initialization"]
     assert times["left"].item() == 10 + 2 * 3 * 21 + 2 * 10 and times["spent"].item() == 136
+
+
+def test_a_gradual_pruner_has_a_time_of_its_own_where_there_is_one(config):
+    assert "gradual" not in tally.times(tally.seeds(study.read(config)))
+    config["configurations"][0]["pruners"]["PINS"] = [50]
+    read = study.read(config)
+    record(read, "dense", 0, seconds=10, device="cpu")
+    record(read, "MP-AI-60", 0, seconds=12, device="cpu")
+    assert tally.times(tally.seeds(read))["gradual"].item() == 12
+    record(read, "PINS-50", 0, seconds=15, device="cpu")
+    times = tally.times(tally.seeds(read))
+    assert times[[*KINDS, "gradual"]].values.tolist() == [[10, 10, 12, 15]] and times["borrowed"].item() == [
+        "iterative"
+    ]
 
 
 def test_seconds_are_shared_by_the_workers_of_a_job(config):
