@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from datasets import DatasetDict
 
-from pielab import checks, datasets, files, paths, predictions, records
+from pielab import checks, datasets, files, glue, paths, predictions, records
 from pielab.errors import PielabError
 from pielab.parameters import PairParameters, PrunedParameters
 from pielab.predictions import Predictions
@@ -42,7 +42,9 @@ def add(
     early: np.ndarray | None = None,
     **more: Any,
 ) -> pd.DataFrame:
-    """Keep the logits of a set of models as part of a study; gives the test accuracy or macro-F1 of each seed.
+    """Keep the logits of a set of models as part of a study; gives what each seed reaches on the test set.
+
+    That is the accuracy, the macro-F1 of multi-label data, or the metric of a task of GLUE.
 
     test: (seeds, examples, classes), for the texts of `datasets.load(dataset)["test"]` in their order.
         Log-probabilities are as good; np.eye(n_classes)[ids] makes logits of class ids (seeds, examples).
@@ -67,8 +69,9 @@ def add(
     logits = {split: _in_order(values, split, p, data, classes) for split, values in logits.items()}
     decisions = _decision_thresholds(decision_thresholds, logits, p, data)
     runs = Predictions(logits["test"], p.seeds, decisions)
-    metric, targets = "macro-F1" if runs.multi_label else "accuracy", datasets.targets(data["test"])
-    scores = [predictions.effectiveness(each, targets) for each in runs.classes]
+    task, targets = glue.judged_as(p.dataset, datasets.class_names(data)), datasets.targets(data["test"])
+    metric = glue.metrics(task, targets)[0]
+    scores = [glue.score(metric, each, targets, task) for each in runs.classes]
     of_all = {
         "dataset": paths.slug(p.dataset),
         "model": paths.slug(p.model),

@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.metrics import f1_score, matthews_corrcoef
 from sklearn.model_selection import train_test_split
 
+from pielab import predictions
 from pielab.errors import PielabError
 
 HUB = "nyu-mll/glue"
@@ -107,14 +108,24 @@ def from_hub(found: Task, frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataF
     return _splits(*(frames[split].rename(columns=names)[list(names.values())] for split in ("train", dev)))
 
 
-def score(metric: str, predicted: np.ndarray, targets: np.ndarray, found: Task) -> float:
-    """Accuracy, F1 of the positive class, or Matthews correlation of class ids (examples,)."""
+def metrics(found: Task | None, targets: np.ndarray) -> tuple[str, ...]:
+    """What models of a data set are judged by, its own metric first; of one that is no task of GLUE as in Table 9."""
+    if targets.ndim == 2:
+        return ("macro-F1",)
+    return found.metrics if found else ("accuracy",)
+
+
+def score(metric: str, predicted: np.ndarray, targets: np.ndarray, found: Task | None) -> float:
+    """One of `metrics`, of class ids (examples,) or multi-hot classes (examples, classes).
+
+    F1 is that of the positive class.
+    """
     if metric == "F1":
         positive = sorted(found.labels).index(found.labels[-1])
         return float(f1_score(targets == positive, predicted == positive, zero_division=0))
     if metric == "Matthews correlation":
         return float(matthews_corrcoef(targets, predicted))
-    return float((predicted == targets).mean())
+    return predictions.effectiveness(predicted, targets)
 
 
 def _read(found: Task, path: Path) -> pd.DataFrame:

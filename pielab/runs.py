@@ -20,7 +20,6 @@ from pielab import (
     models,
     paths,
     phases,
-    predictions,
     pruned,
     pruning,
     records,
@@ -58,10 +57,7 @@ class Experiment:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What models are judged by, the task's own metric first."""
-        if self.multi_label:
-            return ("macro-F1",)
-        return self.task.metrics if self.task else ("accuracy",)
+        return glue.metrics(self.task, self.targets["train"])
 
     @property
     def metric(self) -> str:
@@ -69,9 +65,7 @@ class Experiment:
 
     def judge(self, predicted: np.ndarray, split: str, metric: str | None = None) -> float:
         """The metric, if not another one, of class ids (examples,) or multi-hot classes (examples, classes)."""
-        if self.task and not self.multi_label:
-            return glue.score(metric or self.metric, predicted, self.targets[split], self.task)
-        return predictions.effectiveness(predicted, self.targets[split])
+        return glue.score(metric or self.metric, predicted, self.targets[split], self.task)
 
     @property
     def dense_recipe(self) -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """GLUE's tasks, from files as GLUE distributes them and as the Hub gives them."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from sklearn.metrics import f1_score
 
-from pielab import datasets, glue, records, runs
+from pielab import bring, datasets, glue, records, runs
 from pielab.errors import PielabError
 from pielab.parameters import TrainParameters
 
@@ -157,3 +160,14 @@ def test_a_seed_of_a_task_is_judged_by_its_metric_and_the_accuracy(tmp_path, giv
     assert record["metric"] == experiment.metric == "F1" and set(record["further"]) == {"accuracy"}
     assert experiment.judge(said, "test", "accuracy") == (said == experiment.targets["test"]).mean()
     assert set(record["further"]["accuracy"]) == {"train", "validation", "test"}
+
+
+def test_predictions_of_elsewhere_are_judged_by_the_tasks_metric(tmp_path):
+    dataset = str(write(tmp_path, "mrpc"))
+    logits = np.random.default_rng(0).normal(size=(2, 20, 2))
+    scores = bring.add(logits, study="mine", results=str(tmp_path / "results"), dataset=dataset, model="theirs")
+    data = datasets.load(dataset)
+    targets, same = datasets.targets(data["test"]), datasets.class_names(data).index("equivalent")
+    assert scores["F1"].tolist() == [f1_score(targets, each, pos_label=same) for each in logits.argmax(axis=2)]
+    record = records.read(next(Path(tmp_path / "results").glob("mine/*/dense/seeds/0*")))
+    assert record["metric"] == "F1" and record["test"] == scores["F1"][0]
