@@ -95,9 +95,14 @@ def budget(table: pd.DataFrame) -> str:
 
 
 def figure(table: pd.DataFrame) -> Figure:
-    """Accuracy against PIEs beyond the null, a panel for each threshold; `table` as `pruners` gives it."""
+    """Accuracy against PIEs beyond the null, a panel for each threshold; `table` as `pruners` gives it.
+
+    The panels of a pair of data set and model are a line of their own if that is wide enough. Each has scales of its
+    own, for at a high sparsity a pruner or two may lie far from all others.
+    """
+    thresholds = table.groupby(PAIR)["threshold"].nunique()
     with style.context():
-        whole, panels = style.panels(table, *PAIR, "threshold")
+        whole, panels = style.panels(table, *PAIR, "threshold", columns=min(thresholds.max(), 5))
         for axes, part in panels:
             for name, rows in style.by_pruner(part):
                 xerr = style.bars(rows, "mean", "low", "high")
@@ -109,9 +114,8 @@ def figure(table: pd.DataFrame) -> Figure:
             first = part.iloc[0]
             axes.set_title(f"{first['dataset']}, {first['model']}: {first['threshold']:g} %\n{first['seeds']} seeds")
             axes.set(xlabel=f"test {first['metric']}", ylabel="excess of PIEs, %")
-        style.legend(
-            whole, [axes for axes, _ in panels], "excess in % of the test examples; bars: 95 % intervals over seeds"
-        )
+        note = "excess in % of the test examples; bars: 95 % intervals over seeds; scales differ"
+        style.legend(whole, [axes for axes, _ in panels], note)
     return style.done(whole)
 
 

@@ -45,10 +45,10 @@ def pair_panels(frame: pd.DataFrame) -> tuple[Figure, dict[tuple[str, str], Axes
     return figure, dict(zip(pairs, grid, strict=True))
 
 
-def panels(frame: pd.DataFrame, *keys: str) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
-    """A panel with its rows for each combination of `keys` that has rows, four to a line."""
+def panels(frame: pd.DataFrame, *keys: str, columns: int = 4) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """A panel with its rows for each combination of `keys` that has rows, so many to a line."""
     parts = [part for _, part in frame.groupby(list(keys), sort=False)]
-    figure, grid = _grid(len(parts), columns=4, width=3.1, height=2.7, least=6.2)
+    figure, grid = _grid(len(parts), columns=columns, width=3.1, height=2.7, least=6.2)
     return figure, list(zip(grid, parts, strict=True))
 
 
