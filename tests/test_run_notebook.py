@@ -22,7 +22,7 @@ def run(tmp_path):
     study = tmp_path / "study"
     output, log = study / "pair/dense/01_train.ipynb", study / "logs/pair/dense/01_train.ipynb"
 
-    def run(*cells, start=False, name="01_train", parameters=None, environment=None, **options):
+    def run(*cells, start=False, name="01_train", parameters=None, environment=None, stderr=None, **options):
         template = tmp_path / "01_train.ipynb"
         first = nbformat.v4.new_code_cell("workers = 1\nthreads = 1", metadata={"tags": ["parameters"]})
         nodes = [first, *map(nbformat.v4.new_code_cell, cells)]
@@ -33,7 +33,7 @@ def run(tmp_path):
         command = [sys.executable, str(PROJECT / "workflow/run_notebook.py"), *paths, json.dumps(parameters or {})]
         keywords = {"cwd": PROJECT, "env": os.environ | (environment or {}), "text": True}
         if start:
-            return subprocess.Popen([*command, *words], **keywords)
+            return subprocess.Popen([*command, *words], **keywords, stderr=stderr)
         return subprocess.run([*command, *words], **keywords, capture_output=True, check=False)
 
     run.output, run.log, run.fault, run.running = output, log, log.with_suffix(".txt"), log.with_suffix(".running")
@@ -81,12 +81,17 @@ def said_by_kernels(run):
 
 
 def test_a_notebook_that_another_process_runs_is_waited_for_and_not_run_twice(run, tmp_path):
-    code = f"import pathlib, time; pathlib.Path({str(tmp_path / 'ran')!r}).open('a').write('once '); time.sleep(6)"
-    first = run(code, start=True)
-    wait_for(lambda: (tmp_path / "ran").exists())
-    second = run(code)
-    assert first.wait() == 0 and second.returncode == 0, second.stderr
-    assert (tmp_path / "ran").read_text() == "once " and run.output.exists()
+    ran, end = tmp_path / "ran", tmp_path / "end"
+    until = f"import pathlib, time\nwhile not pathlib.Path({str(end)!r}).exists():\n    time.sleep(0.1)"
+    cells = [f"import pathlib; pathlib.Path({str(ran)!r}).open('a').write('once ')", until]
+    first = run(*cells, start=True)
+    wait_for(ran.exists)
+    with (tmp_path / "said").open("w+") as said:
+        second = run(*cells, start=True, stderr=said)
+        wait_for(lambda: "waiting for it to end" in (tmp_path / "said").read_text())
+        end.touch()
+        assert first.wait(60) == 0 and second.wait(60) == 0
+    assert ran.read_text() == "once " and run.output.exists()
     # That of a process that was killed on this machine is not.
     run.running.write_text(json.dumps({"host": socket.gethostname(), "pid": first.pid}))
     start = time.monotonic()

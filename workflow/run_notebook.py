@@ -88,6 +88,10 @@ def wait_for_another(path: Path) -> bool:
     """
     waited, touched, since = False, _touched(path), time.monotonic()
     while touched and states.may_be_alive(states.record(path)) and time.monotonic() - since < 3 * HEARTBEAT_SECONDS:
+        if not waited:
+            print(
+                f"another process runs this notebook, says {path}: waiting for it to end", file=sys.stderr, flush=True
+            )
         waited = True
         time.sleep(0.5)
         if (now := _touched(path)) != touched:
