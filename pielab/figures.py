@@ -254,7 +254,8 @@ def el2n(table: pd.DataFrame) -> Figure:
 def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
     """Figure 5: the mean of each score over PIEs divided by its mean over all examples, by threshold, with the null.
 
-    table: as analysis.readability_ratios gives it. Bars are 95 % bootstrap intervals over examples.
+    table: as analysis.readability_ratios gives it. Bars are 95 % bootstrap intervals over examples. The mean is that of
+    the pruners that have every threshold, if there are two.
     matched: divided by the mean over other examples as long as the PIEs.
     """
     ratio, low, high, null = (
@@ -277,8 +278,11 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
                 style.pruner_line(
                     axes, pruner, table, rows["threshold"], rows[ratio], style.bars(rows, ratio, low, high)
                 )
-            mean = part.groupby("threshold")[ratio].mean()
-            axes.plot([positions[each] for each in mean.index], mean, color="black", linewidth=2.5, label="mean")
+            # Of the same pruners at every threshold, or the line would show who is in it.
+            whole = part.pivot(index="threshold", columns="pruner", values=ratio).dropna(axis="columns")
+            if whole.shape[1] > 1:
+                at = [positions[each] for each in whole.index]
+                axes.plot(at, whole.mean(axis="columns"), color="black", linewidth=2.5, label="mean")
             texts = f"{part['examples'].iloc[0]:,} texts"
             axes.set_title(f"{name}\n{pair[0]}, {pair[1]}: {texts}", fontsize="small")
             if index // 4 == lines * len(pairs) - 1:

@@ -304,3 +304,23 @@ def test_a_single_seed_and_no_pies_make_figures_too(study_folder):
     figures.pie_shares(configurations.assign(**empty))
     figures.by_models_per_side(statistics.by_models_per_side(*np.zeros((2, 2, 5), dtype=int)))
     figures.two_sides(pd.Series([0.5]), pd.Series([0.6]), "accuracy", "IMP-FT")
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"IMP-FT": [50, 90], "MP-AI": [50, 90], "IBP-AI": [90]}, [1.5, 2.5]),
+        ({"IMP-FT": [90], "MP-AI": [50]}, None),
+        ({"IMP-FT": [50, 90]}, None),
+    ],
+)
+def test_the_mean_ratio_is_that_of_the_same_pruners_at_every_threshold(asked, expected):
+    rows = [
+        {"pruner": pruner, "threshold": threshold, "ratio": ratio + (threshold == 90)}
+        for ratio, (pruner, thresholds) in enumerate(asked.items(), start=1)
+        for threshold in thresholds
+    ]
+    known = {"dataset": "d", "model": "m", "score": "length", "low": 0.9, "high": 3.1, "null": 1.0, "examples": 10}
+    axes = figures.readability(pd.DataFrame(rows).assign(**known)).axes[0]
+    means = [line.get_ydata().tolist() for line in axes.lines if line.get_label() == "mean"]
+    assert means == ([expected] if expected else [])
