@@ -47,9 +47,17 @@ def pruners(study_folder: Path) -> pd.DataFrame:
             interval = [math.nan] * 3 if own.empty else statistics.seed_interval(own["effectiveness"])
             found |= dict(zip(("mean", "low", "high"), interval, strict=True))
             found |= {name: row[name] for name in SHARES} | {"reference": reference}
-            compared = _difference(read, row["pruner"], reference, threshold)
+            compared = _difference(read, *(paths.configuration(name, threshold) for name in (row["pruner"], reference)))
             rows.append(found | dict(zip(("difference", "difference_low", "difference_high"), compared, strict=True)))
     return pd.DataFrame(rows)
+
+
+def difference(pair_folder: Path | str, configuration: str, reference: str) -> tuple[float, float, float]:
+    """How many PIEs more a configuration, such as "PINS-90", has than another of its pair, with a 95 % interval.
+
+    In percent of the test examples, over the same halves of the seeds; NaN if their seeds are not the same.
+    """
+    return _difference(functools.partial(_classes, Path(pair_folder)), configuration, reference)
 
 
 def epochs(pair_folder: Path, pruner: str, threshold: float) -> float:
@@ -94,6 +102,23 @@ def budget(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """What `pruners` gives as text, each estimate with its 95 % interval; shares in % of the test examples."""
+    shown = table[PAIR].copy()
+    shown["pruned"] = [f"{each:g} %" for each in table["threshold"]]
+    shown["pruner"] = table["pruner"]
+    shown["epochs"] = ["?" if math.isnan(each) else f"{each:g}" for each in table["epochs"]]
+    shown[["seeds", "metric"]] = table[["seeds", "metric"]]
+    shown["unpruned"] = ["?" if math.isnan(each) else f"{each:.3f}" for each in table["unpruned"]]
+    shown["mean"] = _with_intervals(table, "mean", "low", "high", digits=3)
+    for name, column in {"PIEs": "pies_percent", "halved": "halved_pies_percent", "null": "null_percent"}.items():
+        shown[name] = [f"{each:.1f}" for each in table[column]]
+    shown["excess"] = _with_intervals(table, "excess_percent", "excess_low", "excess_high", digits=1)
+    shown["difference"] = _with_intervals(table, "difference", "difference_low", "difference_high", digits=1)
+    shown.loc[table["pruner"] == table["reference"], "difference"] = "reference"
+    return shown
+
+
 def figure(table: pd.DataFrame) -> Figure:
     """Accuracy against PIEs beyond the null, a panel for each threshold; `table` as `pruners` gives it.
 
@@ -119,12 +144,22 @@ def figure(table: pd.DataFrame) -> Figure:
     return style.done(whole)
 
 
+def _with_intervals(table: pd.DataFrame, *columns: str, digits: int) -> list[str]:
+    """An estimate, and its interval if it has one: "0.931 [0.927, 0.934]"."""
+    texts = []
+    for row in table[list(columns)].itertuples(index=False, name=None):
+        # z: no minus before what is rounded to 0.
+        value, low, high = (f"{each:z.{digits}f}" for each in row)
+        texts.append("?" if value == "nan" else value if low == "nan" else f"{value} [{low}, {high}]")
+    return texts
+
+
 def _difference(
-    read: Callable[[str], tuple[tuple[int, ...], np.ndarray]], pruner: str, reference: str, threshold: float
+    read: Callable[..., tuple[tuple[int, ...], np.ndarray]], configuration: str, reference: str
 ) -> tuple[float, float, float]:
-    """In percent: how many PIEs more the pruner has than the reference, from low to high; `read` as `_classes`."""
-    (seeds, own), (others, other) = (read(paths.configuration(name, threshold)) for name in (pruner, reference))
-    if pruner == reference or seeds != others:
+    """As `difference`; `read` as `_classes`."""
+    (seeds, own), (others, other) = (read(name) for name in (configuration, reference))
+    if configuration == reference or seeds != others:
         return math.nan, math.nan, math.nan
     _, dense = read("dense", seeds)
     return tuple(100 * each for each in statistics.difference(dense, own, other))

@@ -1,6 +1,7 @@
 """Pruners side by side."""
 
 import json
+import math
 import shutil
 
 import pandas as pd
@@ -27,9 +28,27 @@ def test_each_pruner_stands_beside_the_others_with_its_difference_to_the_referen
         # The null of 200 halvings and of 20 is the same here: four seeds have six.
         assert row.difference == pytest.approx(own - other)
         assert row.difference_low <= row.difference <= row.difference_high
+        turned = comparison.difference(
+            study_folder / "topics-bilstm", f"IMP-FT-{row.threshold:g}", f"MP-AI-{row.threshold:g}"
+        )
+        assert turned == pytest.approx((-row.difference, -row.difference_high, -row.difference_low))
     seeds = tables.seeds(study_folder).query("pruner == 'MP-AI' and threshold == 99")["effectiveness"]
     last = table.iloc[-1]
     assert [last["mean"], last["low"], last["high"]] == pytest.approx(list(statistics.seed_interval(seeds)))
+
+
+def test_the_table_to_read_has_every_estimate_with_its_interval(study_folder):  # noqa: F811
+    table = comparison.pruners(study_folder)
+    table.loc[3, ["mean", "low", "high"]] = 0.93149, 0.9267, 0.9341
+    table.loc[3, ["excess_percent", "excess_low", "excess_high"]] = -0.02, -1.24, 0.86
+    table.loc[3, ["difference", "difference_low", "difference_high"]] = 2.5, math.nan, math.nan
+    table.loc[1, ["mean", "low", "high"]] = math.nan
+    shown = comparison.readable(table.assign(epochs=[8, 2, 8, 2]))
+    assert shown.loc[3, ["pruned", "pruner", "epochs", "mean", "excess", "difference"]].tolist() == [
+        *("99 %", "MP-AI", "2", "0.931 [0.927, 0.934]", "0.0 [-1.2, 0.9]", "2.5")
+    ]
+    assert shown["difference"].tolist()[::2] == ["reference"] * 2 and shown["mean"][1] == "?"
+    assert comparison.readable(table)["epochs"].tolist() == ["?"] * 4
 
 
 def record(folder, losses, **parameters):
