@@ -153,6 +153,7 @@ def bilstm(like: str, device: torch.device, number: int, small: bool) -> dict[st
 
 
 def train_bilstm(seeds: Seeds, seed: int, report: workers.Report) -> None:
+    seeds.settle()  # one process alone is this one
     random = np.random.default_rng(0)
     words, width, longest = (500, 20, 16) if seeds.number < 100 else (WORDS, WIDTH, lengths.MAX_TOKENS[seeds.like])
     encoder = WordEncoder({}, random.normal(size=(words, width)).astype(np.float32), longest)
@@ -163,11 +164,16 @@ def train_bilstm(seeds: Seeds, seed: int, report: workers.Report) -> None:
     (seeds.folder / str(seed)).touch()
     while len(list(seeds.folder.iterdir())) < seeds.processes:
         time.sleep(0.01)
-    began = time.perf_counter()
+    began: float | None = None
 
     def on_epoch(epoch: int, loss: float) -> None:
+        """Ends some time after every process has had an epoch, so that there is a time in which all of them train."""
+        nonlocal began
         report(str(seed), time.time_ns())
-        if epoch > 1 and time.perf_counter() - began > seeds.seconds:
+        (seeds.folder / f"{seed}-warm").touch()
+        if began is None and len(list(seeds.folder.glob("*-warm"))) == seeds.processes:
+            began = time.perf_counter()
+        elif began is not None and time.perf_counter() - began > seeds.seconds:
             raise _Enough
 
     with contextlib.suppress(_Enough):
