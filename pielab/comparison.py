@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pielab import paths, predictions, pruning, records, statistics, style, tables
+from pielab.errors import PielabError
 from pielab.style import UNPRUNED
 
 # What the others are compared with, if the study has it.
@@ -36,11 +37,12 @@ def pruners(study_folder: Path) -> pd.DataFrame:
         reference = REFERENCE if REFERENCE in names else names[0]
         # Every pruner is compared with the same two.
         read = functools.cache(functools.partial(_classes, folder))
+        of_unpruned = unpruned_epochs(folder)
         unpruned = seeds.get((dataset, model, "unpruned", 0.0), NOT_JUDGED)["effectiveness"].mean()
         for row in group.to_dict("records"):
             found = {name: row[name] for name in (*PAIR, "threshold", "pruner")}
             found["epochs"] = epochs(folder, row["pruner"], threshold)
-            found["unpruned_epochs"] = unpruned_epochs(folder)
+            found["unpruned_epochs"] = of_unpruned
             own = seeds.get((dataset, model, row["pruner"], threshold), NOT_JUDGED)
             metric = row["metric"] if own.empty else own["metric"].iloc[0]
             found |= {"seeds": row["seeds"], "metric": metric, "unpruned": unpruned}
@@ -56,7 +58,13 @@ def difference(pair_folder: Path | str, configuration: str, reference: str) -> t
     """How many PIEs more a configuration, such as "PINS-90", has than another of its pair, with a 95 % interval.
 
     In percent of the test examples, over the same halves of the seeds; NaN if their seeds are not the same.
+
+    Raises PielabError if the pair has no PIEs of one of them.
     """
+    known = sorted(path.parent.name for path in Path(pair_folder).glob("*/pies.parquet"))
+    for name in (configuration, reference):
+        if name not in known:
+            raise PielabError(f"{pair_folder} has no PIEs of {name}: give two of {', '.join(known) or 'another pair'}.")
     return _difference(functools.partial(_classes, Path(pair_folder)), configuration, reference)
 
 

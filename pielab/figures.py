@@ -255,7 +255,7 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
     """Figure 5: the mean of each score over PIEs divided by its mean over all examples, by threshold, with the null.
 
     table: as analysis.readability_ratios gives it. Bars are 95 % bootstrap intervals over examples. The mean is that of
-    the pruners that have every threshold, if there are two.
+    the pruners that have every threshold, if there are two of each.
     matched: divided by the mean over other examples as long as the PIEs.
     """
     ratio, low, high, null = (
@@ -280,7 +280,7 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
                 )
             # Of the same pruners at every threshold, or the line would show who is in it.
             whole = part.pivot(index="threshold", columns="pruner", values=ratio).dropna(axis="columns")
-            if whole.shape[1] > 1:
+            if min(whole.shape) > 1:
                 at = [positions[each] for each in whole.index]
                 axes.plot(at, whole.mean(axis="columns"), color="black", linewidth=2.5, label="mean")
             texts = f"{part['examples'].iloc[0]:,} texts"

@@ -9,6 +9,7 @@ import pytest
 from test_report import study_folder  # noqa: F401
 
 from pielab import comparison, paths, pruning, statistics, tables
+from pielab.errors import PielabError
 
 
 def test_each_pruner_stands_beside_the_others_with_its_difference_to_the_reference(study_folder):  # noqa: F811
@@ -35,6 +36,14 @@ def test_each_pruner_stands_beside_the_others_with_its_difference_to_the_referen
     seeds = tables.seeds(study_folder).query("pruner == 'MP-AI' and threshold == 99")["effectiveness"]
     last = table.iloc[-1]
     assert [last["mean"], last["low"], last["high"]] == pytest.approx(list(statistics.seed_interval(seeds)))
+
+
+def test_a_difference_names_the_configurations_that_there_are(study_folder):  # noqa: F811
+    pair = study_folder / "topics-bilstm"
+    with pytest.raises(PielabError) as raised:
+        comparison.difference(pair, "IMP-FT-50", "IMP-FT-51")
+    known = "IMP-FT-50, IMP-FT-99, MP-AI-50, MP-AI-99"
+    assert str(raised.value) == f"{pair} has no PIEs of IMP-FT-51: give two of {known}."
 
 
 def test_the_table_to_read_has_every_estimate_with_its_interval(study_folder):  # noqa: F811

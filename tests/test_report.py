@@ -312,6 +312,7 @@ def test_a_single_seed_and_no_pies_make_figures_too(study_folder):
         ({"IMP-FT": [50, 90], "MP-AI": [50, 90], "IBP-AI": [90]}, [1.5, 2.5]),
         ({"IMP-FT": [90], "MP-AI": [50]}, None),
         ({"IMP-FT": [50, 90]}, None),
+        ({"IMP-FT": [50], "MP-AI": [50]}, None),
     ],
 )
 def test_the_mean_ratio_is_that_of_the_same_pruners_at_every_threshold(asked, expected):
