@@ -1,7 +1,5 @@
 """Which training examples matter most for generalisation: EL2N (Section 4.2; Paul et al. 2021)."""
 
-import math
-
 import numpy as np
 import pandas as pd
 
@@ -20,11 +18,6 @@ def el2n(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
             f"classes) and (examples, classes)."
         )
     return np.linalg.norm(probabilities - targets, axis=2).mean(axis=0)
-
-
-def early_epoch(epochs: int) -> int:
-    """The epoch, counted from 1, after which EL2N is taken: the first that exceeds 30 % of them (Section 4.2)."""
-    return math.floor(3 * epochs / 10) + 1
 
 
 def bins(scores: np.ndarray, number: int = 20) -> np.ndarray:

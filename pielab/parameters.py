@@ -13,13 +13,7 @@ import pydantic
 from pydantic import BaseModel, Field
 
 from pielab import checks, paths, pruning, schedules
-from pielab.parameter_groups import (
-    PRUNER_NAMES,
-    ModelParameters,
-    PairParameters,
-    Parameters,
-    PrunedParameters,
-)
+from pielab.parameter_groups import PRUNER_NAMES, ModelParameters, PairParameters, Parameters, PrunedParameters
 from pielab.pruning import NESTED
 from pielab.values import (
     Count,

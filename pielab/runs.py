@@ -12,20 +12,7 @@ import torch
 from datasets import DatasetDict
 from torch import Tensor, nn
 
-from pielab import (
-    datasets,
-    faults,
-    glue,
-    influence,
-    models,
-    paths,
-    phases,
-    pruned,
-    pruning,
-    records,
-    trained,
-    training,
-)
+from pielab import datasets, faults, glue, models, paths, phases, pruned, pruning, records, schedules, trained, training
 from pielab.errors import PielabError
 from pielab.parameters import BuildParameters, PruneParameters, TrainParameters
 from pielab.progress import Progress
@@ -193,7 +180,7 @@ def _keep_early(kept: dict[str, np.ndarray], experiment: Experiment, model: nn.M
     """Keeps the logits of the training set at the epoch that EL2N is taken at."""
 
     def on_epoch(epoch: int, loss: float) -> None:
-        if epoch == influence.early_epoch(experiment.parameters.epochs):
+        if epoch == schedules.early_epoch(experiment.parameters.epochs):
             kept["early"] = experiment.predict(model, "train")
             model.train()
         then(epoch, loss)

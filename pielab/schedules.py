@@ -1,6 +1,7 @@
 """How long a pruned model trains, and when a gradual pruner prunes how much."""
 
 import itertools
+import math
 from dataclasses import dataclass
 
 from pielab.errors import PielabError
@@ -81,3 +82,8 @@ def _parts(epochs: int) -> list[int]:
     """Epochs in as many parts, as equal as can be, as an iterative pruner trains a model."""
     ends = [epochs * part // (ITERATIONS + 1) for part in range(ITERATIONS + 2)]
     return [end - start for start, end in itertools.pairwise(ends)]
+
+
+def early_epoch(epochs: int) -> int:
+    """The epoch, counted from 1, after which EL2N is taken: the first that exceeds 30 % of them (Section 4.2)."""
+    return math.floor(3 * epochs / 10) + 1

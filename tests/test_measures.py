@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from textstat import textstat
 
-from pielab import analysis, influence, measures, pies, predictions, readability
+from pielab import analysis, influence, measures, pies, predictions, readability, schedules
 from pielab.errors import PielabError
 from pielab.predictions import Predictions
 
@@ -70,7 +70,7 @@ def test_el2n_by_hand_and_its_limits():
     ("epochs", "epoch"), [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (10, 4), (26, 8), (39, 12), (72, 22)]
 )
 def test_the_early_epoch_is_the_first_beyond_30_per_cent(epochs, epoch):
-    assert influence.early_epoch(epochs) == epoch
+    assert schedules.early_epoch(epochs) == epoch
     assert epoch > 0.3 * epochs >= epoch - 1
 
 
