@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from pielab import paths, predictions, pruning, records, statistics, style, tables
+from pielab import paths, predictions, pruning, records, statistics, tables
 from pielab.errors import PielabError
-from pielab.style import UNPRUNED
 
 # What the others are compared with, if the study has it.
 REFERENCE = "IMP-FT"
@@ -125,31 +123,6 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     shown["difference"] = _with_intervals(table, "difference", "difference_low", "difference_high", digits=1)
     shown.loc[table["pruner"] == table["reference"], "difference"] = "reference"
     return shown
-
-
-def figure(table: pd.DataFrame) -> Figure:
-    """Accuracy against PIEs beyond the null, a panel for each threshold; `table` as `pruners` gives it.
-
-    The panels of a pair of data set and model are a line of their own if that is wide enough. Each has scales of its
-    own, for at a high sparsity a pruner or two may lie far from all others.
-    """
-    thresholds = table.groupby(PAIR)["threshold"].nunique()
-    with style.context():
-        whole, panels = style.panels(table, *PAIR, "threshold", columns=min(thresholds.max(), 5))
-        for axes, part in panels:
-            for name, rows in style.by_pruner(part):
-                xerr = style.bars(rows, "mean", "low", "high")
-                yerr = style.bars(rows, "excess_percent", "excess_low", "excess_high")
-                bars = {"xerr": xerr, "yerr": yerr, "capsize": 2}
-                axes.errorbar(rows["mean"], rows["excess_percent"], label=name, **bars, **style.look(name, table))
-            axes.axvline(part["unpruned"].iloc[0], color=UNPRUNED, linestyle=":", label="unpruned models")
-            axes.axhline(0, color=UNPRUNED, linestyle="--", label="null: retraining alone")
-            first = part.iloc[0]
-            axes.set_title(f"{first['dataset']}, {first['model']}: {first['threshold']:g} %\n{first['seeds']} seeds")
-            axes.set(xlabel=f"test {first['metric']}", ylabel="excess of PIEs, %")
-        note = "excess in % of the test examples; bars: 95 % intervals over seeds; scales differ"
-        style.legend(whole, [axes for axes, _ in panels], note)
-    return style.done(whole)
 
 
 def _with_intervals(table: pd.DataFrame, *columns: str, digits: int) -> list[str]:

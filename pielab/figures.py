@@ -171,6 +171,31 @@ def pie_shares(configurations: pd.DataFrame) -> Figure:
     return style.done(figure)
 
 
+def comparison(table: pd.DataFrame) -> Figure:
+    """Accuracy against PIEs beyond the null, a panel for each threshold; `table` as comparison.pruners gives it.
+
+    The panels of a pair of data set and model are a line of their own if that is wide enough. Each has scales of its
+    own, for at a high sparsity a pruner or two may lie far from all others.
+    """
+    thresholds = table.groupby(["dataset", "model"])["threshold"].nunique()
+    with style.context():
+        whole, panels = style.panels(table, "dataset", "model", "threshold", columns=min(thresholds.max(), 5))
+        for axes, part in panels:
+            for name, rows in style.by_pruner(part):
+                xerr = style.bars(rows, "mean", "low", "high")
+                yerr = style.bars(rows, "excess_percent", "excess_low", "excess_high")
+                bars = {"xerr": xerr, "yerr": yerr, "capsize": 2}
+                axes.errorbar(rows["mean"], rows["excess_percent"], label=name, **bars, **style.look(name, table))
+            axes.axvline(part["unpruned"].iloc[0], color=UNPRUNED, linestyle=":", label="unpruned models")
+            axes.axhline(0, color=UNPRUNED, linestyle="--", label="null: retraining alone")
+            first = part.iloc[0]
+            axes.set_title(f"{first['dataset']}, {first['model']}: {first['threshold']:g} %\n{first['seeds']} seeds")
+            axes.set(xlabel=f"test {first['metric']}", ylabel="excess of PIEs, %")
+        note = "excess in % of the test examples; bars: 95 % intervals over seeds; scales differ"
+        style.legend(whole, [axes for axes, _ in panels], note)
+    return style.done(whole)
+
+
 def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
     """Figure 3: how well the unpruned and the pruned majority do on all examples and on the PIEs, with the null."""
     lines = (

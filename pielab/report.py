@@ -60,7 +60,7 @@ def draw(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> di
     function, read, keys = {
         "effectiveness": (figures.effectiveness, tables.seeds, []),
         "pie_shares": (figures.pie_shares, tables.configurations, []),
-        "comparison": (comparison.figure, comparison.pruners, by_pair),
+        "comparison": (figures.comparison, comparison.pruners, by_pair),
         "effectiveness_on_pies": (figures.effectiveness_on_pies, tables.configurations, by_pair),
         "classes": (figures.classes, analysis.classes, by_pruner),
         "el2n": (figures.el2n, lambda folder: analysis.read(folder, "el2n"), by_pruner),

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from test_report import study_folder  # noqa: F401
 
-from pielab import comparison, paths, pruning, statistics, tables
+from pielab import comparison, figures, paths, pruning, statistics, tables
 from pielab.errors import PielabError
 
 
@@ -101,14 +101,14 @@ def test_the_budget_in_words(study_folder):  # noqa: F811
 
 def test_the_figure_has_a_panel_for_each_sparsity_and_a_point_for_each_pruner(study_folder):  # noqa: F811
     table = comparison.pruners(study_folder)
-    figure = comparison.figure(table)
+    figure = figures.comparison(table)
     assert [axes.get_title().split(": ")[1] for axes in figure.axes] == ["50 %\n4 seeds", "99 %\n4 seeds"]
     for axes, threshold in zip(figure.axes, (50, 99), strict=True):
         points = {each.get_label(): each[0].get_xydata()[0].tolist() for each in axes.containers}
         part = table[table["threshold"] == threshold].set_index("pruner")
         assert points == {name: part.loc[name, ["mean", "excess_percent"]].tolist() for name in part.index}
     every = pd.concat([table.iloc[:1].assign(pruner=name) for name in pruning.KNOWN], ignore_index=True)
-    figure = comparison.figure(every)
+    figure = figures.comparison(every)
     figure.canvas.draw()
     box = figure.legends[0].get_window_extent()
     assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
