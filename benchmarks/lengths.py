@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pielab import datasets, encoding
+from pielab import datasets
+from pielab.words import words
 
 # Every twentieth part of the training texts of each data set, shortest to longest: words, and bert-base-uncased's
 # subwords, cut at the paper's max_tokens. Counted over 6,000 texts (of SNLI over 6,000 of 20,000 pairs, of AAPD over
@@ -41,13 +42,13 @@ def texts(like: str, number: int, classes: int, several: bool = False, seed: int
     news = datasets.load("bbc-news").values()
     labels = np.concatenate([datasets.targets(split) for split in news])
     articles = np.array([text for split in news for text in datasets.joined_texts(split)], dtype=object)
-    words = [np.array(encoding.words(" ".join(articles[labels == label])), dtype=object) for label in range(classes)]
+    of_class = [np.array(words(" ".join(articles[labels == label])), dtype=object) for label in range(classes)]
     made, hot = [], np.zeros((number, classes), dtype=np.float32)
     for index, length in enumerate(draw(WORDS[like], number, random)):
         chosen = random.choice(classes, size=1 + int(several and length > 20 and random.random() < 0.4), replace=False)
         piece = max(1, length // len(chosen))
-        starts = [random.integers(len(words[label]) - piece) for label in chosen]
-        pieces = [words[label][start : start + piece] for label, start in zip(chosen, starts, strict=True)]
+        starts = [random.integers(len(of_class[label]) - piece) for label in chosen]
+        pieces = [of_class[label][start : start + piece] for label, start in zip(chosen, starts, strict=True)]
         made.append(" ".join(np.concatenate(pieces)))
         hot[index, chosen] = 1
     return made, hot if several else hot.argmax(axis=1)

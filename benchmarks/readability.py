@@ -15,8 +15,9 @@ import common
 import numpy as np
 import pandas as pd
 
-from pielab import encoding, readability
+from pielab import readability
 from pielab.errors import PielabError
+from pielab.words import words
 
 TEXTS, RESAMPLES = 25_000, 1000
 
@@ -32,10 +33,10 @@ def make(folder: Path, number: int) -> str:
     except (KeyError, PielabError):
         news, kind = datasets.load("bbc-news"), "BBC passages of IMDB's lengths"
         random = np.random.default_rng(0)
-        words = " ".join(text for split in news.values() for text in datasets.joined_texts(split)).split(" ")
+        stream = " ".join(text for split in news.values() for text in datasets.joined_texts(split)).split(" ")
         numbers = lengths.draw(lengths.WORDS["imdb"], number, random)
-        starts = random.integers(len(words) - numbers)
-        texts = [" ".join(words[start : start + length]) for start, length in zip(starts, numbers, strict=True)]
+        starts = random.integers(len(stream) - numbers)
+        texts = [" ".join(stream[start : start + length]) for start, length in zip(starts, numbers, strict=True)]
     texts = [texts[index] for index in np.random.default_rng(0).permutation(len(texts))[:number]]
     pd.DataFrame({"text": texts}).to_parquet(folder / "texts.parquet")
     return kind
@@ -70,7 +71,7 @@ def textstat_side(texts: list[str]) -> np.ndarray:
             textstat.gunning_fog(text),
             textstat.dale_chall_readability_score(text),
             textstat.difficult_words(text),
-            len(encoding.words(text)),
+            len(words(text)),
         )
         for text in texts
     ]

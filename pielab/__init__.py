@@ -58,6 +58,7 @@ __all__ = [
     "training",
     "tuning",
     "vectors",
+    "words",
     "workers",
 ]
 

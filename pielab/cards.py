@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from datasets import DatasetDict
 
-from pielab import datasets, encoding, files, paths, published
+from pielab import datasets, files, paths, published
 from pielab.progress import Progress
+from pielab.words import words
 
 
 def card(data: DatasetDict) -> pd.Series:
@@ -21,7 +22,7 @@ def card(data: DatasetDict) -> pd.Series:
     with Progress("lengths", len(datasets.SPLITS)) as progress:
         for split in datasets.SPLITS:
             texts = zip(*(data[split][column] for column in columns), strict=True)
-            counts += [sum(len(encoding.words(part)) for part in parts) for parts in texts]
+            counts += [sum(len(words(part)) for part in parts) for parts in texts]
             progress.step(f"{split}, {len(counts):,} texts")
     lengths = np.array(counts)
     cut = np.quantile(lengths, 0.85)

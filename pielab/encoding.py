@@ -1,7 +1,6 @@
 """Texts to token ids: words for the BiLSTM, the model's own subwords for a transformer."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -13,18 +12,9 @@ import pyarrow.compute as pc
 from pielab import tokens, vectors
 from pielab.errors import PielabError
 from pielab.tokens import Tokens
+from pielab.words import WORD, words
 
 PADDING, UNKNOWN = 0, 1
-_WORD = re.compile(r"[.,()!?']|[^\s.,()!?'\";:]+")
-
-
-def words(text: str) -> list[str]:
-    """Lower-cased words with punctuation split off, as torchtext's "basic_english" tokeniser gives them (A.2).
-
-    Full stops, commas, brackets, ! ? and ' are tokens of their own; semicolons, colons and HTML line breaks
-    separate words and vanish; double quotes vanish.
-    """
-    return _WORD.findall(text.lower().replace("<br />", " ").replace('"', ""))
 
 
 def split(texts: Sequence[str]) -> tuple[Tokens, Sequence[str]]:
@@ -35,7 +25,7 @@ def split(texts: Sequence[str]) -> tuple[Tokens, Sequence[str]]:
         rows = [[places.setdefault(word, len(places)) for word in words(text)] for text in texts]
         return tokens.join(rows), list(places)
 
-    return tokens.kept(texts, f"words {_WORD.pattern}", make)
+    return tokens.kept(texts, f"words {WORD.pattern}", make)
 
 
 @dataclass(frozen=True)

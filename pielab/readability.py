@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pielab import assets, encoding, files, workers
+from pielab import assets, files, workers
 from pielab.progress import Progress
+from pielab.words import words
 
 # Name in the paper: name in textstat.
 SCORES = {
@@ -151,4 +152,4 @@ def _score_chunk(texts: list[str]) -> list[tuple[float, ...]]:
     from textstat import textstat
 
     functions = [getattr(textstat, name) for name in SCORES.values()]
-    return [(*(float(function(text)) for function in functions), len(encoding.words(text))) for text in texts]
+    return [(*(float(function(text)) for function in functions), len(words(text))) for text in texts]

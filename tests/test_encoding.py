@@ -5,6 +5,7 @@ import pytest
 
 from pielab import batches, encoding, models, tokens, vectors
 from pielab.errors import PielabError
+from pielab.words import words
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,7 @@ from pielab.errors import PielabError
     ],
 )
 def test_words_are_lower_case_with_punctuation_split_off(text, expected):
-    assert encoding.words(text) == expected
+    assert words(text) == expected
 
 
 def test_texts_are_cut_and_filled_to_exactly_max_tokens(vectors_file):
