@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from pielab import workers
+from pielab.progress import end_with_parent
 
 CORES = 2
 
@@ -75,7 +75,7 @@ def measure(
 
 def _process() -> ProcessPoolExecutor:
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(1, mp_context=spawn, initializer=workers.end_with_parent)
+    return ProcessPoolExecutor(1, mp_context=spawn, initializer=end_with_parent)
 
 
 @functools.cache

@@ -20,7 +20,8 @@ import torch
 import yaml
 from scipy import stats
 
-from pielab import datasets, models, training, workers
+from pielab import datasets, models, training
+from pielab.progress import end_with_parent
 
 PROJECT = Path(__file__).parents[1]
 CASES = {
@@ -68,7 +69,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     given = parser.parse_args()
     rows = []
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=workers.end_with_parent) as pool:
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         for model, like in CASES:
             found = list(pool.map(partial(accuracies, model, like, given.small), range(given.seeds)))
             sides = {side: np.array([each[side] for each in found]) for side in SIDES}

@@ -1,5 +1,11 @@
-"""A progress bar that a notebook stores as its last state alone, and a terminal shows as tqdm does."""
+"""How far a run is, as a bar; and the end of processes whose parent was killed.
 
+A notebook stores the last state of the bar alone, a terminal shows it as tqdm does.
+"""
+
+import multiprocessing
+import os
+import threading
 import time
 
 from tqdm import tqdm
@@ -54,3 +60,16 @@ def _in_notebook() -> bool:
     except ImportError:
         return False
     return hasattr(get_ipython(), "kernel")
+
+
+def end_with_parent() -> None:
+    """Make this process of a pool end as soon as the one that started it does.
+
+    That may be killed without a word; its processes would work on, and then wait for ever.
+    """
+    threading.Thread(target=_wait_and_end, daemon=True).start()
+
+
+def _wait_and_end() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

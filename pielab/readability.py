@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pielab import assets, files, workers
-from pielab.progress import Progress
+from pielab import assets, files
+from pielab.progress import Progress, end_with_parent
 from pielab.words import words
 
 # Name in the paper: name in textstat.
@@ -143,7 +143,7 @@ def _map(chunks: list[list[str]], processes: int):
         yield from map(_score_chunk, chunks)
         return
     # A forked child of a process with threads of its own can hang, so the children start afresh.
-    options = {"mp_context": multiprocessing.get_context("spawn"), "initializer": workers.end_with_parent}
+    options = {"mp_context": multiprocessing.get_context("spawn"), "initializer": end_with_parent}
     with ProcessPoolExecutor(processes, **options) as pool:
         yield from pool.map(_score_chunk, chunks)
 

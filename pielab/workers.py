@@ -1,11 +1,11 @@
 """Several seeds at once, each in a process of its own: a small model alone cannot fill a GPU, nor one thread a CPU."""
 
 import multiprocessing
-import os
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from typing import Any
+
+from pielab.progress import end_with_parent
 
 # What a seed tells the progress bar: a note, and how many steps were made.
 Report = Callable[[str, int], None]
@@ -64,16 +64,3 @@ def _train(seed: int) -> None:
 def epoch_note(report: Report, seed: int, what: str, epochs: int) -> OnEpoch:
     """Reports each epoch of a seed, as one step."""
     return lambda epoch, loss: report(f"seed {seed}, {what}, epoch {epoch} of {epochs}, loss {loss:.3f}", 1)
-
-
-def end_with_parent() -> None:
-    """Make this process of a pool end as soon as the one that started it does.
-
-    That may be killed without a word; its processes would work on, and then wait for ever.
-    """
-    threading.Thread(target=_wait_and_end, daemon=True).start()
-
-
-def _wait_and_end() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
