@@ -20,6 +20,7 @@ __all__ = [
     "datasets",
     "encoding",
     "errors",
+    "experiment",
     "explore",
     "faults",
     "figures",

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,24 +10,20 @@ from safetensors.torch import load_file, load_model
 from torch import Tensor, nn
 
 from pielab import paths, phases, pruning, records, trained, training
-from pielab.gradual import Gradual
+from pielab.experiment import Experiment, gradual
 from pielab.parameters import PruneParameters
 from pielab.regularisation import Teacher
-from pielab.schedules import Schedule
 from pielab.workers import OnEpoch, Report, epoch_note
 
-if TYPE_CHECKING:
-    from pielab.runs import Experiment
 
-
-def train(experiment: "Experiment", seed: int, report: Report) -> None:
+def train(experiment: Experiment, seed: int, report: Report) -> None:
     """Prune and retrain a seed, and put it into its folder."""
     _keep(experiment, seed, *prune(experiment, seed, report))
     phases.clear(experiment.parameters.folder, seed)
     report(f"seed {seed} kept", 1)
 
 
-def prune(experiment: "Experiment", seed: int, report: Report = lambda note, steps: None) -> tuple[nn.Module, dict]:
+def prune(experiment: Experiment, seed: int, report: Report = lambda note, steps: None) -> tuple[nn.Module, dict]:
     """One seed pruned and retrained: the model, and the record of what was done to it.
 
     Goes on after the last iteration or level that pielab.phases has kept, and keeps each but the last. The seeds of a
@@ -62,35 +58,19 @@ def prune(experiment: "Experiment", seed: int, report: Report = lambda note, ste
     return model, _record(weights, masks, state)
 
 
-def check(experiment: "Experiment") -> None:
-    """PielabError before anything is trained, if the budget is not for the pruner or its schedule does not fit."""
-    p: PruneParameters = experiment.parameters
-    _ = p.phase_epochs
-    if pruning.pruner(p.pruner).schedule == "gradual":
-        gradual(experiment, {})
-
-
-def gradual(experiment: "Experiment", weights: dict[str, Tensor]) -> Gradual:
-    """What prunes these weights while the model trains; PielabError if the schedule does not fit the run."""
-    p: PruneParameters = experiment.parameters
-    schedule = Schedule(**{each.name: getattr(p, each.name) for each in dataclasses.fields(Schedule)})
-    steps = p.epochs * -(-len(experiment.tokens["train"]) // p.batch_size)
-    return Gradual(weights, pruning.pruner(p.pruner), p.sparsity, steps, schedule)
-
-
-def finished(experiment: "Experiment", seed: int) -> bool:
+def finished(experiment: Experiment, seed: int) -> bool:
     """Whether a pruned seed is there; PielabError if it is of another recipe."""
     p = experiment.parameters
     return records.finished(paths.seed(p.folder, seed), experiment.pruned_recipe, exported=p.save_weights)
 
 
-def at_level(experiment: "Experiment", level: float) -> "Experiment":
+def at_level(experiment: Experiment, level: float) -> Experiment:
     """The experiment of a lower level of the same trajectory."""
     return dataclasses.replace(experiment, parameters=experiment.parameters.model_copy(update={"threshold": level}))
 
 
 def _prune_while_training(
-    experiment: "Experiment", seed: int, model: nn.Module, weights: dict[str, Tensor], report: Report
+    experiment: Experiment, seed: int, model: nn.Module, weights: dict[str, Tensor], report: Report
 ) -> tuple[nn.Module, dict]:
     p: PruneParameters = experiment.parameters
     start = time.perf_counter()
@@ -104,7 +84,7 @@ def _prune_while_training(
     return model, _record(weights, pruned["gradual"].masks, state)
 
 
-def _teach(teacher: Teacher, experiment: "Experiment", model: nn.Module, seed: int, then: OnEpoch) -> OnEpoch:
+def _teach(teacher: Teacher, experiment: Experiment, model: nn.Module, seed: int, then: OnEpoch) -> OnEpoch:
     """Lets the teacher consider the model of each epoch."""
 
     def on_epoch(epoch: int, loss: float) -> None:
@@ -130,7 +110,7 @@ def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[st
 
 
 def _keep_level(
-    experiment: "Experiment", level: float, seed: int, model: nn.Module, record: dict[str, Any], report: Report
+    experiment: Experiment, level: float, seed: int, model: nn.Module, record: dict[str, Any], report: Report
 ) -> None:
     """Keep the seed of a lower level, unless it is there."""
     if not finished(at_level(experiment, level), seed):
@@ -138,13 +118,13 @@ def _keep_level(
         report(f"seed {seed} kept at {level:g} %", 0)
 
 
-def _keep(experiment: "Experiment", seed: int, model: nn.Module, record: dict[str, Any]) -> None:
+def _keep(experiment: Experiment, seed: int, model: nn.Module, record: dict[str, Any]) -> None:
     p = experiment.parameters
     trained.keep(p.folder, seed, experiment, model, experiment.pruned_recipe, record, keep_weights=p.save_weights)
 
 
 def _kept_phase(
-    experiment: "Experiment", seed: int, model: nn.Module, recipe: dict[str, Any], report: Report
+    experiment: Experiment, seed: int, model: nn.Module, recipe: dict[str, Any], report: Report
 ) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """The masks and state that an interrupted run of the seed has left, with its weights in the model."""
     p = experiment.parameters
@@ -156,7 +136,7 @@ def _kept_phase(
 
 
 def _first_phase(
-    experiment: "Experiment", seed: int, model: nn.Module, weights: dict[str, Tensor]
+    experiment: Experiment, seed: int, model: nn.Module, weights: dict[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Masks that prune nothing; the model of an iterative or nested pruner gets the weights of the unpruned seed."""
     p = experiment.parameters
@@ -172,7 +152,7 @@ def _first_phase(
 
 
 def _scores(
-    score: str, experiment: "Experiment", model: nn.Module, weights: dict[str, Tensor], seed: int, phase: int
+    score: str, experiment: Experiment, model: nn.Module, weights: dict[str, Tensor], seed: int, phase: int
 ) -> dict[str, Tensor]:
     if score == "magnitude":
         return pruning.magnitude(weights)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,14 +14,12 @@ from torch import Tensor, nn
 
 from pielab import datasets, files, models, paths, predictions
 from pielab.errors import PielabError
+from pielab.experiment import Experiment
 from pielab.parameters import digest
-
-if TYPE_CHECKING:
-    from pielab.runs import Experiment
 
 
 def evaluate(
-    experiment: "Experiment",
+    experiment: Experiment,
     model: nn.Module,
     seed: int,
     splits: Iterable[str] = datasets.SPLITS,
@@ -51,7 +49,7 @@ def evaluate(
 def keep(
     folder: Path,
     seed: int,
-    experiment: "Experiment",
+    experiment: Experiment,
     model: nn.Module,
     recipe: dict[str, Any],
     record: dict[str, Any],
@@ -112,7 +110,7 @@ def keep(
             save_file(shared, partial / "shared.safetensors")
 
 
-def _export(experiment: "Experiment", model: nn.Module, folder: Path) -> None:
+def _export(experiment: Experiment, model: nn.Module, folder: Path) -> None:
     """A pruned transformer as a folder that plain transformers load, its pruned weights zero."""
     model.save_pretrained(folder)
     experiment.encoder.tokenizer.save_pretrained(folder)

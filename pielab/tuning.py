@@ -14,8 +14,9 @@ import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from pielab import files, paths, records, runs, trained
+from pielab import files, paths, records, trained
 from pielab.errors import PielabError
+from pielab.experiment import Experiment
 from pielab.parameters import BuildParameters, JobParameters, TrainParameters, TuneParameters
 from pielab.progress import Progress
 
@@ -71,10 +72,10 @@ def proposals(p: TuneParameters) -> list[dict[str, Any]]:
     return drawn
 
 
-def search(experiment: runs.Experiment) -> pd.DataFrame:
+def search(experiment: Experiment) -> pd.DataFrame:
     """Run the trials that are not there yet; one row for each trial.
 
-    experiment: as runs.prepare gives it for TuneParameters. Each trial trains the unpruned initialisation
+    experiment: as prepare gives it for TuneParameters. Each trial trains the unpruned initialisation
         `search_seed`; its model is not kept.
 
     Columns trial, epochs, batch_size, learning_rate, validation (accuracy, or macro-F1 if texts have several labels),
@@ -112,7 +113,7 @@ def best(table: pd.DataFrame) -> pd.Series:
     return table.loc[table["validation"].idxmax()]
 
 
-def write_params(experiment: runs.Experiment, table: pd.DataFrame, names: Mapping[str, Any]) -> Path:
+def write_params(experiment: Experiment, table: pd.DataFrame, names: Mapping[str, Any]) -> Path:
     """Write the best trial as a params file for every notebook, tune/<dataset>-<model>.yaml; gives its path.
 
     names: the notebook's globals(). What a params file gave for other notebooks, such as seeds, is passed on.
@@ -139,7 +140,7 @@ def write_params(experiment: runs.Experiment, table: pd.DataFrame, names: Mappin
 
 
 def _run(
-    experiment: runs.Experiment, trial: int, proposal: Mapping[str, Any], progress: Progress, so_far: str
+    experiment: Experiment, trial: int, proposal: Mapping[str, Any], progress: Progress, so_far: str
 ) -> tuple[float | None, dict[str, Any]]:
     """The validation metric of one trial, None if it diverged, and what else to keep of it."""
     p: TuneParameters = experiment.parameters

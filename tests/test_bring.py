@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 from conftest import make_texts
 
-from pielab import analysis, bring, datasets, parameters, predictions, records, runs, statistics, tables
+from pielab import analysis, bring, datasets, parameters, predictions, records, statistics, tables
 from pielab.errors import PielabError
+from pielab.experiment import prepare
 from pielab.parameters import InfluenceParameters, PieParameters, TrainParameters
 
 PROJECT = Path(__file__).parents[1]
@@ -111,7 +112,7 @@ def test_pielabs_own_seeds_are_neither_overwritten_nor_taken_for_trained(mine, l
         **{name: given[name] for name in TrainParameters.model_fields if name in given} | {"dataset": mine["dataset"]}
     )
     with pytest.raises(PielabError, match="has no training texts: put a train file beside its test file"):
-        runs.prepare(p, datasets.load(mine["dataset"]))
+        prepare(p, datasets.load(mine["dataset"]))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from sklearn.metrics import f1_score
 
 from pielab import bring, datasets, glue, records, runs
 from pielab.errors import PielabError
+from pielab.experiment import prepare
 from pielab.parameters import TrainParameters
 
 # Of each task: the header of its files, and a line of a text and a label; None: it has no header.
@@ -153,7 +154,7 @@ def test_a_seed_of_a_task_is_judged_by_its_metric_and_the_accuracy(tmp_path, giv
     changes = {"dataset": "glue-mrpc", "data_dir": str(tmp_path), "seeds": "0", "epochs": 1}
     names = TrainParameters.model_fields
     p = TrainParameters(**{name: value for name, value in (given | changes).items() if name in names})
-    experiment = runs.prepare(p, datasets.load(**p.data))
+    experiment = prepare(p, datasets.load(**p.data))
     runs.train_dense(experiment)
     record = records.read(p.dense_folder / "seeds/00")
     said = experiment.predict(experiment.build(0), "test").argmax(axis=1)

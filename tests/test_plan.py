@@ -13,6 +13,7 @@ from papermill.cli import _resolve_type
 
 from pielab import datasets, models, paths, plan, runs, sizes, study, tally
 from pielab.errors import PielabError
+from pielab.experiment import prepare
 from pielab.parameters import PruneParameters, TrainParameters
 
 PROJECT = Path(__file__).parents[1]
@@ -44,10 +45,10 @@ def train(read, configuration, seeds):
     (pair,) = read.dense
     if configuration == "dense":
         p = TrainParameters(**read.parameters("01_train", pair) | {"seeds": seeds})
-        runs.train_dense(runs.prepare(p, datasets.load(**p.data)))
+        runs.train_dense(prepare(p, datasets.load(**p.data)))
     else:
         p = PruneParameters(**read.parameters("02_prune", f"{pair}/{configuration}") | {"seeds": seeds})
-        runs.train_pruned(runs.prepare(p, datasets.load(**p.data)))
+        runs.train_pruned(prepare(p, datasets.load(**p.data)))
 
 
 def record(read, configuration, seed, **values):

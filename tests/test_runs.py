@@ -13,12 +13,13 @@ from safetensors.torch import load_file
 
 from pielab import datasets, models, paths, phases, predictions, pruned, pruning, records, runs, training
 from pielab.errors import PassingFault, PielabError
+from pielab.experiment import prepare
 from pielab.parameters import PruneParameters
 
 
-def prepare(given, **changes):
+def prepared(given, **changes):
     p = PruneParameters(**given | changes)
-    return runs.prepare(p, datasets.load(**p.data))
+    return prepare(p, datasets.load(**p.data))
 
 
 def contents(folder):
@@ -27,7 +28,7 @@ def contents(folder):
 
 @pytest.mark.parametrize("pruner", pruning.KNOWN)
 def test_every_pruner_reaches_its_sparsity_and_keeps_predictions_of_a_model_with_zeros(given, pruner):
-    experiment = prepare(given, pruner=pruner, save_weights=True, seeds="0", epochs=1)
+    experiment = prepared(given, pruner=pruner, save_weights=True, seeds="0", epochs=1)
     p = experiment.parameters
     runs.train_dense(experiment)
     metrics = runs.train_pruned(experiment)
@@ -60,7 +61,7 @@ def test_rewinding_starts_from_the_initial_weights_and_fine_tuning_from_the_trai
 
     monkeypatch.setattr(training, "train", record)
     for current in ("IMP-WR", "IMP-FT", "MP-AI"):
-        experiment = prepare(given, pruner=current, seeds="0", epochs=1)
+        experiment = prepared(given, pruner=current, seeds="0", epochs=1)
         monkeypatch.setattr(training, "train", original)
         runs.train_dense(experiment)
         monkeypatch.setattr(training, "train", record)
@@ -75,7 +76,7 @@ def test_rewinding_starts_from_the_initial_weights_and_fine_tuning_from_the_trai
 
 
 def test_every_iteration_scores_the_weights_as_they_are_then(given, monkeypatch):
-    experiment = prepare(given, seeds="0", epochs=1)
+    experiment = prepared(given, seeds="0", epochs=1)
     scored, started = [], []
     original_scores, original_train = pruning.magnitude, training.train
     runs.train_dense(experiment)
@@ -97,7 +98,7 @@ def test_every_iteration_scores_the_weights_as_they_are_then(given, monkeypatch)
 
 
 def test_impact_sees_as_many_examples_as_it_is_given_and_random_scores_differ(given, monkeypatch):
-    experiment = prepare(given, seeds="0-1", epochs=1, pruner="IIBP-FT", impact_examples=7)
+    experiment = prepared(given, seeds="0-1", epochs=1, pruner="IIBP-FT", impact_examples=7)
     sampled = []
     original = training.gradients
 
@@ -117,14 +118,14 @@ def test_impact_sees_as_many_examples_as_it_is_given_and_random_scores_differ(gi
             drawn.append(original_random(weights, generator)["head.0.weight"]) or original_random(weights, generator)
         ),
     )
-    runs.train_pruned(prepare(given, seeds="0-1", epochs=1, pruner="IRP-FT"))
+    runs.train_pruned(prepared(given, seeds="0-1", epochs=1, pruner="IRP-FT"))
     assert len({float(each[0, 0]) for each in drawn}) == 6
 
 
 def test_a_pruned_transformer_loads_in_plain_transformers(given, tiny_bert):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    experiment = prepare(given, model=tiny_bert, seeds="0", epochs=1, pruner="MP-AI", save_weights=True)
+    experiment = prepared(given, model=tiny_bert, seeds="0", epochs=1, pruner="MP-AI", save_weights=True)
     runs.train_pruned(experiment)
     folder = paths.seed(experiment.parameters.folder, 0)
     model = AutoModelForSequenceClassification.from_pretrained(folder / "model")
@@ -136,13 +137,13 @@ def test_a_pruned_transformer_loads_in_plain_transformers(given, tiny_bert):
 
 
 def test_weights_asked_for_after_a_run_without_them_are_no_silent_omission(given):
-    runs.train_pruned(prepare(given, seeds="0", epochs=1, pruner="RP-AI"))
+    runs.train_pruned(prepared(given, seeds="0", epochs=1, pruner="RP-AI"))
     with pytest.raises(PielabError, match="was made without save_weights: delete that folder"):
-        runs.train_pruned(prepare(given, seeds="0", epochs=1, pruner="RP-AI", save_weights=True))
+        runs.train_pruned(prepared(given, seeds="0", epochs=1, pruner="RP-AI", save_weights=True))
 
 
 def test_weights_that_are_not_finite_at_the_end_are_not_kept(given, monkeypatch):
-    experiment = prepare(given, seeds="0", epochs=1)
+    experiment = prepared(given, seeds="0", epochs=1)
     monkeypatch.setattr(training, "predict", lambda *args: np.full((1, 3), np.nan))
     with pytest.raises(PielabError, match=r"seed 0 ended with weights that are not finite, with learning_rate = 0.005"):
         runs.train_dense(experiment)
@@ -150,14 +151,14 @@ def test_weights_that_are_not_finite_at_the_end_are_not_kept(given, monkeypatch)
 
 
 def test_finished_seeds_are_not_trained_again_and_new_ones_are_added(given, monkeypatch):
-    experiment = prepare(given, seeds="0")
+    experiment = prepared(given, seeds="0")
     runs.train_dense(experiment)
     runs.train_pruned(experiment)
     before = contents(experiment.parameters.pair_folder / "dense") | contents(experiment.parameters.folder)
     trained = []
     original = training.train
     monkeypatch.setattr(training, "train", lambda *a, **k: (trained.append(1), original(*a, **k))[1])
-    more = prepare(given, seeds="0-1")
+    more = prepared(given, seeds="0-1")
     assert len(runs.train_dense(more)) == len(runs.train_pruned(more)) == 2
     assert len(trained) == 1 + 3
     after = contents(more.parameters.dense_folder) | contents(more.parameters.folder)
@@ -167,7 +168,7 @@ def test_finished_seeds_are_not_trained_again_and_new_ones_are_added(given, monk
 def test_the_same_seed_gives_the_same_files(given, tmp_path):
     made = []
     for name in ("one", "two"):
-        experiment = prepare(given, results=str(tmp_path / name), pruner="IIBP-FT", seeds="0")
+        experiment = prepared(given, results=str(tmp_path / name), pruner="IIBP-FT", seeds="0")
         runs.train_dense(experiment)
         runs.train_pruned(experiment)
         made.append(contents(experiment.parameters.folder))
@@ -175,26 +176,26 @@ def test_the_same_seed_gives_the_same_files(given, tmp_path):
 
 
 def test_another_recipe_stops_and_says_what_differs(given):
-    runs.train_dense(prepare(given, seeds="0"))
+    runs.train_dense(prepared(given, seeds="0"))
     with pytest.raises(
         PielabError,
         match=r"was made with learning_rate = 0.005 and not 0.01: give another study name, or delete .*dense\.$",
     ):
-        runs.train_dense(prepare(given, seeds="0", learning_rate=1e-2))
+        runs.train_dense(prepared(given, seeds="0", learning_rate=1e-2))
 
 
 def test_other_texts_under_the_same_name_stop(given, tmp_path):
     copy = tmp_path / "topics.csv"
     frame = pd.read_csv(given["dataset"])
     frame.to_csv(copy, index=False)
-    runs.train_dense(prepare(given, dataset=str(copy), seeds="0"))
+    runs.train_dense(prepared(given, dataset=str(copy), seeds="0"))
     frame.assign(text=frame["text"] + " cat").to_csv(copy, index=False)
     with pytest.raises(PielabError, match=r"was made with data = "):
-        runs.train_dense(prepare(given, dataset=str(copy), seeds="0"))
+        runs.train_dense(prepared(given, dataset=str(copy), seeds="0"))
 
 
 def test_a_seed_that_breaks_off_leaves_nothing_that_counts(given, monkeypatch):
-    experiment = prepare(given, seeds="0")
+    experiment = prepared(given, seeds="0")
 
     def full_disk(path, *args):
         path.write_bytes(b"half")
@@ -225,8 +226,8 @@ def cut_off(monkeypatch, at):
 @pytest.mark.parametrize("pruner", ["IIBP-WR", "IMP-FT", "IRP-FT"])
 @pytest.mark.parametrize("at", [2, 3])
 def test_a_seed_goes_on_after_its_last_finished_iteration(given, tmp_path, monkeypatch, pruner, at):
-    undisturbed = prepare(given, pruner=pruner, seeds="0", results=str(tmp_path / "undisturbed"))
-    experiment = prepare(given, pruner=pruner, seeds="0")
+    undisturbed = prepared(given, pruner=pruner, seeds="0", results=str(tmp_path / "undisturbed"))
+    experiment = prepared(given, pruner=pruner, seeds="0")
     runs.train_pruned(undisturbed)
     runs.train_dense(experiment)
     calls = cut_off(monkeypatch, at)
@@ -253,13 +254,13 @@ def whole(experiment):
 
 @pytest.mark.parametrize("pruner", ["IIBP-WR-nested", "IMP-FT-nested", "IRP-FT-nested"])
 def test_a_nested_trajectory_makes_the_seeds_of_all_its_levels_as_if_each_were_alone(given, tmp_path, pruner):
-    top = prepare(given, **NESTED, pruner=pruner, threshold=90)
+    top = prepared(given, **NESTED, pruner=pruner, threshold=90)
     runs.train_pruned(top)
     for threshold in (20, 60, 90):
-        here = prepare(given, **NESTED, pruner=pruner, threshold=threshold)
+        here = prepared(given, **NESTED, pruner=pruner, threshold=threshold)
         # What lies above changes nothing: neither the recipe nor a bit of the result.
         alone = {"levels": [each for each in (20, 60, 90) if each <= threshold], "results": str(tmp_path / "alone")}
-        alone = prepare(given, **NESTED | alone, pruner=pruner, threshold=threshold)
+        alone = prepared(given, **NESTED | alone, pruner=pruner, threshold=threshold)
         shutil.rmtree(alone.parameters.study_folder, ignore_errors=True)
         runs.train_pruned(alone)
         assert whole(here) == whole(alone) and len(contents(here.parameters.folder)) == 2
@@ -273,7 +274,7 @@ def test_a_nested_trajectory_makes_the_seeds_of_all_its_levels_as_if_each_were_a
 
 @pytest.mark.parametrize("pruner", ["IMP-FT-nested", "IMP-WR-nested"])
 def test_a_nested_trajectory_is_what_its_steps_are_by_hand(given, pruner):
-    experiment = prepare(given, **NESTED, pruner=pruner, threshold=90)
+    experiment = prepared(given, **NESTED, pruner=pruner, threshold=90)
     runs.train_pruned(experiment)
     model = experiment.build(seed=0)
     initial = {name: value.clone() for name, value in model.state_dict().items()}
@@ -291,7 +292,7 @@ def test_a_nested_trajectory_is_what_its_steps_are_by_hand(given, pruner):
 
 
 def test_a_lower_level_finds_its_seeds_and_those_that_are_there_are_left_alone(given, monkeypatch):
-    lower, top = (prepare(given, **NESTED, pruner="IMP-FT-nested", threshold=each) for each in (60, 90))
+    lower, top = (prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=each) for each in (60, 90))
     runs.train_pruned(lower)
     before = {path: path.stat().st_mtime_ns for path in lower.parameters.pair_folder.glob("*/seeds/*/*")}
     assert {path.parts[-4] for path in before} == {"dense", "IMP-FT-nested-20", "IMP-FT-nested-60"}
@@ -299,15 +300,15 @@ def test_a_lower_level_finds_its_seeds_and_those_that_are_there_are_left_alone(g
     assert all(path.stat().st_mtime_ns == touched for path, touched in before.items())
     monkeypatch.setattr(training, "train", lambda *args, **options: pytest.fail("trained again"))
     for threshold in (20, 60, 90):
-        runs.train_pruned(prepare(given, **NESTED, pruner="IMP-FT-nested", threshold=threshold))
+        runs.train_pruned(prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=threshold))
 
 
 @pytest.mark.parametrize("pruner", ["IIBP-WR-nested", "IMP-FT-nested"])
 @pytest.mark.parametrize("at", [2, 3])
 def test_a_nested_trajectory_goes_on_after_its_last_finished_level(given, tmp_path, monkeypatch, pruner, at):
     changes = NESTED | {"pruner": pruner, "threshold": 90}
-    undisturbed = prepare(given, **changes, results=str(tmp_path / "undisturbed"))
-    experiment = prepare(given, **changes)
+    undisturbed = prepared(given, **changes, results=str(tmp_path / "undisturbed"))
+    experiment = prepared(given, **changes)
     runs.train_pruned(undisturbed)
     runs.train_dense(experiment)
     calls = cut_off(monkeypatch, at)
@@ -325,7 +326,7 @@ def test_a_nested_trajectory_goes_on_after_its_last_finished_level(given, tmp_pa
 
 
 def test_a_level_that_was_kept_before_a_kill_is_not_written_again(given, monkeypatch):
-    experiment = prepare(given, **NESTED, pruner="IMP-FT-nested", threshold=60)
+    experiment = prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=60)
 
     def killed(*args):
         raise KeyboardInterrupt
@@ -340,8 +341,8 @@ def test_a_level_that_was_kept_before_a_kill_is_not_written_again(given, monkeyp
 
 
 def test_a_lower_level_of_another_recipe_stops_before_anything_is_trained(given, monkeypatch):
-    runs.train_pruned(prepare(given, **NESTED | {"levels": None}, pruner="IMP-FT-nested", threshold=60))
-    top = prepare(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
+    runs.train_pruned(prepared(given, **NESTED | {"levels": None}, pruner="IMP-FT-nested", threshold=60))
+    top = prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
     monkeypatch.setattr(training, "train", lambda *args, **options: pytest.fail("trained"))
     message = r"IMP-FT-nested-60/seeds/00 was made with levels = \[60.0\] and not \[20.0, 60.0\]: give another study"
     with pytest.raises(PielabError, match=message):
@@ -350,7 +351,7 @@ def test_a_lower_level_of_another_recipe_stops_before_anything_is_trained(given,
 
 def test_the_seconds_of_a_level_are_its_own(given, monkeypatch):
     now = iter(range(0, 10_000, 5))
-    experiment = prepare(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
+    experiment = prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
     runs.train_dense(experiment)
     monkeypatch.setattr(pruned.time, "perf_counter", lambda: next(now))
     _, record = pruned.prune(experiment, 0)
@@ -365,13 +366,13 @@ def epochs_of(folder, seed=0):
 def test_with_an_equal_budget_every_model_takes_as_many_epochs(given):
     shared = {"seeds": "0", "epochs": 6, "budget": "equal"}
     for pruner in ("IMP-FT", "IMP-WR", "MP-AI", "GMP"):
-        experiment = prepare(given, **shared, pruner=pruner)
+        experiment = prepared(given, **shared, pruner=pruner)
         runs.train_pruned(experiment)
         parts = epochs_of(experiment.parameters.folder)
         assert parts == ([2, 1, 2] if pruner.startswith("IMP") else [6])
     assert epochs_of(experiment.parameters.dense_folder) == [6]
     # What an iterative pruner starts from is the unpruned training as far as it got by then.
-    first = prepare(given, seeds="0", epochs=1, study="short")
+    first = prepared(given, seeds="0", epochs=1, study="short")
     runs.train_dense(first)
     alone = load_file(paths.seed(first.parameters.dense_folder, 0) / "weights.safetensors")
     kept = load_file(paths.seed(experiment.parameters.dense_folder, 0) / "shared.safetensors")
@@ -382,9 +383,9 @@ def test_with_an_equal_budget_every_model_takes_as_many_epochs(given):
 def test_an_equal_budget_is_another_recipe_and_the_papers_is_none(given):
     assert "budget" not in PruneParameters(**given).recipe()
     assert "budget" not in PruneParameters(**given | {"budget": "paper"}).recipe()
-    runs.train_dense(prepare(given, seeds="0", epochs=4))
+    runs.train_dense(prepared(given, seeds="0", epochs=4))
     with pytest.raises(PielabError, match="was made with budget = None and not 'equal': give another study name"):
-        runs.train_dense(prepare(given, seeds="0", epochs=4, budget="equal"))
+        runs.train_dense(prepared(given, seeds="0", epochs=4, budget="equal"))
 
 
 def test_only_a_gradual_pruner_depends_on_its_options(given):
@@ -395,15 +396,15 @@ def test_only_a_gradual_pruner_depends_on_its_options(given):
 
 def test_a_schedule_that_does_not_fit_stops_before_anything_is_trained(given):
     with pytest.raises(PielabError, match="window = 10 is longer than the 6 steps between"):
-        prepare(given, pruner="PINS", epochs=1, window=10)
+        prepared(given, pruner="PINS", epochs=1, window=10)
     with pytest.raises(PielabError, match="give 4 epochs or more"):
-        prepare(given, pruner="IMP-FT", epochs=3, budget="equal")
+        prepared(given, pruner="IMP-FT", epochs=3, budget="equal")
 
 
 def test_self_regularisation_changes_training_once_there_is_a_teacher(given):
     losses = {}
     for pruner in ("PINS", "PINS-CE"):
-        experiment = prepare(given, pruner=pruner, seeds="0", epochs=3)
+        experiment = prepared(given, pruner=pruner, seeds="0", epochs=3)
         runs.train_pruned(experiment)
         (losses[pruner],) = records.read(paths.seed(experiment.parameters.folder, 0))["losses"]
     assert losses["PINS"][0] == losses["PINS-CE"][0] and losses["PINS"][1] != losses["PINS-CE"][1]
@@ -415,7 +416,7 @@ def test_pruners_of_any_kind_are_for_transformers_and_several_labels_too(given, 
     frame["label"] += np.where(np.arange(len(frame)) % 2, ";food", "")
     frame.to_csv(tmp_path / "several.csv", index=False)
     changes = {"dataset": str(tmp_path / "several.csv"), "label_separator": ";", "model": tiny_bert}
-    experiment = prepare(given, **changes, pruner=pruner, seeds="0", epochs=2)
+    experiment = prepared(given, **changes, pruner=pruner, seeds="0", epochs=2)
     metrics = runs.train_pruned(experiment)
     record = records.read(paths.seed(experiment.parameters.folder, 0))
     lost, weights = np.sum(list(record["pruned"].values()), axis=0)
@@ -424,18 +425,18 @@ def test_pruners_of_any_kind_are_for_transformers_and_several_labels_too(given, 
 
 def test_the_pooler_is_left_alone_if_asked_for(given, tiny_bert):
     assert "prune_pooler" not in PruneParameters(**given).recipe()
-    experiment = prepare(given, model=tiny_bert, pruner="GMP", seeds="0", prune_pooler=False)
+    experiment = prepared(given, model=tiny_bert, pruner="GMP", seeds="0", prune_pooler=False)
     assert experiment.parameters.recipe()["prune_pooler"] is False
     runs.train_pruned(experiment)
     lost = records.read(paths.seed(experiment.parameters.folder, 0))["pruned"]
     assert len(lost) == 12 and not any("pooler" in name for name in lost)
-    bilstm = prepare(given, pruner="GMP", seeds="0", prune_pooler=False)
+    bilstm = prepared(given, pruner="GMP", seeds="0", prune_pooler=False)
     runs.train_pruned(bilstm)
     assert any(name.startswith("head") for name in records.read(paths.seed(bilstm.parameters.folder, 0))["pruned"])
 
 
 def test_pruning_at_initialization_keeps_no_iteration(given, monkeypatch):
-    experiment = prepare(given, pruner="MP-AI", seeds="0")
+    experiment = prepared(given, pruner="MP-AI", seeds="0")
     kept = []
     monkeypatch.setattr(phases, "save", lambda *args: kept.append(args))
     runs.train_pruned(experiment)
@@ -444,7 +445,7 @@ def test_pruning_at_initialization_keeps_no_iteration(given, monkeypatch):
 
 def interrupted(given, monkeypatch, **changes):
     """An experiment whose seed 0 has finished its first iteration, and the file of that."""
-    experiment = prepare(given, seeds="0", **changes)
+    experiment = prepared(given, seeds="0", **changes)
     runs.train_dense(experiment)
     with monkeypatch.context() as patch:
         cut_off(patch, 2)
@@ -465,7 +466,7 @@ def test_a_damaged_checkpoint_stops_with_its_name_and_the_cure(given, monkeypatc
 
 def test_a_checkpoint_of_other_parameters_stops_and_says_what_differs(given, monkeypatch):
     _, kept = interrupted(given, monkeypatch)
-    other = prepare(given, seeds="0", impact_examples=7)
+    other = prepared(given, seeds="0", impact_examples=7)
     message = (
         r"\.phase-00\.safetensors was made with impact_examples = 20 and not 7: give another .*, or delete .*\.safeten"
     )
@@ -476,7 +477,7 @@ def test_a_checkpoint_of_other_parameters_stops_and_says_what_differs(given, mon
 
 
 def test_a_checkpoint_that_outlived_its_seed_goes(given, monkeypatch):
-    experiment = prepare(given, seeds="0", epochs=1)
+    experiment = prepared(given, seeds="0", epochs=1)
     with monkeypatch.context() as patch:
         patch.setattr(phases, "clear", lambda *args: None)
         runs.train_pruned(experiment)
@@ -488,7 +489,7 @@ def test_a_checkpoint_that_outlived_its_seed_goes(given, monkeypatch):
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "metrics.json", "test.parquet"])
 def test_a_damaged_file_of_a_seed_stops_with_its_name_and_the_cure(given, name):
-    experiment = prepare(given, seeds="0", epochs=1)
+    experiment = prepared(given, seeds="0", epochs=1)
     runs.train_dense(experiment)
     p = experiment.parameters
     folder = paths.seed(p.dense_folder, 0)
@@ -503,7 +504,7 @@ def test_a_damaged_file_of_a_seed_stops_with_its_name_and_the_cure(given, name):
     (folder / name).unlink()
     if name != "test.parquet":
         with pytest.raises(PielabError, match=f"{name} is missing: delete"):
-            runs.train_pruned(prepare(given, seeds="0", epochs=1, threshold=70))
+            runs.train_pruned(prepared(given, seeds="0", epochs=1, threshold=70))
 
 
 @pytest.mark.parametrize(
@@ -515,7 +516,7 @@ def test_a_damaged_file_of_a_seed_stops_with_its_name_and_the_cure(given, name):
     ],
 )
 def test_a_good_file_that_cannot_be_read_now_is_not_called_damaged(given, monkeypatch, error, raised, message):
-    experiment = prepare(given, seeds="0", epochs=1)
+    experiment = prepared(given, seeds="0", epochs=1)
     runs.train_dense(experiment)
     monkeypatch.setattr(pruned, "load_model", Mock(side_effect=error))
     with pytest.raises(raised, match=message) as found:
@@ -524,8 +525,8 @@ def test_a_good_file_that_cannot_be_read_now_is_not_called_damaged(given, monkey
 
 
 def test_several_workers_give_the_results_of_one(given, tmp_path):
-    one = prepare(given, seeds="0-2", results=str(tmp_path / "one"))
-    two = prepare(given, seeds="0-2", workers=2)
+    one = prepared(given, seeds="0-2", results=str(tmp_path / "one"))
+    two = prepared(given, seeds="0-2", workers=2)
     for experiment in (one, two):
         runs.train_pruned(experiment)
     for folder in ("dense", "IMP-FT-60"):
@@ -548,7 +549,7 @@ def test_several_workers_give_the_results_of_one(given, tmp_path):
     ],
 )
 def test_a_fault_that_may_pass_is_one_sentence(given, monkeypatch, error, message):
-    experiment = prepare(given, seeds="0", epochs=1)
+    experiment = prepared(given, seeds="0", epochs=1)
     runs.train_dense(experiment)
     monkeypatch.setattr(training, "train", Mock(side_effect=error))
     with pytest.raises(PassingFault, match=message) as raised:
@@ -557,7 +558,7 @@ def test_a_fault_that_may_pass_is_one_sentence(given, monkeypatch, error, messag
 
 
 def test_any_other_error_is_left_as_it_is(given, monkeypatch):
-    experiment = prepare(given, seeds="0", epochs=1)
+    experiment = prepared(given, seeds="0", epochs=1)
     monkeypatch.setattr(training, "train", lambda *args, **options: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         runs.train_dense(experiment)
@@ -570,7 +571,7 @@ def test_a_disk_that_fills_up_loses_no_finished_seed(given, tmp_path):
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("a small disk cannot be made here: that needs mount, as root")
     try:
-        experiment = prepare(given, results=str(folder), seeds="0-5", epochs=1)
+        experiment = prepared(given, results=str(folder), seeds="0-5", epochs=1)
         with pytest.raises(PassingFault, match="the disk of .*dense is full"):
             runs.train_dense(experiment)
         seeds = folder / "test/topics-bilstm/dense/seeds"
@@ -588,7 +589,7 @@ def test_a_transformer_and_several_labels(given, tiny_bert, tmp_path):
     frame = pd.read_csv(given["dataset"])
     frame["label"] = [f"{label};{'long' if len(text) > 40 else 'short'}" for text, label in frame.values]
     frame.to_csv(tmp_path / "several.csv", index=False)
-    experiment = prepare(
+    experiment = prepared(
         given,
         dataset=str(tmp_path / "several.csv"),
         label_separator=";",
@@ -610,7 +611,7 @@ def test_a_transformer_and_several_labels(given, tiny_bert, tmp_path):
 
 
 def test_every_result_says_what_made_it(given):
-    experiment = prepare(given, seeds="0")
+    experiment = prepared(given, seeds="0")
     runs.train_dense(experiment)
     folder = paths.seed(experiment.parameters.dense_folder, 0)
     record = json.loads((folder / "metrics.json").read_text())
@@ -624,7 +625,7 @@ def test_every_result_says_what_made_it(given):
 
 
 def test_nothing_is_kept_for_the_weights_of_pruned_models_unless_asked(given):
-    experiment = prepare(given, seeds="0", pruner="RP-AI")
+    experiment = prepared(given, seeds="0", pruner="RP-AI")
     runs.train_pruned(experiment)
     assert not (paths.seed(experiment.parameters.folder, 0) / "weights.safetensors").exists()
     counts = records.pruned_counts(experiment.parameters.folder, 0)

@@ -13,6 +13,7 @@ import yaml
 
 from pielab import datasets, figures, models, parameters, runs, training, tuning
 from pielab.errors import PielabError
+from pielab.experiment import prepare
 from pielab.parameters import NOTEBOOKS, TrainParameters, TuneParameters
 
 PROJECT = Path(__file__).parents[1]
@@ -26,9 +27,9 @@ def asked(given):
     return {name: value for name, value in given.items() if name in names} | {"trials": 4, "search_seed": 0} | space
 
 
-def prepare(asked, **changes):
+def prepared(asked, **changes):
     p = TuneParameters(**asked | changes)
-    return runs.prepare(p, datasets.load(**p.data))
+    return prepare(p, datasets.load(**p.data))
 
 
 def without_time(table):
@@ -78,50 +79,50 @@ def test_proposals_fill_the_space_and_the_learning_rate_evenly_in_its_logarithm(
 
 
 def test_a_search_that_was_cut_off_ends_like_one_that_was_not(asked, tmp_path, trained):
-    undisturbed = tuning.search(prepare(asked, results=str(tmp_path / "other")))
+    undisturbed = tuning.search(prepared(asked, results=str(tmp_path / "other")))
     assert undisturbed["trial"].tolist() == [0, 1, 2, 3] and not undisturbed["validation"].isna().any()
     del trained[:]
     trained.cut_off_at = trained.epochs + undisturbed["epochs"][:2].sum() + 1
     with pytest.raises(KeyboardInterrupt):
-        tuning.search(prepare(asked))
+        tuning.search(prepared(asked))
     assert len(trained) == 3  # in the third trial
-    assert len(tuning.search(prepare(asked, trials=2))) == 2 and len(trained) == 3  # the two that ended are kept
-    again = tuning.search(prepare(asked))
+    assert len(tuning.search(prepared(asked, trials=2))) == 2 and len(trained) == 3  # the two that ended are kept
+    again = tuning.search(prepared(asked))
     pd.testing.assert_frame_equal(without_time(again), without_time(undisturbed))
     # Only what was missing, the one that was cut off among it.
     assert trained[3:] == undisturbed["learning_rate"][2:].tolist()
 
 
 def test_a_finished_search_starts_nothing_and_a_longer_one_adds_to_it(asked, trained):
-    four = tuning.search(prepare(asked))
-    pd.testing.assert_frame_equal(tuning.search(prepare(asked)), four)
+    four = tuning.search(prepared(asked))
+    pd.testing.assert_frame_equal(tuning.search(prepared(asked)), four)
     assert len(trained) == 4
-    six = tuning.search(prepare(asked, trials=6))
+    six = tuning.search(prepared(asked, trials=6))
     pd.testing.assert_frame_equal(six[:4], four)
     assert len(trained) == len(six) == 6
     # As if the further trials were not there.
-    pd.testing.assert_frame_equal(tuning.search(prepare(asked)), four)
+    pd.testing.assert_frame_equal(tuning.search(prepared(asked)), four)
 
 
 def test_a_search_that_is_killed_goes_on(asked, tmp_path, trained):
     """SIGKILL leaves no time to tidy up."""
     code = (
-        "import json, os, signal, sys; from pielab import datasets, parameters, runs, training, tuning\n"
+        "import json, os, signal, sys; from pielab import datasets, experiment, parameters, training, tuning\n"
         "p = parameters.TuneParameters(**json.loads(sys.argv[1]))\n"
         "original = training.train\n"
         "def train(*args, learning_rate, **options):\n"
         "    if learning_rate == tuning.proposals(p)[1]['learning_rate']: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return original(*args, learning_rate=learning_rate, **options)\n"
         "training.train = train\n"
-        "tuning.search(runs.prepare(p, datasets.load(**p.data)))\n"
+        "tuning.search(experiment.prepare(p, datasets.load(**p.data)))\n"
     )
     asked["trials"] = 2
     command = [sys.executable, "-c", code, json.dumps(asked)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    undisturbed = tuning.search(prepare(asked, results=str(tmp_path / "other")))
+    undisturbed = tuning.search(prepared(asked, results=str(tmp_path / "other")))
     del trained[:]
-    pd.testing.assert_frame_equal(without_time(tuning.search(prepare(asked))), without_time(undisturbed))
+    pd.testing.assert_frame_equal(without_time(tuning.search(prepared(asked))), without_time(undisturbed))
     assert len(trained) == 1
 
 
@@ -136,9 +137,9 @@ def test_a_search_that_is_killed_goes_on(asked, tmp_path, trained):
     ],
 )
 def test_another_search_in_the_same_folder_stops_and_says_what_differs(asked, changes, message):
-    tuning.search(prepare(asked, trials=1))
+    tuning.search(prepared(asked, trials=1))
     with pytest.raises(PielabError, match=f"tune was made with {message}: give another study name, or delete") as error:
-        tuning.search(prepare(asked, **changes))
+        tuning.search(prepared(asked, **changes))
     assert "\n" not in str(error.value)
 
 
@@ -146,28 +147,28 @@ def test_other_texts_under_the_same_name_stop(asked, tmp_path):
     frame = pd.read_csv(asked["dataset"])
     copy = tmp_path / "topics.csv"
     frame.to_csv(copy, index=False)
-    tuning.search(prepare(asked, dataset=str(copy), trials=1))
+    tuning.search(prepared(asked, dataset=str(copy), trials=1))
     frame.assign(text=frame["text"] + " cat").to_csv(copy, index=False)
     with pytest.raises(PielabError, match="was made with data = "):
-        tuning.search(prepare(asked, dataset=str(copy), trials=2))
+        tuning.search(prepared(asked, dataset=str(copy), trials=2))
 
 
 def test_a_space_may_change_until_a_trial_is_kept(asked, trained):
     trained.cut_off_at = 1
     with pytest.raises(KeyboardInterrupt):
-        tuning.search(prepare(asked))
-    assert len(tuning.search(prepare(asked, max_tokens=7))) == 4
+        tuning.search(prepared(asked))
+    assert len(tuning.search(prepared(asked, max_tokens=7))) == 4
 
 
 def test_a_trial_that_diverges_has_its_reason_and_the_search_goes_on(asked, trained):
     # Rates above 1e20 make the loss infinite, those near the lower end do not.
-    table = tuning.search(prepare(asked, trials=8, epochs_range=3, learning_rate_range=[1e-2, 1e32]))
+    table = tuning.search(prepared(asked, trials=8, epochs_range=3, learning_rate_range=[1e-2, 1e32]))
     failed = table[table["validation"].isna()]
     assert 0 < len(failed) < 8 and len(trained) == 8
     assert failed["reason"].str.contains("lower").all() and (table.drop(failed.index)["reason"] == "").all()
     assert tuning.best(table)["validation"] == table["validation"].max()
     # It is known to fail, and not tried again.
-    tuning.search(prepare(asked, trials=8, epochs_range=3, learning_rate_range=[1e-2, 1e32]))
+    tuning.search(prepared(asked, trials=8, epochs_range=3, learning_rate_range=[1e-2, 1e32]))
     assert len(trained) == 8
     with pytest.raises(PielabError, match=r"none of the \d trials stayed finite: give another study name, and a lower"):
         tuning.best(failed)
@@ -175,9 +176,9 @@ def test_a_trial_that_diverges_has_its_reason_and_the_search_goes_on(asked, trai
 
 def test_what_is_no_divergence_ends_the_search(asked):
     with pytest.raises(PielabError, match="num_hidden_layers = 1 is for transformers"):
-        tuning.search(prepare(asked, num_hidden_layers=1))
+        tuning.search(prepared(asked, num_hidden_layers=1))
     with pytest.raises(PielabError, match="leave one choice, so all 4 trials would be the same"):
-        tuning.search(prepare(asked, epochs_range=1, batch_sizes=16, learning_rate_range=1e-3))
+        tuning.search(prepared(asked, epochs_range=1, batch_sizes=16, learning_rate_range=1e-3))
 
 
 def test_of_equally_good_trials_the_first_is_the_best():
@@ -188,14 +189,14 @@ def test_of_equally_good_trials_the_first_is_the_best():
 def test_the_texts_are_encoded_once_and_no_model_is_kept(asked, monkeypatch):
     made, original = [], models.encoder
     monkeypatch.setattr(models, "encoder", lambda *args: made.append(1) or original(*args))
-    experiment = prepare(asked)
+    experiment = prepared(asked)
     tuning.search(experiment)
     assert len(made) == 1
     assert [path.name for path in experiment.parameters.pair_folder.rglob("*") if path.is_file()] == ["search.db"]
 
 
 def test_the_params_file_trains_to_the_value_that_the_search_says(asked, given):
-    experiment = prepare(asked)
+    experiment = prepared(asked)
     table = tuning.search(experiment)
     passed_on = given | asked | {"seeds": "0-1", "bins": 7, "epochs": 99, "pruner": "MP-AI"}
     path = tuning.write_params(experiment, table, passed_on)
@@ -205,7 +206,7 @@ def test_the_params_file_trains_to_the_value_that_the_search_says(asked, given):
     assert (values["epochs"], values["learning_rate"]) == (best["epochs"], best["learning_rate"])
     assert values["seeds"] == "0-1" and values["bins"] == 7 and values["processes"] == 1
     p = parameters.check("01_train", values | {"study": "test", "results": asked["results"]})
-    metrics = runs.train_dense(runs.prepare(p, datasets.load(**p.data)))
+    metrics = runs.train_dense(prepare(p, datasets.load(**p.data)))
     assert metrics["validation"][0] == best["validation"]
     comment = " ".join(path.read_text().splitlines()[:3])
     assert "study test" in comment and "best of 4 trials" in comment and f"{best['validation']:.4f}" in comment
@@ -213,7 +214,7 @@ def test_the_params_file_trains_to_the_value_that_the_search_says(asked, given):
 
 
 def test_the_params_file_has_the_form_of_those_in_the_repository(asked):
-    experiment = prepare(asked, trials=1)
+    experiment = prepared(asked, trials=1)
     written = tuning.write_params(experiment, tuning.search(experiment), {}).read_text()
     ours = (PROJECT / "params/bbc-news-bilstm.yaml").read_text()
     names = [line.partition(":")[0] for line in ours.splitlines() if not line.startswith("#")]
@@ -229,7 +230,7 @@ def test_several_labels_are_tuned_by_macro_f1_and_the_decision_threshold_of_the_
     frame["label"] = [f"{label};{'long' if len(text) > 40 else 'short'}" for text, label in frame.values]
     frame.to_csv(tmp_path / "several.csv", index=False)
     several = {"dataset": str(tmp_path / "several.csv"), "label_separator": ";", "trials": 2}
-    experiment = prepare(asked, **several)
+    experiment = prepared(asked, **several)
     assert experiment.metric == "macro-F1"
     best = tuning.best(tuning.search(experiment))
     names = TrainParameters.model_fields
@@ -238,7 +239,7 @@ def test_several_labels_are_tuned_by_macro_f1_and_the_decision_threshold_of_the_
         | {name: best[name] for name in tuning.SEARCHED}
         | {"seeds": 0}
     )
-    metrics = runs.train_dense(runs.prepare(p, datasets.load(**p.data)))
+    metrics = runs.train_dense(prepare(p, datasets.load(**p.data)))
     assert metrics["validation"][0] == best["validation"]
 
 
@@ -249,7 +250,7 @@ def test_the_progress_names_the_best_so_far_and_ends_complete(asked, monkeypatch
         seen.append((self, note))
         original(self, note, steps)
 
-    experiment = prepare(asked, trials=8, epochs_range=3, learning_rate_range=[1e-2, 1e32])
+    experiment = prepared(asked, trials=8, epochs_range=3, learning_rate_range=[1e-2, 1e32])
     monkeypatch.setattr(tuning.Progress, "step", step)
     table = tuning.search(experiment)
     progress, last = seen[-1]
