@@ -14,7 +14,7 @@ import masks
 import torch
 from torch import nn
 
-from pielab import gradual, pruning, regularisation
+from pielab import gradual, pruners, regularisation
 from pielab.schedules import Schedule
 
 STEPS, LEARNING_RATE, SPARSITY = 10, 2e-5, 0.8
@@ -26,9 +26,9 @@ def prepare(name: str | None, small: bool) -> tuple:
     model, optimizer, batch, weights, _ = masks.step(small)
     if name is None:
         return model, optimizer, batch, None, None
-    doing = gradual.Gradual(weights, pruning.pruner(name), SPARSITY, 100 * STEPS, SCHEDULE)
+    doing = gradual.Gradual(weights, pruners.pruner(name), SPARSITY, 100 * STEPS, SCHEDULE)
     doing.step = 50 * STEPS
-    teacher = copy.deepcopy(model).eval() if pruning.pruner(name).self_regularised else None
+    teacher = copy.deepcopy(model).eval() if pruners.pruner(name).self_regularised else None
     return model, optimizer, batch, doing, teacher
 
 
@@ -54,7 +54,7 @@ def train(given: tuple) -> None:
 
 def run(small: bool, repeats: int) -> list[dict]:
     common.use_cores(1)
-    names = {"plain training": None} | {name: name for name in pruning.GRADUAL}
+    names = {"plain training": None} | {name: name for name in pruners.GRADUAL}
     prepared = {side: partial(prepare, name, small) for side, name in names.items()}
     case = f"{STEPS} steps of {masks.BATCH} x {masks.TOKENS} tokens"
     sides = dict.fromkeys(names, train)

@@ -39,6 +39,7 @@ __all__ = [
     "plan",
     "predictions",
     "pruned",
+    "pruners",
     "pruning",
     "published",
     "readability",

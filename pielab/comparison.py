@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pielab import paths, predictions, pruning, records, statistics, tables
+from pielab import paths, predictions, records, statistics, tables
 from pielab.errors import PielabError
+from pielab.pruners import KNOWN
 
 # What the others are compared with, if the study has it.
 REFERENCE = "IMP-FT"
@@ -72,10 +73,10 @@ def epochs(pair_folder: Path, pruner: str, threshold: float) -> float:
     NaN if its seeds were made elsewhere.
     """
     record = _first_record(pair_folder / paths.configuration(pruner, threshold))
-    if "losses" not in record or pruner not in pruning.KNOWN:
+    if "losses" not in record or pruner not in KNOWN:
         return math.nan
     own = sum(len(losses) for losses in record["losses"])
-    if not pruning.pruner(pruner).starts_trained:
+    if not KNOWN[pruner].starts_trained:
         return own
     if record["parameters"].get("budget") == "equal":
         return record["parameters"]["epochs"]

@@ -10,7 +10,7 @@ import torch
 from datasets import DatasetDict
 from torch import Tensor, nn
 
-from pielab import datasets, glue, models, pruning, training
+from pielab import datasets, glue, models, pruners, training
 from pielab.errors import PielabError
 from pielab.gradual import Gradual
 from pielab.parameters import BuildParameters, PruneParameters, TrainParameters
@@ -127,7 +127,7 @@ def check(experiment: Experiment) -> None:
     """PielabError before anything is trained, if the budget is not for the pruner or its schedule does not fit."""
     p: PruneParameters = experiment.parameters
     _ = p.phase_epochs
-    if pruning.pruner(p.pruner).schedule == "gradual":
+    if pruners.pruner(p.pruner).schedule == "gradual":
         gradual(experiment, {})
 
 
@@ -136,4 +136,4 @@ def gradual(experiment: Experiment, weights: dict[str, Tensor]) -> Gradual:
     p: PruneParameters = experiment.parameters
     schedule = Schedule(**{each.name: getattr(p, each.name) for each in dataclasses.fields(Schedule)})
     steps = p.epochs * -(-len(experiment.tokens["train"]) // p.batch_size)
-    return Gradual(weights, pruning.pruner(p.pruner), p.sparsity, steps, schedule)
+    return Gradual(weights, pruners.pruner(p.pruner), p.sparsity, steps, schedule)

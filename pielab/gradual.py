@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pielab import pruning
+from pielab import pruners, pruning
 from pielab.schedules import Schedule, sparsity_at
 
 
@@ -28,7 +28,7 @@ class Gradual:
     """
 
     def __init__(
-        self, weights: Mapping[str, Tensor], pruner: pruning.Pruner, sparsity: float, steps: int, schedule: Schedule
+        self, weights: Mapping[str, Tensor], pruner: pruners.Pruner, sparsity: float, steps: int, schedule: Schedule
     ):
         """steps: of the optimizer, in the whole run. Raises PielabError if the schedule does not fit them."""
         self.weights, self.pruner, self.sparsity = weights, pruner, sparsity

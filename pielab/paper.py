@@ -10,7 +10,7 @@ from pandas.io.formats.style import Styler
 
 from pielab import cards, published, records, tables
 from pielab.errors import PielabError
-from pielab.pruning import PRUNERS
+from pielab.pruners import PRUNERS
 
 PAIR = ["model", "dataset"]
 THRESHOLDS = (20.0, 50.0, 70.0, 90.0, 99.0)

@@ -7,7 +7,7 @@ import pydantic
 from pydantic import BaseModel, Field
 
 from pielab import paths
-from pielab.pruning import GRADUAL, PRUNERS
+from pielab.pruners import GRADUAL, PRUNERS
 from pielab.values import Count, Name, Percentage, PrunerName, Seeds
 
 PRUNER_NAMES = (

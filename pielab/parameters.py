@@ -12,9 +12,9 @@ from typing import Any, Literal
 import pydantic
 from pydantic import BaseModel, Field
 
-from pielab import checks, paths, pruning, schedules
+from pielab import checks, paths, pruners, schedules
 from pielab.parameter_groups import PRUNER_NAMES, ModelParameters, PairParameters, Parameters, PrunedParameters
-from pielab.pruning import NESTED
+from pielab.pruners import NESTED
 from pielab.values import (
     Count,
     CountRange,
@@ -140,17 +140,17 @@ class PruneParameters(TrainParameters, PrunedParameters):
     def sparsities(self) -> list[float]:
         """The share pruned after each pruning step."""
         levels = [level / 100 for level in self.passed]
-        return pruning.sparsities(pruning.pruner(self.pruner), self.sparsity, levels)
+        return pruners.sparsities(pruners.pruner(self.pruner), self.sparsity, levels)
 
     @property
     def phase_epochs(self) -> list[int]:
         """The epochs of training after each pruning step; PielabError if the budget is not for the pruner."""
-        pruner = pruning.pruner(self.pruner)
+        pruner = pruners.pruner(self.pruner)
         return schedules.phase_epochs(pruner, len(self.sparsities), self.epochs, self.budget)
 
     def _without_effect(self) -> set[str]:
         names = super()._without_effect() | ({"prune_pooler"} if self.prune_pooler else set())
-        if pruning.pruner(self.pruner).schedule == "gradual":
+        if pruners.pruner(self.pruner).schedule == "gradual":
             return names
         return names | {field.name for field in dataclasses.fields(schedules.Schedule)}
 

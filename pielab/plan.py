@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from pielab import paths, pruning, tally
+from pielab import paths, pruners, tally
 from pielab import study as studies
 from pielab.errors import PielabError
 from pielab.parameters import TrainParameters
@@ -79,7 +79,7 @@ def _units_text(frame: pd.DataFrame, study: Study) -> str:
 
 
 def _iterative_units(study: Study) -> str:
-    said = {"paper": str(pruning.ITERATIONS), "equal": "less than 1"}
+    said = {"paper": str(pruners.ITERATIONS), "equal": "less than 1"}
     budgets = {values["budget"] for values in study.dense.values()}
     return " or ".join(said[each] + (f" (budget: {each})" if len(budgets) > 1 else "") for each in sorted(budgets))
 
@@ -89,7 +89,7 @@ def _number(value: float) -> str:
 
 
 def _nested_text(study: Study) -> str:
-    nested = any(values["pruner"] in pruning.NESTED for values in study.pruned.values())
+    nested = any(values["pruner"] in pruners.NESTED for values in study.pruned.values())
     return ",\nand 1 with a nested one as well, which goes on from the threshold below" if nested else ""
 
 

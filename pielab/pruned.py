@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, load_model
 from torch import Tensor, nn
 
-from pielab import paths, phases, pruning, records, trained, training
+from pielab import paths, phases, pruners, pruning, records, trained, training
 from pielab.experiment import Experiment, gradual
 from pielab.parameters import PruneParameters
 from pielab.regularisation import Teacher
@@ -30,7 +30,7 @@ def prune(experiment: Experiment, seed: int, report: Report = lambda note, steps
     nested pruner's lower levels are put into their folders on the way.
     """
     p: PruneParameters = experiment.parameters
-    pruner = pruning.pruner(p.pruner)
+    pruner = pruners.pruner(p.pruner)
     model = experiment.build(seed)
     weights = pruning.prunable(model, p.prune_layer_norm, p.prune_pooler)
     if pruner.schedule == "gradual":
@@ -76,7 +76,7 @@ def _prune_while_training(
     start = time.perf_counter()
     pruned = {"gradual": gradual(experiment, weights)}
     on_epoch = epoch_note(report, seed, "training", p.epochs)
-    if pruning.pruner(p.pruner).self_regularised:
+    if pruners.pruner(p.pruner).self_regularised:
         pruned["teacher"] = Teacher()
         on_epoch = _teach(pruned["teacher"], experiment, model, seed, on_epoch)
     losses = experiment.train(model, seed, 1, p.epochs, on_epoch, **pruned)
@@ -140,7 +140,7 @@ def _first_phase(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Masks that prune nothing; the model of an iterative or nested pruner gets the weights of the unpruned seed."""
     p = experiment.parameters
-    if pruning.pruner(p.pruner).starts_trained:
+    if pruners.pruner(p.pruner).starts_trained:
         folder = paths.seed(p.dense_folder, seed)
         if p.budget == "equal":
             with records.readable(folder / "shared.safetensors") as path:

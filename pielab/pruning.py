@@ -1,107 +1,18 @@
-"""What is pruned, in which order, and how far: the paper's eight pruners (Section 3, Table 3, A.3), and others.
+"""Which weights may be pruned, their scores, and the masks that keep the rest.
 
-A pruner is a score, a schedule, a way to retrain, and a scope: the weights with the lowest scores of each matrix, or of
-all of them, are pruned. A score is a pure function of weights and gradients. Masks are plain dicts of bool tensors,
-True = kept. What prunes while it trains is in pielab.gradual.
+A score is a pure function of weights and gradients. Masks are plain dicts of bool tensors, True = kept. What prunes
+while it trains is in pielab.gradual.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
 from pielab.errors import PielabError
-
-if TYPE_CHECKING:  # torch takes seconds to import, and the names of the pruners do not need it
-    import torch
-    from torch import Tensor, nn
-
-
-@dataclass(frozen=True)
-class Pruner:
-    """One row of Table 3, or of the tables below it.
-
-    score: "magnitude", "impact", "random" or "importance"; the lowest are pruned.
-    schedule: "iterative" (train, then three times prune and retrain), "at initialization" (prune, then train),
-        "nested" (train, then prune and retrain once for each threshold, each time going on from the one before), or
-        "gradual" (prune while it trains, pielab.gradual).
-    retraining: what the weights that are left start from: "fine-tuning" keeps them, "rewinding" puts every weight
-        back to its initial value. Where training comes after pruning, or with it, there is nothing to go back to.
-    scope: "local" prunes the same share of each matrix, "global" ranks the weights of all matrices together.
-    self_regularised: whether the best model so far teaches (pielab.regularisation).
-    """
-
-    score: str
-    schedule: str
-    retraining: str | None = None
-    scope: str = "local"
-    self_regularised: bool = False
-
-    @property
-    def starts_trained(self) -> bool:
-        """Whether it starts from the trained, unpruned model of the same seed."""
-        return self.schedule in {"iterative", "nested"}
-
-
-PRUNERS: dict[str, Pruner] = {
-    "IIBP-WR": Pruner("impact", "iterative", "rewinding"),
-    "IIBP-FT": Pruner("impact", "iterative", "fine-tuning"),
-    "IBP-AI": Pruner("impact", "at initialization"),
-    "IMP-WR": Pruner("magnitude", "iterative", "rewinding"),
-    "IMP-FT": Pruner("magnitude", "iterative", "fine-tuning"),
-    "MP-AI": Pruner("magnitude", "at initialization"),
-    "IRP-FT": Pruner("random", "iterative", "fine-tuning"),
-    "RP-AI": Pruner("random", "at initialization"),
-}
-
-# An approximation that the paper does not have: one trajectory passes through all thresholds, with one retraining for
-# each instead of three, so that a model of 90 % has been a model of 70 %.
-NESTED: dict[str, Pruner] = {
-    f"{name}-nested": replace(each, schedule="nested") for name, each in PRUNERS.items() if each.schedule == "iterative"
-}
-
-# While a model trains: those of the PINS paper (Ren and Zhu 2023), and its gradual magnitude (Zhu and Gupta 2017).
-GRADUAL: dict[str, Pruner] = {
-    "PINS": Pruner("importance", "gradual", scope="global", self_regularised=True),
-    "PINS-CE": Pruner("importance", "gradual", scope="global"),
-    "GMP": Pruner("magnitude", "gradual", scope="global"),
-}
-
-# The paper's eight rank within a matrix, the gradual ones across all: each the other way, to tell scope from score.
-SCOPED: dict[str, Pruner] = {
-    **{f"{name}-global": replace(each, scope="global") for name, each in PRUNERS.items()},
-    **{f"{name}-local": replace(each, scope="local") for name, each in GRADUAL.items()},
-}
-
-KNOWN: dict[str, Pruner] = PRUNERS | NESTED | GRADUAL | SCOPED
-
-ITERATIONS = 3
-
-
-def pruner(name: str) -> Pruner:
-    """The pruner of that name; an unknown name raises PielabError with the known ones."""
-    if name not in KNOWN:
-        raise PielabError(f"no pruner is called {name!r}; there are {', '.join(KNOWN)}.")
-    return KNOWN[name]
-
-
-def sparsities(pruner: Pruner, target: float, levels: Sequence[float] = ()) -> list[float]:
-    """The share pruned after each pruning step; iterations prune the same share of what is left (A.3).
-
-    After step i of three it is 1 - (1 - target)^(i/3), so that the last is the target.
-    levels: the shares that a nested pruner passes through; its steps are those below the target, and the target.
-    """
-    if not 0 < target < 1:
-        raise PielabError(f"a sparsity of {target} is not possible: give a share above 0 and below 1.")
-    if pruner.schedule in {"at initialization", "gradual"}:
-        return [target]
-    if pruner.schedule == "nested":
-        return [*sorted(level for level in levels if level < target), target]
-    return [*(1 - (1 - target) ** (step / ITERATIONS) for step in range(1, ITERATIONS)), target]
 
 
 def prunable(model: nn.Module, layer_norm: bool = False, pooler: bool = True) -> dict[str, nn.Parameter]:
@@ -110,8 +21,6 @@ def prunable(model: nn.Module, layer_norm: bool = False, pooler: bool = True) ->
     layer_norm: also the weights of LayerNorms outside the embeddings, as the authors' code does for BERT.
     pooler: also the matrices of a transformer between its encoder and its last layer, as in A.3, but not in PINS.
     """
-    from torch import nn
-
     embeddings = {
         id(weight) for each in model.modules() if isinstance(each, nn.Embedding) for weight in each.parameters()
     }
@@ -133,8 +42,6 @@ def prunable(model: nn.Module, layer_norm: bool = False, pooler: bool = True) ->
 
 def dense_masks(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Masks that keep everything."""
-    import torch
-
     return {name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in weights.items()}
 
 
@@ -167,8 +74,6 @@ def impact(weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor]) -> Sc
 
 def random(weights: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
     """Uniform on [0, 1)."""
-    import torch
-
     return {name: torch.rand(weight.shape, generator=generator) for name, weight in weights.items()}
 
 
@@ -184,8 +89,6 @@ def prune(
 
     Raises PielabError if more is pruned already, or a score is not a number.
     """
-    import torch
-
     if scope == "global":
         return _prune_as_one(scores, masks, sparsity)
     # All before the work, so that what one matrix needs meanwhile is of use for the next.
@@ -202,8 +105,6 @@ def prune(
 
 def _prune_as_one(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], sparsity: float) -> dict[str, Tensor]:
     """New masks that the lowest scores of all matrices together have left."""
-    import torch
-
     whole = torch.cat([mask.flatten() for mask in masks.values()]).cpu()
     every = Scores(masks, lambda _: torch.cat([scores[name].detach().flatten() for name in masks]))
     _prune_matrix("the model", every, whole.numpy(), sparsity)
@@ -249,8 +150,6 @@ def nth_lowest(scores: np.ndarray, number: int) -> np.float32:
 
 def apply_masks(weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
     """Set the pruned weights to zero, in place; masks of the weights' dtype (0 and 1) take half the time of bool."""
-    import torch
-
     with torch.no_grad():
         torch._foreach_mul_([weights[name] for name in masks], list(masks.values()))
 

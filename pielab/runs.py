@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
-from pielab import faults, paths, phases, pruned, pruning, records, schedules, trained
+from pielab import faults, paths, phases, pruned, pruners, records, schedules, trained
 from pielab.experiment import Experiment
 from pielab.progress import Progress
 from pielab.workers import OnEpoch, Report, TrainSeed, each_seed, epoch_note
@@ -30,7 +30,7 @@ def train_pruned(experiment: Experiment) -> pd.DataFrame:
     finished iteration or level.
     """
     p = experiment.parameters
-    if pruning.pruner(p.pruner).starts_trained:
+    if pruners.pruner(p.pruner).starts_trained:
         train_dense(experiment)
     todo = [seed for seed in p.seeds if not pruned.finished(experiment, seed)]
     for seed in set(p.seeds).difference(todo):

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 
 from pielab.errors import PielabError
-from pielab.pruning import ITERATIONS, Pruner
+from pielab.pruners import ITERATIONS, Pruner
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pielab.parameters import (
     ReportParameters,
     TrainParameters,
 )
-from pielab.pruning import NESTED
+from pielab.pruners import NESTED
 from pielab.values import format_seeds, parse_seeds
 
 # What a study file may say of 06_report and 07_explore, with what holds if it does not.

@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pielab.pruning import GRADUAL, KNOWN, NESTED, PRUNERS, SCOPED
+from pielab.pruners import GRADUAL, KNOWN, NESTED, PRUNERS, SCOPED
 
 # The same colour and marker for a pruner in every figure; colour-blind readers can tell them apart by either.
 COLOURS = dict(zip(PRUNERS, sns.color_palette("colorblind", len(PRUNERS)), strict=True))

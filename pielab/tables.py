@@ -14,7 +14,7 @@ from pielab import datasets, files, paths, pies, records, statistics
 from pielab.errors import PielabError
 from pielab.parameters import PieParameters
 from pielab.predictions import Predictions
-from pielab.pruning import KNOWN
+from pielab.pruners import KNOWN
 
 CONFIGURATION = ["dataset", "model", "pruner", "threshold"]
 EXAMPLE_COLUMNS = [*CONFIGURATION, "text", "label", "unpruned votes", "pruned votes", "P(PIE)", "P(null)"]

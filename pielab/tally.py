@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from pielab import paths, pruning, records, schedules, sizes
+from pielab import paths, pruners, records, schedules, sizes
 from pielab.errors import PielabError
 from pielab.parameters import PruneParameters
 from pielab.study import Study
@@ -49,10 +49,10 @@ def seeds(study: Study) -> pd.DataFrame:
     asked = [(pair, "dense", "unpruned", 1, 0, values) for pair, values in study.dense.items()]
     for name, values in study.pruned.items():
         pair, _, configuration = name.partition("/")
-        pruner = pruning.pruner(values["pruner"])
+        pruner = pruners.pruner(values["pruner"])
         threshold = float(values["threshold"])
         # A nested pruner's goes on from the level below, with one unit of its own.
-        phases, epochs = len(pruning.sparsities(pruner, threshold / 100)), int(values["epochs"])
+        phases, epochs = len(pruners.sparsities(pruner, threshold / 100)), int(values["epochs"])
         units = sum(schedules.phase_epochs(pruner, phases, epochs, values["budget"])) / epochs
         kind = "iterative" if pruner.starts_trained else pruner.schedule
         lowest = threshold == min(map(float, values["levels"] or [threshold]))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from pielab.pruning import KNOWN, NESTED
+from pielab.pruners import KNOWN, NESTED
 
 
 def _no_bool(value: Any) -> Any:

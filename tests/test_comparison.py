@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from test_report import study_folder  # noqa: F401
 
-from pielab import comparison, figures, paths, pruning, statistics, tables
+from pielab import comparison, figures, paths, pruners, statistics, tables
 from pielab.errors import PielabError
 
 
@@ -107,7 +107,7 @@ def test_the_figure_has_a_panel_for_each_sparsity_and_a_point_for_each_pruner(st
         points = {each.get_label(): each[0].get_xydata()[0].tolist() for each in axes.containers}
         part = table[table["threshold"] == threshold].set_index("pruner")
         assert points == {name: part.loc[name, ["mean", "excess_percent"]].tolist() for name in part.index}
-    every = pd.concat([table.iloc[:1].assign(pruner=name) for name in pruning.KNOWN], ignore_index=True)
+    every = pd.concat([table.iloc[:1].assign(pruner=name) for name in pruners.KNOWN], ignore_index=True)
     figure = figures.comparison(every)
     figure.canvas.draw()
     box = figure.legends[0].get_window_extent()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, log_softmax, softmax
 from torch import nn
 
-from pielab import gradual, pruning, regularisation, schedules
+from pielab import gradual, pruners, pruning, regularisation, schedules
 from pielab.errors import PielabError
 from pielab.schedules import Schedule, sparsity_at
 
@@ -29,7 +29,7 @@ def steps_of(model, pruner, sparsity=0.5, steps=40, schedule=SCHEDULE, rate=RATE
     """Train by plain gradient descent; yields the Gradual, and the weights and gradients before and after each step."""
     torch.manual_seed(1)
     weights = dict(model.named_parameters())
-    doing = gradual.Gradual(weights, pruning.pruner(pruner), sparsity, steps, schedule)
+    doing = gradual.Gradual(weights, pruners.pruner(pruner), sparsity, steps, schedule)
     for _ in range(steps):
         model.zero_grad()
         (model(torch.randn(8, 6)) - 1).square().mean().backward()
@@ -88,7 +88,7 @@ def test_both_averages_are_those_of_a_direct_computation():
             assert np.allclose(step.doing.score(name), score, rtol=1e-3, atol=1e-12)
 
 
-@pytest.mark.parametrize("pruner", [*pruning.GRADUAL, "PINS-CE-local", "GMP-local"])
+@pytest.mark.parametrize("pruner", [*pruners.GRADUAL, "PINS-CE-local", "GMP-local"])
 def test_every_step_prunes_as_much_as_the_schedule_says(pruner):
     first, last = SCHEDULE.phases(40)
     for number, step in enumerate(steps_of(small_model(), pruner), start=1):
@@ -230,7 +230,7 @@ def test_the_teacher_is_the_latest_of_the_best():
 
 @pytest.mark.parametrize(("epochs", "parts"), [(4, [1, 1, 1, 1]), (10, [2, 3, 2, 3]), (7, [1, 2, 2, 2])])
 def test_an_equal_budget_is_shared_among_the_trainings(epochs, parts):
-    iterative, gradually = pruning.pruner("IMP-FT"), pruning.pruner("PINS")
+    iterative, gradually = pruners.pruner("IMP-FT"), pruners.pruner("PINS")
     assert [schedules.shared_epochs(epochs, "equal"), *schedules.phase_epochs(iterative, 3, epochs, "equal")] == parts
     assert schedules.phase_epochs(gradually, 1, epochs, "equal") == [epochs]
     assert schedules.shared_epochs(epochs, "paper") == epochs
@@ -240,5 +240,5 @@ def test_an_equal_budget_is_shared_among_the_trainings(epochs, parts):
 @pytest.mark.parametrize(("pruner", "message"), [("IMP-FT", "give 4 epochs or more"), ("IMP-FT-nested", "no meaning")])
 def test_a_budget_that_cannot_be_shared_is_one_sentence(pruner, message):
     with pytest.raises(PielabError, match=message) as raised:
-        schedules.phase_epochs(pruning.pruner(pruner), 3, 3, "equal")
+        schedules.phase_epochs(pruners.pruner(pruner), 3, 3, "equal")
     assert "\n" not in str(raised.value)

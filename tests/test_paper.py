@@ -6,7 +6,7 @@ import pytest
 
 from pielab import paper, published, tables
 from pielab.errors import PielabError
-from pielab.pruning import PRUNERS
+from pielab.pruners import PRUNERS
 
 KEYS = ["dataset", "model", "pruner", "threshold"]
 

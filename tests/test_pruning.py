@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
-from pielab import models, pruning
+from pielab import models, pruners, pruning
 from pielab.errors import PielabError
 
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 12))
@@ -102,7 +102,7 @@ def test_the_lowest_scores_go(scores, target):
 def test_masks_are_nested_along_the_iterations(data, target):
     shape = data.draw(shapes)
     masks = pruning.dense_masks({"m": torch.zeros(shape)})
-    for sparsity in pruning.sparsities(pruning.PRUNERS["IMP-FT"], target):
+    for sparsity in pruners.sparsities(pruners.PRUNERS["IMP-FT"], target):
         before = masks["m"]
         masks = pruning.prune({"m": data.draw(scores_of(tied, shape))}, masks, sparsity)
         assert not (masks["m"] & ~before).any()
@@ -111,19 +111,19 @@ def test_masks_are_nested_along_the_iterations(data, target):
 
 @given(targets)
 def test_iterations_remove_the_same_share_of_what_is_left_and_end_at_the_target(target):
-    steps = pruning.sparsities(pruning.PRUNERS["IIBP-WR"], target)
+    steps = pruners.sparsities(pruners.PRUNERS["IIBP-WR"], target)
     left = [1.0, *(1 - each for each in steps)]
     assert steps[-1] == target and len(steps) == 3
     assert np.allclose([after / before for before, after in itertools.pairwise(left)], (1 - target) ** (1 / 3))
 
 
 @given(
-    st.data(), st.lists(st.integers(1, 99), min_size=1, max_size=6, unique=True), st.sampled_from(list(pruning.NESTED))
+    st.data(), st.lists(st.integers(1, 99), min_size=1, max_size=6, unique=True), st.sampled_from(list(pruners.NESTED))
 )
 def test_a_nested_trajectory_prunes_exactly_and_nothing_comes_back(data, levels, name):
     shares = [level / 100 for level in levels]
     shape, target = data.draw(shapes), data.draw(st.sampled_from(shares))
-    steps = pruning.sparsities(pruning.NESTED[name], target, shares)
+    steps = pruners.sparsities(pruners.NESTED[name], target, shares)
     assert steps == sorted(share for share in shares if share <= target)
     masks = pruning.dense_masks({"m": torch.zeros(shape)})
     for sparsity in steps:
@@ -134,7 +134,7 @@ def test_a_nested_trajectory_prunes_exactly_and_nothing_comes_back(data, levels,
 
 
 def test_at_initialization_prunes_once():
-    assert pruning.sparsities(pruning.PRUNERS["MP-AI"], 0.9) == [0.9]
+    assert pruners.sparsities(pruners.PRUNERS["MP-AI"], 0.9) == [0.9]
 
 
 @given(st.integers(1, 12), st.integers(1, 12), targets, st.integers(0, 1000))
@@ -150,27 +150,27 @@ def test_magnitude_masks_are_those_of_torch_where_no_two_weights_are_equal(rows,
 
 
 def test_the_eight_pruners_are_those_of_table_3():
-    made = {(each.score, each.schedule, each.retraining) for each in pruning.PRUNERS.values()}
-    assert len(pruning.PRUNERS) == len(made) == 8
+    made = {(each.score, each.schedule, each.retraining) for each in pruners.PRUNERS.values()}
+    assert len(pruners.PRUNERS) == len(made) == 8
     assert ("random", "iterative", "rewinding") not in made
-    for name, each in pruning.PRUNERS.items():
+    for name, each in pruners.PRUNERS.items():
         assert name.endswith("-AI") == (each.schedule == "at initialization")
         assert name.endswith("-FT") == (each.retraining == "fine-tuning")
         assert name.endswith("-WR") == (each.retraining == "rewinding")
 
 
 def test_a_nested_pruner_is_an_iterative_one_with_another_schedule():
-    assert set(pruning.NESTED) == {f"{name}-nested" for name in ("IIBP-WR", "IIBP-FT", "IMP-WR", "IMP-FT", "IRP-FT")}
-    for name, each in pruning.NESTED.items():
-        paired = pruning.PRUNERS[name.removesuffix("-nested")]
+    assert set(pruners.NESTED) == {f"{name}-nested" for name in ("IIBP-WR", "IIBP-FT", "IMP-WR", "IMP-FT", "IRP-FT")}
+    for name, each in pruners.NESTED.items():
+        paired = pruners.PRUNERS[name.removesuffix("-nested")]
         assert (each.score, each.schedule, each.retraining) == (paired.score, "nested", paired.retraining)
-        assert each.starts_trained and pruning.pruner(name) is each
-    assert list(pruning.KNOWN)[:8] == list(pruning.PRUNERS) and len(pruning.KNOWN) == 8 + 5 + 3 + 8 + 3
+        assert each.starts_trained and pruners.pruner(name) is each
+    assert list(pruners.KNOWN)[:8] == list(pruners.PRUNERS) and len(pruners.KNOWN) == 8 + 5 + 3 + 8 + 3
 
 
 def test_an_unknown_pruner_lists_the_known_ones():
     with pytest.raises(PielabError, match=r"'IMPFT'.*IIBP-WR.*IMP-FT.*RP-AI"):
-        pruning.pruner("IMPFT")
+        pruners.pruner("IMPFT")
 
 
 def test_no_pruning_below_what_is_pruned_already():
@@ -189,7 +189,7 @@ def test_scores_that_are_not_numbers_stop():
 @pytest.mark.parametrize("target", [0, 1, -0.1, 1.5])
 def test_impossible_sparsities_stop(target):
     with pytest.raises(PielabError, match="above 0 and below 1"):
-        pruning.sparsities(pruning.PRUNERS["MP-AI"], target)
+        pruners.sparsities(pruners.PRUNERS["MP-AI"], target)
 
 
 def test_the_prunable_matrices_of_the_bilstm():

@@ -5,7 +5,7 @@ import pytest
 
 from pielab import cards, datasets, published
 from pielab.errors import PielabError
-from pielab.pruning import PRUNERS
+from pielab.pruners import PRUNERS
 
 
 @pytest.mark.parametrize("name", ["table4_pies_percent", "table9_effectiveness", "table10_effectiveness_on_pies"])

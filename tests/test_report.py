@@ -13,7 +13,7 @@ from conftest import COLUMNS, make_texts
 from pielab import analysis, datasets, figures, paper, paths, pies, predictions, report, statistics, style, tables
 from pielab.errors import PielabError
 from pielab.parameters import PieParameters
-from pielab.pruning import KNOWN, NESTED, PRUNERS
+from pielab.pruners import KNOWN, NESTED, PRUNERS
 
 SEEDS = 4
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pielab import datasets, models, paths, phases, predictions, pruned, pruning, records, runs, training
+from pielab import datasets, models, paths, phases, predictions, pruned, pruners, pruning, records, runs, training
 from pielab.errors import PassingFault, PielabError
 from pielab.experiment import prepare
 from pielab.parameters import PruneParameters
@@ -26,7 +26,7 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.glob("seeds/*/*.parquet")}
 
 
-@pytest.mark.parametrize("pruner", pruning.KNOWN)
+@pytest.mark.parametrize("pruner", pruners.KNOWN)
 def test_every_pruner_reaches_its_sparsity_and_keeps_predictions_of_a_model_with_zeros(given, pruner):
     experiment = prepared(given, pruner=pruner, save_weights=True, seeds="0", epochs=1)
     p = experiment.parameters
@@ -37,7 +37,7 @@ def test_every_pruner_reaches_its_sparsity_and_keeps_predictions_of_a_model_with
     model.load_state_dict(state)
     zeros = {name: int((state[name] == 0).sum()) for name in pruning.prunable(model)}
     sizes = {name: state[name].numel() for name in zeros}
-    if pruning.pruner(pruner).scope == "global":
+    if pruners.pruner(pruner).scope == "global":
         assert sum(zeros.values()) == round(0.6 * sum(sizes.values()))
         assert len({round(zeros[name] / sizes[name], 2) for name in zeros}) > 1
     else:
