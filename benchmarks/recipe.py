@@ -27,7 +27,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 from torch import nn
 
-from pielab import models, predictions, pruning, training
+from pielab import models, predictions, pruning, tasks, training
 from pielab.tokens import Tokens
 
 # Training and test texts, in the proportion of the paper's Table 7.
@@ -104,7 +104,7 @@ def pielab(precision: torch.dtype, given: dict[str, Any]) -> Trained:
     logits = training.predict(model, given["encoder"], given["tokens"]["train"], precision)
     training.predict(model, given["encoder"], given["tokens"]["test"], precision)
     if given["targets"]["train"].ndim == 2:
-        return model, predictions.best_decision_threshold(logits, given["targets"]["train"])
+        return model, tasks.best_decision_threshold(logits, given["targets"]["train"])
     return model, None
 
 

@@ -55,6 +55,7 @@ __all__ = [
     "study",
     "tables",
     "tally",
+    "tasks",
     "tokens",
     "trained",
     "training",

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from datasets import DatasetDict
 
-from pielab import checks, datasets, files, glue, paths, predictions, records
+from pielab import checks, datasets, files, paths, predictions, records, tasks
 from pielab.errors import PielabError
 from pielab.parameters import PairParameters, PrunedParameters
 from pielab.predictions import Predictions
@@ -69,9 +69,9 @@ def add(
     logits = {split: _in_order(values, split, p, data, classes) for split, values in logits.items()}
     decisions = _decision_thresholds(decision_thresholds, logits, p, data)
     runs = Predictions(logits["test"], p.seeds, decisions)
-    task, targets = glue.judged_as(p.dataset, datasets.class_names(data)), datasets.targets(data["test"])
-    metric = glue.metrics(task, targets)[0]
-    scores = [glue.score(metric, each, targets, task) for each in runs.classes]
+    task, targets = tasks.task_of(p.dataset, datasets.class_names(data)), datasets.targets(data["test"])
+    metric = tasks.metrics(task, targets)[0]
+    scores = [tasks.score(metric, each, targets, task) for each in runs.classes]
     of_all = {
         "dataset": paths.slug(p.dataset),
         "model": paths.slug(p.model),
@@ -176,7 +176,7 @@ def _decision_thresholds(
         )
     if given is None:
         targets = datasets.targets(data["train"])
-        given = [predictions.best_decision_threshold(values, targets) for values in logits["train"]]
+        given = [tasks.best_decision_threshold(values, targets) for values in logits["train"]]
     thresholds = np.array(given, dtype=np.float32)
     if thresholds.shape not in {(), (len(p.seeds),)} or not ((thresholds >= 0) & (thresholds < 1)).all():
         raise PielabError(

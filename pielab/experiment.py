@@ -10,7 +10,7 @@ import torch
 from datasets import DatasetDict
 from torch import Tensor, nn
 
-from pielab import datasets, glue, models, pruners, training
+from pielab import datasets, glue, models, pruners, tasks, training
 from pielab.errors import PielabError
 from pielab.gradual import Gradual
 from pielab.parameters import BuildParameters, PruneParameters, TrainParameters
@@ -43,7 +43,7 @@ class Experiment:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        return glue.metrics(self.task, self.targets["train"])
+        return tasks.metrics(self.task, self.targets["train"])
 
     @property
     def metric(self) -> str:
@@ -51,7 +51,7 @@ class Experiment:
 
     def judge(self, predicted: np.ndarray, split: str, metric: str | None = None) -> float:
         """The metric, if not another one, of class ids (examples,) or multi-hot classes (examples, classes)."""
-        return glue.score(metric or self.metric, predicted, self.targets[split], self.task)
+        return tasks.score(metric or self.metric, predicted, self.targets[split], self.task)
 
     @property
     def dense_recipe(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
         targets={split: datasets.targets(data[split]) for split in datasets.SPLITS},
         n_classes=len(datasets.class_names(data)),
         data_digest=datasets.digest(data),
-        task=glue.judged_as(p.dataset, datasets.class_names(data)),
+        task=tasks.task_of(p.dataset, datasets.class_names(data)),
     )
     if isinstance(p, PruneParameters):
         check(experiment)

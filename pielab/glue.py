@@ -8,12 +8,9 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from sklearn.metrics import f1_score, matthews_corrcoef
 from sklearn.model_selection import train_test_split
 
-from pielab import predictions
 from pielab.errors import PielabError
 
 HUB = "nyu-mll/glue"
@@ -77,12 +74,6 @@ def named(dataset: str) -> bool:
     return dataset.startswith(PREFIX) and not set("/.\\") & set(dataset)
 
 
-def judged_as(dataset: str, classes: list[str]) -> Task | None:
-    """The task that a data set is, unless its classes, sorted, are not those of the task: it only has its name."""
-    found = task(dataset)
-    return None if found and found.labels and sorted(found.labels) != classes else found
-
-
 def find(found: Task, *folders: Path) -> Path | None:
     """The first of `folders`, or of the folders in them with the task's name, that has its development set."""
     places = [
@@ -106,26 +97,6 @@ def from_hub(found: Task, frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataF
     names = dict(zip((*found.hub, "label"), (*("text", "text_pair")[: len(found.hub)], "label"), strict=True))
     dev = "validation_matched" if "validation_matched" in frames else "validation"
     return _splits(*(frames[split].rename(columns=names)[list(names.values())] for split in ("train", dev)))
-
-
-def metrics(found: Task | None, targets: np.ndarray) -> tuple[str, ...]:
-    """What models of a data set are judged by, its own metric first; of one that is no task of GLUE as in Table 9."""
-    if targets.ndim == 2:
-        return ("macro-F1",)
-    return found.metrics if found else ("accuracy",)
-
-
-def score(metric: str, predicted: np.ndarray, targets: np.ndarray, found: Task | None) -> float:
-    """One of `metrics`, of class ids (examples,) or multi-hot classes (examples, classes).
-
-    F1 is that of the positive class.
-    """
-    if metric == "F1":
-        positive = sorted(found.labels).index(found.labels[-1])
-        return float(f1_score(targets == positive, predicted == positive, zero_division=0))
-    if metric == "Matthews correlation":
-        return float(matthews_corrcoef(targets, predicted))
-    return predictions.effectiveness(predicted, targets)
 
 
 def _read(found: Task, path: Path) -> pd.DataFrame:

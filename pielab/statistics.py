@@ -14,7 +14,7 @@ import pandas as pd
 
 from pielab import ballots, pies
 from pielab.errors import PielabError
-from pielab.predictions import effectiveness
+from pielab.tasks import effectiveness
 
 # Of two or three seeds drawn with replacement, hardly any draw leaves two sides to compare.
 LEAST_SEEDS_FOR_AN_INTERVAL = 4

@@ -137,7 +137,7 @@ def by_pruner(frame: pd.DataFrame):
 
 
 def pruners(frame: pd.DataFrame) -> list[str]:
-    """The pruners of a figure in the order of pruning.KNOWN, the paper's first, then other names."""
+    """The pruners of a figure in the order of pruners.KNOWN, the paper's first, then other names."""
     here = set(frame["pruner"]) - {"unpruned"}
     return [*(name for name in KNOWN if name in here), *sorted(here - set(KNOWN))]
 

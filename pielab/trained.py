@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file, save_model
 from torch import Tensor, nn
 
-from pielab import datasets, files, models, paths, predictions
+from pielab import datasets, files, models, paths, predictions, tasks
 from pielab.errors import PielabError
 from pielab.experiment import Experiment
 from pielab.parameters import digest
@@ -41,7 +41,7 @@ def evaluate(
     threshold = None
     if experiment.multi_label:
         chosen = logits[threshold_split], experiment.targets[threshold_split]
-        threshold = predictions.best_decision_threshold(*chosen)
+        threshold = tasks.best_decision_threshold(*chosen)
     metric = {split: experiment.judge(_said(each, threshold), split) for split, each in logits.items()}
     return logits, threshold, metric
 

@@ -52,7 +52,7 @@ def _pruner_name(value: Any) -> Any:
 
 
 def _known_pruner(value: Any) -> Any:
-    """A name of pruning.KNOWN."""
+    """A name of pruners.KNOWN."""
     if not isinstance(value, str) or value not in KNOWN:
         raise ValueError("no such pruner")
     return value

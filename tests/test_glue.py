@@ -8,7 +8,7 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.metrics import f1_score
 
-from pielab import bring, datasets, glue, records, runs
+from pielab import bring, datasets, glue, records, runs, tasks
 from pielab.errors import PielabError
 from pielab.experiment import prepare
 from pielab.parameters import TrainParameters
@@ -135,18 +135,18 @@ def test_a_folder_that_only_has_the_name_of_a_task_is_read_as_any_other(tmp_path
     data = datasets.load(str(folder))
     assert datasets.class_names(data) == ["bad", "good"] and len(data["test"]) == 40
     assert glue.task("glue-data/mine.csv") is None and glue.task("glue-mine.csv") is None
-    assert glue.judged_as(str(folder), datasets.class_names(data)) is None
-    assert glue.judged_as(str(folder), ["equivalent", "not_equivalent"]) is glue.TASKS["mrpc"]
+    assert tasks.task_of(str(folder), datasets.class_names(data)) is None
+    assert tasks.task_of(str(folder), ["equivalent", "not_equivalent"]) is glue.TASKS["mrpc"]
 
 
 def test_the_metrics_by_hand():
     # As datasets.load numbers them, equivalent is 0 and not_equivalent 1.
     targets, predicted = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 0, 1])
-    assert glue.score("F1", predicted, targets, glue.TASKS["mrpc"]) == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
+    assert tasks.score("F1", predicted, targets, glue.TASKS["mrpc"]) == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
     # (2 * 1 - 1 * 1) / sqrt(3 * 3 * 2 * 2)
-    assert glue.score("Matthews correlation", predicted, targets, glue.TASKS["cola"]) == pytest.approx(1 / 6)
-    assert glue.score("accuracy", predicted, targets, glue.TASKS["rte"]) == pytest.approx(0.6)
-    assert glue.score("F1", 1 - predicted, 1 - targets, glue.TASKS["mrpc"]) == pytest.approx(0.5)
+    assert tasks.score("Matthews correlation", predicted, targets, glue.TASKS["cola"]) == pytest.approx(1 / 6)
+    assert tasks.score("accuracy", predicted, targets, glue.TASKS["rte"]) == pytest.approx(0.6)
+    assert tasks.score("F1", 1 - predicted, 1 - targets, glue.TASKS["mrpc"]) == pytest.approx(0.5)
 
 
 def test_a_seed_of_a_task_is_judged_by_its_metric_and_the_accuracy(tmp_path, given):

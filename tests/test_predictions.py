@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from pielab import paths, predictions
+from pielab import paths, predictions, tasks
 from pielab.errors import PielabError
 
 
@@ -91,8 +91,8 @@ def test_the_decision_threshold_is_the_first_of_the_best(seed):
     random = np.random.default_rng(seed)
     logits = random.normal(size=(12, 3)).astype(np.float32)
     targets = (random.random((12, 3)) < 0.4).astype(np.float32)
-    found = predictions.best_decision_threshold(logits, targets)
-    scores = [predictions.macro_f1(predictions.sigmoid(logits) > step / 100, targets) for step in range(100)]
+    found = tasks.best_decision_threshold(logits, targets)
+    scores = [tasks.macro_f1(predictions.sigmoid(logits) > step / 100, targets) for step in range(100)]
     assert scores[round(found * 100)] == max(scores) and max(scores[: round(found * 100)], default=-1) < max(scores)
 
 
@@ -101,7 +101,7 @@ def test_macro_f1_is_that_of_scikit_learn(seed):
     random = np.random.default_rng(seed)
     said, targets = random.random((2, 6, 4)) < random.random(4)
     expected = f1_score(targets, said, average="macro", zero_division=0)
-    assert np.isclose(predictions.macro_f1(said, targets.astype(np.float32)), expected)
+    assert np.isclose(tasks.macro_f1(said, targets.astype(np.float32)), expected)
 
 
 @given(st.lists(st.floats(-80, 80), min_size=2, max_size=5))

@@ -11,7 +11,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pielab import datasets, models, paths, phases, predictions, pruned, pruners, pruning, records, runs, training
+from pielab import (
+    datasets,
+    models,
+    paths,
+    phases,
+    predictions,
+    pruned,
+    pruners,
+    pruning,
+    records,
+    runs,
+    tasks,
+    training,
+)
 from pielab.errors import PassingFault, PielabError
 from pielab.experiment import prepare
 from pielab.parameters import PruneParameters
@@ -607,7 +620,7 @@ def test_a_transformer_and_several_labels(given, tiny_bert, tmp_path):
     record = json.loads((paths.seed(p.folder, 0) / "metrics.json").read_text())
     thresholds = np.array([record["decision_threshold"]])
     said = predictions.sigmoid(found.logits[0]) > thresholds
-    assert record["test"] == pytest.approx(predictions.macro_f1(said, experiment.targets["test"]))
+    assert record["test"] == pytest.approx(tasks.macro_f1(said, experiment.targets["test"]))
 
 
 def test_every_result_says_what_made_it(given):
