@@ -9,17 +9,18 @@ import torch
 from safetensors.torch import load_file, load_model
 from torch import Tensor, nn
 
-from pielab import paths, phases, pruners, pruning, records, trained, training
+from pielab import paths, pruners, pruning, records, training
 from pielab.experiment import Experiment, gradual
 from pielab.parameters import PruneParameters
 from pielab.regularisation import Teacher
+from pielab.seed import clear_checkpoint, evaluate, load_checkpoint, save_checkpoint, save_seed
 from pielab.workers import OnEpoch, Report, epoch_note
 
 
 def train(experiment: Experiment, seed: int, report: Report) -> None:
     """Prune and retrain a seed, and put it into its folder."""
     _keep(experiment, seed, *prune(experiment, seed, report))
-    phases.clear(experiment.parameters.folder, seed)
+    clear_checkpoint(experiment.parameters.folder, seed)
     report(f"seed {seed} kept", 1)
 
 
@@ -54,7 +55,7 @@ def prune(experiment: Experiment, seed: int, report: Report = lambda note, steps
         if phase < len(sparsities):
             if pruner.schedule == "nested":
                 _keep_level(experiment, p.passed[phase - 1], seed, model, _record(weights, masks, state), report)
-            phases.save(p.folder, seed, model, masks, state)
+            save_checkpoint(p.folder, seed, model, masks, state)
     return model, _record(weights, masks, state)
 
 
@@ -88,7 +89,7 @@ def _teach(teacher: Teacher, experiment: Experiment, model: nn.Module, seed: int
     """Lets the teacher consider the model of each epoch."""
 
     def on_epoch(epoch: int, loss: float) -> None:
-        metric = trained.evaluate(experiment, model, seed, ["validation"], threshold_split="validation")[2]
+        metric = evaluate(experiment, model, seed, ["validation"], threshold_split="validation")[2]
         teacher.consider(model, metric["validation"])
         model.train()
         then(epoch, loss)
@@ -120,7 +121,7 @@ def _keep_level(
 
 def _keep(experiment: Experiment, seed: int, model: nn.Module, record: dict[str, Any]) -> None:
     p = experiment.parameters
-    trained.keep(p.folder, seed, experiment, model, experiment.pruned_recipe, record, keep_weights=p.save_weights)
+    save_seed(p.folder, seed, experiment, model, experiment.pruned_recipe, record, save_weights=p.save_weights)
 
 
 def _kept_phase(
@@ -128,7 +129,7 @@ def _kept_phase(
 ) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """The masks and state that an interrupted run of the seed has left, with its weights in the model."""
     p = experiment.parameters
-    found = phases.load(p.folder, seed, recipe, model)
+    found = load_checkpoint(p.folder, seed, recipe, model)
     if found:
         phase = found[1]["phase"]
         report(f"seed {seed} goes on after iteration {phase}", sum(p.phase_epochs[:phase]))

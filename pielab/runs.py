@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
-from pielab import faults, paths, phases, pruned, pruners, records, schedules, trained
+from pielab import faults, paths, pruned, pruners, records, schedules
 from pielab.experiment import Experiment
 from pielab.progress import Progress
+from pielab.seed import clear_checkpoint, save_seed
 from pielab.workers import OnEpoch, Report, TrainSeed, each_seed, epoch_note
 
 
@@ -34,7 +35,7 @@ def train_pruned(experiment: Experiment) -> pd.DataFrame:
         train_dense(experiment)
     todo = [seed for seed in p.seeds if not pruned.finished(experiment, seed)]
     for seed in set(p.seeds).difference(todo):
-        phases.clear(p.folder, seed)  # of a run that was killed just then
+        clear_checkpoint(p.folder, seed)  # of a run that was killed just then
     for level in p.passed[:-1]:
         for seed in todo:
             # One of another recipe stops before anything is trained.
@@ -61,7 +62,7 @@ def _dense_seed(experiment: Experiment, seed: int, report: Report) -> None:
     losses = experiment.train(model, seed, 0, p.epochs, on_epoch)
     record = {"losses": [losses], "seconds": time.perf_counter() - start}
     recipe, kept = experiment.dense_recipe, {"extra": early, "shared": shared}
-    trained.keep(p.dense_folder, seed, experiment, model, recipe, record, keep_weights=p.budget == "paper", **kept)
+    save_seed(p.dense_folder, seed, experiment, model, recipe, record, save_weights=p.budget == "paper", **kept)
     report(f"seed {seed} kept", 1)
 
 

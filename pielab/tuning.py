@@ -14,11 +14,12 @@ import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from pielab import files, paths, records, trained
+from pielab import files, paths, records
 from pielab.errors import PielabError
 from pielab.experiment import Experiment
 from pielab.parameters import BuildParameters, JobParameters, TrainParameters, TuneParameters
 from pielab.progress import Progress
+from pielab.seed import evaluate
 
 # Its log has a line for every trial; the progress bar says the same in one.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -158,7 +159,7 @@ def _run(
         experiment.train(model, p.search_seed, 0, proposal["epochs"], note)
         # The test split stays unseen.
         splits = ("train", "validation") if experiment.multi_label else ("validation",)
-        value = trained.evaluate(experiment, model, p.search_seed, splits)[2]["validation"]
+        value = evaluate(experiment, model, p.search_seed, splits)[2]["validation"]
     except PielabError as error:
         failure = {"reason": str(error)}
     return value, {"trial": trial, "seconds": time.perf_counter() - start} | failure

@@ -11,20 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pielab import (
-    datasets,
-    models,
-    paths,
-    phases,
-    predictions,
-    pruned,
-    pruners,
-    pruning,
-    records,
-    runs,
-    tasks,
-    training,
-)
+from pielab import datasets, models, paths, predictions, pruned, pruners, pruning, records, runs, tasks, training
 from pielab.errors import PassingFault, PielabError
 from pielab.experiment import prepare
 from pielab.parameters import PruneParameters
@@ -345,7 +332,7 @@ def test_a_level_that_was_kept_before_a_kill_is_not_written_again(given, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(phases, "save", killed)
+        patch.setattr(pruned, "save_checkpoint", killed)
         with pytest.raises(KeyboardInterrupt):
             runs.train_pruned(experiment)
     kept = paths.seed(experiment.parameters.pair_folder / "IMP-FT-nested-20", 0) / "test.parquet"
@@ -451,7 +438,7 @@ def test_the_pooler_is_left_alone_if_asked_for(given, tiny_bert):
 def test_pruning_at_initialization_keeps_no_iteration(given, monkeypatch):
     experiment = prepared(given, pruner="MP-AI", seeds="0")
     kept = []
-    monkeypatch.setattr(phases, "save", lambda *args: kept.append(args))
+    monkeypatch.setattr(pruned, "save_checkpoint", lambda *args: kept.append(args))
     runs.train_pruned(experiment)
     assert not kept
 
@@ -492,7 +479,7 @@ def test_a_checkpoint_of_other_parameters_stops_and_says_what_differs(given, mon
 def test_a_checkpoint_that_outlived_its_seed_goes(given, monkeypatch):
     experiment = prepared(given, seeds="0", epochs=1)
     with monkeypatch.context() as patch:
-        patch.setattr(phases, "clear", lambda *args: None)
+        patch.setattr(pruned, "clear_checkpoint", lambda *args: None)
         runs.train_pruned(experiment)
     kept = paths.phase(experiment.parameters.folder, 0)
     assert kept.exists()

@@ -1,4 +1,8 @@
-"""One trained seed: judged, and kept whole in the results folder."""
+"""A seed's life: a trained model evaluated and saved, and the checkpoints that a long seed goes on from.
+
+The checkpoint of the last finished iteration or level of pruning lies beside the seeds as safetensors, in one file that
+is replaced whole, and goes when the seed is done.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,11 +12,12 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import safetensors
 import torch
-from safetensors.torch import save_file, save_model
+from safetensors.torch import load_file, save_file, save_model
 from torch import Tensor, nn
 
-from pielab import datasets, files, models, paths, predictions, tasks
+from pielab import datasets, files, models, paths, predictions, records, tasks
 from pielab.errors import PielabError
 from pielab.experiment import Experiment
 from pielab.parameters import digest
@@ -46,18 +51,18 @@ def evaluate(
     return logits, threshold, metric
 
 
-def keep(
+def save_seed(
     folder: Path,
     seed: int,
     experiment: Experiment,
     model: nn.Module,
     recipe: dict[str, Any],
     record: dict[str, Any],
-    keep_weights: bool,
+    save_weights: bool,
     extra: Mapping[str, np.ndarray] = MappingProxyType({}),
     shared: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> None:
-    """Judge a trained seed, write it under a temporary name and rename it when it is whole.
+    """Evaluate a trained seed, write it under a temporary name and rename it when it is whole.
 
     extra: more logits to keep, by name. shared: the weights that other seeds start from, if these are not the model's.
     """
@@ -102,12 +107,53 @@ def keep(
         for split, values in {"train": logits["train"], "test": logits["test"], **extra}.items():
             predictions.write(partial / f"{split}.parquet", values, {**metadata, "split": split})
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))
-        if keep_weights and hasattr(model, "save_pretrained") and "pruner" in recipe:
+        if save_weights and hasattr(model, "save_pretrained") and "pruner" in recipe:
             _export(experiment, model, partial / "model")
-        elif keep_weights:
+        elif save_weights:
             save_model(model, str(partial / "weights.safetensors"))
         if shared:
             save_file(shared, partial / "shared.safetensors")
+
+
+def save_checkpoint(folder: Path, seed: int, model: nn.Module, masks: dict[str, Tensor], state: dict[str, Any]) -> None:
+    """Keep a model's weights, its masks (bool, by the weights' names), and `state` as JSON.
+
+    state: recipe, the parameters that the seed depends on; phase, the number of the iteration or level; and what else
+        the seed's record needs.
+    """
+    # Copies, for the weights of an LSTM may be parts of one tensor.
+    tensors = {f"model.{name}": value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    tensors |= {f"mask.{name}": mask.cpu() for name, mask in masks.items()}
+    with files.whole_file(paths.phase(folder, seed)) as partial:
+        save_file(tensors, partial, metadata={"state": json.dumps(state)})
+
+
+def load_checkpoint(
+    folder: Path, seed: int, recipe: dict[str, Any], model: nn.Module
+) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Put the kept weights into the model; gives the masks and `state`, or None if nothing is kept.
+
+    Raises PielabError if the file is damaged, or of other parameters.
+    """
+    path = paths.phase(folder, seed)
+    if not path.exists():
+        return None
+    with records.readable(path, "delete it and give the same command again; the seed then starts anew."):
+        with safetensors.safe_open(path, framework="pt") as file:
+            state = json.loads(file.metadata()["state"])
+        tensors = load_file(path)
+    records.require_same(state["recipe"], recipe, path)
+    parts = {"model.": {}, "mask.": {}}
+    for name, value in tensors.items():
+        prefix = next(each for each in parts if name.startswith(each))
+        parts[prefix][name.removeprefix(prefix)] = value
+    model.load_state_dict(parts["model."])
+    return parts["mask."], state
+
+
+def clear_checkpoint(folder: Path, seed: int) -> None:
+    """Forget a seed's kept iteration."""
+    paths.phase(folder, seed).unlink(missing_ok=True)
 
 
 def _export(experiment: Experiment, model: nn.Module, folder: Path) -> None:
