@@ -13,7 +13,7 @@ from pathlib import Path
 import common
 import numpy as np
 
-from pielab import analysis, influence, paths, pies, predictions, statistics
+from pielab import influence, paths, pies, predictions, statistics
 
 SEEDS, RESAMPLES, BINS = 30, 200, 20
 
@@ -45,7 +45,7 @@ def read(folder: Path) -> tuple:
 
 def pielab_side(given: tuple) -> dict:
     folder, targets = given
-    scores = analysis.error_norms(predictions.read_seeds(folder / "dense", range(SEEDS), "early"), targets)
+    scores = influence.error_norms(predictions.read_seeds(folder / "dense", range(SEEDS), "early"), targets)
     bins = influence.bins(scores, BINS)
     dense, pruned = (
         predictions.read_seeds(folder / side, range(SEEDS), "train").classes for side in ("dense", "pruned")

@@ -8,13 +8,13 @@ import importlib
 __version__ = "0.1.0"
 
 __all__ = [
-    "analysis",
     "assets",
     "ballots",
     "batches",
     "bring",
     "cards",
     "checks",
+    "classes",
     "comparison",
     "corpora",
     "datasets",

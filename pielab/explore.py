@@ -16,7 +16,7 @@ from datasets import Dataset
 from IPython.display import HTML, display
 from scipy import stats
 
-from pielab import analysis, datasets, figures, paths, predictions, readability, statistics, tables
+from pielab import datasets, figures, influence, paths, predictions, readability, statistics, tables
 from pielab.errors import PielabError
 from pielab.progress import Progress
 
@@ -72,7 +72,7 @@ def read_split(folder: Path, name: str = "test", known: Split | None = None) -> 
     data = tables.load_data(record, folder / "pies.parquet")
     runs = predictions.read_seeds(folder.parent / "dense", record["seeds"], EARLY_OR_FINAL[name])
     tables.check_same_data(data, runs, runs, split=name)
-    norms = analysis.error_norms(runs, datasets.targets(data[name]))
+    norms = influence.error_norms(runs, datasets.targets(data[name]))
     percentile = 100 * stats.rankdata(norms) / len(norms)
     texts = datasets.joined_texts(data[name])
     return Split(name, source, data[name], datasets.class_names(data), texts, percentile)

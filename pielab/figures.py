@@ -226,7 +226,7 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
 def classes(table: pd.DataFrame) -> Figure:
     """Figures 2 and 6: which classes the PIEs belong to and which all test examples, the most frequent class first.
 
-    table: as analysis.classes gives it. Bars are 95 % intervals (Wilson) of the share of PIEs.
+    table: as classes.by_configuration gives it. Bars are 95 % intervals (Wilson) of the share of PIEs.
     """
     with style.context():
         figure, panels = style.panels(table, "dataset", "model", "pruner", "threshold")
@@ -250,8 +250,8 @@ def classes(table: pd.DataFrame) -> Figure:
 def el2n(table: pd.DataFrame) -> Figure:
     """Figure 4: the share of PIEs by bin of EL2N in the training set, a line for each threshold, with the null.
 
-    table: as analysis.el2n gives it. Shares are over halvings of the seeds, so that they can be compared with the null.
-    Bands are 95 % intervals of the excess over the null.
+    table: as influence.by_configuration gives it. Shares are over halvings of the seeds, so that they can be compared
+    with the null. Bands are 95 % intervals of the excess over the null.
     """
     thresholds = sorted(set(table["threshold"]))
     markers = {threshold: "osD^v"[place % 5] for place, threshold in enumerate(thresholds)}
@@ -279,8 +279,8 @@ def el2n(table: pd.DataFrame) -> Figure:
 def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
     """Figure 5: the mean of each score over PIEs divided by its mean over all examples, by threshold, with the null.
 
-    table: as analysis.readability_ratios gives it. Bars are 95 % bootstrap intervals over examples. The mean is that of
-    the pruners that have every threshold, if there are two of each.
+    table: as readability.by_configuration gives it. Bars are 95 % bootstrap intervals over examples. The mean is that
+    of the pruners that have every threshold, if there are two of each.
     matched: divided by the mean over other examples as long as the PIEs.
     """
     ratio, low, high, null = (

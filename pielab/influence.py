@@ -2,8 +2,11 @@
 
 import numpy as np
 import pandas as pd
+from datasets import DatasetDict
 
+from pielab import datasets, pies, predictions, statistics, tables
 from pielab.errors import PielabError
+from pielab.parameters import InfluenceParameters, PairParameters
 
 
 def el2n(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -34,3 +37,38 @@ def by_bin(places: np.ndarray, **shares: np.ndarray) -> pd.DataFrame:
     frame = pd.DataFrame({"bin": places + 1, **shares})
     grouped = frame.groupby("bin")
     return grouped.mean().assign(examples=grouped.size()).reset_index()
+
+
+def scores(p: PairParameters, data: DatasetDict) -> np.ndarray:
+    """EL2N of the training examples (examples,), from the unpruned models' early predictions (Section 4.2)."""
+    early = predictions.read_seeds(p.dense_folder, p.seeds, "early")
+    tables.check_same_data(data, early, early, split="train")
+    return error_norms(early, datasets.targets(data["train"]))
+
+
+def error_norms(runs: predictions.Predictions, targets: np.ndarray) -> np.ndarray:
+    """The mean over seeds of the L2 norm of p(x) - y, (examples,): EL2N if the runs are early ones of the training set.
+
+    targets: class ids (examples,), or multi-hot (examples, classes).
+    """
+    probabilities = predictions.sigmoid if runs.multi_label else predictions.softmax
+    hot = targets if runs.multi_label else np.eye(runs.logits.shape[2])[targets]
+    # One seed after the other: the probabilities of all are several times as large as their logits.
+    return np.mean([el2n(probabilities(each)[None], hot) for each in runs.logits], axis=0)
+
+
+def by_configuration(p: InfluenceParameters, scores: np.ndarray) -> pd.DataFrame:
+    """The share of PIEs among the training examples of each bin of EL2N (Figure 4), beside its null.
+
+    One row for each configuration and bin: pruner, threshold, bin, examples, pies (all seeds on both sides), p_pie and
+    p_null (over halvings of the seeds, as in statistics.Null), their difference excess with a 95 % interval from low to
+    high (bootstrap over seeds), and seeds, how many there are.
+    """
+    dense = predictions.read_seeds(p.dense_folder, p.seeds, "train").classes
+    places, parts = bins(scores, p.bins), []
+    for folder, summary in tables.pair_configurations(p):
+        pruned = predictions.read_seeds(folder, p.seeds, "train").classes
+        p_pie, p_null, excess = statistics.excess_by_group(dense, pruned, places, p.resamples)
+        table = by_bin(places, pies=pies.find(dense, pruned), p_pie=p_pie, p_null=p_null)
+        parts.append(table.join(excess).assign(**tables.configuration_of(summary), seeds=len(p.seeds)))
+    return pd.concat(parts, ignore_index=True)

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pielab import assets, files
+from pielab import assets, files, tables
+from pielab.errors import PielabError
+from pielab.parameters import ReadabilityParameters
 from pielab.progress import Progress, end_with_parent
 from pielab.words import words
 
@@ -113,6 +115,34 @@ def matched_ratios(
             draws.append((drawn @ own) / (drawn @ others))
         low, high = np.quantile(draws, [0.025, 0.975], axis=0) if draws else (missing, missing)
         return (weights @ own) / (weights @ others), low, high
+
+
+def by_configuration(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.DataFrame:
+    """How the PIEs of each configuration compare with all test examples, for each score (Figure 5).
+
+    scores: of all test examples, as `scores` gives them. One row for each configuration and score, as
+    `ratios` gives them, with p_corrected over all of them (Benjamini and Hochberg 1995), and null and
+    null_matched: the ratios of the examples on which unpruned models disagree, each as much as it is one of them.
+    """
+    parts = []
+    for folder, summary in tables.pair_configurations(p):
+        frame, _ = tables.read_pies(folder / "pies.parquet")
+        if len(frame) != len(scores):
+            raise PielabError(
+                f"{folder} has PIEs of {len(frame)} texts, and {len(scores)} were scored: give the same limit."
+            )
+        table = ratios(scores, frame["pie"].to_numpy(), p.resamples)
+        weights = frame["p_null"].to_numpy()
+        null = np.average(scores, axis=0, weights=weights) / scores.mean() if weights.any() else np.nan
+        null_matched, _, _ = matched_ratios(scores, weights)
+        table = table.assign(null=np.asarray(null), null_matched=null_matched)
+        parts.append(
+            table.assign(pies=int(frame["pie"].sum()), examples=len(frame), **tables.configuration_of(summary))
+        )
+    whole = pd.concat(parts, ignore_index=True)
+    tested = whole["p"].notna()
+    whole.loc[tested, "p_corrected"] = stats.false_discovery_control(whole.loc[tested, "p"])
+    return whole
 
 
 def _means_of_equal_length(values: np.ndarray, lengths: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pielab import analysis, comparison, figures, files, pages, paper, paths, tables
+from pielab import classes, comparison, figures, files, pages, paper, paths, tables
 from pielab.errors import PielabError
 
 FIGURES = {
@@ -62,12 +62,12 @@ def draw(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> di
         "pie_shares": (figures.pie_shares, tables.configurations, []),
         "comparison": (figures.comparison, comparison.pruners, by_pair),
         "effectiveness_on_pies": (figures.effectiveness_on_pies, tables.configurations, by_pair),
-        "classes": (figures.classes, analysis.classes, by_pruner),
-        "el2n": (figures.el2n, lambda folder: analysis.read(folder, "el2n"), by_pruner),
-        "readability": (figures.readability, lambda folder: analysis.read(folder, "readability"), by_pair),
+        "classes": (figures.classes, classes.by_configuration, by_pruner),
+        "el2n": (figures.el2n, lambda folder: tables.read_pair_tables(folder, "el2n"), by_pruner),
+        "readability": (figures.readability, lambda folder: tables.read_pair_tables(folder, "readability"), by_pair),
         "readability_matched": (
             lambda table: figures.readability(table, matched=True),
-            lambda folder: analysis.read(folder, "readability"),
+            lambda folder: tables.read_pair_tables(folder, "readability"),
             by_pair,
         ),
     }[kind]

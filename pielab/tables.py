@@ -12,7 +12,7 @@ from datasets import Dataset, DatasetDict
 
 from pielab import datasets, files, paths, pies, records, statistics
 from pielab.errors import PielabError
-from pielab.parameters import PieParameters
+from pielab.parameters import PairParameters, PieParameters
 from pielab.predictions import Predictions
 from pielab.pruners import KNOWN
 
@@ -214,6 +214,31 @@ def save(frame: pd.DataFrame, report: Path, name: str) -> None:
     """Write a table of the report as CSV."""
     (report / "tables").mkdir(parents=True, exist_ok=True)
     frame.to_csv(report / "tables" / f"{name}.csv", index=False)
+
+
+def save_pair_table(table: pd.DataFrame, p: PairParameters, name: str) -> None:
+    """Keep a table of the pair, for the report."""
+    with files.whole_file(p.pair_folder / f"{name}.csv") as partial:
+        table.to_csv(partial, index=False)
+
+
+def read_pair_tables(study_folder: Path, name: str) -> pd.DataFrame:
+    """A table of all pairs of a study that have it; empty if none has."""
+    parts = [pd.read_csv(path) for path in sorted(study_folder.glob(f"*/{name}.csv"))]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def pair_configurations(p: PairParameters) -> list[tuple[Path, dict[str, Any]]]:
+    """Folders and summaries of the pair's configurations whose PIEs are known, in the paper's order."""
+    found = {path.parent: read_record(path)["summary"] for path in p.pair_folder.glob("*/pies.parquet")}
+    if not found:
+        raise PielabError(f"{p.pair_folder} has no PIEs yet: run notebooks/03_pies.ipynb for a configuration first.")
+    return sorted(found.items(), key=lambda each: (rank(each[1]["pruner"]), each[1]["threshold"]))
+
+
+def configuration_of(summary: dict[str, Any]) -> dict[str, Any]:
+    """The columns that name a configuration, of its summary."""
+    return {name: summary[name] for name in CONFIGURATION}
 
 
 def describe_votes(votes: np.ndarray, names: list[str]) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from conftest import make_texts
 
-from pielab import analysis, bring, datasets, parameters, predictions, records, statistics, tables
+from pielab import bring, datasets, influence, parameters, predictions, records, statistics, tables
 from pielab.errors import PielabError
 from pielab.experiment import prepare
 from pielab.parameters import InfluenceParameters, PieParameters, TrainParameters
@@ -199,8 +199,8 @@ def test_el2n_has_what_it_needs_with_training_and_early_predictions(mine, logits
     summary = tables.summary(p, data, *sides, null)
     tables.write_pies(p.folder, tables.examples(data["test"], *sides, null), summary, p, datasets.digest(data))
     q = notebooks_parameters(InfluenceParameters, mine, bins=5)
-    scores = analysis.el2n_scores(q, data)
-    table = analysis.el2n(q, data, scores)
+    scores = influence.scores(q, data)
+    table = influence.by_configuration(q, scores)
     assert len(scores) == len(data["train"]) == table["examples"].sum() and set(table["pruner"]) == {"AWQ"}
 
 

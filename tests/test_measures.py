@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from textstat import textstat
 
-from pielab import analysis, influence, measures, pies, predictions, readability, schedules
+from pielab import influence, measures, pies, predictions, readability, schedules
 from pielab.errors import PielabError
 from pielab.predictions import Predictions
 
@@ -55,7 +55,7 @@ def test_error_norms_are_el2n_of_all_seeds_at_once(shape, multi_label):
     hot = (np.eye(classes)[random.integers(classes, size=sizes[1])]).astype(np.float32 if multi_label else float)
     probabilities = (predictions.sigmoid if multi_label else predictions.softmax)(logits)
     targets = hot if multi_label else hot.argmax(axis=1)
-    assert np.allclose(analysis.error_norms(runs, targets), influence.el2n(probabilities, hot), rtol=1e-6)
+    assert np.allclose(influence.error_norms(runs, targets), influence.el2n(probabilities, hot), rtol=1e-6)
 
 
 def test_el2n_by_hand_and_its_limits():

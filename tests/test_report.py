@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from conftest import COLUMNS, make_texts
 
-from pielab import analysis, datasets, figures, paper, paths, pies, predictions, report, statistics, style, tables
+from pielab import datasets, figures, paper, paths, pies, predictions, report, statistics, style, tables
+from pielab.classes import by_configuration
 from pielab.errors import PielabError
 from pielab.parameters import PieParameters
 from pielab.pruners import KNOWN, NESTED, PRUNERS
@@ -250,14 +251,14 @@ def test_the_classes_of_pies_by_hand(tmp_path):
     summary = {"dataset": "d", "model": "m", "pruner": "MP-AI", "threshold": 50.0, "classes": ["a", "b", "c"]}
     p = PieParameters(**made_parameters(tmp_path) | {"pruner": "MP-AI", "threshold": 50})
     tables.write_pies(folder, frame, summary, p, "digest")
-    table = analysis.classes(tmp_path)
+    table = by_configuration(tmp_path)
     assert table["class"].tolist() == ["b", "a", "c"] and table["rank"].tolist() == [1, 2, 3]
     assert table["percent"].tolist() == [75, 25, 25] and table["pies_percent"].tolist() == [100, 50, 50]
     assert table["null_percent"].tolist() == [100, 50, 0]
     # Wilson's interval of 1 of 2, by its formula with z = 1.96.
     assert table.loc[1, ["low", "high"]].tolist() == pytest.approx([9.453, 90.547], abs=1e-3)
     tables.write_pies(folder, frame.assign(pie=False, p_null=0.0), summary, p, "digest")
-    empty = analysis.classes(tmp_path)
+    empty = by_configuration(tmp_path)
     assert empty["pies_percent"].isna().all() and empty["null_percent"].isna().all()
     figures.classes(empty)
 
