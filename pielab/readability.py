@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pielab import assets, files, tables
+from pielab import files, tables
+from pielab.cache import cache_folder
 from pielab.errors import PielabError
 from pielab.parameters import ReadabilityParameters
 from pielab.progress import Progress, end_with_parent
@@ -41,7 +42,7 @@ def scores(texts: Sequence[str], processes: int = 1, cache: bool = True) -> pd.D
     whole = hashlib.sha256(version("textstat").encode())
     for text in texts:
         whole.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    stored = assets.cache_folder() / "readability" / f"{whole.hexdigest()[:32]}.parquet"
+    stored = cache_folder() / "readability" / f"{whole.hexdigest()[:32]}.parquet"
     if cache and stored.exists():
         return pd.read_parquet(stored)
     table = _score_all(list(texts), processes)

