@@ -13,7 +13,9 @@ from pathlib import Path
 import common
 import numpy as np
 
-from pielab import influence, paths, pies, predictions, statistics
+from pielab.analysis import null, pies
+from pielab.analysis.examples import el2n
+from pielab.store import paths, predictions
 
 SEEDS, RESAMPLES, BINS = 30, 200, 20
 
@@ -45,12 +47,12 @@ def read(folder: Path) -> tuple:
 
 def pielab_side(given: tuple) -> dict:
     folder, targets = given
-    scores = influence.error_norms(predictions.read_seeds(folder / "dense", range(SEEDS), "early"), targets)
-    bins = influence.bins(scores, BINS)
+    scores = el2n.error_norms(predictions.read_seeds(folder / "dense", range(SEEDS), "early"), targets)
+    bins = el2n.bins(scores, BINS)
     dense, pruned = (
         predictions.read_seeds(folder / side, range(SEEDS), "train").classes for side in ("dense", "pruned")
     )
-    p_pie, p_null, table = statistics.excess_by_group(dense, pruned, bins, RESAMPLES)
+    p_pie, p_null, table = null.excess_by_group(dense, pruned, bins, RESAMPLES)
     return {"scores": scores, "pies": pies.find(dense, pruned), "p_pie": p_pie, "p_null": p_null, "table": table}
 
 
@@ -62,14 +64,14 @@ def loop_side(resamples: int, given: tuple) -> dict:
     probabilities = (predictions.sigmoid if several else predictions.softmax)(early.logits)
     hot = targets if several else np.eye(early.logits.shape[2])[targets]
     scores = np.linalg.norm(probabilities - hot, axis=2).mean(axis=0)
-    bins = influence.bins(scores, BINS)
+    bins = el2n.bins(scores, BINS)
     dense, pruned = (
         predictions.read_seeds(folder / side, range(SEEDS), "train").classes for side in ("dense", "pruned")
     )
     majority = sets_by_loop if several else classes_by_loop
-    drawn = statistics.halvings(SEEDS, resamples, np.random.default_rng(0))
+    drawn = null.halvings(SEEDS, resamples, np.random.default_rng(0))
     random = np.random.default_rng((0, 1))
-    draws = [statistics._bootstrap_halvings(SEEDS, random) for _ in range(resamples)]
+    draws = [null._bootstrap_halvings(SEEDS, random) for _ in range(resamples)]
 
     def disagree(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         reference = majority(dense, first)

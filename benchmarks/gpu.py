@@ -24,9 +24,13 @@ import pandas as pd
 import torch
 import yaml
 
-from pielab import models, published, study, tally, training, workers
-from pielab.encoding import WordEncoder
-from pielab.tokens import Tokens
+from pielab.config import study
+from pielab.data import published
+from pielab.jobs import tally
+from pielab.models import classifier
+from pielab.models.encoders import WordEncoder
+from pielab.models.tokens import Tokens
+from pielab.training import loop, workers
 
 PROJECT = Path(__file__).parents[1]
 # Dense bfloat16 TFLOP/s as the makers give them, by what a device's name contains; the first that fits.
@@ -95,18 +99,18 @@ def bert(like: str, device: torch.device, small: bool, repeats: int, peak: float
     number = size * (2 if small else STEPS)
     tokens = made(lengths.SUBWORDS[like], number, config.vocab_size, random)
     targets, ends = classes(like, number, random), []
-    precision = training.choose_precision("auto", device)
+    precision = loop.choose_precision("auto", device)
     options = {"batch_size": size, "learning_rate": 1e-5, "seed": 0, "precision": precision, "bucketed": True}
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     # The first epoch warms up; each ends with its losses read, so that all its work is done.
     note = lambda epoch, loss: ends.append(time.perf_counter())  # noqa: E731
-    training.train(model, Padded, tokens, targets, epochs=repeats + 1, **options, on_epoch=note)
+    loop.train(model, Padded, tokens, targets, epochs=repeats + 1, **options, on_epoch=note)
     seconds = np.diff(ends)
     predicted = []
     for _ in range(repeats):
         start = time.perf_counter()
-        training.predict(model, Padded, tokens, precision)
+        loop.predict(model, Padded, tokens, precision)
         predicted.append(time.perf_counter() - start)
     work = flops(config, tokens.lengths)
     row = {"benchmark": "gpu", "case": f"BERT-base, texts as long as {like}'s", "side": "pielab", "like": like}
@@ -158,9 +162,9 @@ def train_bilstm(seeds: Seeds, seed: int, report: workers.Report) -> None:
     words, width, longest = (500, 20, 16) if seeds.number < 100 else (WORDS, WIDTH, lengths.MAX_TOKENS[seeds.like])
     encoder = WordEncoder({}, random.normal(size=(words, width)).astype(np.float32), longest)
     tokens = made(lengths.WORDS[seeds.like], seeds.number, words, random).cut(longest)
-    model = models.build("bilstm", CLASSES[seeds.like], seed, vectors=encoder.vectors).to(seeds.device)
+    model = classifier.build("bilstm", CLASSES[seeds.like], seed, vectors=encoder.vectors).to(seeds.device)
     options = {"epochs": 10**6, "batch_size": seeds.batch_size, "learning_rate": 1e-4, "seed": seed}
-    options["precision"] = training.choose_precision("auto", torch.device(seeds.device))
+    options["precision"] = loop.choose_precision("auto", torch.device(seeds.device))
     (seeds.folder / str(seed)).touch()
     while len(list(seeds.folder.iterdir())) < seeds.processes:
         time.sleep(0.01)
@@ -177,7 +181,7 @@ def train_bilstm(seeds: Seeds, seed: int, report: workers.Report) -> None:
             raise _Enough
 
     with contextlib.suppress(_Enough):
-        training.train(model, encoder, tokens, classes(seeds.like, seeds.number, random), **options, on_epoch=on_epoch)
+        loop.train(model, encoder, tokens, classes(seeds.like, seeds.number, random), **options, on_epoch=on_epoch)
 
 
 def recipe_of(like: str, model: str) -> dict[str, Any]:
@@ -229,7 +233,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write rates and hours to this file")
     parser.add_argument("--peak", type=float, help="the bfloat16 TFLOP/s of a device that is not known here")
     given = parser.parse_args()
-    device = training.choose_device("auto")
+    device = loop.choose_device("auto")
     if device.type == "cpu" and not given.small:
         raise SystemExit("there is no GPU here: give --small to see whether it works.")
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"{device.type} of {platform.machine()}"

@@ -14,8 +14,9 @@ import masks
 import torch
 from torch import nn
 
-from pielab import gradual, pruners, regularisation
-from pielab.schedules import Schedule
+from pielab.compression import gradual, pruners
+from pielab.compression.schedules import Schedule
+from pielab.training import distillation
 
 STEPS, LEARNING_RATE, SPARSITY = 10, 2e-5, 0.8
 SCHEDULE = Schedule(initial_phase=0.05, final_phase=0.3, window=STEPS, importance_beta=0.85, uncertainty_beta=0.99)
@@ -42,7 +43,7 @@ def train(given: tuple) -> None:
         if teacher:
             with torch.no_grad():
                 taught = teacher(**batch).logits
-            loss = regularisation.loss(output.logits, taught, batch["labels"])
+            loss = distillation.loss(output.logits, taught, batch["labels"])
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         if doing:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from pielab import datasets
-from pielab.words import words
+from pielab.data import datasets
+from pielab.data.words import words
 
 # Every twentieth part of the training texts of each data set, shortest to longest: words, and bert-base-uncased's
 # subwords, cut at the paper's max_tokens. Counted over 6,000 texts (of SNLI over 6,000 of 20,000 pairs, of AAPD over

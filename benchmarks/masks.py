@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
-from pielab import pruning
+from pielab.compression.masks import apply_masks, dense_masks, impact, magnitude, prunable, prune
 
 LAYERS, WIDTH = 12, 768
 SMALL_LAYERS, SMALL_WIDTH = 2, 64
@@ -38,16 +38,16 @@ def weights_and_masks(small: bool, sparsity: float, zeros: float = 0) -> tuple[d
         ranks = torch.randperm(shape[0] * shape[1]).add_(1).reshape(shape)
         weights[f"m{index}"] = ranks * (torch.randint(2, shape) * 2 - 1) * 2.0**-26
         gradients[f"m{index}"] = (torch.rand(shape) >= zeros).float() if zeros else torch.empty(0)
-    masks = pruning.dense_masks(weights)
+    masks = dense_masks(weights)
     if sparsity:
-        masks = pruning.prune(pruning.magnitude(weights), masks, sparsity)
-        pruning.apply_masks(weights, masks)
+        masks = prune(magnitude(weights), masks, sparsity)
+        apply_masks(weights, masks)
     return weights, gradients, masks
 
 
 def pielab_magnitude(sparsity: float, given: tuple) -> dict:
     weights, _, masks = given
-    return pruning.prune(pruning.magnitude(weights), masks, sparsity)
+    return prune(magnitude(weights), masks, sparsity)
 
 
 def numpy_magnitude(sparsity: float, given: tuple) -> dict:
@@ -67,7 +67,7 @@ def torch_magnitude(sparsity: float, given: tuple) -> dict:
 
 def pielab_impact(sparsity: float, given: tuple) -> dict:
     weights, gradients, masks = given
-    return pruning.prune(pruning.impact(weights, gradients), masks, sparsity)
+    return prune(impact(weights, gradients), masks, sparsity)
 
 
 def numpy_impact(sparsity: float, given: tuple) -> dict:
@@ -97,8 +97,8 @@ def step(small: bool) -> tuple:
     layers, width = (SMALL_LAYERS, SMALL_WIDTH) if small else (LAYERS, WIDTH)
     sizes = {"hidden_size": width, "intermediate_size": 4 * width, "num_attention_heads": width // 64}
     model = BertForSequenceClassification(BertConfig(num_labels=3, num_hidden_layers=layers, **sizes))
-    weights = pruning.prunable(model)
-    masks = pruning.prune(pruning.magnitude(weights), pruning.dense_masks(weights), 0.7)
+    weights = prunable(model)
+    masks = prune(magnitude(weights), dense_masks(weights), 0.7)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.0, fused=True)
     masks = {name: mask.to(weights[name].dtype) for name, mask in masks.items()}  # as pielab.training has them
     batch = {"input_ids": torch.randint(30_000, (BATCH, TOKENS)), "labels": torch.randint(3, (BATCH,))}
@@ -118,7 +118,7 @@ def train_step(given: tuple) -> None:
 
 def pielab_masking(given: tuple) -> dict:
     *_, weights, masks = given
-    pruning.apply_masks(weights, masks)
+    apply_masks(weights, masks)
     return weights
 
 

@@ -20,8 +20,10 @@ import torch
 import yaml
 from scipy import stats
 
-from pielab import datasets, models, training
+from pielab.data import datasets
+from pielab.models import classifier
 from pielab.progress import end_with_parent
+from pielab.training import loop
 
 PROJECT = Path(__file__).parents[1]
 CASES = {
@@ -49,15 +51,15 @@ def accuracies(model: str, like: str, small: bool, seed: int) -> dict[str, float
         texts = {"train": made[:number], "test": made[number:]}
         targets = {"train": ids[:number], "test": ids[number:]}
     everything = [*texts["train"], *texts["test"]]
-    encoder = models.encoder(model, everything, p["max_tokens"])
+    encoder = classifier.encoder(model, everything, p["max_tokens"])
     tokens = {split: encoder.encode(each) for split, each in texts.items()}
     options = {name: p[name] for name in ("epochs", "batch_size", "learning_rate")}
     found = {}
     for side, way in SIDES.items():
         vectors = getattr(encoder, "vectors", None)
-        network = models.build(model, int(targets["train"].max()) + 1, seed, vectors=vectors)
-        training.train(network, encoder, tokens["train"], targets["train"], **options, **way, seed=seed)
-        logits = training.predict(network, encoder, tokens["test"], way["precision"])
+        network = classifier.build(model, int(targets["train"].max()) + 1, seed, vectors=vectors)
+        loop.train(network, encoder, tokens["train"], targets["train"], **options, **way, seed=seed)
+        logits = loop.predict(network, encoder, tokens["test"], way["precision"])
         found[side] = float((logits.argmax(axis=1) == targets["test"]).mean())
     return found
 

@@ -15,9 +15,9 @@ import common
 import numpy as np
 import pandas as pd
 
-from pielab import readability
+from pielab.analysis.examples import readability
+from pielab.data.words import words
 from pielab.errors import PielabError
-from pielab.words import words
 
 TEXTS, RESAMPLES = 25_000, 1000
 
@@ -26,7 +26,7 @@ def make(folder: Path, number: int) -> str:
     """Texts in a file of the folder; gives what they are."""
     import lengths  # here, for each process that scores texts imports this module
 
-    from pielab import datasets
+    from pielab.data import datasets
 
     try:
         texts, kind = datasets.joined_texts(datasets.load("imdb", os.environ["PIELAB_DATA"])["test"]), "IMDB's reviews"

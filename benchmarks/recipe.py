@@ -27,8 +27,13 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 from torch import nn
 
-from pielab import models, predictions, pruning, tasks, training
-from pielab.tokens import Tokens
+from pielab.compression.masks import dense_masks, magnitude, prunable
+from pielab.compression.masks import prune as masks_prune
+from pielab.data import tasks
+from pielab.models import classifier
+from pielab.models.tokens import Tokens
+from pielab.store import predictions
+from pielab.training import loop
 
 # Training and test texts, in the proportion of the paper's Table 7.
 SIZES = {"snli": (192, 4), "reuters": (48, 10), "imdb": (32, 40)}
@@ -58,7 +63,7 @@ def prepare(like: str, model: str, small: bool, repeats: int) -> dict[str, Any]:
     texts, targets = lengths.texts(like, train + test + judged, CLASSES[like], several=like == "reuters")
     longest = 16 if small else lengths.MAX_TOKENS[like]
     name, layers = MODELS[model]
-    encoder = models.encoder(name, texts, longest)
+    encoder = classifier.encoder(name, texts, longest)
     tokens, used = encoder.encode(texts), None
     if model == "BERT":
         # Of its vocabulary only what is used: with one layer, the others' embeddings would be most of the model.
@@ -79,19 +84,19 @@ def prepare(like: str, model: str, small: bool, repeats: int) -> dict[str, Any]:
     # What is made once, of a process and not of a seed, is made now.
     network, weights, masks = given["models"].pop()
     some = {"weights": weights, "masks": masks, "seed": 0, **given["options"], "epochs": 1}
-    training.train(network, encoder, tokens[:4], targets[:4], **some)
+    loop.train(network, encoder, tokens[:4], targets[:4], **some)
     return given
 
 
 def built(name: str, classes: int, seed: int, used: np.ndarray | None, options: dict) -> tuple[nn.Module, dict, dict]:
     """A model of a seed, its prunable weights, and masks of half of them; used: the tokens that it is to know."""
-    model = models.build(name, classes, seed, **options)
+    model = classifier.build(name, classes, seed, **options)
     if used is not None:
         embeddings = model.get_input_embeddings()
         model.set_input_embeddings(nn.Embedding.from_pretrained(embeddings.weight[used].detach(), freeze=False))
         model.config.vocab_size = len(used)
-    weights = pruning.prunable(model)
-    masks = pruning.prune(pruning.magnitude(weights), pruning.dense_masks(weights), SPARSITY)
+    weights = prunable(model)
+    masks = masks_prune(magnitude(weights), dense_masks(weights), SPARSITY)
     return model, weights, masks
 
 
@@ -100,9 +105,9 @@ def pielab(precision: torch.dtype, given: dict[str, Any]) -> Trained:
     model, weights, masks = given["models"].pop()
     data = (given["encoder"], given["tokens"]["train"], given["targets"]["train"])
     options = {"bucketed": True, "precision": precision, "seed": seed, **given["options"]}
-    training.train(model, *data, **options, weights=weights, masks=masks)
-    logits = training.predict(model, given["encoder"], given["tokens"]["train"], precision)
-    training.predict(model, given["encoder"], given["tokens"]["test"], precision)
+    loop.train(model, *data, **options, weights=weights, masks=masks)
+    logits = loop.predict(model, given["encoder"], given["tokens"]["train"], precision)
+    loop.predict(model, given["encoder"], given["tokens"]["test"], precision)
     if given["targets"]["train"].ndim == 2:
         return model, tasks.best_decision_threshold(logits, given["targets"]["train"])
     return model, None
@@ -233,7 +238,7 @@ def accuracy(given: dict[str, Any], trained: Trained) -> float:
     """Accuracy, or macro-F1, on the texts that no side has seen."""
     model, threshold = trained
     wanted = given["targets"]["judged"]
-    logits = training.predict(model, given["encoder"], given["tokens"]["judged"])
+    logits = loop.predict(model, given["encoder"], given["tokens"]["judged"])
     if threshold is None:
         return float(accuracy_score(wanted, logits.argmax(axis=1)))
     return float(f1_score(wanted, predictions.sigmoid(logits) > threshold, average="macro", zero_division=0))

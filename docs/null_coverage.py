@@ -5,7 +5,7 @@ python docs/null_coverage.py
 
 import numpy as np
 
-from pielab import pies, statistics
+from pielab.analysis import null, pies
 
 EXAMPLES, CLASSES, TRIALS, RESAMPLES = 500, 4, 200, 100
 random = np.random.default_rng(0)
@@ -40,7 +40,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for seeds in (4, 8, 16, 30):
         truth = true_excess(seeds // 2)
-        found = [statistics.null(unpruned(seeds), pruned(seeds), RESAMPLES, seed=trial) for trial in range(TRIALS)]
+        found = [null.estimate(unpruned(seeds), pruned(seeds), RESAMPLES, seed=trial) for trial in range(TRIALS)]
         held = sum(each.low <= truth <= each.high for each in found)
         width = np.mean([each.high - each.low for each in found])
         estimate = np.mean([each.excess for each in found])

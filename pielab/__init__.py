@@ -1,73 +1,41 @@
 """Which examples change their answer when a language model is pruned, and is that more than retraining noise?
 
-Every module is loaded when it is first used, so that ``import pielab`` is quick and brings no torch.
+The names of `__all__` are modules, each loaded when it is first used, so that ``import pielab`` is quick and brings no
+torch. docs/architecture.md shows the packages they are from.
 """
 
 import importlib
 
+from pielab import _moved
+
 __version__ = "0.1.0"
 
-__all__ = [
-    "assets",
-    "ballots",
-    "batches",
-    "bring",
-    "cards",
-    "checks",
-    "classes",
-    "comparison",
-    "corpora",
-    "datasets",
-    "encoding",
-    "errors",
-    "experiment",
-    "explore",
-    "faults",
-    "figures",
-    "files",
-    "glue",
-    "gpus",
-    "gradual",
-    "influence",
-    "measures",
-    "models",
-    "pages",
-    "paper",
-    "parameters",
-    "pies",
-    "plan",
-    "predictions",
-    "pruned",
-    "pruners",
-    "pruning",
-    "published",
-    "readability",
-    "records",
-    "regularisation",
-    "report",
-    "runs",
-    "schedules",
-    "seed",
-    "sizes",
-    "states",
-    "statistics",
-    "status",
-    "study",
-    "tables",
-    "tally",
-    "tasks",
-    "tokens",
-    "training",
-    "tuning",
-    "vectors",
-    "words",
-    "workers",
-]
+_MODULES = {
+    "comparison": "analysis.comparison",
+    "datasets": "data.datasets",
+    "el2n": "analysis.examples.el2n",
+    "errors": "errors",
+    "explore": "report.explore",
+    "figures": "report.figures",
+    "importing": "data.importing",
+    "masks": "compression.masks",
+    "measures": "analysis.measures",
+    "models": "models",
+    "null": "analysis.null",
+    "paper": "report.paper",
+    "pies": "analysis.pies",
+    "predictions": "store.predictions",
+    "pruners": "compression.pruners",
+    "readability": "analysis.examples.readability",
+    "results": "analysis.results",
+}
+
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str):
-    if name in __all__:
-        return importlib.import_module(f"pielab.{name}")
+    if name in _MODULES or name in _moved.OLD:
+        return importlib.import_module(f"pielab.{_MODULES.get(name, name)}")
     raise AttributeError(f"module 'pielab' has no attribute {name!r}; it has {', '.join(__all__)}")
 
 

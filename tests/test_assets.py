@@ -6,9 +6,9 @@ import zipfile
 
 import pytest
 
-from pielab import assets
-from pielab.cache import cache_folder
+from pielab.data import assets
 from pielab.errors import PielabError
+from pielab.store.cache import cache_folder
 
 THING = "a-thing"
 

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pielab import batches
-from pielab.tokens import Tokens, join
+from pielab.models import batches
+from pielab.models.tokens import Tokens, join
 
 LENGTHS = st.lists(st.integers(0, 60), min_size=1, max_size=400)
 

@@ -13,10 +13,15 @@ import pandas as pd
 import pytest
 from conftest import make_texts
 
-from pielab import bring, datasets, influence, parameters, predictions, records, statistics, tables
+from pielab.analysis import results
+from pielab.analysis.examples import el2n
+from pielab.analysis.null import estimate
+from pielab.config import parameters
+from pielab.config.parameters import InfluenceParameters, PieParameters, TrainParameters
+from pielab.data import datasets, importing
 from pielab.errors import PielabError
-from pielab.experiment import prepare
-from pielab.parameters import InfluenceParameters, PieParameters, TrainParameters
+from pielab.store import predictions, records
+from pielab.training.experiment import prepare
 
 PROJECT = Path(__file__).parents[1]
 DOCUMENT = PROJECT / "docs" / "bring-your-own.md"
@@ -47,49 +52,49 @@ def folder(mine, name):
 
 
 def notebooks_parameters(kind, mine, **more):
-    return kind(**{**bring.DEFAULTS, "seeds": "0-3", "resamples": 10, **mine, **more})
+    return kind(**{**importing.DEFAULTS, "seeds": "0-3", "resamples": 10, **mine, **more})
 
 
 def test_what_is_added_is_what_the_notebooks_read(mine, logits):
-    scores = bring.add(logits, **mine)
-    bring.add(logits[:, :, ::-1], **mine, pruner="quantised", threshold=87.5, classes=CLASSES[::-1])
+    scores = importing.add(logits, **mine)
+    importing.add(logits[:, :, ::-1], **mine, pruner="quantised", threshold=87.5, classes=CLASSES[::-1])
     data = datasets.load(mine["dataset"])
     p = notebooks_parameters(PieParameters, mine, pruner="quantised", threshold=87.5)
     dense, pruned = (predictions.read_seeds(each, p.seeds) for each in (p.dense_folder, p.folder))
-    tables.check_same_data(data, dense, pruned)
+    results.check_same_data(data, dense, pruned)
     # The columns of the second were in another order.
     assert np.array_equal(dense.logits, logits) and np.array_equal(pruned.logits, logits)
     expected = (logits.argmax(axis=2) == datasets.targets(data["test"])).mean(axis=1)
     assert scores["accuracy"].tolist() == expected.tolist() and scores["seed"].tolist() == [0, 1, 2, 3]
-    null = statistics.null(dense.classes, pruned.classes, 10)
-    summary = tables.summary(p, data, dense, pruned, null)
-    tables.write_pies(p.folder, tables.examples(data["test"], dense, pruned, null), summary, p, datasets.digest(data))
-    table = tables.effectiveness(tables.seeds(p.study_folder))
+    null = estimate(dense.classes, pruned.classes, 10)
+    summary = results.summary(p, data, dense, pruned, null)
+    results.write_pies(p.folder, results.examples(data["test"], dense, pruned, null), summary, p, datasets.digest(data))
+    table = results.effectiveness(results.seeds(p.study_folder))
     assert table["pruner"].tolist() == ["unpruned", "quantised"] and table["threshold"].tolist() == [0, 87.5]
     assert table["mean"].tolist() == pytest.approx([expected.mean()] * 2)
 
 
 def test_the_notebooks_tell_other_texts_from_these(mine, logits):
-    bring.add(logits, **mine)
+    importing.add(logits, **mine)
     make_texts(TEXTS, seed=1).to_csv(Path(mine["dataset"]) / "test.csv", index=False)
     found = predictions.read_seeds(folder(mine, "dense"), range(4))
     with pytest.raises(PielabError, match="made on other texts or labels"):
-        tables.check_same_data(datasets.load(mine["dataset"]), found, found)
+        results.check_same_data(datasets.load(mine["dataset"]), found, found)
 
 
 def test_to_add_again_changes_nothing_and_others_are_refused(mine, logits):
-    bring.add(logits, **mine)
+    importing.add(logits, **mine)
     before = {path: path.stat().st_mtime_ns for path in folder(mine, "dense").glob("**/*")}
-    bring.add(logits, **mine)
+    importing.add(logits, **mine)
     assert {path: path.stat().st_mtime_ns for path in folder(mine, "dense").glob("**/*")} == before
     # Seeds 4 and 5 are new, and yet are not written with one that differs.
     for other in (logits * 2, logits + np.float32(1e-3)):
         with pytest.raises(
             PielabError, match="seeds/00 holds other predictions: delete .*dense, or give another study"
         ):
-            bring.add(np.concatenate([other, other[:2]]), **mine, seeds="0-5")
+            importing.add(np.concatenate([other, other[:2]]), **mine, seeds="0-5")
     assert {path: path.stat().st_mtime_ns for path in folder(mine, "dense").glob("**/*")} == before
-    bring.add(logits[:2], **mine, seeds="4,7")
+    importing.add(logits[:2], **mine, seeds="4,7")
     assert sorted(path.name for path in (folder(mine, "dense") / "seeds").iterdir()) == [
         "00",
         "01",
@@ -101,13 +106,13 @@ def test_to_add_again_changes_nothing_and_others_are_refused(mine, logits):
 
 
 def test_pielabs_own_seeds_are_neither_overwritten_nor_taken_for_trained(mine, logits, given):
-    bring.add(logits, **mine)
+    importing.add(logits, **mine)
     with pytest.raises(PielabError, match="holds predictions that were made elsewhere: give another study name"):
         records.finished(folder(mine, "dense") / "seeds" / "00", {"epochs": 2})
     record = folder(mine, "dense") / "seeds" / "00" / "metrics.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"parameters": {"epochs": 2}}))
     with pytest.raises(PielabError, match="holds other predictions"):
-        bring.add(logits, **mine)
+        importing.add(logits, **mine)
     p = TrainParameters(
         **{name: given[name] for name in TrainParameters.model_fields if name in given} | {"dataset": mine["dataset"]}
     )
@@ -140,7 +145,7 @@ def test_pielabs_own_seeds_are_neither_overwritten_nor_taken_for_trained(mine, l
 )
 def test_what_does_not_fit_is_one_sentence_and_nothing_is_written(mine, logits, change, message):
     with pytest.raises(PielabError, match=message) as error:
-        bring.add(**{"test": logits} | mine | change)
+        importing.add(**{"test": logits} | mine | change)
     assert "\n" not in str(error.value) and not Path(mine["results"]).exists()
 
 
@@ -149,14 +154,14 @@ def test_logits_that_are_not_finite_are_named(mine, logits, value):
     wrong = logits.astype(np.float64)
     wrong[2, 7, 1] = value
     with pytest.raises(PielabError, match="of seed 5 are not finite numbers at example 7, counted from 0"):
-        bring.add(wrong, **mine, seeds=(1, 3, 5, 7))
+        importing.add(wrong, **mine, seeds=(1, 3, 5, 7))
 
 
 def test_pruned_models_need_unpruned_ones_of_the_same_seeds(mine, logits):
-    bring.add(logits[:2], **mine)
+    importing.add(logits[:2], **mine)
     with pytest.raises(PielabError, match="dense has no unpruned model of seed 2, 3: PIEs need the same seeds"):
-        bring.add(logits, **mine, pruner="AWQ", threshold=75)
-    bring.add(logits[:1], **mine, pruner="AWQ", threshold=75)
+        importing.add(logits, **mine, pruner="AWQ", threshold=75)
+    importing.add(logits[:1], **mine, pruner="AWQ", threshold=75)
     with pytest.raises(PielabError, match="no predictions .*AWQ-75/seeds/01/test.parquet: train this seed"):
         predictions.read_seeds(folder(mine, "AWQ-75"), (0, 1))
     with pytest.raises(PielabError, match=r"no predictions in .*AWQ-50 \(beside it: AWQ-75, dense\): run 01_train"):
@@ -173,16 +178,16 @@ def test_multi_label_predictions_have_decision_thresholds(mine, logits):
     targets = datasets.targets(data["test"])
     right = np.broadcast_to(6 * targets - 3, (2, *targets.shape))
     with pytest.raises(PielabError, match="is multi-label: give decision_thresholds"):
-        bring.add(right, **mine)
+        importing.add(right, **mine)
     for wrong in ([0.5], 1.0, np.nan, -0.1):
         with pytest.raises(PielabError, match="decision_thresholds = .* is not accepted: give a probability"):
-            bring.add(right, **mine, decision_thresholds=wrong)
-    assert bring.add(right, **mine, decision_thresholds=[0.2, 0.6])["macro-F1"].tolist() == [1, 1]
+            importing.add(right, **mine, decision_thresholds=wrong)
+    assert importing.add(right, **mine, decision_thresholds=[0.2, 0.6])["macro-F1"].tolist() == [1, 1]
     found = predictions.read_seeds(folder(mine, "dense"), (0, 1))
     assert found.multi_label and np.allclose(found.decision_thresholds, [0.2, 0.6])
     assert np.array_equal(found.classes, np.broadcast_to(targets > 0, right.shape))
     train = 6 * datasets.targets(data["train"]) - 3
-    bring.add(right, **mine, train=np.broadcast_to(train, (2, *train.shape)), pruner="AWQ", threshold=75)
+    importing.add(right, **mine, train=np.broadcast_to(train, (2, *train.shape)), pruner="AWQ", threshold=75)
     # The first probability above that of a no, 0.047.
     assert np.allclose(predictions.read_seeds(folder(mine, "AWQ-75"), (0, 1)).decision_thresholds, 0.05)
 
@@ -191,16 +196,16 @@ def test_el2n_has_what_it_needs_with_training_and_early_predictions(mine, logits
     make_texts(30, seed=1).to_csv(Path(mine["dataset"]) / "train.csv", index=False)
     data, random = datasets.load(mine["dataset"]), np.random.default_rng(1)
     early, train, pruned = random.normal(size=(3, 4, len(data["train"]), 3))
-    bring.add(logits, **mine, train=train, early=early)
-    bring.add(logits, **mine, train=pruned, pruner="AWQ", threshold=75)
+    importing.add(logits, **mine, train=train, early=early)
+    importing.add(logits, **mine, train=pruned, pruner="AWQ", threshold=75)
     p = notebooks_parameters(PieParameters, mine, pruner="AWQ", threshold=75)
     sides = [predictions.read_seeds(each, p.seeds) for each in (p.dense_folder, p.folder)]
-    null = statistics.null(*(side.classes for side in sides), 10)
-    summary = tables.summary(p, data, *sides, null)
-    tables.write_pies(p.folder, tables.examples(data["test"], *sides, null), summary, p, datasets.digest(data))
+    null = estimate(*(side.classes for side in sides), 10)
+    summary = results.summary(p, data, *sides, null)
+    results.write_pies(p.folder, results.examples(data["test"], *sides, null), summary, p, datasets.digest(data))
     q = notebooks_parameters(InfluenceParameters, mine, bins=5)
-    scores = influence.scores(q, data)
-    table = influence.by_configuration(q, scores)
+    scores = el2n.scores(q, data)
+    table = el2n.by_configuration(q, scores)
     assert len(scores) == len(data["train"]) == table["examples"].sum() and set(table["pruner"]) == {"AWQ"}
 
 
@@ -219,7 +224,7 @@ def test_the_example_of_the_docs_runs_as_it_stands(tmp_path):
     ran = subprocess.run(["bash", "-e", "-c", blocks["sh"]], **options, check=False)
     assert ran.returncode == 0, ran.stderr[-3000:]
     study = tmp_path / "results" / "mine"
-    (row,) = tables.configurations(study).to_dict("records")
+    (row,) = results.configurations(study).to_dict("records")
     assert f"{row['pies']} of the {row['examples']} texts are PIEs, more than retraining alone" in text.replace(
         "\n", " "
     )
@@ -232,4 +237,4 @@ def test_the_example_of_the_docs_runs_as_it_stands(tmp_path):
 
 
 def test_every_parameter_that_add_knows_is_a_notebooks():
-    assert set(bring.DEFAULTS) <= set(parameters.NOTEBOOKS["03_pies"].model_fields)
+    assert set(importing.DEFAULTS) <= set(parameters.NOTEBOOKS["03_pies"].model_fields)

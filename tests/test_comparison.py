@@ -8,8 +8,11 @@ import pandas as pd
 import pytest
 from test_report import study_folder  # noqa: F401
 
-from pielab import comparison, figures, paths, pruners, statistics, tables
+from pielab.analysis import comparison, null, results
+from pielab.compression import pruners
 from pielab.errors import PielabError
+from pielab.report import figures
+from pielab.store import paths
 
 
 def test_each_pruner_stands_beside_the_others_with_its_difference_to_the_reference(study_folder):  # noqa: F811
@@ -23,7 +26,7 @@ def test_each_pruner_stands_beside_the_others_with_its_difference_to_the_referen
     assert set(table["reference"]) == {"IMP-FT"}
     of_reference = table[table["pruner"] == "IMP-FT"]
     assert of_reference[["difference", "difference_low", "difference_high"]].isna().all(axis=None)
-    shares = tables.pie_shares(tables.configurations(study_folder)).set_index(["pruner", "threshold"])
+    shares = results.pie_shares(results.configurations(study_folder)).set_index(["pruner", "threshold"])
     for row in table[table["pruner"] == "MP-AI"].itertuples():
         own, other = (shares.loc[(name, row.threshold), "halved_pies_percent"] for name in ("MP-AI", "IMP-FT"))
         # The null of 200 halvings and of 20 is the same here: four seeds have six.
@@ -33,9 +36,9 @@ def test_each_pruner_stands_beside_the_others_with_its_difference_to_the_referen
             study_folder / "topics-bilstm", f"IMP-FT-{row.threshold:g}", f"MP-AI-{row.threshold:g}"
         )
         assert turned == pytest.approx((-row.difference, -row.difference_high, -row.difference_low))
-    seeds = tables.seeds(study_folder).query("pruner == 'MP-AI' and threshold == 99")["effectiveness"]
+    seeds = results.seeds(study_folder).query("pruner == 'MP-AI' and threshold == 99")["effectiveness"]
     last = table.iloc[-1]
-    assert [last["mean"], last["low"], last["high"]] == pytest.approx(list(statistics.seed_interval(seeds)))
+    assert [last["mean"], last["low"], last["high"]] == pytest.approx(list(null.seed_interval(seeds)))
 
 
 def test_a_difference_names_the_configurations_that_there_are(study_folder):  # noqa: F811

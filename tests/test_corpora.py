@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pielab import corpora, datasets
+from pielab.data import corpora, datasets
 from pielab.errors import PielabError
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pielab import batches, encoding, models, tokens, vectors
+from pielab.data.words import words
 from pielab.errors import PielabError
-from pielab.words import words
+from pielab.models import batches, classifier, encoders, tokens, word_vectors
 
 
 @pytest.mark.parametrize(
@@ -24,53 +24,53 @@ def test_words_are_lower_case_with_punctuation_split_off(text, expected):
 
 
 def test_texts_are_cut_and_filled_to_exactly_max_tokens(vectors_file):
-    encoder = encoding.word_encoder(["cat dog"], 3, vectors_file)
+    encoder = encoders.word_encoder(["cat dog"], 3, vectors_file)
     [(_, inputs)] = batches.place(encoder.encode(["cat dog cat dog", "dog", "unheard", ""]), encoder, "cpu").in_batches(
         [np.arange(4)]
     )
     ids = inputs["input_ids"]
     cat, dog = encoder.ids["cat"], encoder.ids["dog"]
-    pad, unknown = encoding.PADDING, encoding.UNKNOWN
+    pad, unknown = encoders.PADDING, encoders.UNKNOWN
     assert ids.tolist() == [[cat, dog, cat], [dog, pad, pad], [unknown, pad, pad], [pad, pad, pad]]
 
 
 def test_padding_and_unknown_words_are_the_papers(vectors_file):
-    matrix = vectors.read(vectors_file).matrix
+    matrix = word_vectors.read(vectors_file).matrix
     for padding, expected in (("zero", np.zeros(6)), ("mean", matrix.mean(axis=0))):
-        found = encoding.word_encoder(["cat"], 3, vectors_file, padding).vectors
-        assert np.allclose(found[encoding.PADDING], expected, atol=1e-6)
-        assert np.allclose(found[encoding.UNKNOWN], matrix.mean(axis=0), atol=1e-6)
-    drawn = [encoding.word_encoder([text], 3, vectors_file).vectors[encoding.PADDING] for text in ("cat", "dog cow")]
+        found = encoders.word_encoder(["cat"], 3, vectors_file, padding).vectors
+        assert np.allclose(found[encoders.PADDING], expected, atol=1e-6)
+        assert np.allclose(found[encoders.UNKNOWN], matrix.mean(axis=0), atol=1e-6)
+    drawn = [encoders.word_encoder([text], 3, vectors_file).vectors[encoders.PADDING] for text in ("cat", "dog cow")]
     assert np.array_equal(*drawn) and not np.allclose(drawn[0], matrix.mean(axis=0))
 
 
 def test_only_the_words_of_the_texts_keep_their_vectors_or_all(vectors_file):
-    assert len(encoding.word_encoder(["cat dog qqq"], 3, vectors_file).vectors) == 4
-    assert len(encoding.word_encoder(None, 3, vectors_file).vectors) == 42
+    assert len(encoders.word_encoder(["cat dog qqq"], 3, vectors_file).vectors) == 4
+    assert len(encoders.word_encoder(None, 3, vectors_file).vectors) == 42
 
 
 def test_of_a_word_that_is_there_twice_the_first_vector_counts(tmp_path):
     (tmp_path / "v.txt").write_text("cat 1 2\ndog 3 4\ncat 5 6\n")
     for texts in (["cat dog"], None):
-        encoder = encoding.word_encoder(texts, 3, str(tmp_path / "v.txt"))
+        encoder = encoders.word_encoder(texts, 3, str(tmp_path / "v.txt"))
         assert encoder.ids == {"cat": 2, "dog": 3} and encoder.vectors[2:].tolist() == [[1, 2], [3, 4]]
-        assert encoder.vectors[encoding.UNKNOWN].tolist() == [3, 4]
+        assert encoder.vectors[encoders.UNKNOWN].tolist() == [3, 4]
 
 
 def test_vectors_of_none_of_the_words_stop(vectors_file):
     with pytest.raises(PielabError, match="no vector for any of the texts' 1 words"):
-        encoding.word_encoder(["zzz"], 3, vectors_file)
+        encoders.word_encoder(["zzz"], 3, vectors_file)
 
 
 def test_glove_from_the_asset():
-    encoder = models.encoder("bilstm", ["The court ruled on Tuesday"], 8)
+    encoder = classifier.encoder("bilstm", ["The court ruled on Tuesday"], 8)
     assert encoder.vectors.shape == (7, 50) and encoder.vectors.dtype == np.float32
-    king, queen, bread = (models.encoder("bilstm", [word], 8).vectors[2] for word in ("king", "queen", "bread"))
+    king, queen, bread = (classifier.encoder("bilstm", [word], 8).vectors[2] for word in ("king", "queen", "bread"))
     assert king @ queen / np.linalg.norm(queen) > 2 * (king @ bread / np.linalg.norm(bread))
 
 
 def test_a_transformers_tokens_are_padded_to_the_longest_of_the_batch(tiny_bert):
-    encoder = models.encoder(tiny_bert, [], 5)
+    encoder = classifier.encoder(tiny_bert, [], 5)
     found = encoder.encode(["cat", "cat dog cow sheep goat bird", "cat [SEP] dog"])
     assert found.lengths.tolist() == [3, 5, 5]
     texts = batches.place(found, encoder, "cpu")
@@ -86,11 +86,11 @@ def test_the_tokens_of_many_texts_are_made_once_and_kept(kind, monkeypatch, tmp_
     monkeypatch.setenv("PIELAB_CACHE", str(tmp_path))
     texts = ["cat dog. Cat", "dog", "unheard \n ü", ""]
     name, longest = ("bilstm", 3) if kind == "words" else (tiny_bert, 8)
-    encoder = models.encoder(name, texts, longest, vectors_file)
+    encoder = classifier.encoder(name, texts, longest, vectors_file)
     first = encoder.encode(texts)
     [path] = (tmp_path / "tokens").iterdir()
     read_anew = []
-    monkeypatch.setattr(encoding, "words", lambda text: read_anew.append(text) or [])
+    monkeypatch.setattr(encoders, "words", lambda text: read_anew.append(text) or [])
     if kind == "subwords":
         monkeypatch.setattr(type(encoder.tokenizer), "__call__", read_anew.append)
     again = encoder.encode(texts)
@@ -103,5 +103,5 @@ def test_the_tokens_of_many_texts_are_made_once_and_kept(kind, monkeypatch, tmp_
     assert np.array_equal(first.ids, again.ids) and path.stat().st_size > 0
     assert not np.array_equal(encoder.encode(["dog", *texts[1:]]).ids, first.ids)
     if kind == "subwords":  # other tokens of the same texts
-        assert models.encoder(name, texts, 3).encode(texts).lengths.max() == 3
+        assert classifier.encoder(name, texts, 3).encode(texts).lengths.max() == 3
     assert len(list((tmp_path / "tokens").iterdir())) == (2 if kind == "words" else 3)

@@ -56,7 +56,7 @@ def test_importing_pielab_is_quick_and_brings_no_torch():
         "assert seconds < 0.5, seconds; "
         "heavy = {'torch', 'transformers', 'pandas', 'matplotlib'} & set(sys.modules); assert not heavy, heavy; "
         "pielab.parameters; assert 'torch' not in sys.modules; "
-        "pielab.training; assert 'torch' in sys.modules"
+        "pielab.training.train; assert 'torch' in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -65,7 +65,7 @@ def test_importing_pielab_is_quick_and_brings_no_torch():
 def test_an_unknown_module_says_which_there_are():
     code = "import pielab\ntry: pielab.prunning\nexcept AttributeError as error: print(error)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "has no attribute 'prunning'; it has analysis, assets, ballots, batches" in done.stdout
+    assert "has no attribute 'prunning'; it has comparison, datasets, el2n" in done.stdout
 
 
 def test_nothing_large_is_in_the_repository():

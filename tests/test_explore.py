@@ -13,9 +13,13 @@ import pytest
 from conftest import make_texts
 from scipy import stats
 
-from pielab import datasets, explore, figures, pages, paths, predictions, statistics, tables
+from pielab.analysis import results
+from pielab.analysis.null import estimate
+from pielab.config.parameters import PieParameters
+from pielab.data import datasets
 from pielab.errors import PielabError
-from pielab.parameters import PieParameters
+from pielab.report import explore, figures, render
+from pielab.store import paths, predictions
 
 SEEDS = 4
 TESTS = 30
@@ -65,9 +69,9 @@ def study_folder(tmp_path_factory):
             runs[0, 1:number:2] = right[1:number:2]
             write_runs(p.folder, split, runs)
         sides = [predictions.read_seeds(folder, p.seeds) for folder in (p.dense_folder, p.folder)]
-        null = statistics.null(*(side.classes for side in sides), p.resamples)
-        found = tables.examples(data["test"], *sides, null)
-        tables.write_pies(p.folder, found, tables.summary(p, data, *sides, null), p, datasets.digest(data))
+        null = estimate(*(side.classes for side in sides), p.resamples)
+        found = results.examples(data["test"], *sides, null)
+        results.write_pies(p.folder, found, results.summary(p, data, *sides, null), p, datasets.digest(data))
     return root / "results" / "made"
 
 
@@ -128,7 +132,7 @@ def test_texts_and_labels_are_texts(study_folder):
 def test_a_study_without_pies_can_be_looked_at_too(study_folder, tmp_path):
     shutil.copytree(study_folder, tmp_path / "made")
     for path in (tmp_path / "made").glob("*/*/pies.parquet"):
-        frame, record = tables.read_pies(path)
+        frame, record = results.read_pies(path)
         table = pa.Table.from_pandas(frame.assign(pie=False), preserve_index=False)
         pq.write_table(table.replace_schema_metadata({"pielab": json.dumps(record)}), path)
     found = explore.study_pies(tmp_path / "made")
@@ -192,7 +196,7 @@ def page(study_folder):
     values = {"study": study_folder.name, "results": str(study_folder.parent)}
     papermill.execute_notebook(template, notebook, values, progress_bar=False)
     assert "widgets" in json.loads(notebook.read_text())["metadata"]
-    return pages.notebook(notebook)
+    return render.notebook(notebook)
 
 
 def test_the_page_loads_nothing_and_is_no_giant(page):

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from pielab import files
 from pielab.errors import PielabError
+from pielab.store import files
 
 
 def test_a_folder_gets_its_name_when_it_is_whole(tmp_path):

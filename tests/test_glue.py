@@ -8,10 +8,12 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.metrics import f1_score
 
-from pielab import bring, datasets, glue, records, runs, tasks
+from pielab.config.parameters import TrainParameters
+from pielab.data import datasets, glue, importing, tasks
 from pielab.errors import PielabError
-from pielab.experiment import prepare
-from pielab.parameters import TrainParameters
+from pielab.store import records
+from pielab.training import runs
+from pielab.training.experiment import prepare
 
 # Of each task: the header of its files, and a line of a text and a label; None: it has no header.
 LINES = {
@@ -166,7 +168,7 @@ def test_a_seed_of_a_task_is_judged_by_its_metric_and_the_accuracy(tmp_path, giv
 def test_predictions_of_elsewhere_are_judged_by_the_tasks_metric(tmp_path):
     dataset = str(write(tmp_path, "mrpc"))
     logits = np.random.default_rng(0).normal(size=(2, 20, 2))
-    scores = bring.add(logits, study="mine", results=str(tmp_path / "results"), dataset=dataset, model="theirs")
+    scores = importing.add(logits, study="mine", results=str(tmp_path / "results"), dataset=dataset, model="theirs")
     data = datasets.load(dataset)
     targets, same = datasets.targets(data["test"]), datasets.class_names(data).index("equivalent")
     assert scores["F1"].tolist() == [f1_score(targets, each, pos_label=same) for each in logits.argmax(axis=2)]

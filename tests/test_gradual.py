@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from scipy.special import expit, log_softmax, softmax
 from torch import nn
 
-from pielab import gradual, pruners, pruning, regularisation, schedules
+from pielab.compression import gradual, pruners, schedules
+from pielab.compression.masks import dense_masks, prune
+from pielab.compression.schedules import Schedule, sparsity_at
 from pielab.errors import PielabError
-from pielab.schedules import Schedule, sparsity_at
+from pielab.training import distillation
 
 SCHEDULE = Schedule(initial_phase=0.1, final_phase=0.3, window=3, importance_beta=0.85, uncertainty_beta=0.99)
 RATE = 0.05
@@ -125,12 +127,12 @@ def test_the_lowest_scores_of_all_matrices_are_pruned_and_not_of_each():
 )
 def test_a_global_mask_prunes_the_exact_count_whatever_ties_there_are(first, second, percent):
     scores = {"a": torch.tensor(first).float().reshape(3, 4), "b": torch.tensor(second).float().reshape(2, 4)}
-    kept = pruning.prune(scores, pruning.dense_masks(scores), percent / 100, "global")
+    kept = prune(scores, dense_masks(scores), percent / 100, "global")
     pruned = torch.cat([scores[name][~kept[name]] for name in scores])
     left = torch.cat([scores[name][kept[name]] for name in scores])
     assert len(pruned) == round(percent / 100 * 20)
     assert not len(pruned) or not len(left) or pruned.max() <= left.min()
-    again = pruning.prune(scores, kept, 0.995, "global")
+    again = prune(scores, kept, 0.995, "global")
     assert all(not (again[name] & ~kept[name]).any() for name in scores)
 
 
@@ -177,7 +179,7 @@ def test_the_self_regularised_loss_of_one_label_by_hand():
         wanted, given = softmax(taught / 2), log_softmax(own / 2)
         divergence = 4 * (wanted * (np.log(wanted) - given)).sum()
         expected.append(share * divergence + (1 - share) * -np.log(chances[target]))
-    found = regularisation.loss(*(torch.from_numpy(each) for each in (student, teacher, targets)))
+    found = distillation.loss(*(torch.from_numpy(each) for each in (student, teacher, targets)))
     assert found.item() == pytest.approx(np.mean(expected))
 
 
@@ -194,7 +196,7 @@ def test_the_self_regularised_loss_of_several_labels_by_hand():
         yes, no = wanted * np.log(wanted / given), (1 - wanted) * np.log((1 - wanted) / (1 - given))
         plain = -(target * np.log(chances) + (1 - target) * np.log(1 - chances)).mean()
         expected.append(share * 4 * (yes + no).mean() + (1 - share) * plain)
-    found = regularisation.loss(*(torch.from_numpy(each) for each in (student, teacher, targets)))
+    found = distillation.loss(*(torch.from_numpy(each) for each in (student, teacher, targets)))
     assert found.item() == pytest.approx(np.mean(expected))
 
 
@@ -204,7 +206,7 @@ def test_a_student_that_agrees_with_its_teacher_learns_from_the_labels_alone(see
     torch.manual_seed(seed)
     logits = torch.randn(4, 3, requires_grad=True)
     targets = torch.randint(2, (4, 3)).float() if several else torch.randint(3, (4,))
-    found = regularisation.loss(logits, logits.detach().clone(), targets)
+    found = distillation.loss(logits, logits.detach().clone(), targets)
     assert found.item() >= 0
     (gradient,) = torch.autograd.grad(found, logits)
     plain = nn.BCEWithLogitsLoss(reduction="none") if several else nn.CrossEntropyLoss(reduction="none")
@@ -215,7 +217,7 @@ def test_a_student_that_agrees_with_its_teacher_learns_from_the_labels_alone(see
 
 
 def test_the_teacher_is_the_latest_of_the_best():
-    model, teacher = small_model(), regularisation.Teacher()
+    model, teacher = small_model(), distillation.Teacher()
     states = []
     for score in (0.5, 0.7, 0.6, 0.7):
         with torch.no_grad():

@@ -12,9 +12,12 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from textstat import textstat
 
-from pielab import influence, measures, pies, predictions, readability, schedules
+from pielab.analysis import measures, pies
+from pielab.analysis.examples import el2n, readability
+from pielab.compression import schedules
 from pielab.errors import PielabError
-from pielab.predictions import Predictions
+from pielab.store import predictions
+from pielab.store.predictions import Predictions
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(2, 4), st.integers(0, 1000))
 
@@ -43,7 +46,7 @@ def test_el2n_is_the_mean_norm_of_the_error(shape, multi_label):
         / seeds
         for index in range(examples)
     ]
-    assert np.allclose(influence.el2n(probabilities, hot), expected)
+    assert np.allclose(el2n.el2n(probabilities, hot), expected)
 
 
 @given(SHAPES, st.booleans())
@@ -55,15 +58,15 @@ def test_error_norms_are_el2n_of_all_seeds_at_once(shape, multi_label):
     hot = (np.eye(classes)[random.integers(classes, size=sizes[1])]).astype(np.float32 if multi_label else float)
     probabilities = (predictions.sigmoid if multi_label else predictions.softmax)(logits)
     targets = hot if multi_label else hot.argmax(axis=1)
-    assert np.allclose(influence.error_norms(runs, targets), influence.el2n(probabilities, hot), rtol=1e-6)
+    assert np.allclose(el2n.error_norms(runs, targets), el2n.el2n(probabilities, hot), rtol=1e-6)
 
 
 def test_el2n_by_hand_and_its_limits():
     sure_and_wrong = np.array([[[1.0, 0.0]], [[1.0, 0.0]]])
-    assert influence.el2n(sure_and_wrong, np.array([[0, 1]]))[0] == pytest.approx(math.sqrt(2))
-    assert influence.el2n(sure_and_wrong, np.array([[1, 0]]))[0] == 0
+    assert el2n.el2n(sure_and_wrong, np.array([[0, 1]]))[0] == pytest.approx(math.sqrt(2))
+    assert el2n.el2n(sure_and_wrong, np.array([[1, 0]]))[0] == 0
     with pytest.raises(PielabError, match="do not fit"):
-        influence.el2n(sure_and_wrong, np.array([[1, 0, 0]]))
+        el2n.el2n(sure_and_wrong, np.array([[1, 0, 0]]))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +79,7 @@ def test_the_early_epoch_is_the_first_beyond_30_per_cent(epochs, epoch):
 
 @given(st.lists(st.floats(0, 1), min_size=20, max_size=90), st.integers(1, 20))
 def test_bins_are_equally_full_and_in_order(scores, number):
-    found = influence.bins(np.array(scores), number)
+    found = el2n.bins(np.array(scores), number)
     sizes = np.bincount(found, minlength=number)
     assert sizes.max() - sizes.min() <= 1
     for low, high in zip(range(number - 1), range(1, number), strict=True):
@@ -84,9 +87,7 @@ def test_bins_are_equally_full_and_in_order(scores, number):
 
 
 def test_shares_by_bin_by_hand():
-    table = influence.by_bin(
-        influence.bins(np.array([0.4, 0.1, 0.3, 0.2]), 2), pies=np.array([True, False, False, False])
-    )
+    table = el2n.by_bin(el2n.bins(np.array([0.4, 0.1, 0.3, 0.2]), 2), pies=np.array([True, False, False, False]))
     assert table.to_dict("list") == {"bin": [1, 2], "pies": [0, 0.5], "examples": [2, 2]}
 
 

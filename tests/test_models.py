@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from pielab import models, pruning
+from pielab.compression import masks
 from pielab.errors import PielabError
+from pielab.models import classifier
 
 TABLE_5 = [
     ("BERT", 2, 109_483_778),
@@ -24,18 +25,18 @@ TABLE_5 = [
 @pytest.mark.parametrize(("model", "n_classes", "parameters"), TABLE_5)
 def test_parameter_counts_are_those_of_table_5(tmp_path, model, n_classes, parameters):
     if model == "BiLSTM":
-        built = models.build("bilstm", n_classes, vectors=np.zeros((2, 300), dtype=np.float32))
+        built = classifier.build("bilstm", n_classes, vectors=np.zeros((2, 300), dtype=np.float32))
     else:
         from transformers import BertConfig
 
         BertConfig().save_pretrained(tmp_path)  # the default configuration is bert-base-uncased's
-        built = models.build(str(tmp_path), n_classes, meta=True)
-    assert models.count_parameters(built) == parameters
+        built = classifier.build(str(tmp_path), n_classes, meta=True)
+    assert classifier.count_parameters(built) == parameters
 
 
 def test_the_bilstm_reads_the_last_forward_and_the_first_backward_state():
     torch.manual_seed(0)
-    model = models.BiLSTM(3, np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32), hidden=5)
+    model = classifier.BiLSTM(3, np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32), hidden=5)
     ids = torch.randint(9, (2, 6))
     seen = {}
     model.head.register_forward_pre_hook(lambda module, inputs: seen.update(features=inputs[0]))
@@ -50,28 +51,28 @@ def test_the_bilstm_reads_the_last_forward_and_the_first_backward_state():
 def test_a_seed_fixes_the_initial_state(name, tiny_bert):
     source = tiny_bert if name == "folder" else name
     vectors = np.ones((3, 4), dtype=np.float32)
-    one, same, other = (models.build(source, 5, seed, vectors=vectors).state_dict() for seed in (1, 1, 2))
+    one, same, other = (classifier.build(source, 5, seed, vectors=vectors).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(one[key], same[key]) for key in one)
     assert any(not torch.equal(one[key], other[key]) for key in one)
 
 
 def test_minilm_2l_is_the_first_two_pretrained_layers():
-    two, six = models.build("minilm-2l", 5), models.build("minilm", 5)
+    two, six = classifier.build("minilm-2l", 5), classifier.build("minilm", 5)
     assert two.config.num_hidden_layers == 2 and six.config.num_hidden_layers == 6
     for key, value in two.bert.state_dict().items():
         assert torch.equal(value, six.bert.state_dict()[key])
-    assert models.build("minilm", 5, num_hidden_layers=1).config.num_hidden_layers == 1
+    assert classifier.build("minilm", 5, num_hidden_layers=1).config.num_hidden_layers == 1
     assert two.classifier.out_features == 5
 
 
 def test_a_model_folder_that_does_not_fit_is_one_sentence(tmp_path, tiny_bert, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(PielabError, match=r"is not bilstm, minilm or minilm-2l, and transformers could not load it"):
-        models.build(str(tmp_path), 2)
+        classifier.build(str(tmp_path), 2)
     with pytest.raises(PielabError, match="num_hidden_layers = 3 is more than the 2"):
-        models.build(tiny_bert, 2, num_hidden_layers=3)
+        classifier.build(tiny_bert, 2, num_hidden_layers=3)
     with pytest.raises(PielabError, match="is for transformers"):
-        models.build("bilstm", 2, num_hidden_layers=1)
+        classifier.build("bilstm", 2, num_hidden_layers=1)
 
 
 def test_a_checkpoint_that_lacks_the_encoders_weights_is_refused(tmp_path, tiny_bert):
@@ -82,12 +83,12 @@ def test_a_checkpoint_that_lacks_the_encoders_weights_is_refused(tmp_path, tiny_
     kept = {name: value for name, value in state.items() if "layer.1" not in name}
     save_file(kept, tmp_path / "copy" / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(PielabError, match="lack 16 of the encoder's, such as bert.encoder.layer.1"):
-        models.build(str(tmp_path / "copy"), 3)
+        classifier.build(str(tmp_path / "copy"), 3)
 
 
 def test_more_tokens_than_a_model_reads_is_one_sentence():
     with pytest.raises(PielabError, match="max_tokens = 513 is too many: minilm reads 512 at most"):
-        models.encoder("minilm", [], 513)
+        classifier.encoder("minilm", [], 513)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +108,8 @@ def test_the_last_layer_and_the_embeddings_of_every_family_are_left_alone(tmp_pa
 
     config = getattr(transformers, f"{family}Config")(vocab_size=20, hidden_size=8, num_hidden_layers=1, **sizes)
     config.save_pretrained(tmp_path)
-    model = models.build(str(tmp_path), 3, meta=True)
-    found = pruning.prunable(model)
+    model = classifier.build(str(tmp_path), 3, meta=True)
+    found = masks.prunable(model)
     names = dict(model.named_parameters())
     assert last_layer in names and names[last_layer].shape[0] == 3 and last_layer not in found
     embeddings = {f"{name}.weight" for name, each in model.named_modules() if isinstance(each, torch.nn.Embedding)}

@@ -10,7 +10,7 @@ from pathlib import Path
 import papermill
 import pytest
 
-from pielab.parameters import NOTEBOOKS
+from pielab.config.parameters import NOTEBOOKS
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 TEMPLATES = sorted(FOLDER.glob("*.ipynb"))

@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pielab import paper, published, tables
+from pielab.analysis import results
+from pielab.compression.pruners import PRUNERS
+from pielab.data import published
 from pielab.errors import PielabError
-from pielab.pruners import PRUNERS
+from pielab.report import paper
 
 KEYS = ["dataset", "model", "pruner", "threshold"]
 
@@ -131,4 +133,4 @@ def test_a_table_that_does_not_exist_or_was_not_run_is_one_sentence(tmp_path):
 def test_the_published_view_has_value_ours_and_difference(effectiveness):
     frame = published.beside(effectiveness, "table9_effectiveness", {"mean": "mean", "std": "std"})
     assert len(frame) == 8 * 41 and (frame["difference of mean"] == 0).all()
-    assert tables.rank("unpruned") < tables.rank("IIBP-WR") < tables.rank("AWQ")
+    assert results.rank("unpruned") < results.rank("IIBP-WR") < results.rank("AWQ")

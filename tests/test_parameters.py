@@ -2,9 +2,9 @@
 
 import pytest
 
-from pielab import parameters, values
+from pielab.config import parameters, types
+from pielab.config.parameters import PruneParameters, TrainParameters
 from pielab.errors import PielabError
-from pielab.parameters import PruneParameters, TrainParameters
 
 
 def test_good_parameters_come_back_typed(given):
@@ -107,7 +107,7 @@ def test_a_notebooks_own_names_are_no_parameters(given):
     [("0-3", (0, 1, 2, 3)), ("7", (7,)), (7, (7,)), ("3,0", (0, 3)), ([2, 1], (1, 2)), ("0-1, 4", (0, 1, 4))],
 )
 def test_seeds(given_seeds, expected):
-    assert values.parse_seeds(given_seeds) == expected
+    assert types.parse_seeds(given_seeds) == expected
 
 
 def test_the_recipe_holds_what_decides_a_result_and_nothing_else(given):

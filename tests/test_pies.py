@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pielab import pies
+from pielab.analysis import pies
 from pielab.errors import PielabError
 
 

@@ -11,10 +11,15 @@ import pytest
 import yaml
 from papermill.cli import _resolve_type
 
-from pielab import datasets, models, paths, plan, runs, sizes, study, tally
+from pielab.config import study
+from pielab.config.parameters import PruneParameters, TrainParameters
+from pielab.data import datasets
 from pielab.errors import PielabError
-from pielab.experiment import prepare
-from pielab.parameters import PruneParameters, TrainParameters
+from pielab.jobs import plan, sizes, tally
+from pielab.models import classifier
+from pielab.store import paths
+from pielab.training import runs
+from pielab.training.experiment import prepare
 
 PROJECT = Path(__file__).parents[1]
 NOT_OF_A_FILE = {"study", "results", "pruner", "threshold"}
@@ -250,7 +255,7 @@ def test_the_command_that_times_a_pair_trains_the_studys_own_seed(config):
 
 def test_the_weights_of_a_transformer_are_counted_without_them(given, tiny_bert):
     p = PruneParameters(**given | {"model": tiny_bert})
-    assert sizes.weights(p, 3) == 4 * models.count_parameters(models.build(tiny_bert, 3))
+    assert sizes.weights(p, 3) == 4 * classifier.count_parameters(classifier.build(tiny_bert, 3))
     short = p.model_copy(update={"num_hidden_layers": 1})
     assert sizes.weights(short, 3) < sizes.weights(p, 3)
 

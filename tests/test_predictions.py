@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from pielab import paths, predictions, tasks
+from pielab.data import tasks
 from pielab.errors import PielabError
+from pielab.store import paths, predictions
 
 
 def write_seed(folder, seed, logits, **metadata):

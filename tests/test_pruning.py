@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
-from pielab import models, pruners, pruning
+from pielab.compression import pruners
+from pielab.compression.masks import Scores, apply_masks, dense_masks, impact, magnitude, prunable, prune
 from pielab.errors import PielabError
+from pielab.models import classifier
 
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 12))
 targets = st.floats(0.001, 0.999)
@@ -31,7 +33,7 @@ def matrices(draw, values=tied):
 
 @given(matrices(), targets)
 def test_each_matrix_loses_exactly_its_share_however_many_scores_are_equal(scores, target):
-    masks = pruning.prune(scores, pruning.dense_masks(scores), target)
+    masks = prune(scores, dense_masks(scores), target)
     for name, mask in masks.items():
         assert int((~mask).sum()) == round(target * mask.numel())
         assert mask.dtype == torch.bool and mask.shape == scores[name].shape
@@ -56,7 +58,7 @@ def test_masks_are_those_of_a_sort(data, values, steps):
     mask = torch.ones(shape, dtype=torch.bool)
     for target in steps:
         scores = data.draw(scores_of(values, shape))
-        expected, mask = plain_mask(scores, mask, target), pruning.prune({"m": scores}, {"m": mask}, target)["m"]
+        expected, mask = plain_mask(scores, mask, target), prune({"m": scores}, {"m": mask}, target)["m"]
         assert torch.equal(mask, expected)
 
 
@@ -70,7 +72,7 @@ def test_masks_of_larger_matrices_are_those_of_a_sort_as_well(zeros, dtype):
         scores = (torch.randn(90, 70, dtype=dtype).abs() * (torch.rand(90, 70) >= zeros)).T
         expected, mask = (
             plain_mask(scores.float(), mask, target),
-            pruning.prune({"m": scores}, {"m": mask}, target)["m"],
+            prune({"m": scores}, {"m": mask}, target)["m"],
         )
         assert torch.equal(mask, expected)
 
@@ -78,8 +80,8 @@ def test_masks_of_larger_matrices_are_those_of_a_sort_as_well(zeros, dtype):
 def test_what_is_pruned_already_may_have_any_score_and_masks_given_stay_as_they_are():
     mask = torch.tensor([[True, False, True, True]])
     scores = {"m": torch.tensor([[3.0, float("nan"), 1.0, 2.0]])}
-    assert pruning.prune(scores, {"m": mask}, 0.5)["m"].tolist() == [[True, False, False, True]]
-    same = pruning.prune(scores, {"m": mask}, 0.25)["m"]
+    assert prune(scores, {"m": mask}, 0.5)["m"].tolist() == [[True, False, False, True]]
+    same = prune(scores, {"m": mask}, 0.25)["m"]
     assert torch.equal(same, mask) and same.data_ptr() != mask.data_ptr()
     assert mask.tolist() == [[True, False, True, True]]
 
@@ -87,13 +89,13 @@ def test_what_is_pruned_already_may_have_any_score_and_masks_given_stay_as_they_
 @given(shapes, targets)
 def test_all_equal_scores_go_in_order(shape, target):
     scores = {"m": torch.full(shape, 0.5)}
-    mask = pruning.prune(scores, pruning.dense_masks(scores), target)["m"].flatten()
+    mask = prune(scores, dense_masks(scores), target)["m"].flatten()
     assert torch.equal(mask, torch.arange(mask.numel()) >= round(target * mask.numel()))
 
 
 @given(matrices(st.floats(0, 1, width=32)), targets)
 def test_the_lowest_scores_go(scores, target):
-    for name, mask in pruning.prune(scores, pruning.dense_masks(scores), target).items():
+    for name, mask in prune(scores, dense_masks(scores), target).items():
         if mask.any() and not mask.all():
             assert scores[name][~mask].max() <= scores[name][mask].min()
 
@@ -101,10 +103,10 @@ def test_the_lowest_scores_go(scores, target):
 @given(st.data(), targets)
 def test_masks_are_nested_along_the_iterations(data, target):
     shape = data.draw(shapes)
-    masks = pruning.dense_masks({"m": torch.zeros(shape)})
+    masks = dense_masks({"m": torch.zeros(shape)})
     for sparsity in pruners.sparsities(pruners.PRUNERS["IMP-FT"], target):
         before = masks["m"]
-        masks = pruning.prune({"m": data.draw(scores_of(tied, shape))}, masks, sparsity)
+        masks = prune({"m": data.draw(scores_of(tied, shape))}, masks, sparsity)
         assert not (masks["m"] & ~before).any()
         assert int((~masks["m"]).sum()) == round(sparsity * before.numel())
 
@@ -125,10 +127,10 @@ def test_a_nested_trajectory_prunes_exactly_and_nothing_comes_back(data, levels,
     shape, target = data.draw(shapes), data.draw(st.sampled_from(shares))
     steps = pruners.sparsities(pruners.NESTED[name], target, shares)
     assert steps == sorted(share for share in shares if share <= target)
-    masks = pruning.dense_masks({"m": torch.zeros(shape)})
+    masks = dense_masks({"m": torch.zeros(shape)})
     for sparsity in steps:
         before = masks["m"]
-        masks = pruning.prune({"m": data.draw(scores_of(tied, shape))}, masks, sparsity)
+        masks = prune({"m": data.draw(scores_of(tied, shape))}, masks, sparsity)
         assert not (masks["m"] & ~before).any()
         assert int((~masks["m"]).sum()) == round(sparsity * before.numel())
 
@@ -144,7 +146,7 @@ def test_magnitude_masks_are_those_of_torch_where_no_two_weights_are_equal(rows,
     signs = torch.randint(2, (rows, columns)) * 2 - 1
     layer.weight.data = (torch.randperm(rows * columns) + 1.0).reshape(rows, columns) * signs
     weights = {"weight": layer.weight}
-    ours = pruning.prune(pruning.magnitude(weights), pruning.dense_masks(weights), target)["weight"]
+    ours = prune(magnitude(weights), dense_masks(weights), target)["weight"]
     torch_prune.l1_unstructured(layer, "weight", amount=round(target * rows * columns))
     assert torch.equal(ours, layer.weight_mask.bool())
 
@@ -175,15 +177,15 @@ def test_an_unknown_pruner_lists_the_known_ones():
 
 def test_no_pruning_below_what_is_pruned_already():
     scores = {"m": torch.rand(4, 4)}
-    masks = pruning.prune(scores, pruning.dense_masks(scores), 0.5)
+    masks = prune(scores, dense_masks(scores), 0.5)
     with pytest.raises(PielabError, match="m is pruned further"):
-        pruning.prune(scores, masks, 0.25)
+        prune(scores, masks, 0.25)
 
 
 def test_scores_that_are_not_numbers_stop():
     scores = {"m": torch.tensor([[1.0, float("nan")]])}
     with pytest.raises(PielabError, match="not all numbers"):
-        pruning.prune(scores, pruning.dense_masks(scores), 0.5)
+        prune(scores, dense_masks(scores), 0.5)
 
 
 @pytest.mark.parametrize("target", [0, 1, -0.1, 1.5])
@@ -193,11 +195,11 @@ def test_impossible_sparsities_stop(target):
 
 
 def test_the_prunable_matrices_of_the_bilstm():
-    model = models.BiLSTM(2, np.zeros((3, 300), dtype=np.float32))
-    found = pruning.prunable(model)
+    model = classifier.BiLSTM(2, np.zeros((3, 300), dtype=np.float32))
+    found = prunable(model)
     assert len(found) == 10 and not any("classifier" in name or "bias" in name for name in found)
     # Table 5 mixes rounding and cutting: 69.6 is 69 there, and 19.9 is 20.
-    share = sum(weight.numel() for weight in found.values()) / models.count_parameters(model)
+    share = sum(weight.numel() for weight in found.values()) / classifier.count_parameters(model)
     assert np.allclose([20 * share, 50 * share, 70 * share, 90 * share, 99 * share], [20, 50, 69, 89, 98], atol=0.7)
 
 
@@ -206,44 +208,44 @@ def test_the_prunable_matrices_of_bert_are_those_of_table_5():
 
     with torch.device("meta"):
         model = BertForSequenceClassification(BertConfig(num_labels=2))
-    found = pruning.prunable(model)
+    found = prunable(model)
     assert len(found) == 73 and "bert.pooler.dense.weight" in found
     assert not any("embeddings" in name or "classifier" in name for name in found)
-    share = sum(weight.numel() for weight in found.values()) / models.count_parameters(model)
+    share = sum(weight.numel() for weight in found.values()) / classifier.count_parameters(model)
     # The paper gives 15, 39, 55, 70 and 77: 15.6 and 70.3 are cut, 77.3 too, 39.0 and 54.7 rounded.
     assert np.allclose([20 * share, 50 * share, 70 * share, 90 * share, 99 * share], [15, 39, 55, 70, 77], atol=0.7)
-    assert len(pruning.prunable(model, layer_norm=True)) == 73 + 24
-    assert found.keys() - pruning.prunable(model, pooler=False).keys() == {"bert.pooler.dense.weight"}
+    assert len(prunable(model, layer_norm=True)) == 73 + 24
+    assert found.keys() - prunable(model, pooler=False).keys() == {"bert.pooler.dense.weight"}
 
 
 @settings(max_examples=20)
 @given(targets, st.integers(0, 100))
 def test_applying_masks_touches_nothing_else(target, seed):
     torch.manual_seed(seed)
-    model = models.BiLSTM(3, np.ones((3, 4), dtype=np.float32), hidden=5)
+    model = classifier.BiLSTM(3, np.ones((3, 4), dtype=np.float32), hidden=5)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    weights = pruning.prunable(model)
-    masks = pruning.prune(pruning.magnitude(weights), pruning.dense_masks(weights), target)
-    pruning.apply_masks(weights, masks)
+    weights = prunable(model)
+    masks = prune(magnitude(weights), dense_masks(weights), target)
+    apply_masks(weights, masks)
     for name, value in model.state_dict().items():
         if name in masks:
             assert torch.equal(value, before[name] * masks[name])
         else:
             assert torch.equal(value, before[name])
     again = {name: before[name].clone() for name in masks}
-    pruning.apply_masks(again, {name: mask.float() for name, mask in masks.items()})
+    apply_masks(again, {name: mask.float() for name, mask in masks.items()})
     assert all(torch.equal(again[name], weights[name]) for name in masks)
 
 
 def test_impact_is_weight_times_gradient():
     weights = {"m": torch.tensor([[1.0, -2.0], [0.0, 3.0]])}
     gradients = {"m": torch.tensor([[0.5, 2.0], [9.0, -1.0]])}
-    assert torch.equal(pruning.impact(weights, gradients)["m"], torch.tensor([[0.5, 4.0], [0.0, 3.0]]))
+    assert torch.equal(impact(weights, gradients)["m"], torch.tensor([[0.5, 4.0], [0.0, 3.0]]))
 
 
 def test_scores_are_computed_when_asked_for():
     weights, asked = {"a": torch.ones(1, 2), "b": torch.ones(1, 1)}, []
-    scores = pruning.Scores(weights, lambda name: asked.append(name) or weights[name])
+    scores = Scores(weights, lambda name: asked.append(name) or weights[name])
     assert list(scores) == ["a", "b"] and len(scores) == 2 and not asked
-    pruning.prune(scores, {"b": torch.ones(1, 1, dtype=torch.bool)}, 0.9)
+    prune(scores, {"b": torch.ones(1, 1, dtype=torch.bool)}, 0.9)
     assert asked == ["b"]

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from pielab import cards, datasets, published
+from pielab.compression.pruners import PRUNERS
+from pielab.data import data_card, datasets, published
 from pielab.errors import PielabError
-from pielab.pruners import PRUNERS
 
 
 @pytest.mark.parametrize("name", ["table4_pies_percent", "table9_effectiveness", "table10_effectiveness_on_pies"])
@@ -37,18 +37,18 @@ def test_ours_beside_the_published():
     ("length", "tokens"), [(1, 1), (2, 2), (3, 4), (232, 256), (256, 256), (256.5, 512), (430, 512)]
 )
 def test_max_tokens_is_the_first_power_of_two_that_is_enough(length, tokens):
-    assert cards.max_tokens(length) == tokens
+    assert data_card.max_tokens(length) == tokens
 
 
 def test_max_tokens_of_the_paper_follow_from_its_own_quantiles():
     table = published.table("table7_datasets").set_index("dataset").drop(index="SNLI")
-    assert [cards.max_tokens(each) for each in table["tokens_85_percent"]] == table["max_tokens"].tolist()
+    assert [data_card.max_tokens(each) for each in table["tokens_85_percent"]] == table["max_tokens"].tolist()
 
 
 def test_a_card_by_hand(tmp_path):
     frame = pd.DataFrame({"text": ["a b c", "a b", "a", "a b c d"] * 10, "label": ["x", "y"] * 20})
     frame.to_csv(tmp_path / "t.csv", index=False)
-    card = cards.card(datasets.load(str(tmp_path / "t.csv")))
+    card = data_card.card(datasets.load(str(tmp_path / "t.csv")))
     assert card[["train", "val", "test", "classes"]].tolist() == [28, 6, 6, 2]
     assert card[["mean_len", "median_len", "min_len", "max_len", "max_tokens"]].tolist() == [2.5, 2.5, 1, 4, 4]
 
@@ -56,5 +56,5 @@ def test_a_card_by_hand(tmp_path):
 def test_a_card_beside_table_7(tmp_path):
     frame = pd.DataFrame({"text": ["a b c"] * 40, "label": ["x", "y"] * 20})
     frame.to_csv(tmp_path / "t.csv", index=False)
-    table = cards.beside_published("imdb", datasets.load(str(tmp_path / "t.csv")))
+    table = data_card.beside_published("imdb", datasets.load(str(tmp_path / "t.csv")))
     assert table.loc["mean_len"].tolist() == [268, 3, -265] and table.loc["train", "published"] == 20_000

@@ -10,11 +10,16 @@ import pandas as pd
 import pytest
 from conftest import COLUMNS, make_texts
 
-from pielab import datasets, figures, paper, paths, pies, predictions, report, statistics, style, tables
-from pielab.classes import by_configuration
+from pielab.analysis import pies, results
+from pielab.analysis.examples.classes import by_configuration
+from pielab.analysis.null import by_models_per_side, estimate
+from pielab.compression.pruners import KNOWN, NESTED, PRUNERS
+from pielab.config.parameters import PieParameters
+from pielab.data import datasets
 from pielab.errors import PielabError
-from pielab.parameters import PieParameters
-from pielab.pruners import KNOWN, NESTED, PRUNERS
+from pielab.report import figures, paper, style
+from pielab.report.page import FIGURES, draw, write_index
+from pielab.store import paths, predictions
 
 SEEDS = 4
 
@@ -62,15 +67,15 @@ def study_folder(tmp_path_factory):
             p = PieParameters(**made_parameters(root) | {"pruner": pruner, "threshold": threshold})
             write_runs(p.folder, runs(threshold / 120), made | {"pruner": pruner, "threshold": threshold}, targets)
             dense, pruned = (predictions.read_seeds(folder, p.seeds) for folder in (p.dense_folder, p.folder))
-            null = statistics.null(dense.classes, pruned.classes, p.resamples)
-            frame = tables.examples(data["test"], dense, pruned, null)
-            summary = tables.summary(p, data, dense, pruned, null)
-            tables.write_pies(p.folder, frame, summary, p, datasets.digest(data))
+            null = estimate(dense.classes, pruned.classes, p.resamples)
+            frame = results.examples(data["test"], dense, pruned, null)
+            summary = results.summary(p, data, dense, pruned, null)
+            results.write_pies(p.folder, frame, summary, p, datasets.digest(data))
     return root / "results" / "made"
 
 
 def test_the_table_of_examples_is_what_was_voted(study_folder):
-    frame, record = tables.read_pies(study_folder / "topics-bilstm" / "IMP-FT-99" / "pies.parquet")
+    frame, record = results.read_pies(study_folder / "topics-bilstm" / "IMP-FT-99" / "pies.parquet")
     dense = predictions.read_seeds(study_folder / "topics-bilstm" / "dense", range(SEEDS)).classes
     assert frame["unpruned"].tolist() == pies.majority(dense).tolist()
     assert frame["pie"].tolist() == (frame["unpruned"] != frame["pruned"]).tolist()
@@ -79,62 +84,62 @@ def test_the_table_of_examples_is_what_was_voted(study_folder):
 
 
 def test_the_tables_of_a_study(study_folder):
-    seeds = tables.seeds(study_folder)
-    table = tables.effectiveness(seeds)
+    seeds = results.seeds(study_folder)
+    table = results.effectiveness(seeds)
     assert table["pruner"].tolist() == ["unpruned", "IMP-FT", "IMP-FT", "MP-AI", "MP-AI"]
     assert table["seeds"].tolist() == [SEEDS] * 5 and table["change"][0] == 0
     by_hand = seeds[(seeds["pruner"] == "MP-AI") & (seeds["threshold"] == 99)]["effectiveness"]
     assert table["mean"].iloc[-1] == pytest.approx(by_hand.mean())
-    shares = tables.pie_shares(tables.configurations(study_folder))
+    shares = results.pie_shares(results.configurations(study_folder))
     assert np.allclose(shares["excess_percent"], shares["halved_pies_percent"] - shares["null_percent"])
     assert shares["null_percent"].nunique() == 1
     assert (shares["excess_low"] <= shares["excess_high"]).all() and shares["models_per_side"].eq(2).all()
 
 
 def test_pies_to_read_come_by_turns_and_once(study_folder):
-    found = tables.pie_examples(study_folder, number=7)
+    found = results.pie_examples(study_folder, number=7)
     assert len(found) == 7 and found["text"].is_unique
     assert found.head(4)[["pruner", "threshold"]].drop_duplicates().shape[0] == 4
     assert found["label"].isin(["animals", "food", "weather"]).all()
     assert (found["unpruned votes"] != found["pruned votes"]).all()
-    one = tables.pie_examples(study_folder, number=3, folder=study_folder / "topics-bilstm" / "MP-AI-99")
+    one = results.pie_examples(study_folder, number=3, folder=study_folder / "topics-bilstm" / "MP-AI-99")
     assert set(one["pruner"]) == {"MP-AI"}
 
 
 def test_votes_in_words():
-    assert tables.describe_votes(np.array([1, 0, 5]), ["a", "b", "c"]) == "c 5, a 1"
-    assert tables.describe_votes(np.array([0, 0]), ["a", "b"]) == "none"
+    assert results.describe_votes(np.array([1, 0, 5]), ["a", "b", "c"]) == "c 5, a 1"
+    assert results.describe_votes(np.array([0, 0]), ["a", "b"]) == "none"
 
 
 def test_an_empty_study_says_what_to_run(tmp_path):
     with pytest.raises(PielabError, match="has no PIEs yet: run notebooks/03_pies.ipynb"):
-        tables.configurations(tmp_path)
+        results.configurations(tmp_path)
     with pytest.raises(PielabError, match="run notebooks/06_report.ipynb"):
-        report.write_index(tmp_path)
+        write_index(tmp_path)
 
 
 def test_predictions_of_other_examples_stop(study_folder):
     dense = predictions.read_seeds(study_folder / "topics-bilstm" / "dense", range(SEEDS))
     name = str(study_folder.parents[1] / "topics.csv")
-    tables.check_same_data(datasets.load(name), dense, dense)
+    results.check_same_data(datasets.load(name), dense, dense)
     with pytest.raises(PielabError, match="made on other texts or labels than these 5"):
-        tables.check_same_data(datasets.load(name, limit=5), dense, dense)
+        results.check_same_data(datasets.load(name, limit=5), dense, dense)
     other = dataclasses.replace(dense, data_digest="of other texts")
     with pytest.raises(PielabError, match="the pruned predictions were made on other texts"):
-        tables.check_same_data(datasets.load(name), dense, other)
+        results.check_same_data(datasets.load(name), dense, other)
     several = dataclasses.replace(dense, decision_thresholds=np.full(SEEDS, 0.5))
     with pytest.raises(PielabError, match="predictions are multi-label and the data are not"):
-        tables.check_same_data(datasets.load(name), dense, several)
+        results.check_same_data(datasets.load(name), dense, several)
 
 
 def test_texts_that_changed_after_the_pies_were_found_are_not_shown(study_folder, tmp_path):
     folder = tmp_path / "a-b" / "MP-AI-50"
     folder.mkdir(parents=True)
-    frame, record = tables.read_pies(study_folder / "topics-bilstm" / "MP-AI-50" / "pies.parquet")
+    frame, record = results.read_pies(study_folder / "topics-bilstm" / "MP-AI-50" / "pies.parquet")
     p = PieParameters(**made_parameters(study_folder.parents[1]) | {"pruner": "MP-AI", "threshold": 50})
-    tables.write_pies(folder, frame, record["summary"], p, digest="of what they were")
+    results.write_pies(folder, frame, record["summary"], p, digest="of what they were")
     with pytest.raises(PielabError, match="have changed since"):
-        tables.pie_examples(tmp_path)
+        results.pie_examples(tmp_path)
 
 
 def test_only_the_seeds_that_voted_are_in_the_tables(study_folder):
@@ -142,13 +147,13 @@ def test_only_the_seeds_that_voted_are_in_the_tables(study_folder):
     shutil.copytree(paths.seed(study_folder / "topics-bilstm" / "dense", 0), extra)
     record = json.loads((extra / "metrics.json").read_text()) | {"seed": 9}
     (extra / "metrics.json").write_text(json.dumps(record))
-    found = tables.seeds(study_folder)
+    found = results.seeds(study_folder)
     shutil.rmtree(extra)
     assert set(found["seed"]) == set(range(SEEDS))
 
 
 def test_figures_show_every_pruner_with_its_null_and_n(study_folder):
-    configurations, seeds = tables.configurations(study_folder), tables.seeds(study_folder)
+    configurations, seeds = results.configurations(study_folder), results.seeds(study_folder)
     accuracy = figures.effectiveness(seeds)
     assert accuracy.axes[0].get_title() == "topics, bilstm: 4 seeds"
     shares = figures.pie_shares(configurations)
@@ -170,9 +175,9 @@ def test_pruners_are_told_apart_by_colour_and_marker():
 
 
 def test_a_nested_pruner_stands_beside_its_own_hollow_and_dotted(study_folder):
-    whole = tables.configurations(study_folder)
+    whole = results.configurations(study_folder)
     beside = whole[whole["pruner"] == "IMP-FT"].assign(pruner="IMP-FT-nested")
-    whole = tables.in_paper_order(pd.concat([beside, whole.replace("MP-AI", "wanda")], ignore_index=True))
+    whole = results.in_paper_order(pd.concat([beside, whole.replace("MP-AI", "wanda")], ignore_index=True))
     assert list(dict.fromkeys(whole["pruner"])) == ["IMP-FT", "IMP-FT-nested", "wanda"]
     lines = {each.get_label(): each[0] for each in figures.pie_shares(whole).axes[0].containers}
     assert list(lines) == ["IMP-FT", "IMP-FT-nested", "wanda"]
@@ -183,7 +188,7 @@ def test_a_nested_pruner_stands_beside_its_own_hollow_and_dotted(study_folder):
 
 
 def test_the_legend_of_all_pruners_is_whole(study_folder):
-    table = tables.configurations(study_folder).query("pruner == 'IMP-FT' and dataset == 'topics'")
+    table = results.configurations(study_folder).query("pruner == 'IMP-FT' and dataset == 'topics'")
     every = pd.concat([table.assign(pruner=name) for name in KNOWN], ignore_index=True)
     figure = figures.pie_shares(every)
     figure.canvas.draw()
@@ -194,10 +199,10 @@ def test_the_legend_of_all_pruners_is_whole(study_folder):
 
 def test_names_that_are_not_the_papers_come_last_and_are_drawn(study_folder):
     more = {"IMP-FT": "wanda", "MP-AI": "AWQ"}
-    whole, seeds = tables.configurations(study_folder), tables.seeds(study_folder)
+    whole, seeds = results.configurations(study_folder), results.seeds(study_folder)
     own = whole.assign(pruner=whole["pruner"].map(more))
     whole = pd.concat([own, whole], ignore_index=True)
-    assert sorted(set(whole["pruner"]), key=tables.rank) == ["IMP-FT", "MP-AI", "AWQ", "wanda"]
+    assert sorted(set(whole["pruner"]), key=results.rank) == ["IMP-FT", "MP-AI", "AWQ", "wanda"]
     lines = []
     for figure in (figures.pie_shares(whole), figures.effectiveness(pd.concat([seeds, seeds.replace(more)]))):
         containers = figure.axes[0].containers
@@ -210,14 +215,14 @@ def test_names_that_are_not_the_papers_come_last_and_are_drawn(study_folder):
 
 def test_the_front_page_stands_alone(study_folder):
     folder = study_folder / "report"
-    configurations, seeds = tables.configurations(study_folder), tables.seeds(study_folder)
-    tables.save(tables.effectiveness(seeds), folder, "effectiveness")
-    tables.save(tables.pie_shares(configurations), folder, "pie_shares")
-    tables.save(tables.effectiveness_on_pies(configurations), folder, "effectiveness_on_pies")
-    examples = tables.pie_examples(study_folder, 5)
-    tables.save(examples.assign(text="<script>alert(1)</script>"), folder, "pie_examples")
-    for kind in report.FIGURES:
-        report.draw(study_folder, kind)
+    configurations, seeds = results.configurations(study_folder), results.seeds(study_folder)
+    results.save(results.effectiveness(seeds), folder, "effectiveness")
+    results.save(results.pie_shares(configurations), folder, "pie_shares")
+    results.save(results.effectiveness_on_pies(configurations), folder, "effectiveness_on_pies")
+    examples = results.pie_examples(study_folder, 5)
+    results.save(examples.assign(text="<script>alert(1)</script>"), folder, "pie_examples")
+    for kind in FIGURES:
+        draw(study_folder, kind)
     paper.write_tables(study_folder)
     notebook = {
         "cells": [{"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# One $x$"}],
@@ -229,7 +234,7 @@ def test_the_front_page_stands_alone(study_folder):
     (place / "03_pies.ipynb").write_text(json.dumps(notebook))
     (study_folder / "logs").mkdir()
     (study_folder / "logs" / "02_prune.ipynb").write_text(json.dumps(notebook))
-    page = report.write_index(study_folder).read_text()
+    page = write_index(study_folder).read_text()
     linked = re.findall(r'(?:href|src)="([^"#]+)"', page)
     assert linked and all((folder / link).exists() for link in linked)
     assert "../topics-bilstm/MP-AI-99/03_pies.html" in linked and not any("logs" in link for link in linked)
@@ -250,14 +255,14 @@ def test_the_classes_of_pies_by_hand(tmp_path):
     frame["p_null"] = [0.5, 0.5, 0.0, 0.0]
     summary = {"dataset": "d", "model": "m", "pruner": "MP-AI", "threshold": 50.0, "classes": ["a", "b", "c"]}
     p = PieParameters(**made_parameters(tmp_path) | {"pruner": "MP-AI", "threshold": 50})
-    tables.write_pies(folder, frame, summary, p, "digest")
+    results.write_pies(folder, frame, summary, p, "digest")
     table = by_configuration(tmp_path)
     assert table["class"].tolist() == ["b", "a", "c"] and table["rank"].tolist() == [1, 2, 3]
     assert table["percent"].tolist() == [75, 25, 25] and table["pies_percent"].tolist() == [100, 50, 50]
     assert table["null_percent"].tolist() == [100, 50, 0]
     # Wilson's interval of 1 of 2, by its formula with z = 1.96.
     assert table.loc[1, ["low", "high"]].tolist() == pytest.approx([9.453, 90.547], abs=1e-3)
-    tables.write_pies(folder, frame.assign(pie=False, p_null=0.0), summary, p, "digest")
+    results.write_pies(folder, frame.assign(pie=False, p_null=0.0), summary, p, "digest")
     empty = by_configuration(tmp_path)
     assert empty["pies_percent"].isna().all() and empty["null_percent"].isna().all()
     figures.classes(empty)
@@ -267,11 +272,11 @@ def test_figures_come_one_for_each_pair_or_pruner_and_old_ones_go(study_folder):
     folder = study_folder / "report" / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "classes-IRP-FT.png").write_text("of a pruner that is no longer in the study")
-    drawn = report.draw(study_folder, "classes")
+    drawn = draw(study_folder, "classes")
     assert list(drawn) == ["classes-IMP-FT", "classes-MP-AI"]
     assert sorted(path.name for path in folder.glob("classes*.png")) == ["classes-IMP-FT.png", "classes-MP-AI.png"]
-    assert list(report.draw(study_folder, "effectiveness_on_pies")) == ["effectiveness_on_pies-topics-bilstm"]
-    assert report.draw(study_folder, "readability") == {}
+    assert list(draw(study_folder, "effectiveness_on_pies")) == ["effectiveness_on_pies-topics-bilstm"]
+    assert draw(study_folder, "readability") == {}
     titles = [axes.get_title() for axes in drawn["classes-MP-AI"].axes]
     assert titles[1].startswith("MP-AI: topics, bilstm\n99 % pruned: ")
 
@@ -279,17 +284,17 @@ def test_figures_come_one_for_each_pair_or_pruner_and_old_ones_go(study_folder):
 def test_a_study_without_pies_has_a_page_too(study_folder, tmp_path):
     shutil.copytree(study_folder, tmp_path / "made")
     for path in (tmp_path / "made").glob("*/*/pies.parquet"):
-        frame, record = tables.read_pies(path)
+        frame, record = results.read_pies(path)
         p = PieParameters(**made_parameters(study_folder.parents[1]) | {"pruner": "MP-AI", "threshold": 50})
-        tables.write_pies(path.parent, frame.assign(pie=False), record["summary"], p, record["digest"])
-    found = tables.pie_examples(tmp_path / "made")
+        results.write_pies(path.parent, frame.assign(pie=False), record["summary"], p, record["digest"])
+    found = results.pie_examples(tmp_path / "made")
     assert found.empty and "text" in found
-    tables.save(found, tmp_path / "made" / "report", "pie_examples")
-    assert "There is no PIE in this study" in report.write_index(tmp_path / "made").read_text()
+    results.save(found, tmp_path / "made" / "report", "pie_examples")
+    assert "There is no PIE in this study" in write_index(tmp_path / "made").read_text()
 
 
 def test_figures_are_the_same_file_each_time(study_folder, tmp_path):
-    seeds = tables.seeds(study_folder)
+    seeds = results.seeds(study_folder)
     for name in ("one", "two"):
         figures.save(figures.effectiveness(seeds), tmp_path, name)
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
@@ -297,13 +302,13 @@ def test_figures_are_the_same_file_each_time(study_folder, tmp_path):
 
 
 def test_a_single_seed_and_no_pies_make_figures_too(study_folder):
-    seeds = tables.seeds(study_folder)
+    seeds = results.seeds(study_folder)
     figures.effectiveness(seeds[seeds["seed"] == 0])
-    configurations = tables.configurations(study_folder)
+    configurations = results.configurations(study_folder)
     empty = dict.fromkeys(["unpruned_on_pies", "pruned_on_pies", "null_on_pies", "excess_low", "excess_high"], np.nan)
     figures.effectiveness_on_pies(configurations.assign(**empty))
     figures.pie_shares(configurations.assign(**empty))
-    figures.by_models_per_side(statistics.by_models_per_side(*np.zeros((2, 2, 5), dtype=int)))
+    figures.by_models_per_side(by_models_per_side(*np.zeros((2, 2, 5), dtype=int)))
     figures.two_sides(pd.Series([0.5]), pd.Series([0.6]), "accuracy", "IMP-FT")
 
 

@@ -11,10 +11,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pielab import datasets, models, paths, predictions, pruned, pruners, pruning, records, runs, tasks, training
+from pielab.compression import pruners
+from pielab.compression.masks import dense_masks, magnitude, prunable, prune, random_scores
+from pielab.config.parameters import PruneParameters
+from pielab.data import datasets, tasks
 from pielab.errors import PassingFault, PielabError
-from pielab.experiment import prepare
-from pielab.parameters import PruneParameters
+from pielab.models import classifier
+from pielab.store import paths, predictions, records
+from pielab.training import loop, pruned_seed, runs
+from pielab.training.experiment import prepare
 
 
 def prepared(given, **changes):
@@ -35,7 +40,7 @@ def test_every_pruner_reaches_its_sparsity_and_keeps_predictions_of_a_model_with
     state = load_file(paths.seed(p.folder, 0) / "weights.safetensors")
     model = experiment.build(seed=0)
     model.load_state_dict(state)
-    zeros = {name: int((state[name] == 0).sum()) for name in pruning.prunable(model)}
+    zeros = {name: int((state[name] == 0).sum()) for name in prunable(model)}
     sizes = {name: state[name].numel() for name in zeros}
     if pruners.pruner(pruner).scope == "global":
         assert sum(zeros.values()) == round(0.6 * sum(sizes.values()))
@@ -52,19 +57,19 @@ def test_every_pruner_reaches_its_sparsity_and_keeps_predictions_of_a_model_with
 
 def test_rewinding_starts_from_the_initial_weights_and_fine_tuning_from_the_trained(given, monkeypatch):
     starts = {}
-    original = training.train
+    original = loop.train
 
     def record(model, *args, **options):
         # Pruned weights are set to zero at the start of training: what is left of the others is what counts.
         starts.setdefault(current, []).append({name: value.clone() for name, value in model.state_dict().items()})
         return original(model, *args, **options)
 
-    monkeypatch.setattr(training, "train", record)
+    monkeypatch.setattr(loop, "train", record)
     for current in ("IMP-WR", "IMP-FT", "MP-AI"):
         experiment = prepared(given, pruner=current, seeds="0", epochs=1)
-        monkeypatch.setattr(training, "train", original)
+        monkeypatch.setattr(loop, "train", original)
         runs.train_dense(experiment)
-        monkeypatch.setattr(training, "train", record)
+        monkeypatch.setattr(loop, "train", record)
         runs.train_pruned(experiment)
     initial = experiment.build(seed=0).state_dict()
     trained = load_file(paths.seed(experiment.parameters.dense_folder, 0) / "weights.safetensors")
@@ -78,18 +83,20 @@ def test_rewinding_starts_from_the_initial_weights_and_fine_tuning_from_the_trai
 def test_every_iteration_scores_the_weights_as_they_are_then(given, monkeypatch):
     experiment = prepared(given, seeds="0", epochs=1)
     scored, started = [], []
-    original_scores, original_train = pruning.magnitude, training.train
+    original_scores, original_train = magnitude, loop.train
     runs.train_dense(experiment)
     monkeypatch.setattr(
-        pruning, "magnitude", lambda weights: scored.append(dict(original_scores(weights))) or original_scores(weights)
+        pruned_seed,
+        "magnitude",
+        lambda weights: scored.append(dict(original_scores(weights))) or original_scores(weights),
     )
 
     def train(model, *args, **options):
         losses = original_train(model, *args, **options)
-        started.append({name: value.abs() for name, value in pruning.prunable(model).items()})
+        started.append({name: value.abs() for name, value in prunable(model).items()})
         return losses
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(loop, "train", train)
     runs.train_pruned(experiment)
     trained = load_file(paths.seed(experiment.parameters.dense_folder, 0) / "weights.safetensors")
     assert all(torch.equal(scored[0][name], trained[name].abs()) for name in scored[0])
@@ -100,20 +107,20 @@ def test_every_iteration_scores_the_weights_as_they_are_then(given, monkeypatch)
 def test_impact_sees_as_many_examples_as_it_is_given_and_random_scores_differ(given, monkeypatch):
     experiment = prepared(given, seeds="0-1", epochs=1, pruner="IIBP-FT", impact_examples=7)
     sampled = []
-    original = training.gradients
+    original = loop.gradients
 
     def record(model, weights, encoder, tokens, targets):
         sampled.append((len(tokens), tokens.ids.tobytes()))
         return original(model, weights, encoder, tokens, targets)
 
-    monkeypatch.setattr(training, "gradients", record)
+    monkeypatch.setattr(loop, "gradients", record)
     runs.train_pruned(experiment)
     assert [number for number, _ in sampled] == [7] * 6 and len(set(sampled)) == 6
     drawn = []
-    original_random = pruning.random
+    original_random = random_scores
     monkeypatch.setattr(
-        pruning,
-        "random",
+        pruned_seed,
+        "random_scores",
         lambda weights, generator: (
             drawn.append(original_random(weights, generator)["head.0.weight"]) or original_random(weights, generator)
         ),
@@ -129,7 +136,7 @@ def test_a_pruned_transformer_loads_in_plain_transformers(given, tiny_bert):
     runs.train_pruned(experiment)
     folder = paths.seed(experiment.parameters.folder, 0)
     model = AutoModelForSequenceClassification.from_pretrained(folder / "model")
-    for weight in pruning.prunable(model).values():
+    for weight in prunable(model).values():
         assert (weight == 0).sum() == round(0.6 * weight.numel())
     assert AutoTokenizer.from_pretrained(folder / "model").vocab_size == 45
     kept, _ = predictions.read(folder / "test.parquet")
@@ -144,7 +151,7 @@ def test_weights_asked_for_after_a_run_without_them_are_no_silent_omission(given
 
 def test_weights_that_are_not_finite_at_the_end_are_not_kept(given, monkeypatch):
     experiment = prepared(given, seeds="0", epochs=1)
-    monkeypatch.setattr(training, "predict", lambda *args: np.full((1, 3), np.nan))
+    monkeypatch.setattr(loop, "predict", lambda *args: np.full((1, 3), np.nan))
     with pytest.raises(PielabError, match=r"seed 0 ended with weights that are not finite, with learning_rate = 0.005"):
         runs.train_dense(experiment)
     assert not paths.seed(experiment.parameters.dense_folder, 0).exists()
@@ -156,8 +163,8 @@ def test_finished_seeds_are_not_trained_again_and_new_ones_are_added(given, monk
     runs.train_pruned(experiment)
     before = contents(experiment.parameters.pair_folder / "dense") | contents(experiment.parameters.folder)
     trained = []
-    original = training.train
-    monkeypatch.setattr(training, "train", lambda *a, **k: (trained.append(1), original(*a, **k))[1])
+    original = loop.train
+    monkeypatch.setattr(loop, "train", lambda *a, **k: (trained.append(1), original(*a, **k))[1])
     more = prepared(given, seeds="0-1")
     assert len(runs.train_dense(more)) == len(runs.train_pruned(more)) == 2
     assert len(trained) == 1 + 3
@@ -211,7 +218,7 @@ def test_a_seed_that_breaks_off_leaves_nothing_that_counts(given, monkeypatch):
 
 def cut_off(monkeypatch, at):
     """Training stops for good at its n-th call, as if somebody had killed it."""
-    calls, original = [], training.train
+    calls, original = [], loop.train
 
     def train(*args, **options):
         calls.append(1)
@@ -219,7 +226,7 @@ def cut_off(monkeypatch, at):
             raise KeyboardInterrupt
         return original(*args, **options)
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(loop, "train", train)
     return calls
 
 
@@ -279,10 +286,10 @@ def test_a_nested_trajectory_is_what_its_steps_are_by_hand(given, pruner):
     model = experiment.build(seed=0)
     initial = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(load_file(paths.seed(experiment.parameters.dense_folder, 0) / "weights.safetensors"))
-    weights = pruning.prunable(model)
-    masks = pruning.dense_masks(weights)
+    weights = prunable(model)
+    masks = dense_masks(weights)
     for step, level in enumerate((20, 60, 90), start=1):
-        masks = pruning.prune(pruning.magnitude(weights), masks, level / 100)
+        masks = prune(magnitude(weights), masks, level / 100)
         if pruner == "IMP-WR-nested":
             model.load_state_dict(initial)
         experiment.train(model, 0, step, 1, lambda epoch, loss: None, weights=weights, masks=masks)
@@ -298,7 +305,7 @@ def test_a_lower_level_finds_its_seeds_and_those_that_are_there_are_left_alone(g
     assert {path.parts[-4] for path in before} == {"dense", "IMP-FT-nested-20", "IMP-FT-nested-60"}
     runs.train_pruned(top)
     assert all(path.stat().st_mtime_ns == touched for path, touched in before.items())
-    monkeypatch.setattr(training, "train", lambda *args, **options: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "train", lambda *args, **options: pytest.fail("trained again"))
     for threshold in (20, 60, 90):
         runs.train_pruned(prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=threshold))
 
@@ -332,7 +339,7 @@ def test_a_level_that_was_kept_before_a_kill_is_not_written_again(given, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pruned, "save_checkpoint", killed)
+        patch.setattr(pruned_seed, "save_checkpoint", killed)
         with pytest.raises(KeyboardInterrupt):
             runs.train_pruned(experiment)
     kept = paths.seed(experiment.parameters.pair_folder / "IMP-FT-nested-20", 0) / "test.parquet"
@@ -343,7 +350,7 @@ def test_a_level_that_was_kept_before_a_kill_is_not_written_again(given, monkeyp
 def test_a_lower_level_of_another_recipe_stops_before_anything_is_trained(given, monkeypatch):
     runs.train_pruned(prepared(given, **NESTED | {"levels": None}, pruner="IMP-FT-nested", threshold=60))
     top = prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
-    monkeypatch.setattr(training, "train", lambda *args, **options: pytest.fail("trained"))
+    monkeypatch.setattr(loop, "train", lambda *args, **options: pytest.fail("trained"))
     message = r"IMP-FT-nested-60/seeds/00 was made with levels = \[60.0\] and not \[20.0, 60.0\]: give another study"
     with pytest.raises(PielabError, match=message):
         runs.train_pruned(top)
@@ -353,8 +360,8 @@ def test_the_seconds_of_a_level_are_its_own(given, monkeypatch):
     now = iter(range(0, 10_000, 5))
     experiment = prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
     runs.train_dense(experiment)
-    monkeypatch.setattr(pruned.time, "perf_counter", lambda: next(now))
-    _, record = pruned.prune(experiment, 0)
+    monkeypatch.setattr(pruned_seed.time, "perf_counter", lambda: next(now))
+    _, record = pruned_seed.prune(experiment, 0)
     lower = records.read(paths.seed(experiment.parameters.pair_folder / "IMP-FT-nested-20", 0))
     assert record["seconds"] == lower["seconds"] == 5
 
@@ -438,7 +445,7 @@ def test_the_pooler_is_left_alone_if_asked_for(given, tiny_bert):
 def test_pruning_at_initialization_keeps_no_iteration(given, monkeypatch):
     experiment = prepared(given, pruner="MP-AI", seeds="0")
     kept = []
-    monkeypatch.setattr(pruned, "save_checkpoint", lambda *args: kept.append(args))
+    monkeypatch.setattr(pruned_seed, "save_checkpoint", lambda *args: kept.append(args))
     runs.train_pruned(experiment)
     assert not kept
 
@@ -479,7 +486,7 @@ def test_a_checkpoint_of_other_parameters_stops_and_says_what_differs(given, mon
 def test_a_checkpoint_that_outlived_its_seed_goes(given, monkeypatch):
     experiment = prepared(given, seeds="0", epochs=1)
     with monkeypatch.context() as patch:
-        patch.setattr(pruned, "clear_checkpoint", lambda *args: None)
+        patch.setattr(pruned_seed, "clear_checkpoint", lambda *args: None)
         runs.train_pruned(experiment)
     kept = paths.phase(experiment.parameters.folder, 0)
     assert kept.exists()
@@ -518,7 +525,7 @@ def test_a_damaged_file_of_a_seed_stops_with_its_name_and_the_cure(given, name):
 def test_a_good_file_that_cannot_be_read_now_is_not_called_damaged(given, monkeypatch, error, raised, message):
     experiment = prepared(given, seeds="0", epochs=1)
     runs.train_dense(experiment)
-    monkeypatch.setattr(pruned, "load_model", Mock(side_effect=error))
+    monkeypatch.setattr(pruned_seed, "load_model", Mock(side_effect=error))
     with pytest.raises(raised, match=message) as found:
         runs.train_pruned(experiment)
     assert "damaged" not in str(found.value) and "delete" not in str(found.value)
@@ -551,7 +558,7 @@ def test_several_workers_give_the_results_of_one(given, tmp_path):
 def test_a_fault_that_may_pass_is_one_sentence(given, monkeypatch, error, message):
     experiment = prepared(given, seeds="0", epochs=1)
     runs.train_dense(experiment)
-    monkeypatch.setattr(training, "train", Mock(side_effect=error))
+    monkeypatch.setattr(loop, "train", Mock(side_effect=error))
     with pytest.raises(PassingFault, match=message) as raised:
         runs.train_pruned(experiment)
     assert "\n" not in str(raised.value) and str(raised.value).endswith("what is finished is kept.")
@@ -559,7 +566,7 @@ def test_a_fault_that_may_pass_is_one_sentence(given, monkeypatch, error, messag
 
 def test_any_other_error_is_left_as_it_is(given, monkeypatch):
     experiment = prepared(given, seeds="0", epochs=1)
-    monkeypatch.setattr(training, "train", lambda *args, **options: 1 / 0)
+    monkeypatch.setattr(loop, "train", lambda *args, **options: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         runs.train_dense(experiment)
 
@@ -630,4 +637,4 @@ def test_nothing_is_kept_for_the_weights_of_pruned_models_unless_asked(given):
     assert not (paths.seed(experiment.parameters.folder, 0) / "weights.safetensors").exists()
     counts = records.pruned_counts(experiment.parameters.folder, 0)
     assert (counts["pruned"] == [round(0.6 * size) for size in counts["weights"]]).all()
-    assert set(counts["matrix"]) == set(pruning.prunable(models.BiLSTM(3, experiment.encoder.vectors)))
+    assert set(counts["matrix"]) == set(prunable(classifier.BiLSTM(3, experiment.encoder.vectors)))

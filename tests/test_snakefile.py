@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pielab.pruners import KNOWN
+from pielab.compression.pruners import KNOWN
 
 PROJECT = Path(__file__).parents[1]
 

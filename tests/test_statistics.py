@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pielab import pies, statistics
+from pielab.analysis import null, pies
 from pielab.errors import PielabError
 
 
@@ -41,7 +41,7 @@ def test_the_null_is_the_mean_over_all_halvings(seeds, seed, multi_label):
         dense, pruned = random.random((2, seeds, 20, 3)) < 0.5
     else:
         dense, pruned = random.integers(3, size=(2, seeds, 20))
-    found = statistics.null(dense, pruned, resamples=60)
+    found = null.estimate(dense, pruned, resamples=60)
     expected = brute_null(dense, pruned)
     assert np.allclose([found.null, found.pruned], expected)
     assert math.isclose(found.excess, expected[1] - expected[0], abs_tol=1e-12)
@@ -51,7 +51,7 @@ def test_the_null_is_the_mean_over_all_halvings(seeds, seed, multi_label):
 
 def test_two_unpruned_models_that_never_agree_and_a_pruned_one_that_does():
     dense = np.array([[0, 0, 0], [1, 1, 1]])
-    found = statistics.null(dense, pruned=np.array([[1, 0, 2], [0, 0, 1]]))
+    found = null.estimate(dense, pruned=np.array([[1, 0, 2], [0, 0, 1]]))
     # Halvings: dense 0 against (dense 1, pruned 1), dense 1 against (dense 0, pruned 0).
     assert found.null == 1
     assert found.p_pie.tolist() == [0, 0.5, 1]
@@ -66,32 +66,32 @@ def test_the_difference_of_two_pruners_is_that_of_their_excesses(seeds, seed, mu
         dense, pruned, other = random.random((3, seeds, 20, 3)) < 0.5
     else:
         dense, pruned, other = random.integers(3, size=(3, seeds, 20))
-    found, low, high = statistics.difference(dense, pruned, other, resamples=60)
-    one, two = (statistics.null(dense, each, resamples=60) for each in (pruned, other))
+    found, low, high = null.difference(dense, pruned, other, resamples=60)
+    one, two = (null.estimate(dense, each, resamples=60) for each in (pruned, other))
     assert math.isclose(found, one.excess - two.excess, abs_tol=1e-12)
     assert low <= high if seeds >= 4 else math.isnan(low) and math.isnan(high)
-    back = statistics.difference(dense, other, pruned, resamples=60)
+    back = null.difference(dense, other, pruned, resamples=60)
     assert np.allclose([found, low, high], [-back[0], -back[2], -back[1]], equal_nan=True)
-    assert statistics.difference(dense, pruned, pruned, resamples=60)[0] == 0
+    assert null.difference(dense, pruned, pruned, resamples=60)[0] == 0
 
 
 def test_one_seed_has_no_null():
     with pytest.raises(PielabError, match="two unpruned models at least"):
-        statistics.null(np.zeros((1, 3), int), np.zeros((1, 3), int))
+        null.estimate(np.zeros((1, 3), int), np.zeros((1, 3), int))
 
 
 def test_the_interval_holds_zero_when_pruning_is_only_another_training():
     held = 0
     for trial in range(20):
         random = np.random.default_rng(trial)
-        found = statistics.null(draw_runs(random, 8), draw_runs(random, 8), resamples=60, seed=trial)
+        found = null.estimate(draw_runs(random, 8), draw_runs(random, 8), resamples=60, seed=trial)
         held += found.low <= 0 <= found.high
     assert held >= 17
 
 
 def test_the_interval_leaves_zero_when_pruning_changes_answers():
     random = np.random.default_rng(0)
-    found = statistics.null(draw_runs(random, 8), draw_runs(random, 8, flip=0.9), resamples=60)
+    found = null.estimate(draw_runs(random, 8), draw_runs(random, 8, flip=0.9), resamples=60)
     assert 0 < found.low < found.excess < found.high
 
 
@@ -100,17 +100,17 @@ def test_the_excess_by_group_finds_the_group_that_pruning_changes():
     dense, pruned, changed = (draw_runs(random, 8, **flip) for flip in ({}, {}, {"flip": 0.9}))
     groups = np.arange(dense.shape[1]) % 3
     pruned = np.where(groups == 1, changed, pruned)
-    _, _, table = statistics.excess_by_group(dense, pruned, groups, resamples=60)
+    _, _, table = null.excess_by_group(dense, pruned, groups, resamples=60)
     assert (table["low"] <= 0).tolist() == [True, False, True] and (table["high"] > 0).all()
-    whole = statistics.null(dense, pruned, resamples=60)
+    whole = null.estimate(dense, pruned, resamples=60)
     assert np.average(table["excess"], weights=np.bincount(groups)) == pytest.approx(whole.excess)
-    _, _, two = statistics.excess_by_group(dense[:2], pruned[:2], groups)
+    _, _, two = null.excess_by_group(dense[:2], pruned[:2], groups)
     assert two["low"].isna().all() and two["excess"].notna().all()
 
 
 def test_the_same_seed_gives_the_same_interval():
     dense, pruned = draw_runs(np.random.default_rng(0), 8), draw_runs(np.random.default_rng(1), 8)
-    one, two = (statistics.null(dense, pruned, resamples=30, seed=3) for _ in range(2))
+    one, two = (null.estimate(dense, pruned, resamples=30, seed=3) for _ in range(2))
     assert (one.low, one.high) == (two.low, two.high)
 
 
@@ -118,7 +118,7 @@ def test_the_same_seed_gives_the_same_interval():
 def test_on_the_pies_of_a_binary_task_the_two_accuracies_add_up_to_one(seeds, seed):
     random = np.random.default_rng(seed)
     dense, pruned = random.integers(2, size=(2, seeds, 30))
-    found = statistics.effectiveness_on_pies(dense, pruned, random.integers(2, size=30))
+    found = null.effectiveness_on_pies(dense, pruned, random.integers(2, size=30))
     if pies.find(dense, pruned).any():
         assert math.isclose(found["unpruned_on_pies"] + found["pruned_on_pies"], 1)
     else:
@@ -128,7 +128,7 @@ def test_on_the_pies_of_a_binary_task_the_two_accuracies_add_up_to_one(seeds, se
 def test_effectiveness_on_pies_by_hand():
     dense = np.array([[0, 1, 2, 0], [0, 1, 2, 1]])
     pruned = np.array([[0, 2, 1, 0], [0, 2, 1, 0]])
-    found = statistics.effectiveness_on_pies(dense, pruned, targets=np.array([0, 1, 1, 1]))
+    found = null.effectiveness_on_pies(dense, pruned, targets=np.array([0, 1, 1, 1]))
     assert found["unpruned_on_all"] == 0.5 and found["pruned_on_all"] == 0.5
     assert found["unpruned_on_pies"] == 0.5 and found["pruned_on_pies"] == 0.5
     # The two unpruned models disagree on the last example alone; one of them is right there, one is not.
@@ -138,22 +138,22 @@ def test_effectiveness_on_pies_by_hand():
 def test_multi_label_effectiveness_is_the_mean_macro_f1_of_the_seeds():
     dense = np.array([[[1, 0], [0, 1]], [[1, 0], [1, 0]]], dtype=bool)
     pruned = ~dense
-    found = statistics.effectiveness_on_pies(dense, pruned, targets=np.array([[1, 0], [0, 1]], dtype=np.float32))
+    found = null.effectiveness_on_pies(dense, pruned, targets=np.array([[1, 0], [0, 1]], dtype=np.float32))
     # The first seed is right throughout (1.0); the second has F1 2/3 for class 0 and 0 for class 1.
     assert math.isclose(found["unpruned_on_all"], (1 + (2 / 3 + 0) / 2) / 2)
 
 
 def test_the_interval_of_a_mean_over_seeds():
-    mean, low, high = statistics.seed_interval(np.array([0.8, 0.9, 1.0]))
+    mean, low, high = null.seed_interval(np.array([0.8, 0.9, 1.0]))
     assert math.isclose(mean, 0.9) and 0.8 <= low < mean < high <= 1.0
 
 
 def test_shares_by_models_per_side_end_at_the_null_and_begin_with_pairs_of_models():
     random = np.random.default_rng(0)
     dense, pruned = random.integers(3, size=(2, 4, 50))
-    table = statistics.by_models_per_side(dense, pruned, resamples=100)
+    table = null.by_models_per_side(dense, pruned, resamples=100)
     assert table["models_per_side"].tolist() == [1, 2]
-    found = statistics.null(dense, pruned, resamples=100)
+    found = null.estimate(dense, pruned, resamples=100)
     assert np.allclose(table.iloc[-1][["pies", "null"]].tolist(), [found.pruned, found.null])
     pairs = [(dense[one] != pruned[two]).mean() for one, two in itertools.permutations(range(4), 2)]
     assert math.isclose(table["pies"][0], np.mean(pairs))
@@ -162,7 +162,7 @@ def test_shares_by_models_per_side_end_at_the_null_and_begin_with_pairs_of_model
 
 def test_more_models_make_fewer_disagreements_by_chance():
     random = np.random.default_rng(0)
-    table = statistics.by_models_per_side(draw_runs(random, 12), draw_runs(random, 12), resamples=40)
+    table = null.by_models_per_side(draw_runs(random, 12), draw_runs(random, 12), resamples=40)
     assert table["null"].is_monotonic_decreasing and table["null"].iloc[-1] < table["null"].iloc[0] / 2
     with pytest.raises(PielabError, match="two unpruned models at least"):
-        statistics.by_models_per_side(draw_runs(random, 1), draw_runs(random, 1))
+        null.by_models_per_side(draw_runs(random, 1), draw_runs(random, 1))

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pielab import paths, states, status
 from pielab.errors import PielabError
+from pielab.jobs import notebook_state, status
+from pielab.store import paths
 
 PROJECT = Path(__file__).parents[1]
 PAIR = "bbc-news-bilstm"
@@ -66,7 +67,7 @@ def finish(folder, *names):
 
 
 def notebooks(folder):
-    return {each.path: each for row in states.read(folder) for each in row.notebooks}
+    return {each.path: each for row in notebook_state.read(folder) for each in row.notebooks}
 
 
 def linked(page):
@@ -74,13 +75,13 @@ def linked(page):
 
 
 def test_a_study_that_has_not_begun_waits(study_folder):
-    rows = states.read(study_folder)
+    rows = notebook_state.read(study_folder)
     assert [row.folder for row in rows] == [f"{PAIR}/dense", f"{PAIR}/IMP-FT-90", f"{PAIR}/MP-AI-90", PAIR, "report"]
     assert [row.threshold for row in rows] == [None, 90, 90, None, None]
     assert [each.path for row in rows for each in row.notebooks] == NOTEBOOKS
     assert {row.state for row in rows} == {"waiting"}
-    counts = dict.fromkeys(states.SYMBOLS, 0) | {"waiting": 9, "notebooks": 9, "seeds": 0, "seeds_asked": 6}
-    assert states.count(rows) == counts
+    counts = dict.fromkeys(notebook_state.SYMBOLS, 0) | {"waiting": 9, "notebooks": 9, "seeds": 0, "seeds_asked": 6}
+    assert notebook_state.count(rows) == counts
 
 
 def test_a_notebook_runs_while_it_shows_signs_of_life(study_folder):
@@ -150,9 +151,9 @@ def test_only_whole_seeds_that_are_asked_for_count(study_folder):
     train(study_folder, f"{PAIR}/MP-AI-90", 1)
     put(study_folder / PAIR / "IMP-FT-90/seeds/.partial-00/metrics.json")
     train(study_folder, f"{PAIR}/RP-AI-50", 0, 1)  # taken out of the study
-    rows = states.read(study_folder)
+    rows = notebook_state.read(study_folder)
     assert [row.seeds for row in rows] == [(2, 2), (0, 2), (1, 2), (0, 0), (0, 0)]
-    assert states.count(rows)["seeds"] == 3
+    assert notebook_state.count(rows)["seeds"] == 3
 
 
 def test_parts_of_a_configuration_are_told_of_until_it_is_done(study_folder):
@@ -166,14 +167,14 @@ def test_parts_of_a_configuration_are_told_of_until_it_is_done(study_folder):
     run(study_folder, part("10-14"))
     fail(study_folder, part("5-9"))
     fail(study_folder, part("0-4"))
-    rows = states.read(study_folder)
+    rows = notebook_state.read(study_folder)
     told = [(each.name, each.state) for each in rows[1].notebooks]
     failed, running = ("02_prune, seeds 5-9", "failed"), ("02_prune, seeds 10-14", "running")
     assert told == [failed, running, ("02_prune", "waiting"), ("03_pies", "waiting")]
-    counts = states.count(rows)
+    counts = notebook_state.count(rows)
     assert (counts["notebooks"], counts["failed"], counts["running"], counts["done"]) == (9, 1, 1, 0)
     finish(study_folder, PRUNE)
-    assert [each.state for each in states.read(study_folder)[1].notebooks] == ["done", "waiting"]
+    assert [each.state for each in notebook_state.read(study_folder)[1].notebooks] == ["done", "waiting"]
 
 
 def test_the_page_links_each_notebook_and_escapes_what_went_wrong(study_folder):
@@ -255,7 +256,7 @@ def test_the_terminal_says_what_is_not_done(study_folder, monkeypatch, capsys):
 
 def test_the_terminal_says_how_what_was_stopped_goes_on(study_folder):
     last = run(study_folder, TRAIN, age=1000, job=None).stat().st_mtime
-    found = status.lines(study_folder, states.read(study_folder))
+    found = status.lines(study_folder, notebook_state.read(study_folder))
     assert found[1] == f"stopped  {PAIR}/dense  0/2 seeds  01_train on node7 was killed after {status.clock(last)}"
     assert found[-1] == "what was stopped goes on when the study is run again"
 

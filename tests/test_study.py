@@ -7,10 +7,11 @@ import nbformat
 import pytest
 import yaml
 
-from pielab import published, study
+from pielab.config import study
+from pielab.config.parameters import NOTEBOOKS, JobParameters, TrainParameters, TuneParameters
+from pielab.config.types import parse_seeds
+from pielab.data import published
 from pielab.errors import PielabError
-from pielab.parameters import NOTEBOOKS, JobParameters, TrainParameters, TuneParameters
-from pielab.values import parse_seeds
 
 PROJECT = Path(__file__).parents[1]
 

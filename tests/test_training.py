@@ -8,20 +8,22 @@ import torch
 from conftest import make_texts
 from transformers import get_scheduler
 
-from pielab import batches, models, pruning, training
+from pielab.compression.masks import dense_masks, magnitude, prunable, prune
 from pielab.errors import PielabError
+from pielab.models import batches, classifier
+from pielab.training import loop
 
 
 @pytest.fixture
 def task(vectors_file):
     """Encoded texts with class ids, and a fresh small BiLSTM for them."""
     frame = make_texts(96)
-    encoder = models.encoder("bilstm", frame["text"], 8, vectors_file)
+    encoder = classifier.encoder("bilstm", frame["text"], 8, vectors_file)
     targets = frame["label"].astype("category").cat.codes.to_numpy().astype(np.int64)
 
     def build(seed=0):
         torch.manual_seed(seed)
-        return models.BiLSTM(3, encoder.vectors, hidden=12)
+        return classifier.BiLSTM(3, encoder.vectors, hidden=12)
 
     return encoder, encoder.encode(frame["text"]), targets, build
 
@@ -29,7 +31,7 @@ def task(vectors_file):
 def fit(task, model, **changes):
     encoder, tokens, targets, _ = task
     options = {"epochs": 4, "batch_size": 16, "learning_rate": 1e-2, "seed": 0} | changes
-    return training.train(model, encoder, tokens, targets, **options)
+    return loop.train(model, encoder, tokens, targets, **options)
 
 
 def test_the_same_seed_gives_the_same_predictions_and_another_one_does_not(task):
@@ -38,19 +40,19 @@ def test_the_same_seed_gives_the_same_predictions_and_another_one_does_not(task)
     for seed in (0, 0, 1):
         model = build()
         fit(task, model, seed=seed)
-        logits.append(training.predict(model, encoder, tokens))
+        logits.append(loop.predict(model, encoder, tokens))
     assert np.array_equal(logits[0], logits[1]) and not np.array_equal(logits[0], logits[2])
 
 
 def test_a_transformers_dropout_is_fixed_by_the_seed_too(tiny_bert):
     frame = make_texts(30)
-    encoder = models.encoder(tiny_bert, [], 16)
+    encoder = classifier.encoder(tiny_bert, [], 16)
     tokens, targets = encoder.encode(frame["text"]), np.arange(30) % 3
     logits = []
     for seed in (0, 0, 1):
-        model = models.build(tiny_bert, 3)
-        training.train(model, encoder, tokens, targets, epochs=1, batch_size=8, learning_rate=1e-3, seed=seed)
-        logits.append(training.predict(model, encoder, tokens))
+        model = classifier.build(tiny_bert, 3)
+        loop.train(model, encoder, tokens, targets, epochs=1, batch_size=8, learning_rate=1e-3, seed=seed)
+        logits.append(loop.predict(model, encoder, tokens))
     assert np.array_equal(logits[0], logits[1]) and not np.array_equal(logits[0], logits[2])
 
 
@@ -60,35 +62,35 @@ def test_training_learns(task):
     seen = []
     losses = fit(task, model, epochs=20, on_epoch=lambda epoch, loss: seen.append((epoch, loss)))
     assert losses[-1] < losses[0] / 2 and seen == list(enumerate(losses, start=1))
-    assert (training.predict(model, encoder, tokens).argmax(axis=1) == targets).mean() > 0.9
+    assert (loop.predict(model, encoder, tokens).argmax(axis=1) == targets).mean() > 0.9
 
 
 def test_several_labels_are_trained_with_one_loss_each(task):
     encoder, tokens, targets, build = task
     model = build()
     hot = np.eye(3, dtype=np.float32)[targets]
-    training.train(model, encoder, tokens, hot, epochs=8, batch_size=16, learning_rate=1e-2, seed=0)
-    said = training.predict(model, encoder, tokens) > 0
+    loop.train(model, encoder, tokens, hot, epochs=8, batch_size=16, learning_rate=1e-2, seed=0)
+    said = loop.predict(model, encoder, tokens) > 0
     assert (said == hot.astype(bool)).mean() > 0.9
 
 
 def test_the_batch_a_text_is_in_does_not_change_a_transformers_logits(tiny_bert):
-    encoder = models.encoder(tiny_bert, [], 16)
+    encoder = classifier.encoder(tiny_bert, [], 16)
     tokens = encoder.encode(["cat", "rain snow wind storm cloud frost hail sun", "bread milk"])
-    model = models.build(tiny_bert, 3)
-    together = training.predict(model, encoder, tokens)
-    alone = [training.predict(model, encoder, tokens[index : index + 1])[0] for index in range(3)]
+    model = classifier.build(tiny_bert, 3)
+    together = loop.predict(model, encoder, tokens)
+    alone = [loop.predict(model, encoder, tokens[index : index + 1])[0] for index in range(3)]
     assert np.allclose(together, alone, atol=1e-5)
 
 
 def test_predictions_are_in_the_order_of_the_rows(tiny_bert):
-    encoder = models.encoder(tiny_bert, [], 16)
+    encoder = classifier.encoder(tiny_bert, [], 16)
     tokens = encoder.encode([*make_texts(20)["text"], "cat", "dog cow"])
-    model = models.build(tiny_bert, 3)
-    one = training.predict(model, encoder, tokens)
-    alone = [training.predict(model, encoder, tokens[index : index + 1])[0] for index in range(len(tokens))]
+    model = classifier.build(tiny_bert, 3)
+    one = loop.predict(model, encoder, tokens)
+    alone = [loop.predict(model, encoder, tokens[index : index + 1])[0] for index in range(len(tokens))]
     assert np.allclose(one, alone, atol=1e-5)
-    assert np.allclose(one[::-1], training.predict(model, encoder, tokens[::-1]), atol=1e-5)
+    assert np.allclose(one[::-1], loop.predict(model, encoder, tokens[::-1]), atol=1e-5)
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_step_and_learning_rate(task):
@@ -97,7 +99,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_step_and_learning_rate(task):
 
     def spoil(module, inputs, output):
         calls.append(1)
-        return models.Output(output.logits * (float("nan") if len(calls) == 9 else 1))
+        return classifier.Output(output.logits * (float("nan") if len(calls) == 9 else 1))
 
     model.register_forward_hook(spoil)
     with pytest.raises(PielabError, match=r"became nan at step 9 \(epoch 2\) with learning_rate = 0.01: lower"):
@@ -106,8 +108,8 @@ def test_a_loss_that_is_not_finite_stops_with_its_step_and_learning_rate(task):
 
 def test_pruned_weights_stay_zero_and_the_others_move(task):
     model = task[3]()
-    weights = pruning.prunable(model)
-    masks = pruning.prune(pruning.magnitude(weights), pruning.dense_masks(weights), 0.7)
+    weights = prunable(model)
+    masks = prune(magnitude(weights), dense_masks(weights), 0.7)
     before = {name: weight.detach().clone() for name, weight in weights.items()}
     fit(task, model, weights=weights, masks=masks)
     for name, mask in masks.items():
@@ -118,9 +120,9 @@ def test_pruned_weights_stay_zero_and_the_others_move(task):
 def test_the_summed_gradient_is_that_of_one_batch_however_it_is_cut(task):
     encoder, tokens, targets, build = task
     model = build()
-    weights = pruning.prunable(model)
-    whole = training.gradients(model, weights, encoder, tokens[:30], targets[:30], batch_size=30)
-    parts = training.gradients(model, weights, encoder, tokens[:30], targets[:30], batch_size=7)
+    weights = prunable(model)
+    whole = loop.gradients(model, weights, encoder, tokens[:30], targets[:30], batch_size=30)
+    parts = loop.gradients(model, weights, encoder, tokens[:30], targets[:30], batch_size=7)
     loss = torch.nn.functional.cross_entropy(
         model(next(batches.place(tokens[:30], encoder, "cpu").in_batches([np.arange(30)]))[1]["input_ids"]).logits,
         torch.from_numpy(targets[:30]),
@@ -134,10 +136,10 @@ def test_the_summed_gradient_is_that_of_one_batch_however_it_is_cut(task):
 
 
 def test_a_device_that_is_not_there_says_what_is():
-    assert training.choose_device("cpu").type == "cpu"
+    assert loop.choose_device("cpu").type == "cpu"
     if not torch.cuda.is_available():
         with pytest.raises(PielabError, match="device = 'cuda' is not on this machine: it has .*cpu"):
-            training.choose_device("cuda")
+            loop.choose_device("cuda")
 
 
 def test_bfloat16_trains_as_well_and_its_logits_are_not_rounded(task):
@@ -146,7 +148,7 @@ def test_bfloat16_trains_as_well_and_its_logits_are_not_rounded(task):
     for precision in (torch.float32, torch.bfloat16):
         model = build()
         losses[precision] = fit(task, model, epochs=20, precision=precision)
-        logits[precision] = training.predict(model, encoder, tokens, precision)
+        logits[precision] = loop.predict(model, encoder, tokens, precision)
         assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     assert losses[torch.bfloat16] != losses[torch.float32]
     assert losses[torch.bfloat16][0] == pytest.approx(losses[torch.float32][0], abs=0.02)
@@ -156,9 +158,9 @@ def test_bfloat16_trains_as_well_and_its_logits_are_not_rounded(task):
 
 
 def test_a_transformers_logits_are_not_rounded_either(tiny_bert):
-    encoder = models.encoder(tiny_bert, [], 16)
-    tokens, model = encoder.encode(make_texts(30)["text"]), models.build(tiny_bert, 3)
-    logits = {each: training.predict(model, encoder, tokens, each) for each in (torch.float32, torch.bfloat16)}
+    encoder = classifier.encoder(tiny_bert, [], 16)
+    tokens, model = encoder.encode(make_texts(30)["text"]), classifier.build(tiny_bert, 3)
+    logits = {each: loop.predict(model, encoder, tokens, each) for each in (torch.float32, torch.bfloat16)}
     assert np.allclose(*logits.values(), atol=0.02) and not np.array_equal(*logits.values())
     rounded = torch.from_numpy(logits[torch.bfloat16]).bfloat16().float().numpy()
     assert (rounded != logits[torch.bfloat16]).mean() > 0.9
@@ -166,8 +168,8 @@ def test_a_transformers_logits_are_not_rounded_either(tiny_bert):
 
 def test_auto_precision_is_float32_without_a_gpu():
     cpu = torch.device("cpu")
-    assert training.choose_precision("auto", cpu) == training.choose_precision("float32", cpu) == torch.float32
-    assert training.choose_precision("bfloat16", cpu) == torch.bfloat16
+    assert loop.choose_precision("auto", cpu) == loop.choose_precision("float32", cpu) == torch.float32
+    assert loop.choose_precision("bfloat16", cpu) == torch.bfloat16
 
 
 def test_bucketing_leaves_a_model_that_reads_its_padding_as_it_is(task):
@@ -176,7 +178,7 @@ def test_bucketing_leaves_a_model_that_reads_its_padding_as_it_is(task):
     for bucketed in (False, True):
         model = build()
         fit(task, model, bucketed=bucketed)
-        logits.append(training.predict(model, encoder, tokens))
+        logits.append(loop.predict(model, encoder, tokens))
     assert np.array_equal(*logits)
 
 
@@ -200,7 +202,7 @@ def test_the_learning_rate_is_that_of_transformers(warmup, decay):
     kind = "linear" if decay == "linear" else "constant_with_warmup"
     theirs = get_scheduler(kind, optimizer, num_warmup_steps=first, num_training_steps=steps)
     for step in range(steps):
-        rate = training.rate_at(step, steps, warmup, decay)
+        rate = loop.rate_at(step, steps, warmup, decay)
         assert 0.5 * rate == pytest.approx(optimizer.param_groups[0]["lr"])
         optimizer.step()
         theirs.step()
@@ -222,20 +224,20 @@ def test_a_learning_rate_that_falls_to_nothing_moves_nothing_at_the_end(task):
 
 def test_weight_decay_is_for_matrices_and_leaves_pruned_weights_zero(task):
     model = task[3]()
-    weights = pruning.prunable(model)
-    masks = pruning.prune(pruning.magnitude(weights), pruning.dense_masks(weights), 0.5)
+    weights = prunable(model)
+    masks = prune(magnitude(weights), dense_masks(weights), 0.5)
     fit(task, model, weights=weights, masks=masks, weight_decay=0.1)
     assert all(not weights[name][~mask].any() for name, mask in masks.items())
-    optimizer = training._optimizer(model, 0.1, 0.01)
+    optimizer = loop._optimizer(model, 0.1, 0.01)
     decayed = {id(each) for group in optimizer.param_groups if group["weight_decay"] for each in group["params"]}
     assert decayed == {id(each) for each in model.parameters() if each.dim() > 1}
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters()))
-    assert isinstance(training._optimizer(model, 0.1, 0.0), torch.optim.Adam)
+    assert isinstance(loop._optimizer(model, 0.1, 0.0), torch.optim.Adam)
 
 
 def test_a_gradual_pruner_hears_the_learning_rate_of_each_step(task):
     heard, doing = [], Mock()
     doing.before_step.side_effect = heard.append
     fit(task, task[3](), epochs=1, warmup=0.5, decay="linear", learning_rate=0.01, gradual=doing)
-    assert heard == pytest.approx([0.01 * training.rate_at(step, 6, 0.5, "linear") for step in range(6)])
+    assert heard == pytest.approx([0.01 * loop.rate_at(step, 6, 0.5, "linear") for step in range(6)])
     assert doing.after_step.call_count == 6

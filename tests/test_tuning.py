@@ -11,10 +11,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from pielab import datasets, figures, models, parameters, runs, training, tuning
+from pielab.config import parameters
+from pielab.config.parameters import NOTEBOOKS, TrainParameters, TuneParameters
+from pielab.data import datasets
 from pielab.errors import PielabError
-from pielab.experiment import prepare
-from pielab.parameters import NOTEBOOKS, TrainParameters, TuneParameters
+from pielab.models import classifier
+from pielab.report import figures
+from pielab.training import loop, runs, tuning
+from pielab.training.experiment import prepare
 
 PROJECT = Path(__file__).parents[1]
 
@@ -43,7 +47,7 @@ def trained(monkeypatch):
     class Trained(list):
         epochs, cut_off_at = 0, None
 
-    seen, original = Trained(), training.train
+    seen, original = Trained(), loop.train
 
     def train(*args, on_epoch, **options):
         def count(epoch, loss):
@@ -55,7 +59,7 @@ def trained(monkeypatch):
         seen.append(options["learning_rate"])
         return original(*args, on_epoch=count, **options)
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(loop, "train", train)
     return seen
 
 
@@ -187,8 +191,8 @@ def test_of_equally_good_trials_the_first_is_the_best():
 
 
 def test_the_texts_are_encoded_once_and_no_model_is_kept(asked, monkeypatch):
-    made, original = [], models.encoder
-    monkeypatch.setattr(models, "encoder", lambda *args: made.append(1) or original(*args))
+    made, original = [], classifier.encoder
+    monkeypatch.setattr(classifier, "encoder", lambda *args: made.append(1) or original(*args))
     experiment = prepared(asked)
     tuning.search(experiment)
     assert len(made) == 1

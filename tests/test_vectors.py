@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pielab import vectors
 from pielab.errors import PielabError
+from pielab.models import word_vectors
 
 LINES = [f"word{number} {number / 7:.6g} {-number / 3:.5g} {number}e-3" for number in range(60)]
 
@@ -28,9 +28,9 @@ def file(tmp_path):
 def cache(tmp_path, monkeypatch):
     """A cache of its own, for files of any size, which are parsed in blocks of some lines."""
     monkeypatch.setenv("PIELAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(vectors, "KEPT_FROM", 0)
-    monkeypatch.setattr(vectors, "BLOCK", 200)
-    monkeypatch.setattr(vectors, "ROWS", 7)
+    monkeypatch.setattr(word_vectors, "KEPT_FROM", 0)
+    monkeypatch.setattr(word_vectors, "BLOCK", 200)
+    monkeypatch.setattr(word_vectors, "ROWS", 7)
     return tmp_path / "cache" / "word-vectors"
 
 
@@ -41,16 +41,16 @@ def by_hand(path):
 
 def test_a_small_file_is_read_as_it_is_and_not_kept(file, tmp_path, monkeypatch):
     monkeypatch.setenv("PIELAB_CACHE", str(tmp_path / "cache"))
-    found = vectors.read(str(file))
+    found = word_vectors.read(str(file))
     words, matrix = by_hand(file)
     assert found.words.to_pylist() == words and words[20:22] == [". . .", "at name@domain.com"]
     assert np.array_equal(found.matrix, matrix) and not (tmp_path / "cache").exists()
 
 
 def test_a_large_file_is_parsed_once_and_then_mapped(file, cache, monkeypatch):
-    first = vectors.read(str(file))
-    monkeypatch.setattr(vectors, "_blocks", None)
-    for found in (first, vectors.read(str(file))):
+    first = word_vectors.read(str(file))
+    monkeypatch.setattr(word_vectors, "_blocks", None)
+    for found in (first, word_vectors.read(str(file))):
         words, matrix = by_hand(file)
         assert found.words.to_pylist() == words
         assert isinstance(found.matrix, np.memmap) and np.array_equal(found.matrix, matrix)
@@ -63,29 +63,29 @@ def test_a_large_file_is_parsed_once_and_then_mapped(file, cache, monkeypatch):
 @given(st.lists(st.floats(-1e30, 1e30), min_size=1, max_size=5), st.sampled_from(["{!r}", "{:.5g}", "{:.9f}"]))
 def test_numbers_are_those_of_the_text_to_the_bit(values, form):
     texts = [form.format(value) for value in values]
-    found = vectors._numbers([" ".join(texts).encode()], len(texts))
+    found = word_vectors._numbers([" ".join(texts).encode()], len(texts))
     assert found.tobytes() == np.array([float(text) for text in texts]).astype(np.float32).tobytes()
 
 
 def test_a_file_that_has_changed_is_read_anew(file, cache):
-    before = vectors.read(str(file)).matrix[0, 0]
+    before = word_vectors.read(str(file)).matrix[0, 0]
     text = file.read_text().replace("word0 0 ", "word0 1 ")
     file.write_text(text)
     os.utime(file, ns=(1, 1))
-    assert before == 0 and vectors.read(str(file)).matrix[0, 0] == 1
+    assert before == 0 and word_vectors.read(str(file)).matrix[0, 0] == 1
 
 
 def test_two_that_read_at_once_do_not_disturb_each_other(file, cache, monkeypatch):
     """Both parse the file, for neither finds it kept; one of them is quicker."""
-    parse, both, found = vectors._blocks, threading.Barrier(2), []
+    parse, both, found = word_vectors._blocks, threading.Barrier(2), []
 
     def together(path):
         both.wait(timeout=30)
         yield from parse(path)
         both.wait(timeout=30)
 
-    monkeypatch.setattr(vectors, "_blocks", together)
-    threads = [threading.Thread(target=lambda: found.append(vectors.read(str(file)))) for _ in range(2)]
+    monkeypatch.setattr(word_vectors, "_blocks", together)
+    threads = [threading.Thread(target=lambda: found.append(word_vectors.read(str(file)))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -96,16 +96,16 @@ def test_two_that_read_at_once_do_not_disturb_each_other(file, cache, monkeypatc
 
 @pytest.mark.parametrize("name", ["vectors.f32", "words.parquet", "moments.npy"])
 def test_a_damaged_cache_is_not_read(file, cache, name):
-    vectors.read(str(file))
+    word_vectors.read(str(file))
     (folder,) = cache.iterdir()
     whole = (folder / name).read_bytes()
     for damaged in (whole[:-12], b""):
         (folder / name).write_bytes(damaged)
         with pytest.raises(PielabError, match="made-.* is damaged .*: delete it and try again"):
-            vectors.read(str(file))
+            word_vectors.read(str(file))
     (folder / name).unlink()
     with pytest.raises(PielabError, match="is damaged"):
-        vectors.read(str(file))
+        word_vectors.read(str(file))
 
 
 @pytest.mark.parametrize(
@@ -132,38 +132,38 @@ def test_a_broken_or_cut_file_is_one_sentence_and_nothing_of_it_is_kept(tmp_path
     path = tmp_path / "v.txt"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(PielabError, match=message) as error:
-        vectors.read(str(path))
+        word_vectors.read(str(path))
     assert "\n" not in str(error.value) and list(cache.iterdir()) == []
 
 
 def test_the_line_is_counted_through_all_blocks(file, cache):
     file.write_text(file.read_text() + "broken 1 2\n")
     with pytest.raises(PielabError, match="made.txt, line 64: a word and 3 numbers"):
-        vectors.read(str(file))
+        word_vectors.read(str(file))
 
 
 def test_no_file_is_one_sentence(tmp_path):
     for path in (tmp_path, tmp_path / "missing.txt"):
         with pytest.raises(PielabError, match="is no file: give glove-6b-50d or the path"):
-            vectors.read(str(path))
+            word_vectors.read(str(path))
 
 
 def test_a_cache_without_room_says_what_to_do(file, cache, monkeypatch):
     cache.parent.write_text("a file where the folder should be")
     with pytest.raises(PielabError, match="could not be kept .* or set PIELAB_CACHE"):
-        vectors.read(str(file))
+        word_vectors.read(str(file))
 
 
 @pytest.mark.parametrize("text", ["2 3\na 1 2 3\nb 4 5 6\n", "2 3\na 1 2 3 \nb 4 5 6 \n", "a 1 2 3\r\nb 4 5 6\r\n"])
 def test_word2vecs_first_line_and_fasttexts_and_windows_ends_of_lines_are_read(tmp_path, text):
     path = Path(tmp_path / "v.txt")
     path.write_bytes(text.encode())
-    found = vectors.read(str(path))
+    found = word_vectors.read(str(path))
     assert found.words.to_pylist() == ["a", "b"] and found.matrix.tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
 def test_glove_6b():
-    found = vectors.load("glove-6b-50d")
+    found = word_vectors.load("glove-6b-50d")
     assert found.words[0].as_py() == "the" and found.matrix.shape == (400_000, 50) == (len(found.words), 50)
     assert np.array_equal(found.mean, found.matrix.mean(axis=0, dtype=np.float64))
     assert len(found.words.unique()) == 400_000

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pielab import workers
 from pielab.errors import PielabError
+from pielab.training import workers
 
 # What the processes import: pickle sends functions by name.
 MODULE = """

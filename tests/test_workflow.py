@@ -9,7 +9,9 @@ import time
 import pytest
 from conftest import snakemake, snakemake_command, write_study
 
-from pielab import pages, paths, status
+from pielab.jobs import status
+from pielab.report import render
+from pielab.store import paths
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +110,7 @@ def test_the_page_of_a_study_on_its_way_gives_way_to_its_report(project, smoke):
     done = snakemake(project, "smoke")
     assert done.returncode == 0 and report.read_text() == before
     # Written when nothing but the report itself was missing, too.
-    pages.write(report, "the page of a study that was cut off before its report was made")
+    render.write(report, "the page of a study that was cut off before its report was made")
     paths.finished(smoke).unlink()
     done = snakemake(project, "smoke")
     assert done.returncode == 0 and report.read_text() == before

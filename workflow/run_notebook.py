@@ -25,7 +25,11 @@ import traitlets
 from jupyter_client import AsyncKernelManager
 from papermill.exceptions import PapermillExecutionError
 
-from pielab import faults, gpus, pages, paths, states, status
+from pielab import faults
+from pielab.jobs import gpus, status
+from pielab.jobs.notebook_state import may_be_alive, record
+from pielab.report import render
+from pielab.store import paths
 
 # glibc gives freed memory back to the system and asks for it again at every training step, an eighth of the time.
 MALLOC = {"MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_MMAP_THRESHOLD_": "4000000000"}
@@ -87,7 +91,7 @@ def wait_for_another(path: Path) -> bool:
     path: its sign of life. A process of this machine is looked for, one of another must go on touching the file.
     """
     waited, touched, since = False, _touched(path), time.monotonic()
-    while touched and states.may_be_alive(states.record(path)) and time.monotonic() - since < 3 * HEARTBEAT_SECONDS:
+    while touched and may_be_alive(record(path)) and time.monotonic() - since < 3 * HEARTBEAT_SECONDS:
         if not waited:
             print(
                 f"another process runs this notebook, says {path}: waiting for it to end", file=sys.stderr, flush=True
@@ -181,7 +185,7 @@ def show(study: Path, ended: Path | None = None) -> None:
     if paths.study_file(study).exists():
         try:
             if ended:
-                pages.notebook(ended)
+                render.notebook(ended)
             status.page(study)
         except (OSError, ValueError) as error:  # no reason for a notebook to fail
             print(f"the page of {study} is not up to date: {error}", file=sys.stderr)

@@ -1,0 +1,51 @@
+"""Which classes PIEs belong to (Figures 2 and 6)."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from pielab.analysis import results
+
+
+def by_configuration(study_folder: Path) -> pd.DataFrame:
+    """Which classes the PIEs of each configuration of a study belong to, and which all test examples (Figure 6).
+
+    One row for each configuration and class, the most frequent class first: class, rank (from 1), examples, pies (how
+    many there are of each), percent, pies_percent and null_percent: how many of all examples, of the PIEs, and of the
+    examples on which unpruned models disagree (each as much as it is one of them) have the class; low and high, the
+    95 % interval of pies_percent (Wilson 1927). NaN where there is no PIE.
+    """
+    parts = []
+    for path in sorted(study_folder.glob("*/*/pies.parquet")):
+        frame, record = results.read_pies(path)
+        names = np.array(record["summary"]["classes"])
+        hot = _multi_hot(frame["label"], len(names))
+        order = np.argsort(-hot.sum(axis=0), kind="stable")
+        hot, found, weights = hot[:, order], frame["pie"].to_numpy(), frame["p_null"].to_numpy()
+        number = int(found.sum())
+        nothing = np.full(len(names), np.nan)
+        intervals = [
+            stats.binomtest(int(count), number).proportion_ci(method="wilson") if number else (np.nan, np.nan)
+            for count in hot[found].sum(axis=0)
+        ]
+        shares = {
+            "percent": hot.mean(axis=0),
+            "pies_percent": hot[found].mean(axis=0) if number else nothing,
+            "low": np.array([low for low, _ in intervals]),
+            "high": np.array([high for _, high in intervals]),
+            "null_percent": np.average(hot, axis=0, weights=weights) if weights.any() else nothing,
+        }
+        part = pd.DataFrame({"class": names[order], "rank": np.arange(1, len(names) + 1)})
+        part = part.assign(examples=len(frame), pies=number, **{name: 100 * each for name, each in shares.items()})
+        parts.append(part.assign(**results.configuration_of(record["summary"])))
+    return results.in_paper_order(pd.concat(parts, ignore_index=True), "rank") if parts else pd.DataFrame()
+
+
+def _multi_hot(labels: pd.Series, n_classes: int) -> np.ndarray:
+    """Which classes each example has, bool (examples, classes), of class ids or lists of them."""
+    ids = [np.atleast_1d(label) for label in labels]
+    hot = np.zeros((len(ids), n_classes), dtype=bool)
+    hot[np.repeat(np.arange(len(ids)), [len(each) for each in ids]), np.concatenate(ids).astype(int)] = True
+    return hot

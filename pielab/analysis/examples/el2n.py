@@ -1,0 +1,76 @@
+"""Which training examples matter most for generalisation: EL2N (Section 4.2; Paul et al. 2021)."""
+
+import numpy as np
+import pandas as pd
+from datasets import DatasetDict
+
+from pielab.analysis import null, pies, results
+from pielab.config.parameters import InfluenceParameters, PairParameters
+from pielab.data import datasets
+from pielab.errors import PielabError
+from pielab.store import predictions
+
+
+def el2n(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """EL2N of each example (examples,): the mean over initialisations of the L2 norm of p(x) - y (equation 1).
+
+    probabilities: (seeds, examples, classes), softmax for one label, sigmoid for several, of unpruned models early in
+        training. targets: (examples, classes), one-hot or multi-hot.
+    """
+    if probabilities.ndim != 3 or probabilities.shape[1:] != targets.shape:
+        raise PielabError(
+            f"probabilities {probabilities.shape} and targets {targets.shape} do not fit: give (seeds, examples, "
+            f"classes) and (examples, classes)."
+        )
+    return np.linalg.norm(probabilities - targets, axis=2).mean(axis=0)
+
+
+def bins(scores: np.ndarray, number: int = 20) -> np.ndarray:
+    """The bin of each example (examples,), 0 for the lowest scores: by rank, so that all bins are equally full."""
+    ranks = pd.Series(scores).rank(method="first").to_numpy() - 1
+    return (ranks * number // len(scores)).astype(int)
+
+
+def by_bin(places: np.ndarray, **shares: np.ndarray) -> pd.DataFrame:
+    """The mean of some shares in each bin of EL2N (Figure 4): columns bin (from 1), examples, and one for each share.
+
+    places: (examples,), as `bins` gives them. shares: (examples,) each, such as whether the example is a PIE.
+    """
+    frame = pd.DataFrame({"bin": places + 1, **shares})
+    grouped = frame.groupby("bin")
+    return grouped.mean().assign(examples=grouped.size()).reset_index()
+
+
+def scores(p: PairParameters, data: DatasetDict) -> np.ndarray:
+    """EL2N of the training examples (examples,), from the unpruned models' early predictions (Section 4.2)."""
+    early = predictions.read_seeds(p.dense_folder, p.seeds, "early")
+    results.check_same_data(data, early, early, split="train")
+    return error_norms(early, datasets.targets(data["train"]))
+
+
+def error_norms(runs: predictions.Predictions, targets: np.ndarray) -> np.ndarray:
+    """The mean over seeds of the L2 norm of p(x) - y, (examples,): EL2N if the runs are early ones of the training set.
+
+    targets: class ids (examples,), or multi-hot (examples, classes).
+    """
+    probabilities = predictions.sigmoid if runs.multi_label else predictions.softmax
+    hot = targets if runs.multi_label else np.eye(runs.logits.shape[2])[targets]
+    # One seed after the other: the probabilities of all are several times as large as their logits.
+    return np.mean([el2n(probabilities(each)[None], hot) for each in runs.logits], axis=0)
+
+
+def by_configuration(p: InfluenceParameters, scores: np.ndarray) -> pd.DataFrame:
+    """The share of PIEs among the training examples of each bin of EL2N (Figure 4), beside its null.
+
+    One row for each configuration and bin: pruner, threshold, bin, examples, pies (all seeds on both sides), p_pie and
+    p_null (over halvings of the seeds, as in statistics.Null), their difference excess with a 95 % interval from low to
+    high (bootstrap over seeds), and seeds, how many there are.
+    """
+    dense = predictions.read_seeds(p.dense_folder, p.seeds, "train").classes
+    places, parts = bins(scores, p.bins), []
+    for folder, summary in results.pair_configurations(p):
+        pruned = predictions.read_seeds(folder, p.seeds, "train").classes
+        p_pie, p_null, excess = null.excess_by_group(dense, pruned, places, p.resamples)
+        table = by_bin(places, pies=pies.find(dense, pruned), p_pie=p_pie, p_null=p_null)
+        parts.append(table.join(excess).assign(**results.configuration_of(summary), seeds=len(p.seeds)))
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,134 @@
+"""Other ways to say how much two sets of models differ, each as its authors define it."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn.metrics import cohen_kappa_score
+
+from pielab.analysis import null, pies
+from pielab.errors import PielabError
+from pielab.store.predictions import Predictions, sigmoid, softmax
+
+
+def flips(dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray) -> float:
+    """The share of answers that turn from right to wrong or from wrong to right (Dutta et al. 2024), mean over seeds.
+
+    dense, pruned: class ids (seeds, examples) of the same seeds in the same order. targets: class ids (examples,).
+    A wrong answer that turns into another wrong one is no flip.
+    """
+    if dense.shape != pruned.shape or dense.shape[-1:] != targets.shape:
+        raise PielabError(f"predictions {dense.shape}, {pruned.shape} and targets {targets.shape} do not fit.")
+    return float(((dense == targets) != (pruned == targets)).mean())
+
+
+def spearman(dense: np.ndarray, pruned: np.ndarray) -> np.ndarray:
+    """Spearman's rank correlation of each example's classes, ranked by mean probability (Holste et al. 2023).
+
+    dense, pruned: probabilities (seeds, examples, classes). Gives (examples,), between -1 and 1; NaN where all classes
+    of one side are equal.
+    """
+    ranks = [stats.rankdata(each.mean(axis=0), axis=1) for each in (dense, pruned)]
+    centred = [each - each.mean(axis=1, keepdims=True) for each in ranks]
+    product = (centred[0] * centred[1]).sum(axis=1)
+    scale = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))
+    return np.divide(product, scale, out=np.full(len(product), np.nan), where=scale > 0)
+
+
+def spearman_pies(dense: np.ndarray, pruned: np.ndarray, share: float = 0.05) -> np.ndarray:
+    """The examples with the lowest rank correlation, bool (examples,): a fixed share of all (Holste et al. 2023)."""
+    correlation = spearman(dense, pruned)
+    found = np.zeros(len(correlation), dtype=bool)
+    found[np.argsort(correlation, kind="stable")[: round(share * len(correlation))]] = True
+    return found
+
+
+def class_recall_test(dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
+    """Which classes lose or gain more recall than accuracy as a whole does (Hooker et al. 2019, Welch's t-test).
+
+    dense, pruned: class ids (seeds, examples), two seeds at least on each side. targets: class ids (examples,).
+    One row for each class that has examples: class, examples, unpruned and pruned (mean recall), change (of recall,
+    beyond the change of accuracy), p, and p_corrected for the number of classes (Benjamini and Hochberg 1995).
+    """
+    if min(len(dense), len(pruned)) < 2:
+        raise PielabError("a test over seeds needs two seeds at least on each side.")
+    rows = []
+    for label in np.unique(targets):
+        of_class = targets == label
+        recalls = [(each[:, of_class] == label).mean(axis=1) for each in (dense, pruned)]
+        shifted = [
+            recall - (each == targets).mean(axis=1) for recall, each in zip(recalls, (dense, pruned), strict=True)
+        ]
+        change = shifted[1].mean() - shifted[0].mean()
+        varies = any(np.ptp(each) > 0 for each in shifted)
+        p = stats.ttest_ind(*shifted, equal_var=False).pvalue if varies else float(change == 0)
+        rows.append((label, int(of_class.sum()), recalls[0].mean(), recalls[1].mean(), change, p))
+    table = pd.DataFrame(rows, columns=["class", "examples", "unpruned", "pruned", "change", "p"])
+    return table.assign(p_corrected=stats.false_discovery_control(table["p"]))
+
+
+def jensen_shannon(dense: np.ndarray, pruned: np.ndarray) -> np.ndarray:
+    """The Jensen-Shannon divergence in bits of the mean probabilities (Lin 1991), (examples,), from 0 to 1.
+
+    dense, pruned: probabilities (seeds, examples, classes) that add up to one over the classes.
+    """
+    one, other = dense.mean(axis=0), pruned.mean(axis=0)
+    middle = (one + other) / 2
+    return (stats.entropy(one, middle, base=2, axis=1) + stats.entropy(other, middle, base=2, axis=1)) / 2
+
+
+def kappa(dense: np.ndarray, pruned: np.ndarray) -> float:
+    """Cohen's kappa of the two majority votes, agreement beyond chance (Cohen 1960); class ids (seeds, examples).
+
+    Votes that are equal everywhere agree fully, be they all for one class, of which the formula has 0 / 0.
+    """
+    one, other = pies.majority(dense), pies.majority(pruned)
+    return 1.0 if (one == other).all() else float(cohen_kappa_score(one, other))
+
+
+def beside_null(dense: Predictions, pruned: Predictions, targets: np.ndarray, halvings: int = 20) -> pd.DataFrame:
+    """These measures of one configuration, each beside its null: what two sets of unpruned models differ by.
+
+    targets: class ids (examples,), or multi-hot (examples, classes). One row for each measure that the task has:
+    measure; source; all_seeds, with every seed on both sides; halved and null, means over halvings of the seeds, of
+    unpruned halves against pruned ones and against unpruned ones.
+    """
+    sides = [(each.classes, (sigmoid if each.multi_label else softmax)(each.logits)) for each in (dense, pruned)]
+    compute = _multi_label_measures if dense.multi_label else _single_label_measures
+    everyone = np.ones(len(dense.logits), dtype=bool)
+
+    def between(one: np.ndarray, side: int, other: np.ndarray) -> dict[str, float]:
+        (classes, probabilities), (further, others) = sides[0], sides[side]
+        return compute(classes[one], further[other], probabilities[one], others[other], targets)
+
+    halves = null.halvings(len(everyone), halvings, np.random.default_rng(0))
+    halves = [(one.astype(bool), other.astype(bool)) for one, other in halves]
+    table = pd.DataFrame({"all_seeds": between(everyone, 1, everyone)})
+    for name, side in (("halved", 1), ("null", 0)):
+        table[name] = pd.DataFrame([between(one, side, other) for one, other in halves]).mean()
+    table.insert(0, "source", table.index.map(SOURCES))
+    return table.rename_axis("measure").reset_index()
+
+
+SOURCES = {
+    "flips": "Dutta et al. 2024",
+    "Cohen's kappa of the votes": "Cohen 1960",
+    "Jensen-Shannon divergence, bits": "Lin 1991",
+    "rank correlation of the classes": "Holste et al. 2023",
+    "of the 5 % least correlated, PIEs": "Holste et al. 2023",
+}
+
+
+def _single_label_measures(dense, pruned, dense_probabilities, pruned_probabilities, targets) -> dict[str, float]:
+    divergence = jensen_shannon(dense_probabilities, pruned_probabilities)
+    return {
+        "flips": flips(dense, pruned, targets),
+        "Cohen's kappa of the votes": kappa(dense, pruned),
+        "Jensen-Shannon divergence, bits": float(divergence.mean()),
+    }
+
+
+def _multi_label_measures(dense, pruned, dense_probabilities, pruned_probabilities, targets) -> dict[str, float]:
+    correlation = float(np.nanmean(spearman(dense_probabilities, pruned_probabilities)))
+    lowest = spearman_pies(dense_probabilities, pruned_probabilities)
+    share = float(pies.multi_label(dense, pruned)[lowest].mean()) if lowest.any() else float("nan")
+    return {"rank correlation of the classes": correlation, "of the 5 % least correlated, PIEs": share}

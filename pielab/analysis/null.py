@@ -1,0 +1,221 @@
+"""How many PIEs pruning makes beyond those that retraining alone makes: the null (not in the paper).
+
+Two sets of unpruned models disagree as well. So the share of PIEs between half of the unpruned models and the
+PRUNED models of the other half stands beside its null, the share between the two halves of the unpruned models:
+the same number of models on every side, and no seed on two sides, averaged over many ways to halve the seeds.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pielab.analysis import ballots, pies
+from pielab.data.tasks import effectiveness
+from pielab.errors import PielabError
+
+# Of two or three seeds drawn with replacement, hardly any draw leaves two sides to compare.
+LEAST_SEEDS_FOR_AN_INTERVAL = 4
+
+
+@dataclass(frozen=True)
+class Null:
+    """The PIEs of one configuration beside those of retraining alone. Shares are of all examples.
+
+    models_per_side: how many models vote on each side, half of the seeds.
+    null, pruned: the mean share of PIEs over the halvings, between unpruned halves and against the pruned half.
+    excess: pruned - null, with a 95 % interval from `low` to `high`; NaN for fewer than four seeds.
+    p_pie, p_null: (examples,), the share of halvings in which the example is a PIE, and a disagreement of the null.
+    """
+
+    models_per_side: int
+    null: float
+    pruned: float
+    excess: float
+    low: float
+    high: float
+    p_pie: np.ndarray
+    p_null: np.ndarray
+
+
+def estimate(dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int = 0) -> Null:
+    """The null of a configuration, and its excess of PIEs over it.
+
+    dense, pruned: predictions of the unpruned and the pruned models of the same seeds in the same order: class
+        ids (seeds, examples), or bool (seeds, examples, classes).
+    resamples: how many halvings to average (all of them if there are no more), and how many bootstrap samples.
+
+    The interval is a bootstrap over seeds: each sample draws the seeds anew with replacement and averages ten
+    halvings, in which all copies of a seed stand on one side. Drawing a seed twice makes the votes of a side
+    more alike, which shifts all samples; so they are centred on the estimate before the quantiles are taken.
+
+    Raises PielabError for fewer than two seeds, or unequal shapes.
+    """
+    everything = np.zeros(dense.shape[1], dtype=int)
+    p_pie, p_null, table = excess_by_group(dense, pruned, everything, resamples, seed)
+    excess, low, high = (float(table[name].iloc[0]) for name in ("excess", "low", "high"))
+    return Null(len(dense) // 2, float(p_null.mean()), float(p_pie.mean()), excess, low, high, p_pie, p_null)
+
+
+def excess_by_group(
+    dense: np.ndarray, pruned: np.ndarray, groups: np.ndarray, resamples: int = 200, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """P(PIE) and P(null) of each example, (examples,) each, and their difference in each group with its interval.
+
+    groups: (examples,), such as bins. Other arguments, halvings and interval as of `estimate`. The table has one row
+    for each group that has examples, in order: excess, low, high; low and high are NaN for fewer than four seeds.
+    """
+    _check(dense, pruned)
+    drawn, draws = _ways(len(dense), resamples, seed)
+    _, places = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(places)
+    p_null, p_pie = np.zeros((2, dense.shape[1]))
+    sums = np.zeros((sum(map(len, draws)), len(sizes)))
+    every = [*drawn, *itertools.chain(*draws)]
+    for part, of_null, of_pruned in ballots.disagreements(dense, pruned, every):
+        p_null[part], p_pie[part] = (each[: len(drawn)].mean(axis=0) for each in (of_null, of_pruned))
+        more = of_pruned[len(drawn) :].astype(np.float32) - of_null[len(drawn) :]
+        sums += more @ (places[part][:, None] == np.arange(len(sizes))).astype(np.float32)
+    excess = np.bincount(places, weights=p_pie - p_null) / sizes
+    low = high = np.full(len(sizes), math.nan)
+    if draws:
+        lengths = np.array([len(each) for each in draws])
+        samples = np.add.reduceat(sums, np.cumsum(lengths) - lengths) / lengths[:, None] / sizes
+        low, high = np.quantile(samples, [0.025, 0.975], axis=0) - samples.mean(axis=0) + excess
+    return p_pie, p_null, pd.DataFrame({"excess": excess, "low": low, "high": high})
+
+
+def difference(
+    dense: np.ndarray, pruned: np.ndarray, other: np.ndarray, resamples: int = 200, seed: int = 0
+) -> tuple[float, float, float]:
+    """How much larger the share of PIEs of `pruned` is than that of `other`, with a 95 % interval, low and high.
+
+    Both against the same unpruned models: the mean over halvings, as of `estimate`, whose null the difference leaves
+    out. Arguments and interval as of `estimate`; low and high are NaN for fewer than four seeds.
+    """
+    _check(dense, pruned)
+    _check(dense, other)
+    drawn, draws = _ways(len(dense), resamples, seed)
+    every = [*drawn, *itertools.chain(*draws)]
+    shares = np.zeros(len(every))
+    for sign, side in ((1, pruned), (-1, other)):
+        for _, _, of_pruned in ballots.disagreements(dense, side, every):
+            shares += sign * of_pruned.sum(axis=1) / dense.shape[1]
+    found = float(shares[: len(drawn)].mean())
+    if not draws:
+        return found, math.nan, math.nan
+    ends = np.cumsum([len(each) for each in draws])[:-1]
+    samples = np.array([each.mean() for each in np.split(shares[len(drawn) :], ends)])
+    low, high = np.quantile(samples, [0.025, 0.975]) - samples.mean() + found
+    return found, float(low), float(high)
+
+
+def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int = 0) -> pd.DataFrame:
+    """How the share of PIEs and its null depend on the number of models that vote: what more seeds would change.
+
+    Arguments as of `estimate`. One row for each number of models on a side, from 1 to half of the seeds:
+    models_per_side; pies and null, mean shares over ways to draw the sides; and the 5 and 95 % quantiles over them,
+    such as pies_low.
+    """
+    _check(dense, pruned)
+    random, rows = np.random.default_rng(seed), []
+    for half in range(1, len(dense) // 2 + 1):
+        shares = np.zeros((2, len(sides := halvings(len(dense), resamples, random, half))))
+        for _, *found in ballots.disagreements(dense, pruned, sides):
+            shares += [each.sum(axis=1) for each in found]
+        shares = shares.T / dense.shape[1]
+        (null_low, pies_low), (null_high, pies_high) = np.quantile(shares, [0.05, 0.95], axis=0)
+        null_mean, pies_mean = shares.mean(axis=0)
+        rows.append((half, pies_mean, pies_low, pies_high, null_mean, null_low, null_high))
+    columns = ["models_per_side", "pies", "pies_low", "pies_high", "null", "null_low", "null_high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _check(dense: np.ndarray, pruned: np.ndarray) -> None:
+    pies.check_pair(dense, pruned)
+    if len(dense) < 2:
+        raise PielabError("the null needs two unpruned models at least, to compare one with the other: add seeds.")
+
+
+def _ways(seeds: int, resamples: int, seed: int) -> tuple[list, list[list]]:
+    """The halvings to average, and those of each bootstrap sample, none of fewer than four seeds."""
+    drawn = halvings(seeds, resamples, np.random.default_rng(seed))
+    random = np.random.default_rng((seed, 1))
+    samples = resamples if seeds >= LEAST_SEEDS_FOR_AN_INTERVAL else 0
+    return drawn, [_bootstrap_halvings(seeds, random) for _ in range(samples)]
+
+
+def halvings(
+    seeds: int, number: int, random: np.random.Generator, half: int | None = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Ways to put half of the seeds on each side, as weights (seeds,): all of them, or `number` random ones.
+
+    half: put only so many on each side.
+    """
+    half = half or seeds // 2
+    possible = math.comb(seeds, half) * math.comb(seeds - half, half)
+    if possible <= number:
+        chosen = [
+            (first, second)
+            for first in itertools.combinations(range(seeds), half)
+            for second in itertools.combinations(sorted(set(range(seeds)) - set(first)), half)
+        ]
+    else:
+        orders = [random.permutation(seeds) for _ in range(number)]
+        chosen = [(order[:half], order[half : 2 * half]) for order in orders]
+    return [tuple(np.isin(np.arange(seeds), side).astype(int) for side in pair) for pair in chosen]
+
+
+def _bootstrap_halvings(seeds: int, random: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Up to ten halvings of one draw of the seeds with replacement, all copies of a seed on one side."""
+    kept: list[tuple[np.ndarray, np.ndarray]] = []
+    while not kept:  # of few seeds drawn with replacement, one side can be left empty: draw again
+        weights = np.bincount(random.integers(seeds, size=seeds), minlength=seeds)
+        drawn = [(first * weights, second * weights) for first, second in halvings(seeds, 10, random)]
+        kept = [(first, second) for first, second in drawn if first.any() and second.any()]
+    return kept
+
+
+def seed_interval(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> tuple[float, float, float]:
+    """The mean over seeds and its 95 % bootstrap interval; values (seeds,)."""
+    values = np.asarray(values)
+    means = np.random.default_rng(seed).choice(values, size=(resamples, len(values))).mean(axis=1)
+    return float(values.mean()), *(float(each) for each in np.quantile(means, [0.025, 0.975]))
+
+
+def effectiveness_on_pies(
+    dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray, resamples: int = 20, seed: int = 0
+) -> dict[str, float]:
+    """How well unpruned and pruned models do on all examples and on the PIEs (Table 10, Figure 3), and the null.
+
+    Single-label: accuracy of the two majority votes. On PIEs of a binary task the two add up to 1.
+    Multi-label: macro-F1 of each seed, averaged over seeds.
+    The null is how well one half of the unpruned models does on its disagreements with the other half, averaged
+    over halvings: examples on which models disagree are hard, pruned or not.
+
+    Keys: unpruned_on_all, pruned_on_all, unpruned_on_pies, pruned_on_pies, null_on_pies. NaN where there is no PIE.
+    """
+    random = np.random.default_rng(seed)
+    found = pies.find(dense, pruned)
+    everything = np.ones(len(targets), dtype=bool)
+    halves = []
+    for first, second in halvings(len(dense), resamples, random) if len(dense) > 1 else []:
+        one, other = dense[first == 1], dense[second == 1]
+        halves.append(_vote_effectiveness(one, targets, pies.find(one, other)))
+    known = [each for each in halves if not math.isnan(each)]
+    return {
+        "unpruned_on_all": _vote_effectiveness(dense, targets, everything),
+        "pruned_on_all": _vote_effectiveness(pruned, targets, everything),
+        "unpruned_on_pies": _vote_effectiveness(dense, targets, found),
+        "pruned_on_pies": _vote_effectiveness(pruned, targets, found),
+        "null_on_pies": float(np.mean(known)) if known else math.nan,
+    }
+
+
+def _vote_effectiveness(predicted: np.ndarray, targets: np.ndarray, chosen: np.ndarray) -> float:
+    if not chosen.any():
+        return math.nan
+    runs = predicted if predicted.ndim == 3 else pies.majority(predicted)[None]
+    return float(np.mean([effectiveness(run[chosen], targets[chosen]) for run in runs]))

@@ -1,0 +1,261 @@
+"""The parameters of the notebooks: which there are, what each accepts, and the check that papermill does not make."""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+from pydantic import BaseModel, Field
+
+from pielab.compression import pruners, schedules
+from pielab.compression.pruners import NESTED
+from pielab.config import checks
+from pielab.config.parameter_groups import PRUNER_NAMES, ModelParameters, PairParameters, Parameters, PrunedParameters
+from pielab.config.types import (
+    Count,
+    CountRange,
+    Counts,
+    FinalShare,
+    KnownPruner,
+    Levels,
+    Name,
+    Natural,
+    NotNegative,
+    Positive,
+    PositiveRange,
+    Share,
+)
+from pielab.store import paths
+
+
+class BuildParameters(ModelParameters):
+    """How a model is built, what it reads, and what it is computed on."""
+
+    num_hidden_layers: Count | None = Field(description="how many layers of the transformer to keep, or None for all")
+    word_vectors: Name = Field(description="glove-6b-50d, or the path of a text file of word vectors")
+    padding: Literal["random", "zero", "mean"] = Field(description="random, zero or mean")
+    max_tokens: Count = Field(description="how many tokens of a text to read, from 1")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto, cpu, cuda or mps")
+    threads: Count = Field(description="how many CPU threads to compute with, from 1")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        description="auto (bfloat16 on a GPU that has it, else float32), float32 or bfloat16"
+    )
+    bucketed: bool = Field(strict=True, description="True or False: whether texts of like length share a batch")
+
+    def recipe(self, kind: type["BuildParameters"] | None = None) -> dict[str, Any]:
+        """What decides the outcome of a seed or a trial, by name: all but how many, where kept and what they run on.
+
+        `kind=TrainParameters` gives the part of a pruned configuration that its unpruned models depend on.
+        """
+        elsewhere = {"study", "results", "data_dir", "seeds", "trials", "device", "workers", "save_weights", "levels"}
+        names = [name for name in (kind or type(self)).model_fields if name not in elsewhere | self._without_effect()]
+        dumped = self.model_dump(mode="json", include=set(names))
+        return {name: dumped[name] for name in names} | {"dataset": paths.slug(self.dataset)}
+
+    def _without_effect(self) -> set[str]:
+        """Options that are the others' way to say nothing, so that results from before there were any stay valid."""
+        return set()
+
+
+class TuneParameters(BuildParameters):
+    """00_tune: the search for how to train the unpruned models."""
+
+    trials: Count = Field(description="how many trials the search has, from 1")
+    search_seed: Natural = Field(description="a whole number from 0")
+    epochs_range: CountRange = Field(description="the fewest and the most epochs, such as [2, 6] or 2,6, or one number")
+    batch_sizes: Counts = Field(description="the batch sizes to choose from, such as [16, 32] or 16,32, or one number")
+    learning_rate_range: PositiveRange = Field(
+        description="the lowest and the highest learning rate, such as [2e-5, 2e-4] or 2e-5,2e-4, or one number"
+    )
+
+    @property
+    def folder(self) -> Path:
+        return self.pair_folder / "tune"
+
+
+class TrainParameters(BuildParameters, PairParameters):
+    """01_train: the unpruned models."""
+
+    epochs: Count = Field(description="how many epochs to train, from 1")
+    batch_size: Count = Field(description="how many examples to a batch, from 1")
+    learning_rate: Positive = Field(description="a learning rate above 0, such as 2e-3")
+    workers: Count = Field(description="how many seeds to train at once, each in a process of its own, from 1")
+    budget: Literal["paper", "equal"] = Field(
+        default="paper",
+        description="paper (each retraining takes as many epochs as the unpruned training) or equal (every model, "
+        "pruned or not, takes `epochs` in all)",
+    )
+    warmup: Share = Field(
+        default=0,
+        description="the share of a training's steps in which the learning rate rises, from 0 and below 1, such as 0.1",
+    )
+    decay: Literal["none", "linear"] = Field(
+        default="none", description="none (a constant learning rate) or linear (it falls to 0 at the end of a training)"
+    )
+    weight_decay: NotNegative = Field(
+        default=0, description="the weight decay of AdamW from 0, such as 0.01; 0 is Adam"
+    )
+
+    @property
+    def shared_epochs(self) -> int:
+        """The epochs of the unpruned training that iterative pruners start from."""
+        return schedules.shared_epochs(self.epochs, self.budget)
+
+    def _without_effect(self) -> set[str]:
+        names = ("budget", "warmup", "decay", "weight_decay")
+        return {name for name in names if getattr(self, name) == TrainParameters.model_fields[name].default}
+
+
+class PruneParameters(TrainParameters, PrunedParameters):
+    """02_prune: one pruner at one threshold, trained."""
+
+    pruner: KnownPruner = Field(description=f"one of {PRUNER_NAMES}")
+    levels: Levels | None = Field(
+        description="the thresholds that a nested pruner passes through, each once and its own threshold among them, "
+        "such as [20, 50, 90] or 20,50,90, or None for its own alone"
+    )
+    impact_examples: Count = Field(description="how many training examples the impact score sees, from 1")
+    prune_layer_norm: bool = Field(strict=True, description="True or False")
+    save_weights: bool = Field(strict=True, description="True or False")
+    prune_pooler: bool = Field(default=True, strict=True, description="True or False")
+    initial_phase: Share = Field(
+        default=0.05,
+        description="the share of a gradual pruner's steps before it prunes, from 0 and below 1, such as 0.05",
+    )
+    final_phase: FinalShare = Field(
+        default=0.2,
+        description="the share of a gradual pruner's steps with the final sparsity, from 0 and, with initial_phase, "
+        "below 1, such as 0.2",
+    )
+    window: Count = Field(
+        default=10, description="how many steps a gradual pruner averages the importance over before it prunes, from 1"
+    )
+    importance_beta: Share = Field(default=0.85, description="a share from 0 and below 1, such as 0.85")
+    uncertainty_beta: Share = Field(default=0.99, description="a share from 0 and below 1, such as 0.99")
+
+    @property
+    def sparsities(self) -> list[float]:
+        """The share pruned after each pruning step."""
+        levels = [level / 100 for level in self.passed]
+        return pruners.sparsities(pruners.pruner(self.pruner), self.sparsity, levels)
+
+    @property
+    def phase_epochs(self) -> list[int]:
+        """The epochs of training after each pruning step; PielabError if the budget is not for the pruner."""
+        pruner = pruners.pruner(self.pruner)
+        return schedules.phase_epochs(pruner, len(self.sparsities), self.epochs, self.budget)
+
+    def _without_effect(self) -> set[str]:
+        names = super()._without_effect() | ({"prune_pooler"} if self.prune_pooler else set())
+        if pruners.pruner(self.pruner).schedule == "gradual":
+            return names
+        return names | {field.name for field in dataclasses.fields(schedules.Schedule)}
+
+    @property
+    def passed(self) -> tuple[float, ...]:
+        """The thresholds whose seeds are made on the way to this one, and this one; those above it change nothing."""
+        if self.pruner not in NESTED:
+            return (self.threshold,)
+        return tuple(each for each in self.levels or (self.threshold,) if each <= self.threshold)
+
+    def recipe(self, kind: type[BuildParameters] | None = None) -> dict[str, Any]:
+        """As of every notebook, with the levels that a nested pruner has passed through."""
+        levels = {"levels": list(self.passed)} if kind is None and self.pruner in NESTED else {}
+        return super().recipe(kind) | levels
+
+
+class PieParameters(PrunedParameters):
+    """03_pies: one configuration's predictions against the unpruned ones."""
+
+    resamples: Count = Field(description="how many times to resample the seeds for the null, from 1")
+
+
+class InfluenceParameters(PairParameters):
+    """04_el2n: which bins of EL2N the PIEs of the training set fall into."""
+
+    bins: Count = Field(description="how many bins of EL2N, from 1")
+    resamples: Count = Field(description="how many times to halve the seeds for the null, from 1")
+
+
+class ReadabilityParameters(PairParameters):
+    """05_readability: how hard the PIEs of the test set are to read."""
+
+    resamples: Count = Field(description="how many bootstrap samples for the intervals, from 1")
+    processes: Count = Field(description="how many processes to score texts with, from 1")
+
+
+class ReportParameters(Parameters):
+    """06_report: everything a study has so far."""
+
+    examples: Count = Field(description="how many PIEs to show with their text, from 1")
+
+
+class ExploreParameters(Parameters):
+    """07_explore: the PIEs of a study, to look through."""
+
+    split: Literal["test", "train"] = Field(description="test or train")
+    rows: Count = Field(description="how many rows the table of the page may have, from 1")
+
+
+class JobParameters(BaseModel):
+    """What a study needs to know to run the training of a pair as jobs; no notebook does."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    seeds_per_job: Count | None = Field(
+        default=None, description="how many seeds a job trains, from 1, or None for all"
+    )
+    memory_gb: Positive = Field(default=16, description="the memory of a job in gigabytes, above 0")
+    hours: Positive = Field(default=12, description="the time limit of a job in hours, above 0")
+
+
+NOTEBOOKS: dict[str, type[Parameters]] = {
+    "00_tune": TuneParameters,
+    "01_train": TrainParameters,
+    "02_prune": PruneParameters,
+    "03_pies": PieParameters,
+    "04_el2n": InfluenceParameters,
+    "05_readability": ReadabilityParameters,
+    "06_report": ReportParameters,
+    "07_explore": ExploreParameters,
+}
+
+
+def check(notebook: str, names: Mapping[str, Any]) -> Any:
+    """The parameters of a notebook, checked: `check("02_prune", globals())` is each notebook's first call.
+
+    papermill only warns of a parameter that the notebook does not have, and passes values as they come. So
+    everything that was set before this call is compared with what the notebook knows, by name and by type. What
+    belongs to another notebook is left alone, so that one params/ file serves them all.
+
+    Raises PielabError with one line for each name that is not a parameter, is missing, or has a value that is
+    not accepted.
+    """
+    kind = NOTEBOOKS[notebook]
+    given = {name: value for name, value in names.items() if _may_be_parameter(name, value)}
+    elsewhere = {name for other in (*NOTEBOOKS.values(), JobParameters) for name in other.model_fields}
+    # Run again in the same kernel, the names of later cells are there too; only what looks like a slip is one.
+    again = any(isinstance(value, Parameters) for value in names.values())
+    ignored = {
+        name
+        for name in given
+        if name not in kind.model_fields
+        and (name in elsewhere or (again and not difflib.get_close_matches(name, kind.model_fields, cutoff=0.8)))
+    }
+    return checks.validate(kind, {name: value for name, value in given.items() if name not in ignored}, notebook)
+
+
+def digest(recipe: Mapping[str, Any]) -> str:
+    """A short hash of parameters that is the same on every machine."""
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _may_be_parameter(name: str, value: Any) -> bool:
+    """Whether papermill could have set this: a plain value under a name that is not IPython's own."""
+    plain = isinstance(value, (str, int, float, list, tuple, dict, types.NoneType))
+    return plain and not name.startswith("_") and name not in {"In", "Out"}

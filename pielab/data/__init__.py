@@ -1,0 +1,1 @@
+"""Whatever comes from outside: texts and labels, assets, the published numbers, and predictions made elsewhere."""

@@ -1,0 +1,84 @@
+"""What a data set looks like in numbers: its classes, and Tables 2 and 7, computed."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from datasets import DatasetDict
+
+from pielab.data import datasets, published
+from pielab.data.words import words
+from pielab.progress import Progress
+from pielab.store import files, paths
+
+
+def card(data: DatasetDict) -> pd.Series:
+    """Table 7's statistics of a data set, under its names; lengths in words of all splits together.
+
+    max_tokens is the first power of two that 85 % of the texts fit into (A.2); the paper makes an exception for SNLI,
+    whose longest text gives its 128.
+    """
+    columns = [column for column in ("text", "text_pair") if column in data["train"].column_names]
+    counts: list[int] = []
+    with Progress("lengths", len(datasets.SPLITS)) as progress:
+        for split in datasets.SPLITS:
+            texts = zip(*(data[split][column] for column in columns), strict=True)
+            counts += [sum(len(words(part)) for part in parts) for parts in texts]
+            progress.step(f"{split}, {len(counts):,} texts")
+    lengths = np.array(counts)
+    cut = np.quantile(lengths, 0.85)
+    return pd.Series(
+        {
+            "train": len(data["train"]),
+            "test": len(data["test"]),
+            "val": len(data["validation"]),
+            "mean_len": lengths.mean(),
+            "median_len": np.median(lengths),
+            "min_len": lengths.min(),
+            "max_len": lengths.max(),
+            "std_len": lengths.std(),
+            "tokens_85_percent": cut,
+            "max_tokens": max_tokens(cut),
+            "classes": len(datasets.class_names(data)),
+        }
+    )
+
+
+def counts(data: DatasetDict) -> pd.DataFrame:
+    """How many examples of each class (rows) each split has (columns), with a total."""
+    found = {}
+    for split in datasets.SPLITS:
+        values = datasets.targets(data[split])
+        per_class = (
+            values.sum(axis=0) if values.ndim == 2 else np.bincount(values, minlength=len(datasets.class_names(data)))
+        )
+        found[split] = [*per_class.astype(int), len(values)]
+    return pd.DataFrame(found, index=[*datasets.class_names(data), "examples"])
+
+
+def max_tokens(length: float) -> int:
+    """The first power of two that is not below `length` (A.2)."""
+    return 1 << max(int(np.ceil(length)) - 1, 0).bit_length()
+
+
+def beside_published(name: str, data: DatasetDict) -> pd.DataFrame:
+    """The card of a data set, column ours; one of the paper's four also has published (Table 7) and difference."""
+    ours = card(data)
+    theirs = published.table("table7_datasets").replace({"dataset": published.DATASETS}).set_index("dataset")
+    if name not in theirs.index:
+        return ours.to_frame("ours")
+    frame = pd.DataFrame({"published": theirs.loc[name, ours.index].astype(float), "ours": ours})
+    return frame.assign(difference=frame["ours"] - frame["published"])
+
+
+def save(frame: pd.DataFrame, pair_folder: Path, dataset: str, multi_label: bool) -> None:
+    """Keep a card in the pair's folder, for the report; `frame` as beside_published gives it."""
+    row = frame["ours"].to_dict() | {"classification": "multi-label" if multi_label else "single-label"}
+    with files.whole_file(pair_folder / "card.csv") as partial:
+        pd.DataFrame([{"dataset": paths.slug(dataset), **row}]).to_csv(partial, index=False)
+
+
+def of_study(study_folder: Path) -> pd.DataFrame:
+    """The cards of a study's data sets, a line each, indexed by data set; empty if there is none."""
+    parts = [pd.read_csv(path) for path in sorted(study_folder.glob("*/card.csv"))]
+    return pd.concat(parts).drop_duplicates("dataset").set_index("dataset") if parts else pd.DataFrame()

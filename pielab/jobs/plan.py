@@ -1,0 +1,199 @@
+"""What a study takes, in words, before it runs and while it does: notebooks, training units, disk and device time."""
+
+import argparse
+import os
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from pielab.compression import pruners
+from pielab.config import study as studies
+from pielab.config.parameters import TrainParameters
+from pielab.config.study import Study
+from pielab.config.types import parse_seeds
+from pielab.errors import PielabError
+from pielab.jobs import tally
+from pielab.store import paths
+
+
+def commands(study: Study, config: Mapping[str, Any]) -> dict[str, str]:
+    """By pair, the command that trains its first unpruned seed, which counts as the study's own.
+
+    config: the content of the study's file.
+    """
+    papermill = "papermill" if shutil.which("papermill") else ".venv/bin/papermill"
+    found = {}
+    for (pair, values), entry in zip(study.dense.items(), config["configurations"], strict=True):
+        given = {"study": values["study"], "results": values["results"]}
+        given |= {name: value for name, value in entry.items() if name in TrainParameters.model_fields}
+        given |= {"seeds": parse_seeds(values["seeds"])[0]}
+        if given["results"] == "results":  # as the notebook has it
+            del given["results"]
+        # papermill would make a number of a name such as 2024, but for -r.
+        options = [
+            f"{'-r' if isinstance(value, str) else '-p'} {name} {_quote(value)}" for name, value in given.items()
+        ]
+        file = _quote(entry["params"])
+        found[pair] = f"{papermill} notebooks/01_train.ipynb out.ipynb -f {file} {' '.join(options)}"
+    return found
+
+
+def text(study: Study, config: Mapping[str, Any], load: bool = True) -> str:
+    """The whole plan of a study, as it is printed; `config` is the content of its file."""
+    every = tally.seeds(study)
+    pairs = f"{len(study.dense)} pair{'' if len(study.dense) == 1 else 's'} of data set and model"
+    runs = f"{len(every):,} runs (one seed of one configuration each), {every['done'].sum():,} done"
+    head = f"study {study.folder}: {pairs}, {runs}"
+    parts = [head, _notebooks_text(tally.notebooks(study)), _units_text(tally.units(every), study)]
+    parts += [
+        _disk_text(study, *tally.disk(study, every, load)),
+        _times_text(tally.times(every), commands(study, config)),
+    ]
+    return "\n\n".join(parts)
+
+
+def _notebooks_text(frame: pd.DataFrame) -> str:
+    whole = pd.concat([frame, frame.sum().to_frame("all").T])
+    return "NOTEBOOKS\n" + _table(whole.map("{:,}".format))
+
+
+def _units_text(frame: pd.DataFrame, study: Study) -> str:
+    total = frame[["in all", "done", "left"]].sum()
+    alone = (frame["if not shared"] * frame["seeds"]).sum()
+    shown = frame.map(_number)
+    shown.insert(0, "epochs", [str(study.dense[pair]["epochs"]) for pair in frame.index])
+    shown.loc["all"] = total.map(_number)
+    return (
+        "TRAINING UNITS: one unit trains one model for its epochs\n"
+        f"{_table(shown)}\n"
+        f"A seed takes 1 unit unpruned, {_iterative_units(study)} with an iterative pruner, 1 with any other"
+        f"{_nested_text(study)}. The unpruned training\n"
+        "of a seed serves all iterative pruners of its pair: "
+        f"{_number(total['in all'])} units, and not the {_number(alone)} if each trained its own."
+    )
+
+
+def _iterative_units(study: Study) -> str:
+    said = {"paper": str(pruners.ITERATIONS), "equal": "less than 1"}
+    budgets = {values["budget"] for values in study.dense.values()}
+    return " or ".join(said[each] + (f" (budget: {each})" if len(budgets) > 1 else "") for each in sorted(budgets))
+
+
+def _number(value: float) -> str:
+    return f"{value:,.10g}"
+
+
+def _nested_text(study: Study) -> str:
+    nested = any(values["pruner"] in pruners.NESTED for values in study.pruned.values())
+    return ",\nand 1 with a nested one as well, which goes on from the threshold below" if nested else ""
+
+
+def _disk_text(study: Study, frame: pd.DataFrame, unknown: Mapping[str, str]) -> str:
+    folder = paths.root() / study.folder
+    need = (frame["in all"] - frame["there"]).sum()
+    shown = pd.DataFrame(
+        {
+            "an unpruned seed": frame["unpruned"].map(_bytes),
+            "a pruned seed": frame["pruned"].map(_bytes),
+            "there": frame["there"].map(_bytes),
+            "in all": frame["in all"].map(_bytes),
+            "source": frame["source"],
+        }
+    )
+    known = frame["in all"].sum(min_count=1)
+    shown.loc["all"] = pd.Series({"there": _bytes(frame["there"].sum()), "in all": _bytes(known)})
+    free = shutil.disk_usage(next(place for place in (folder, *folder.absolute().parents) if place.exists())).free
+    lines = [f"{pair} is not known until its first seed is done: {why}" for pair, why in unknown.items()]
+    lines += ["all is of the pairs that are known."] if unknown and len(unknown) < len(frame) else []
+    lines += [f"{study.folder} has {_bytes(tally.size(folder))} so far, all its files; {_bytes(free)} are free there."]
+    lines += [f"That is too little for the {_bytes(need)} to come: make room."] if need > free else []
+    return "DISK for the seeds\n" + "\n".join([_table(shown), *lines])
+
+
+def _times_text(frame: pd.DataFrame, commands: Mapping[str, str]) -> str:
+    shown = pd.DataFrame(index=frame.index)
+    for kind in [kind for kind in tally.KINDS if kind in frame.columns]:
+        marks = ["~" if kind in borrowed else "" for borrowed in frame["borrowed"]]
+        shown[kind] = [mark + _duration(value) for mark, value in zip(marks, frame[kind], strict=True)]
+    shown["spent"], shown["left"] = frame["spent"].map(_duration), frame["left"].map(_duration)
+    shown["device"] = frame["device"].map(lambda name: name or "not timed")
+    left = frame["left"].sum(min_count=1)
+    shown.loc["all"] = pd.Series({"spent": _duration(frame["spent"].sum()), "left": _duration(left)})
+    lines = ["Device time, as if one seed ran at a time: a seed's seconds, divided by its job's workers."]
+    if any(frame["borrowed"].map(len)):
+        lines.append("~ is not timed yet: it has the time of another kind of the same pair.")
+    for pair, others in frame["others"][frame["others"].map(len) > 0].items():
+        lines.append(f"{pair} has seeds of {', '.join(others)} too: its times are of the device of its newest seed.")
+    if untimed := [pair for pair in frame.index if not frame["device"][pair]]:
+        of = "No pair is timed yet." if len(untimed) == len(frame) else "all is of the timed pairs."
+        lines.append(f"{of} One unpruned seed times a pair, and measures its disk; it counts as done for the study:")
+        lines += [f"  {commands[pair]}" for pair in untimed]
+    return "TIME of one unit, and of the study\n" + "\n".join([_table(shown), *lines])
+
+
+def _table(frame: pd.DataFrame) -> str:
+    """A frame of strings with its columns to the right and the names of its rows to the left; NaN is an empty cell."""
+    cells = [["", *frame.columns], *([name, *row] for name, *row in frame.fillna("").itertuples())]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in cells]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _bytes(number: float) -> str:
+    if pd.isna(number):
+        return "?"
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def _duration(seconds: float) -> str:
+    if pd.isna(seconds):
+        return "?"
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds else "0 s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"
+
+
+def _quote(value: Any) -> str:
+    return shlex.quote(str(value))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a study's file. Raises PielabError if it is not there, or no YAML."""
+    if not path.is_file():
+        known = ", ".join(sorted(each.stem for each in (paths.root() / "params/studies").glob("*.yaml")))
+        raise PielabError(f"there is no study file {path}: make plan STUDY=name takes {known}.")
+    try:
+        config = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise PielabError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+    return config if isinstance(config, dict) else {}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m pielab.plan", description="Say what a study takes; runs nothing.")
+    parser.add_argument("study", help="a study's file, such as params/studies/demo.yaml")
+    parser.add_argument("--no-data", action="store_true", help="read no data set to count its examples")
+    given = parser.parse_args()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a plan downloads nothing
+    try:
+        config = read(paths.root() / given.study)
+        print(text(studies.read(config), config, load=not given.no_data))
+    except PielabError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):  # of a reader such as head, which has seen enough
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    main()

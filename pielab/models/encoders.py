@@ -1,0 +1,108 @@
+"""Texts to token ids: words for the BiLSTM, the model's own subwords for a transformer."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pielab.data.words import WORD, words
+from pielab.errors import PielabError
+from pielab.models import tokens
+from pielab.models.tokens import Tokens
+from pielab.models.word_vectors import load
+
+PADDING, UNKNOWN = 0, 1
+
+
+def split(texts: Sequence[str]) -> tuple[Tokens, Sequence[str]]:
+    """The `words` of texts: the distinct ones, and the place of each of a text's words among them."""
+
+    def make() -> tuple[Tokens, list[str]]:
+        places: dict[str, int] = {}
+        rows = [[places.setdefault(word, len(places)) for word in words(text)] for text in texts]
+        return tokens.join(rows), list(places)
+
+    return tokens.kept(texts, f"words {WORD.pattern}", make)
+
+
+@dataclass(frozen=True)
+class WordEncoder:
+    """Word ids for the BiLSTM, padded to exactly `max_tokens`; the paper's BiLSTM reads the padding.
+
+    vectors: (vocabulary, width) float32; row 0 is padding, row 1 any unknown word.
+    """
+
+    padding: ClassVar[int] = PADDING
+    ids: dict[str, int] = field(repr=False)
+    vectors: np.ndarray = field(repr=False)
+    max_tokens: int
+
+    @property
+    def width(self) -> int:
+        return self.max_tokens
+
+    def encode(self, texts: Sequence[str]) -> Tokens:
+        found, distinct = split(texts)
+        ids = np.array([self.ids.get(word, UNKNOWN) for word in distinct], dtype=np.int32)
+        return Tokens(ids[found.ids], found.starts).cut(self.max_tokens)
+
+
+@dataclass(frozen=True)
+class SubwordEncoder:
+    """A transformer's own tokens, padded to the longest of the batch and masked.
+
+    Masked padding leaves the logits as they are, so texts of like length share a batch, and little of it is padding.
+    """
+
+    width: ClassVar[None] = None
+    tokenizer: Any = field(repr=False)
+    max_tokens: int
+
+    @property
+    def padding(self) -> int:
+        return self.tokenizer.pad_token_id
+
+    def encode(self, texts: Sequence[str]) -> Tokens:
+        options = {"truncation": True, "max_length": self.max_tokens, "return_attention_mask": False}
+
+        def make() -> tuple[Tokens, list[str]]:
+            return tokens.join(self.tokenizer(list(texts), **options)["input_ids"]), []
+
+        if not self.tokenizer.is_fast:  # another kind does not say what its tokens depend on
+            return make()[0]
+        rules = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        # What its last call was given.
+        rules = {name: rule for name, rule in rules.items() if name not in {"truncation", "padding"}}
+        return tokens.kept(texts, json.dumps([self.max_tokens, rules]), make)[0]
+
+
+def word_encoder(
+    texts: Sequence[str] | None, max_tokens: int, word_vectors: str = "glove-6b-50d", padding: str = "random"
+) -> WordEncoder:
+    """An encoder for the words of `texts` that have a vector, or for every word that has one if `texts` is None.
+
+    word_vectors: "glove-6b-50d" (fetched), or the path of a text file with a word and its numbers on each line.
+    padding: the vector that texts are filled up with: "random" (one draw with the vectors' mean and standard
+        deviation per dimension, the same in every run), "zero" or "mean". An unknown word is the mean of all
+        vectors (A.2).
+    """
+    known = load(word_vectors)
+    wanted = known.words.unique()
+    if texts is not None:
+        wanted = pa.array(sorted(split(texts)[1]), pa.string())
+    rows = pc.index_in(wanted, value_set=known.words)  # a word that is there twice counts by its first vector
+    found = wanted.filter(rows.is_valid()).to_pylist()
+    if not found:
+        raise PielabError(f"word_vectors = {word_vectors!r} has no vector for any of the texts' {len(wanted)} words.")
+    fill = {
+        "random": np.random.default_rng(0).normal(known.mean, known.std),
+        "zero": np.zeros_like(known.mean),
+        "mean": known.mean,
+    }[padding]
+    special = np.array([fill, known.mean], dtype=np.float32)
+    matrix = np.vstack([special, known.matrix[rows.drop_null().to_numpy()]])
+    return WordEncoder({word: index for index, word in enumerate(found, start=2)}, matrix, max_tokens)

@@ -1,0 +1,3 @@
+from pielab.report.page import main
+
+main()

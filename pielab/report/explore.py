@@ -1,0 +1,286 @@
+"""Look through the PIEs of a study: a table that sorts and searches on any page, and widgets where a kernel runs."""
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import itables
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+from IPython.display import HTML, display
+from scipy import stats
+
+from pielab.analysis import results
+from pielab.analysis.examples import el2n, readability
+from pielab.analysis.null import estimate
+from pielab.data import datasets
+from pielab.errors import PielabError
+from pielab.progress import Progress
+from pielab.report import figures
+from pielab.store import paths, predictions
+
+# EL2N is an early training error, so test examples have none: they get the same norm from the final predictions.
+PERCENTILE = {"test": "error-norm percentile", "train": "EL2N percentile"}
+EARLY_OR_FINAL = {"test": "test", "train": "early"}
+TEXT_LIMIT = 500
+CSS = """
+.dt-container { font-size: 12px; }
+table.dataTable { width: 100% !important; }
+table.dataTable th { white-space: normal; vertical-align: bottom; }
+table.dataTable td { vertical-align: top; overflow-wrap: break-word; }
+table.dataTable th.dt-left, table.dataTable td.dt-left { text-align: left; }
+table.dataTable th .dtcc { flex: none; margin-left: 6px; }
+.pielab-text { min-width: 26em; max-width: 48em; cursor: pointer; overflow: hidden;
+  display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 4; }
+.pielab-text:focus { display: block; outline: none; }
+"""
+FEW_VALUES = [*results.CONFIGURATION, "label"]
+CHOOSE_VALUES = {"extend": "dropdown", "icon": "search", "content": ["searchList"]}
+# What itables gives has been escaped: only this wrapping is HTML.
+WRAP_TEXT = itables.JavascriptFunction(
+    "function (data, type) { return type === 'display'"
+    " ? '<div class=\"pielab-text\" tabindex=\"0\">' + data + '</div>' : data; }"
+)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of the data of a pair, which its configurations share.
+
+    source: what it was read from. examples: the data set. class_names: in the order of their ids. texts: one an
+    example. percentile: (examples,), how hard an example is for the unpruned models, 100 for the hardest.
+    """
+
+    name: str
+    source: tuple
+    examples: Dataset
+    class_names: list[str]
+    texts: list[str]
+    percentile: np.ndarray
+
+
+def read_split(folder: Path, name: str = "test", known: Split | None = None) -> Split:
+    """The split "test" or "train" of the data of a configuration; `known` itself if it is that.
+
+    Raises PielabError if predictions of it are missing, or the texts have changed.
+    """
+    record = results.read_record(folder / "pies.parquet")
+    source = (folder.parent, name, record["digest"], tuple(record["seeds"]))
+    if known and known.source == source:
+        return known
+    data = results.load_data(record, folder / "pies.parquet")
+    runs = predictions.read_seeds(folder.parent / "dense", record["seeds"], EARLY_OR_FINAL[name])
+    results.check_same_data(data, runs, runs, split=name)
+    norms = el2n.error_norms(runs, datasets.targets(data[name]))
+    percentile = 100 * stats.rankdata(norms) / len(norms)
+    texts = datasets.joined_texts(data[name])
+    return Split(name, source, data[name], datasets.class_names(data), texts, percentile)
+
+
+def pies(folder: Path, split: Split) -> pd.DataFrame:
+    """The PIEs of a configuration, first those that are PIEs more often than retraining alone makes them disagree.
+
+    Columns: dataset, model, pruner, threshold; example (its place in the split), text, label, unpruned votes, pruned
+    votes (in words), P(PIE), P(null); a percentile, see PERCENTILE; the scores of readability; and votes, the
+    rows of the table that figures.votes takes. For the training set P(PIE) and P(null) are computed anew.
+    """
+    frame, record = results.read_pies(folder / "pies.parquet")
+    if split.name == "train":
+        sides = [predictions.read_seeds(each, record["seeds"], "train") for each in (folder.parent / "dense", folder)]
+        null = estimate(*(side.classes for side in sides))
+        frame = results.examples(split.examples, *sides, null)
+    found = frame.assign(surprise=frame["p_pie"] - frame["p_null"])[frame["pie"]]
+    found = found.sort_values("surprise", ascending=False, kind="stable")
+    places = found["example"].to_numpy()
+    if split.name == "test":  # which 05 has scored as a whole; a training set can be fifty times as large
+        scores = readability.scores(split.texts).iloc[places]
+    else:
+        scores = readability.scores([split.texts[place] for place in places])
+    names = split.class_names
+    table = pd.DataFrame(
+        {
+            **{name: record["summary"][name] for name in results.CONFIGURATION},
+            "example": places,
+            "text": [split.texts[place] for place in places],
+            "label": [", ".join(names[index] for index in np.atleast_1d(ids)) for ids in found["label"]],
+            "unpruned votes": [results.describe_votes(votes, names) for votes in found["unpruned_votes"]],
+            "pruned votes": [results.describe_votes(votes, names) for votes in found["pruned_votes"]],
+            "P(PIE)": found["p_pie"].to_numpy(),
+            "P(null)": found["p_null"].to_numpy(),
+            PERCENTILE[split.name]: split.percentile[places],
+        }
+    )
+    return pd.concat([table, scores.reset_index(drop=True)], axis=1).assign(
+        votes=[_votes(row, names) for row in found.to_dict("records")]
+    )
+
+
+def configurations(study_folder: Path) -> pd.DataFrame:
+    """One row a configuration whose PIEs are known: dataset, model, pruner, threshold, and its folder."""
+    found = results.configurations(study_folder)[results.CONFIGURATION]
+    folders = [
+        study_folder / paths.pair(row.dataset, row.model) / paths.configuration(row.pruner, row.threshold)
+        for row in found.itertuples()
+    ]
+    return found.assign(folder=folders)
+
+
+def study_pies(study_folder: Path, split: str = "test") -> pd.DataFrame:
+    """The PIEs of all configurations of a study, as `pies` gives them, one configuration after the other.
+
+    Raises PielabError if there are none yet.
+    """
+    found, parts, known = configurations(study_folder), [], None
+    with Progress("PIEs", len(found)) as progress:
+        for row in found.itertuples():
+            known = read_split(row.folder, split, known)
+            parts.append(pies(row.folder, known))
+            progress.step(f"{row.dataset}, {row.model}, {row.pruner}, {row.threshold:g} %")
+    return pd.concat(parts, ignore_index=True)
+
+
+def surest(found: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """At most so many rows of `study_pies`: by turns from every configuration, then the surest first."""
+    turn = found.groupby(results.CONFIGURATION).cumcount()
+    kept = found.loc[turn.sort_values(kind="stable").index[:rows]]
+    surprise = kept["P(PIE)"] - kept["P(null)"]
+    return kept.loc[surprise.sort_values(ascending=False, kind="stable").index]
+
+
+def show(found: pd.DataFrame, rows: int = 1000) -> None:
+    """Display PIEs as a table that sorts, searches and needs neither kernel nor network, and say what it leaves out.
+
+    It brings itables' JavaScript, which an Explorer on the same page uses as well.
+    """
+    kept = surest(found, rows)
+    sets = found.groupby(results.CONFIGURATION).ngroups
+    count = f"All {len(found):,} PIEs" if len(kept) == len(found) else f"{len(kept):,} of {len(found):,} PIEs"
+    note = f"{count} of {sets} configuration{'s' if sets > 1 else ''}."
+    if len(kept) < len(found):
+        note += " Those are left out that differ least from retraining noise; the others stand by turns."
+    if any(len(text) > TEXT_LIMIT for text in kept["text"]):
+        note += f" Texts are cut after {TEXT_LIMIT} characters."
+    itables.init_notebook_mode(all_interactive=False, connected=False)
+    display(HTML(f"<p>{note}</p>"), HTML(as_html(kept, text_limit=TEXT_LIMIT)))
+
+
+def as_html(found: pd.DataFrame, without: Sequence[str] = (), text_limit: int | None = None) -> str:
+    """PIEs as the HTML of an interactive table; texts are shown as texts, whatever HTML they hold."""
+    texts = [" ".join(text.split()) for text in found["text"]]
+    if text_limit:
+        texts = [text if len(text) <= text_limit else f"{text[:text_limit]} …" for text in texts]
+    percentile = next(name for name in PERCENTILE.values() if name in found)
+    digits = {"P(PIE)": 2, "P(null)": 2, **dict.fromkeys(readability.SCORES, 1)}
+    whole = dict.fromkeys([percentile, "difficult words", readability.LENGTH], 0)
+    table = found.assign(text=texts, threshold=found["threshold"].map("{:g}".format)).round(digits | whole)
+    table = table.astype(dict.fromkeys(whole, int)).drop(columns=["votes", *without])
+    named = [*results.CONFIGURATION, "text", "label", "unpruned votes", "pruned votes"]
+    place = {name: table.columns.get_loc(name) for name in named if name in table}
+    return itables.to_html_datatable(
+        table,
+        connected=False,
+        display_logo_when_loading=False,
+        maxBytes=0,
+        showIndex=False,
+        classes="display compact",
+        css=CSS,
+        pageLength=10,
+        scrollX=True,
+        layout={"topEnd": {"search": {"placeholder": "any word"}}},
+        columnDefs=[
+            {"targets": place["text"], "render": WRAP_TEXT},
+            {"targets": list(place.values()), "className": "dt-left"},
+            {"targets": [place[name] for name in FEW_VALUES if name in place], "columnControl": [CHOOSE_VALUES]},
+        ],
+    )
+
+
+def example(found: pd.DataFrame, place: int = 0) -> HTML:
+    """One PIE, by its place in `found`: its text in full, its label, and the votes as a small plot."""
+    if found.empty:
+        return HTML("There is no PIE.")
+    row, picture = found.iloc[place], io.BytesIO()
+    counts = pd.DataFrame(row["votes"], columns=["class", "unpruned", "pruned", "label"])
+    figures.votes(counts, row["pruner"]).savefig(picture, format="png", dpi=110)
+    plot = base64.b64encode(picture.getvalue()).decode()
+    votes = f"unpruned: {row['unpruned votes']}; {row['pruner']} {row['threshold']:g} %: {row['pruned votes']}"
+    return HTML(
+        f'<div style="display: flex; gap: 2em; flex-wrap: wrap; line-height: 1.5">'
+        f'<img alt="{html.escape(votes)}" src="data:image/png;base64,{plot}" style="align-self: flex-start">'
+        f'<div style="flex: 1; min-width: 24em; max-width: 60em"><p><b>Example {row["example"]}</b>, '
+        f"label <b>{html.escape(row['label'])}</b>; {html.escape(votes)}</p>"
+        f'<p style="white-space: pre-wrap">{html.escape(row["text"])}</p></div></div>'
+    )
+
+
+class Explorer(widgets.VBox):
+    """Choose a configuration and see its PIEs; choose one of them and see it whole. Needs a running kernel.
+
+    choices: a dropdown for each of dataset, model, pruner and threshold, and for the split. found: the PIEs, as
+    `pies` gives them. table, chosen, whole: their table, the dropdown of their examples, and the one that is chosen.
+    """
+
+    def __init__(self, study_folder: Path, split: str = "test"):
+        self.configurations = configurations(study_folder)
+        self.found, self.known, self.choosing = pd.DataFrame(), None, False
+        self.choices = {name: widgets.Dropdown(description=name) for name in results.CONFIGURATION}
+        self.choices["split"] = widgets.Dropdown(description="split", options=list(PERCENTILE), value=split)
+        self.note, self.table, self.whole = widgets.HTML(), widgets.Output(), widgets.HTML()
+        self.chosen = widgets.Dropdown(description="example", layout=widgets.Layout(width="50em", max_width="100%"))
+        for dropdown in self.choices.values():
+            dropdown.layout.width = "17em"
+            dropdown.observe(self._choose, names="value")
+        self.chosen.observe(self._show_example, names="value")
+        choices = widgets.HBox(list(self.choices.values()), layout=widgets.Layout(flex_flow="row wrap"))
+        super().__init__([choices, self.note, self.table, self.chosen, self.whole])
+        self._choose()
+
+    def __repr__(self) -> str:
+        # What stands in its place on a page without a kernel.
+        return "These choices need a running notebook: open it in JupyterLab and run all its cells."
+
+    def _choose(self, change: Any = None) -> None:
+        """Offer what the study has with the choices before it, keep what can be kept, and show the PIEs."""
+        if self.choosing:
+            return
+        self.choosing, rows = True, self.configurations
+        for name in results.CONFIGURATION:
+            dropdown, kept = self.choices[name], self.choices[name].value
+            values = list(dict.fromkeys(rows[name]))
+            dropdown.options = [(f"{value:g} %" if name == "threshold" else value, value) for value in values]
+            dropdown.value = kept if kept in values else values[0]
+            rows = rows[rows[name] == dropdown.value]
+        self.choosing = False
+        self._show_table(rows["folder"].iloc[0])
+
+    def _show_table(self, folder: Path) -> None:
+        try:
+            self.note.value = "reading the predictions …"
+            self.known = read_split(folder, self.choices["split"].value, self.known)
+            self.found = pies(folder, self.known)
+            self.note.value = f"{len(self.found):,} PIEs of {len(self.known.texts):,} examples"
+        except PielabError as error:
+            self.found, self.note.value = pd.DataFrame(), html.escape(str(error))
+        shown = as_html(self.found, without=results.CONFIGURATION) if len(self.found) else ""
+        self.table.outputs = ({"output_type": "display_data", "data": {"text/html": shown}, "metadata": {}},)
+        rows = enumerate(self.found.itertuples())
+        self.chosen.options = [(f"{row.example}: {' '.join(row.text.split())[:80]}", place) for place, row in rows]
+        self.chosen.value = 0 if len(self.found) else None
+        self._show_example()
+
+    def _show_example(self, change: Any = None) -> None:
+        place = self.chosen.value
+        self.whole.value = "" if place is None else example(self.found, place).data
+
+
+def _votes(row: dict[str, Any], names: list[str]) -> list[tuple[str, int, int, bool]]:
+    """Class, unpruned, pruned and whether it is a label, of the classes that have votes or are one."""
+    own = set(np.atleast_1d(row["label"]))
+    counts = enumerate(zip(row["unpruned_votes"], row["pruned_votes"], strict=True))
+    return [(names[index], *pair, index in own) for index, pair in counts if any(pair) or index in own]

@@ -1,0 +1,192 @@
+"""The study's front page: figures, tables, PIEs and every rendered notebook, readable with no server and no network."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pielab.analysis import comparison, results
+from pielab.analysis.examples import classes
+from pielab.errors import PielabError
+from pielab.report import figures, paper, render
+from pielab.store import files, paths
+
+FIGURES = {
+    "effectiveness": "Accuracy or F1 against the unpruned models (Figure 1)",
+    "pie_shares": "How many test examples are PIEs, and how many retraining alone would change (Table 4)",
+    "comparison": "Pruners at equal sparsity: accuracy or F1, and PIEs beyond the null",
+    "effectiveness_on_pies": "Accuracy or F1 on all examples and on the PIEs (Figures 3, 7 to 13)",
+    "classes": "The classes of the PIEs and of all test examples (Figures 2, 6)",
+    "el2n": "PIEs of the training set by how much an example matters for generalisation, EL2N (Figures 4, 14 to 20)",
+    "readability": "How hard the PIEs are to read, compared with all examples (Figures 5, 21 to 27)",
+    "readability_matched": "The same, compared with other examples as long as the PIEs",
+}
+TABLES = {
+    "pie_shares": "PIEs beside their null, in percent of the test examples",
+    "effectiveness": "Accuracy or F1, and its change by pruning",
+    "comparison": "Pruners at equal sparsity",
+    "effectiveness_on_pies": "The two majority votes on the PIEs, beside their null",
+}
+MORE_TABLES = ("classes", "el2n", "readability")
+NOTES = {
+    "pie_shares": (
+        "<b>pies percent</b> is the paper's number: all seeds vote on both sides. Two sets of unpruned models "
+        "disagree as well, and the fewer vote the more they do, so the null is taken between halves of the seeds "
+        "and compared with <b>halved pies percent</b>, unpruned halves against pruned halves. <b>excess</b> is their "
+        "difference with a 95 % interval (bootstrap over seeds). Where the interval holds 0, these PIEs cannot be "
+        "told from retraining noise."
+    ),
+    "comparison": (
+        "<b>epochs</b> is the training that each model has behind it; where it differs, so do PIEs for that alone. "
+        "<b>difference</b> is how many PIEs, in percent of the test examples, a pruner has more than the reference at "
+        "the same sparsity, over the same halves of the seeds, with a 95 % interval (bootstrap over seeds)."
+    ),
+    "effectiveness_on_pies": (
+        "Examples on which models disagree are hard with or without pruning: <b>null on pies</b> is how well half of "
+        "the unpruned models does on its disagreements with the other half."
+    ),
+}
+
+
+def draw(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> dict[str, Figure]:
+    """The figures of a study of one kind, a key of FIGURES, by name; kept as SVG and PNG under report/figures.
+
+    table: what they are drawn from, if it has been computed already.
+
+    As in the paper there is one for each pair of data set and model ("readability-snli-bilstm"), or one for each pruner
+    ("el2n-IMP-FT"), or one in all. Empty if the notebook that they are drawn from has not run.
+    """
+    by_pruner, by_pair = ["pruner"], ["dataset", "model"]
+    function, read, keys = {
+        "effectiveness": (figures.effectiveness, results.seeds, []),
+        "pie_shares": (figures.pie_shares, results.configurations, []),
+        "comparison": (figures.comparison, comparison.pruners, by_pair),
+        "effectiveness_on_pies": (figures.effectiveness_on_pies, results.configurations, by_pair),
+        "classes": (figures.classes, classes.by_configuration, by_pruner),
+        "el2n": (figures.el2n, lambda folder: results.read_pair_tables(folder, "el2n"), by_pruner),
+        "readability": (figures.readability, lambda folder: results.read_pair_tables(folder, "readability"), by_pair),
+        "readability_matched": (
+            lambda table: figures.readability(table, matched=True),
+            lambda folder: results.read_pair_tables(folder, "readability"),
+            by_pair,
+        ),
+    }[kind]
+    folder, table = study_folder / "report" / "figures", read(study_folder) if table is None else table
+    if kind in ("classes", "el2n", "readability"):
+        results.save(table, study_folder / "report", kind)
+    # A configuration that was taken out of the study must not leave its figure behind.
+    for old in [*folder.glob(f"{kind}.*"), *folder.glob(f"{kind}-*")]:
+        old.unlink()
+    if table.empty:
+        return {}
+    parts = table.groupby(keys, sort=False) if keys else [((), table)]
+    drawn = {"-".join([kind, *key]): function(part) for key, part in parts}
+    for name, figure in drawn.items():
+        figures.save(figure, folder, name)
+    return drawn
+
+
+def show(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> None:
+    """Draw the figures of one kind and display them in the notebook; arguments as of `draw`."""
+    from IPython.display import display
+
+    drawn = draw(study_folder, kind, table)
+    if drawn:
+        display(*drawn.values())
+    else:
+        print(f"nothing to draw for {kind} yet: the notebook that makes it has not run for this study")
+
+
+def write_index(study_folder: Path) -> Path:
+    """Render every finished notebook of the study to HTML, and write report/index.html around them.
+
+    Reads the figures and tables that 06_report made. Raises PielabError if they are not there.
+    """
+    folder = study_folder / "report"
+    if not (folder / "tables" / "pie_shares.csv").exists():
+        raise PielabError(f"{folder} has no tables yet: run notebooks/06_report.ipynb for this study first.")
+    # As they are written: a text may consist of the word "None".
+    examples = pd.read_csv(folder / "tables" / "pie_examples.csv", dtype=str, keep_default_na=False)
+    # A report that an earlier version made may lack the newer ones.
+    there = [name for name in TABLES if (folder / "tables" / f"{name}.csv").exists()]
+    shown = {name: pd.read_csv(folder / "tables" / f"{name}.csv") for name in there}
+    drawn = {kind: _names(folder / "figures", kind) for kind in FIGURES}
+    page = render.render(
+        "index.html",
+        study=study_folder.name,
+        figures={kind: (title, drawn[kind]) for kind, title in FIGURES.items() if drawn[kind]},
+        tables={name: (TABLES[name], NOTES.get(name, ""), _html(frame)) for name, frame in shown.items()},
+        more=[path.name for path in sorted((folder / "tables").glob("*.csv")) if path.stem in MORE_TABLES],
+        paper_tables=_paper_tables(folder / "tables"),
+        paper_figures=paper.FIGURES,
+        drawn={name for names in drawn.values() for name in names},
+        examples=examples.to_dict("records"),
+        notebooks=_notebooks(study_folder),
+        seeds_done=sum(1 for _ in study_folder.glob("*/*/seeds/[0-9]*")),
+        seeds=shown["pie_shares"]["seeds"].agg(["min", "max"]).tolist(),
+    )
+    for seeds in study_folder.glob("*/*/seeds"):
+        files.sweep(seeds)
+    render.write(folder / "index.html", page)
+    paths.finished(study_folder).touch()
+    return folder / "index.html"
+
+
+def _names(folder: Path, kind: str) -> list[str]:
+    """The kept figures of a kind, "el2n-IMP-FT" and so on."""
+    return sorted(path.stem for path in [*folder.glob(f"{kind}.png"), *folder.glob(f"{kind}-*.png")])
+
+
+def _paper_tables(folder: Path) -> dict[int, dict[str, str]]:
+    """Of each table of the paper that was written: title, HTML, and HTML of the view beside the published values."""
+    found = {}
+    for number, title in paper.TABLES.items():
+        stem = f"table_{number:02d}"
+        if (folder / f"{stem}.html").exists():
+            found[number] = {
+                "title": title,
+                "stem": stem,
+                "html": (folder / f"{stem}.html").read_text(encoding="utf-8"),
+            }
+            if (beside := folder / f"{stem}_beside_published.csv").exists():
+                found[number]["beside"] = _html(pd.read_csv(beside))
+    return found
+
+
+def _notebooks(study_folder: Path) -> dict[str, list[tuple[str, str]]]:
+    """Links to the rendered notebooks from the report's folder, by folder: {"pair/dense": [(name, href)]}."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for notebook in sorted(study_folder.glob("**/0*.ipynb")):
+        folder = notebook.parent.relative_to(study_folder)
+        hidden = {"logs", "parts"}.intersection(folder.parts) or any(part.startswith(".") for part in folder.parts)
+        if not hidden:
+            href = Path(os.path.relpath(render.notebook(notebook), study_folder / "report")).as_posix()
+            groups.setdefault(folder.as_posix(), []).append((notebook.stem, href))
+    return groups
+
+
+def _html(frame: pd.DataFrame) -> str:
+    # A row's own text decides: 12.3 percent, but an accuracy of 0.123.
+    shares = ("excess", "difference")
+    percent = {name: "{:.1f}".format for name in frame if "percent" in name or name.startswith(shares)}
+    formats = {name: percent.get(name, "{:.3f}".format) for name in frame.select_dtypes("float")}
+    formats |= {"threshold": "{:g}".format, "epochs": "{:g}".format}
+    named = frame.rename(columns=lambda name: name.replace("_", " "))
+    formats = {name.replace("_", " "): function for name, function in formats.items()}
+    return named.to_html(index=False, border=0, formatters=formats, na_rep="")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m pielab.report", description="Write a study's report/index.html.")
+    parser.add_argument("study", help="the folder of the study, such as results/demo")
+    try:
+        print(write_index(paths.root() / parser.parse_args().study))
+    except PielabError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

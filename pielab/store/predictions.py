@@ -1,0 +1,123 @@
+"""The contract between training and analysis: one Parquet file of logits for each run and split.
+
+Columns `example` (int64, the position in the split) and `logits` (a fixed-size list of float32, one for each
+class). The file's metadata say what was run. Predictions made elsewhere work as well as pielab's own: `bring.add`
+writes them.
+"""
+
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pielab.errors import PielabError
+from pielab.store import paths, records
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The runs of one configuration on one split.
+
+    logits: (seeds, examples, classes) float32.
+    decision_thresholds: (seeds,), the probability above which a multi-label model says yes; None for single-label.
+    data_digest: of the texts and labels that they were made on, if the files say so.
+    """
+
+    logits: np.ndarray
+    seeds: tuple[int, ...]
+    decision_thresholds: np.ndarray | None = None
+    data_digest: str | None = None
+
+    @property
+    def multi_label(self) -> bool:
+        return self.decision_thresholds is not None
+
+    @property
+    def classes(self) -> np.ndarray:
+        """What each run says: class ids (seeds, examples), or bool (seeds, examples, classes) if multi-label."""
+        if self.decision_thresholds is None:
+            return self.logits.argmax(axis=2)
+        return sigmoid(self.logits) > self.decision_thresholds[:, None, None]
+
+
+def write(path: Path, logits: np.ndarray, metadata: Mapping[str, Any]) -> None:
+    """Write logits (examples, classes) and what they are; values of the metadata are kept as JSON."""
+    examples, classes = logits.shape
+    values = pa.array(np.ascontiguousarray(logits, dtype=np.float32).ravel())
+    table = pa.table(
+        {
+            "example": np.arange(examples, dtype=np.int64),
+            "logits": pa.FixedSizeListArray.from_arrays(values, classes),
+        }
+    )
+    pq.write_table(table.replace_schema_metadata({key: json.dumps(value) for key, value in metadata.items()}), path)
+
+
+def read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+    """Logits (examples, classes) float32 in the order of `example`, and the metadata."""
+    if not path.exists():
+        raise PielabError(f"there are no predictions {path}: train this seed, or give seeds that are there.")
+    with records.readable(path):
+        table = pq.read_table(path)
+        examples = table["example"].to_numpy()
+        if (examples[:-1] > examples[1:]).any():
+            table = table.sort_by("example")
+            examples = table["example"].to_numpy()
+        column = table["logits"].combine_chunks()
+    logits = column.flatten().to_numpy().astype(np.float32, copy=False).reshape(len(table), -1)
+    if not np.array_equal(examples, np.arange(len(table))):
+        raise PielabError(
+            f"the examples of {path} are not 0 to {len(table) - 1}, each once: number them as in the split."
+        )
+    if not np.isfinite(logits).all():
+        raise PielabError(f"{path} has logits that are not finite numbers: the model that made it had diverged.")
+    return logits, _metadata(table.schema.metadata or {})
+
+
+def read_seeds(folder: Path | str, seeds: Sequence[int], split: str = "test") -> Predictions:
+    """The predictions of a configuration's seeds, `<folder>/seeds/<seed>/<split>.parquet`.
+
+    Raises PielabError if one is missing, or they are of different examples.
+    """
+    if not Path(folder).exists():
+        others = sorted(path.parent.name for path in Path(folder).parent.glob("*/seeds"))
+        raise PielabError(
+            f"there are no predictions in {folder} (beside it: {', '.join(others) or 'nothing'}): run 01_train or "
+            f"02_prune with these parameters first, or add predictions made elsewhere by pielab.bring.add."
+        )
+    runs = [read(paths.seed(folder, seed) / f"{split}.parquet") for seed in seeds]
+    shapes = {logits.shape for logits, _ in runs}
+    if len(shapes) > 1:
+        raise PielabError(f"the seeds in {folder} differ in examples or classes {sorted(shapes)}: run them alike.")
+    digests = {metadata.get("data") for _, metadata in runs}
+    if len(digests) > 1:
+        raise PielabError(f"the seeds in {folder} were made on different texts or labels: run them alike.")
+    thresholds = [metadata.get("decision_threshold") for _, metadata in runs]
+    if len({threshold is None for threshold in thresholds}) > 1:
+        raise PielabError(f"only some seeds in {folder} have a decision_threshold in their metadata: give it to all.")
+    known = None if thresholds[0] is None else np.array(thresholds, dtype=np.float32)
+    return Predictions(np.stack([logits for logits, _ in runs]), tuple(seeds), known, digests.pop())
+
+
+def _metadata(stored: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """What pielab wrote as JSON; other programs' entries are theirs."""
+    found = {}
+    for key, value in stored.items():
+        with contextlib.suppress(ValueError):
+            found[key.decode()] = json.loads(value)
+    return found
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(0.5 * logits))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)

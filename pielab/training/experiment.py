@@ -1,0 +1,142 @@
+"""A configuration with its texts encoded: what every seed of it shares, and the checks before any is trained."""
+
+import dataclasses
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import DatasetDict
+from torch import Tensor, nn
+
+from pielab.compression import pruners
+from pielab.compression.gradual import Gradual
+from pielab.compression.schedules import Schedule
+from pielab.config.parameters import BuildParameters, PruneParameters, TrainParameters
+from pielab.data import datasets, glue, tasks
+from pielab.errors import PielabError
+from pielab.models import classifier
+from pielab.models.tokens import Tokens
+from pielab.training import loop
+from pielab.training.workers import OnEpoch
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A configuration with its texts encoded: what every seed of it shares.
+
+    precision: what it is computed in, as training.choose_precision gives it. tokens: of the texts of each split.
+    targets: of each split, as pielab.datasets.targets gives them. task: of GLUE, if it is one.
+    """
+
+    parameters: BuildParameters
+    device: torch.device
+    precision: torch.dtype
+    encoder: Any = field(repr=False)
+    tokens: dict[str, Tokens] = field(repr=False)
+    targets: dict[str, np.ndarray] = field(repr=False)
+    n_classes: int
+    data_digest: str
+    task: glue.Task | None = field(default=None, repr=False)
+
+    @property
+    def multi_label(self) -> bool:
+        return self.targets["train"].ndim == 2
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return tasks.metrics(self.task, self.targets["train"])
+
+    @property
+    def metric(self) -> str:
+        return self.metrics[0]
+
+    def judge(self, predicted: np.ndarray, split: str, metric: str | None = None) -> float:
+        """The metric, if not another one, of class ids (examples,) or multi-hot classes (examples, classes)."""
+        return tasks.score(metric or self.metric, predicted, self.targets[split], self.task)
+
+    @property
+    def dense_recipe(self) -> dict[str, Any]:
+        """What decides the outcome of an unpruned seed."""
+        return self.parameters.recipe(TrainParameters) | {"data": self.data_digest}
+
+    @property
+    def pruned_recipe(self) -> dict[str, Any]:
+        """What decides the outcome of a pruned seed."""
+        return self.parameters.recipe() | {"data": self.data_digest}
+
+    def settle(self) -> None:
+        """Make this process compute as every other one does, so that the same seed gives the same result."""
+        torch.set_num_threads(self.parameters.threads)
+        if self.device.type == "cuda":
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(True, warn_only=True)
+
+    def build(self, seed: int) -> nn.Module:
+        """The model in the initial state of a seed, on the device."""
+        p = self.parameters
+        vectors = getattr(self.encoder, "vectors", None)
+        layers = p.num_hidden_layers
+        model = classifier.build(p.model, self.n_classes, seed, vectors=vectors, num_hidden_layers=layers)
+        return model.to(self.device)
+
+    def train(
+        self, model: nn.Module, seed: int, phase: int, epochs: int, on_epoch: OnEpoch, **options: Any
+    ) -> list[float]:
+        """Train on the training split; each phase of a seed has its own order and dropout."""
+        p = self.parameters
+        options |= {"epochs": epochs, "batch_size": p.batch_size, "learning_rate": p.learning_rate}
+        options |= {"warmup": p.warmup, "decay": p.decay, "weight_decay": p.weight_decay}
+        options |= {"bucketed": p.bucketed, "precision": self.precision, "seed": loop.derive(seed, phase)}
+        data = (self.encoder, self.tokens["train"], self.targets["train"])
+        return loop.train(model, *data, **options, on_epoch=on_epoch)
+
+    def predict(self, model: nn.Module, split: str) -> np.ndarray:
+        """Logits (examples, classes) of a split."""
+        return loop.predict(model, self.encoder, self.tokens[split], self.precision)
+
+
+def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
+    """Encode the texts for the model and choose the device.
+
+    Raises PielabError for a device that is not there, and for a pruner's schedule or budget that does not fit the run.
+    """
+    p = parameters
+    if not len(data["train"]):
+        raise PielabError(f"{p.dataset} has no training texts: put a train file beside its test file.")
+    device = loop.choose_device(p.device)
+    everything = [text for split in datasets.SPLITS for text in datasets.joined_texts(data[split])]
+    encoder = classifier.encoder(p.model, everything, p.max_tokens, p.word_vectors, p.padding)
+    tokens, ends = encoder.encode(everything), np.cumsum([0, *(len(data[split]) for split in datasets.SPLITS)])
+    experiment = Experiment(
+        parameters=p,
+        device=device,
+        precision=loop.choose_precision(p.precision, device),
+        encoder=encoder,
+        tokens={split: tokens[ends[index] : ends[index + 1]] for index, split in enumerate(datasets.SPLITS)},
+        targets={split: datasets.targets(data[split]) for split in datasets.SPLITS},
+        n_classes=len(datasets.class_names(data)),
+        data_digest=datasets.digest(data),
+        task=tasks.task_of(p.dataset, datasets.class_names(data)),
+    )
+    if isinstance(p, PruneParameters):
+        check(experiment)
+    experiment.settle()
+    return experiment
+
+
+def check(experiment: Experiment) -> None:
+    """PielabError before anything is trained, if the budget is not for the pruner or its schedule does not fit."""
+    p: PruneParameters = experiment.parameters
+    _ = p.phase_epochs
+    if pruners.pruner(p.pruner).schedule == "gradual":
+        gradual(experiment, {})
+
+
+def gradual(experiment: Experiment, weights: dict[str, Tensor]) -> Gradual:
+    """What prunes these weights while the model trains; PielabError if the schedule does not fit the run."""
+    p: PruneParameters = experiment.parameters
+    schedule = Schedule(**{each.name: getattr(p, each.name) for each in dataclasses.fields(Schedule)})
+    steps = p.epochs * -(-len(experiment.tokens["train"]) // p.batch_size)
+    return Gradual(weights, pruners.pruner(p.pruner), p.sparsity, steps, schedule)
