@@ -13,7 +13,7 @@ help:
 	@echo "make status STUDY=name   how far it is, and a page of it"
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make bench   measure what is quick, about 14 minutes on 2 idle cores; writes benchmarks/RESULTS.md"
-	@echo "make lint    check the style of code and notebooks"
+	@echo "make lint    check the style of code and notebooks, and which package imports which"
 	@echo "make notebooks    run the notebooks on their defaults and store their outputs"
 	@echo "make clean   remove the environment and what tools leave behind; results/ stays"
 
@@ -44,6 +44,7 @@ test: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
 
 bench: .venv/ready
 	$(BIN)/python benchmarks/all.py
