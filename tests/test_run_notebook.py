@@ -122,8 +122,8 @@ def test_a_mistake_is_one_sentence_and_not_tried_again(run):
     ("cell", "sentence"),
     [
         (
-            "import pielab\nraise pielab.errors.PassingFault('no network: try again.')",
-            "PassingFault: no network: try again.",
+            "import pielab\nraise pielab.errors.TransientError('no network: try again.')",
+            "TransientError: no network: try again.",
         ),
         ("raise OSError(28, 'No space left on device')", r"OSError: the disk of \S+ is full: free some space there"),
         ("import os; os.kill(os.getpid(), 9)", "DeadKernelError: its kernel was killed, by somebody or for want of"),

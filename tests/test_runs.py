@@ -15,7 +15,7 @@ from pielab.compression import pruners
 from pielab.compression.masks import dense_masks, magnitude, prunable, prune, random_scores
 from pielab.config.parameters import PruneParameters
 from pielab.data import datasets, tasks
-from pielab.errors import PassingFault, PielabError
+from pielab.errors import PielabError, TransientError
 from pielab.models import classifier
 from pielab.store import paths, predictions, records
 from pielab.training import loop, pruned_seed, runs
@@ -209,7 +209,7 @@ def test_a_seed_that_breaks_off_leaves_nothing_that_counts(given, monkeypatch):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(predictions, "write", full_disk)
-    with pytest.raises(PassingFault, match=r"the disk of .*dense is full: free some space there, or set another"):
+    with pytest.raises(TransientError, match=r"the disk of .*dense is full: free some space there, or set another"):
         runs.train_dense(experiment)
     assert not list((experiment.parameters.dense_folder / "seeds").iterdir())
     monkeypatch.undo()
@@ -517,7 +517,7 @@ def test_a_damaged_file_of_a_seed_stops_with_its_name_and_the_cure(given, name):
 @pytest.mark.parametrize(
     ("error", "raised", "message"),
     [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), PassingFault, "out of GPU memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), TransientError, "out of GPU memory"),
         (OSError(5, "Input/output error"), OSError, "Input/output error"),
         (PermissionError(13, "Permission denied"), PermissionError, "Permission denied"),
     ],
@@ -559,7 +559,7 @@ def test_a_fault_that_may_pass_is_one_sentence(given, monkeypatch, error, messag
     experiment = prepared(given, seeds="0", epochs=1)
     runs.train_dense(experiment)
     monkeypatch.setattr(loop, "train", Mock(side_effect=error))
-    with pytest.raises(PassingFault, match=message) as raised:
+    with pytest.raises(TransientError, match=message) as raised:
         runs.train_pruned(experiment)
     assert "\n" not in str(raised.value) and str(raised.value).endswith("what is finished is kept.")
 
@@ -579,7 +579,7 @@ def test_a_disk_that_fills_up_loses_no_finished_seed(given, tmp_path):
         pytest.skip("a small disk cannot be made here: that needs mount, as root")
     try:
         experiment = prepared(given, results=str(folder), seeds="0-5", epochs=1)
-        with pytest.raises(PassingFault, match="the disk of .*dense is full"):
+        with pytest.raises(TransientError, match="the disk of .*dense is full"):
             runs.train_dense(experiment)
         seeds = folder / "test/topics-bilstm/dense/seeds"
         finished = sorted(path.name for path in seeds.iterdir())

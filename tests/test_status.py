@@ -123,8 +123,9 @@ def test_a_notebook_that_failed_gives_its_sentence(study_folder):
     assert notebooks(study_folder)[TRAIN].state == "done"
 
 
-def test_of_a_fault_what_happened_is_told_and_the_notebook_is_read_as_its_page(study_folder):
-    fail(study_folder, TRAIN, f"error: results/x/01_train.ipynb did not finish: PassingFault: {FAULT}\n  read the log")
+@pytest.mark.parametrize("kind", ["TransientError", "PassingFault"])  # the second is its name of before
+def test_of_a_fault_what_happened_is_told_and_the_notebook_is_read_as_its_page(study_folder, kind):
+    fail(study_folder, TRAIN, f"error: results/x/01_train.ipynb did not finish: {kind}: {FAULT}\n  read the log")
     page = put(paths.log(study_folder, study_folder / TRAIN).with_suffix(".html"))
     found = notebooks(study_folder)[TRAIN]
     assert found.fault == FAULT and found.read == page.relative_to(study_folder).as_posix()

@@ -87,10 +87,9 @@ def test_a_seed_that_fails_says_why_and_those_under_way_are_finished(module, tmp
 
 
 def test_a_process_that_is_killed_is_a_fault_that_may_pass(module, tmp_path):
-    from pielab import faults
-    from pielab.errors import PassingFault
+    from pielab.errors import TransientError, as_transient
 
-    with pytest.raises(PassingFault, match="a worker process was killed"), faults.explained(tmp_path):
+    with pytest.raises(TransientError, match="a worker process was killed"), as_transient(tmp_path):
         workers.each_seed(module.die, module.Experiment(tmp_path / "out"), range(2), 2, lambda *note: None)
 
 

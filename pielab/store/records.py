@@ -11,8 +11,7 @@ from typing import Any
 import pandas as pd
 import safetensors
 
-from pielab import faults
-from pielab.errors import PielabError
+from pielab.errors import PielabError, transient_sentence
 from pielab.store import paths
 
 
@@ -44,7 +43,7 @@ def readable(path: Path, cure: str = "") -> Iterator[Path]:
 def _of_the_machine(error: Exception, folder: Path) -> bool:
     """Whether the system could not read a file that may be good."""
     refused = getattr(error, "errno", None) not in (None, errno.ENOENT)
-    return refused or faults.sentence(type(error).__name__, str(error), folder) is not None
+    return refused or transient_sentence(type(error).__name__, str(error), folder) is not None
 
 
 def _retrain(path: Path) -> str:

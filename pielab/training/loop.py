@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pielab.compression.gradual import Gradual
 from pielab.compression.masks import apply_masks
-from pielab.errors import PassingFault, PielabError
+from pielab.errors import PielabError, TransientError
 from pielab.models import batches
 from pielab.models.batches import Encoder
 from pielab.models.tokens import Tokens
@@ -24,7 +24,7 @@ def choose_device(name: str = "auto") -> torch.device:
         name = next(each for each, there in present.items() if there)
     if not present.get(name):
         have = ", ".join(each for each, there in present.items() if there)
-        raise PassingFault(f"device = {name!r} is not on this machine: it has {have}; auto chooses by itself.")
+        raise TransientError(f"device = {name!r} is not on this machine: it has {have}; auto chooses by itself.")
     return torch.device(name)
 
 

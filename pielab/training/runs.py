@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
-from pielab import faults
 from pielab.compression import pruners, schedules
+from pielab.errors import as_transient
 from pielab.progress import Progress
 from pielab.store import paths, records
 from pielab.training import pruned_seed
@@ -49,7 +49,7 @@ def train_pruned(experiment: Experiment) -> pd.DataFrame:
 
 def _train(function: TrainSeed, experiment: Experiment, seeds: list[int], folder: Path, title: str, steps: int) -> None:
     """Train seeds, `workers` at a time, with a progress bar of so many steps a seed."""
-    with Progress(title, len(seeds) * steps) as progress, faults.explained(folder):
+    with Progress(title, len(seeds) * steps) as progress, as_transient(folder):
         each_seed(function, experiment, seeds, experiment.parameters.workers, progress.step)
 
 
