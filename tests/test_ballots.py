@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pielab.analysis import ballots, null, pies
+from pielab.analysis import null, pies
 
 
 @given(st.integers(2, 7), st.integers(0, 10_000), st.booleans(), st.integers(1, 6), st.integers(1, 6))
@@ -21,8 +21,8 @@ def test_every_halving_disagrees_where_its_votes_do(seeds, seed, multi_label, ex
     found = np.zeros((2, len(halvings), 14), dtype=bool)
     sizes = {"EXAMPLES_AT_ONCE": examples_at_once, "COLUMNS_AT_ONCE": columns_at_once}
     seen = []
-    with mock.patch.multiple(ballots, **sizes):
-        for part, of_null, of_pruned in ballots.disagreements(dense, pruned, halvings):
+    with mock.patch.multiple(pies, **sizes):
+        for part, of_null, of_pruned in pies.disagreements(dense, pruned, halvings):
             seen += part.tolist()
             found[0][:, part], found[1][:, part] = of_null, of_pruned
     assert seen == sorted(set(seen))  # each in one part, and in order
@@ -40,7 +40,7 @@ def test_a_weight_of_two_is_a_model_that_votes_twice(seeds, seed, multi_label):
     first, second = random.integers(0, 3, size=(2, seeds))
     first[0], second[-1] = 1, 2
     found = np.zeros((2, 10), dtype=bool)
-    for part, of_null, of_pruned in ballots.disagreements(dense, pruned, [(first, second)]):
+    for part, of_null, of_pruned in pies.disagreements(dense, pruned, [(first, second)]):
         found[:, part] = of_null[0], of_pruned[0]
     majority = pies.majority_sets if multi_label else pies.majority
     sides = [

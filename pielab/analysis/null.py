@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import ballots, pies
+from pielab.analysis import pies
 from pielab.data.tasks import effectiveness
 from pielab.errors import PielabError
 
@@ -74,7 +74,7 @@ def excess_by_group(
     p_null, p_pie = np.zeros((2, dense.shape[1]))
     sums = np.zeros((sum(map(len, draws)), len(sizes)))
     every = [*drawn, *itertools.chain(*draws)]
-    for part, of_null, of_pruned in ballots.disagreements(dense, pruned, every):
+    for part, of_null, of_pruned in pies.disagreements(dense, pruned, every):
         p_null[part], p_pie[part] = (each[: len(drawn)].mean(axis=0) for each in (of_null, of_pruned))
         more = of_pruned[len(drawn) :].astype(np.float32) - of_null[len(drawn) :]
         sums += more @ (places[part][:, None] == np.arange(len(sizes))).astype(np.float32)
@@ -101,7 +101,7 @@ def difference(
     every = [*drawn, *itertools.chain(*draws)]
     shares = np.zeros(len(every))
     for sign, side in ((1, pruned), (-1, other)):
-        for _, _, of_pruned in ballots.disagreements(dense, side, every):
+        for _, _, of_pruned in pies.disagreements(dense, side, every):
             shares += sign * of_pruned.sum(axis=1) / dense.shape[1]
     found = float(shares[: len(drawn)].mean())
     if not draws:
@@ -123,7 +123,7 @@ def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, resamples: int = 2
     random, rows = np.random.default_rng(seed), []
     for half in range(1, len(dense) // 2 + 1):
         shares = np.zeros((2, len(sides := halvings(len(dense), resamples, random, half))))
-        for _, *found in ballots.disagreements(dense, pruned, sides):
+        for _, *found in pies.disagreements(dense, pruned, sides):
             shares += [each.sum(axis=1) for each in found]
         shares = shares.T / dense.shape[1]
         (null_low, pies_low), (null_high, pies_high) = np.quantile(shares, [0.05, 0.95], axis=0)
