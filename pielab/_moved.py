@@ -23,7 +23,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "influence": ("analysis.examples.el2n",),
     "measures": ("analysis.measures",),
     "paper": ("report.paper",),
-    "parameters": ("config.parameters",),
+    "parameters": ("config.parameters", "config.validation"),
     "pies": ("analysis.pies",),
     "plan": ("jobs.plan",),
     "predictions": ("store.predictions", "data.tasks"),

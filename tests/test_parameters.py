@@ -4,11 +4,13 @@ import pytest
 
 from pielab.config import parameters, types
 from pielab.config.parameters import PruneParameters, TrainParameters
+from pielab.config.validation import check
 from pielab.errors import PielabError
+from pielab.store import records
 
 
 def test_good_parameters_come_back_typed(given):
-    p = parameters.check("02_prune", given | {"threshold": "90", "seeds": "0-2,5", "study": "s"})
+    p = check("02_prune", given | {"threshold": "90", "seeds": "0-2,5", "study": "s"})
     assert p.threshold == 90.0 and p.seeds == (0, 1, 2, 5) and p.sparsity == 0.9
     assert p.folder.parts[-2:] == ("topics-bilstm", "IMP-FT-90")
 
@@ -58,48 +60,48 @@ def test_good_parameters_come_back_typed(given):
 )
 def test_a_value_that_is_not_accepted_is_one_line_that_says_what_is(given, name, value, accepted):
     with pytest.raises(PielabError) as error:
-        parameters.check("02_prune", given | {name: value})
+        check("02_prune", given | {name: value})
     message = str(error.value)
     assert message.startswith(f"{name} = {value!r} is not accepted") and accepted in message
     assert "\n" not in message
 
 
 def test_other_names_than_the_papers_are_for_predictions_that_are_there(given):
-    p = parameters.check("03_pies", given | {"resamples": 20, "pruner": "AWQ_4-bit.v2"})
+    p = check("03_pies", given | {"resamples": 20, "pruner": "AWQ_4-bit.v2"})
     assert p.folder.name == "AWQ_4-bit.v2-60"
     for name in ("unpruned", "a/b", "..", "", " "):
         with pytest.raises(PielabError, match="pruner = .* is not accepted by 03_pies: .* or the name that bring.add"):
-            parameters.check("03_pies", given | {"resamples": 20, "pruner": name})
+            check("03_pies", given | {"resamples": 20, "pruner": name})
 
 
 def test_a_name_that_is_no_parameter_names_the_one_that_was_meant(given):
     with pytest.raises(PielabError, match="treshold is not a parameter of 02_prune: did you mean threshold"):
-        parameters.check("02_prune", given | {"treshold": 90})
+        check("02_prune", given | {"treshold": 90})
 
 
 def test_every_fault_has_its_line(given):
     with pytest.raises(PielabError) as error:
-        parameters.check("02_prune", given | {"treshold": 90, "epochs": "many", "batch_size": -1})
+        check("02_prune", given | {"treshold": 90, "epochs": "many", "batch_size": -1})
     assert len(str(error.value).splitlines()) == 3
 
 
 def test_a_missing_parameter_is_named(given):
     del given["epochs"]
     with pytest.raises(PielabError, match="epochs is missing from the parameters of 01_train"):
-        parameters.check("01_train", given)
+        check("01_train", given)
 
 
 def test_what_belongs_to_another_notebook_is_left_alone(given):
-    assert not hasattr(parameters.check("01_train", given), "pruner")
+    assert not hasattr(check("01_train", given), "pruner")
 
 
 def test_a_notebooks_own_names_are_no_parameters(given):
     given |= {"In": ["", "x = 1"], "Out": {}, "_": 3, "exit": exit, "pielab": parameters}
-    checked = parameters.check("01_train", given)
+    checked = check("01_train", given)
     # Run again after later cells of the same notebook have set names of their own.
-    assert parameters.check("01_train", given | {"p": checked, "rows": [1, 2], "n": 3}) == checked
+    assert check("01_train", given | {"p": checked, "rows": [1, 2], "n": 3}) == checked
     with pytest.raises(PielabError, match="learning_rat is not a parameter .* did you mean learning_rate"):
-        parameters.check("01_train", given | {"p": checked, "learning_rat": 1})
+        check("01_train", given | {"p": checked, "learning_rat": 1})
 
 
 @pytest.mark.parametrize(
@@ -116,17 +118,17 @@ def test_the_recipe_holds_what_decides_a_result_and_nothing_else(given):
     assert {"epochs", "learning_rate", "pruner", "threshold", "limit", "padding"} <= set(p.recipe())
     assert "pruner" not in p.recipe(TrainParameters)
     changed = PruneParameters(**given | {"seeds": "0-9", "results": "elsewhere", "device": "auto"})
-    assert parameters.digest(p.recipe()) == parameters.digest(changed.recipe())
-    assert parameters.digest(p.recipe()) != parameters.digest(PruneParameters(**given | {"epochs": 3}).recipe())
+    assert records.digest(p.recipe()) == records.digest(changed.recipe())
+    assert records.digest(p.recipe()) != records.digest(PruneParameters(**given | {"epochs": 3}).recipe())
 
 
 @pytest.mark.parametrize("levels", [[90, 20, 60], "20,60,90", "[20, 60, 90]", (20.0, 60.0, 90.0)])
 def test_a_nested_recipe_holds_the_levels_that_were_passed_and_no_other(given, levels):
-    p = parameters.check("02_prune", given | {"pruner": "IMP-FT-nested", "levels": levels})
+    p = check("02_prune", given | {"pruner": "IMP-FT-nested", "levels": levels})
     assert p.levels == (20, 60, 90) and p.passed == (20, 60) and p.recipe()["levels"] == [20, 60]
-    alone = parameters.check("02_prune", given | {"pruner": "IMP-FT-nested", "levels": "20,60"})
-    assert parameters.digest(alone.recipe()) == parameters.digest(p.recipe())
-    one_step = parameters.check("02_prune", given | {"pruner": "IMP-FT-nested"})
+    alone = check("02_prune", given | {"pruner": "IMP-FT-nested", "levels": "20,60"})
+    assert records.digest(alone.recipe()) == records.digest(p.recipe())
+    one_step = check("02_prune", given | {"pruner": "IMP-FT-nested"})
     assert one_step.passed == (60,) and one_step.recipe()["levels"] == [60]
     assert "levels" not in p.recipe(TrainParameters)
 
@@ -139,7 +141,7 @@ def test_levels_are_nothing_to_other_pruners(given):
 
 def test_a_nested_threshold_that_is_not_among_its_levels_is_one_line(given):
     with pytest.raises(PielabError) as error:
-        parameters.check("02_prune", given | {"pruner": "IMP-FT-nested", "levels": [20, 50]})
+        check("02_prune", given | {"pruner": "IMP-FT-nested", "levels": [20, 50]})
     message = str(error.value)
     assert message.startswith("levels = [20, 50] is not accepted by 02_prune: give the thresholds that a nested pruner")
     assert "its own threshold among them" in message and "\n" not in message

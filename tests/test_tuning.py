@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from pielab.config import parameters
 from pielab.config.parameters import NOTEBOOKS, TrainParameters, TuneParameters
+from pielab.config.validation import check
 from pielab.data import datasets
 from pielab.errors import PielabError
 from pielab.models import classifier
@@ -209,7 +209,7 @@ def test_the_params_file_trains_to_the_value_that_the_search_says(asked, given):
     best = tuning.best(table)
     assert (values["epochs"], values["learning_rate"]) == (best["epochs"], best["learning_rate"])
     assert values["seeds"] == "0-1" and values["bins"] == 7 and values["processes"] == 1
-    p = parameters.check("01_train", values | {"study": "test", "results": asked["results"]})
+    p = check("01_train", values | {"study": "test", "results": asked["results"]})
     metrics = runs.train_dense(prepare(p, datasets.load(**p.data)))
     assert metrics["validation"][0] == best["validation"]
     comment = " ".join(path.read_text().splitlines()[:3])
@@ -283,14 +283,14 @@ def test_the_progress_names_the_best_so_far_and_ends_complete(asked, monkeypatch
 )
 def test_a_range_that_is_not_accepted_is_one_line_that_says_what_is(asked, name, value, accepted):
     with pytest.raises(PielabError) as error:
-        parameters.check("00_tune", asked | {name: value})
+        check("00_tune", asked | {name: value})
     assert str(error.value).startswith(f"{name} = {value!r} is not accepted by 00_tune: give {accepted}")
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("value", [[2e-5, 2e-4], ("2e-5", "2e-4"), "2e-5,2e-4", "2e-5, 2e-4", "[2e-5, 2e-4]"])
 def test_ranges_as_papermill_passes_them(asked, value):
-    p = parameters.check("00_tune", asked | {"learning_rate_range": value, "epochs_range": 3, "batch_sizes": "8, 16"})
+    p = check("00_tune", asked | {"learning_rate_range": value, "epochs_range": 3, "batch_sizes": "8, 16"})
     assert p.learning_rate_range == (2e-5, 2e-4) and p.epochs_range == (3, 3) and p.batch_sizes == (8, 16)
 
 

@@ -1,11 +1,6 @@
-"""The parameters of the notebooks: which there are, what each accepts, and the check that papermill does not make."""
+"""The parameters of the notebooks: which there are, and what each accepts."""
 
 import dataclasses
-import difflib
-import hashlib
-import json
-import types
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +8,7 @@ import pydantic
 from pydantic import BaseModel, Field
 
 from pielab.compression import pruners, schedules
-from pielab.compression.pruners import NESTED
-from pielab.config import checks
-from pielab.config.parameter_groups import PRUNER_NAMES, ModelParameters, PairParameters, Parameters, PrunedParameters
+from pielab.compression.pruners import GRADUAL, NESTED, PRUNERS
 from pielab.config.types import (
     Count,
     CountRange,
@@ -26,11 +19,98 @@ from pielab.config.types import (
     Name,
     Natural,
     NotNegative,
+    Percentage,
     Positive,
     PositiveRange,
+    PrunerName,
+    Seeds,
     Share,
 )
 from pielab.store import paths
+
+PRUNER_NAMES = (
+    f"{', '.join(PRUNERS | GRADUAL)}, each also as IMP-FT-global or PINS-local with its other scope, and the iterative "
+    "ones as IMP-FT-nested"
+)
+
+
+class Parameters(BaseModel):
+    """What every notebook knows: where the results are."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    study: Name = Field(pattern=r"^\w[\w.-]*$", description="the name of a study: letters, digits, - _ and .")
+    results: Name = Field(description="a folder for results")
+
+    @property
+    def study_folder(self) -> Path:
+        return paths.study(self.results, self.study)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in self.model_dump().items())
+        return f"<table>{rows}</table>"
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name} = {value!r}" for name, value in self.model_dump().items())
+
+
+class DataParameters(Parameters):
+    """Which texts and labels."""
+
+    dataset: Name = Field(
+        description="bbc-news, a CSV, Parquet or JSONL file, a folder of such files, a Hub id, or glue-rte and so on"
+    )
+    data_dir: Name | None = Field(description="a folder, or None")
+    text: Name = Field(description="the name of the text column")
+    text_pair: Name | None = Field(description="the name of the second text column, or None")
+    label: Name = Field(description="the name of the label column")
+    label_separator: Name | None = Field(
+        description="what separates the labels of one text in the label column, or None"
+    )
+    limit: Count | None = Field(description="how many examples of each split to keep, from 1, or None for all")
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The arguments of pielab.datasets.load."""
+        names = ("data_dir", "text", "text_pair", "label", "label_separator", "limit")
+        return {"name": self.dataset, **{name: getattr(self, name) for name in names}}
+
+
+class ModelParameters(DataParameters):
+    """One model on one data set."""
+
+    model: Name = Field(description="bilstm, minilm, minilm-2l, a Hub id, or a folder with a transformer")
+
+    @property
+    def pair_folder(self) -> Path:
+        return self.study_folder / paths.pair(self.dataset, self.model)
+
+
+class PairParameters(ModelParameters):
+    """One model on one data set, and its initialisations."""
+
+    seeds: Seeds
+
+    @property
+    def dense_folder(self) -> Path:
+        return self.pair_folder / "dense"
+
+
+class PrunedParameters(PairParameters):
+    """One pruner at one threshold, on one model and data set."""
+
+    pruner: PrunerName = Field(
+        description=f"one of {PRUNER_NAMES}, or the name that bring.add was given (letters, digits, - _ .)"
+    )
+    threshold: Percentage = Field(description="a percentage of the prunable weights above 0 and below 100, such as 90")
+
+    @property
+    def folder(self) -> Path:
+        return self.pair_folder / paths.configuration(self.pruner, self.threshold)
+
+    @property
+    def sparsity(self) -> float:
+        return self.threshold / 100
 
 
 class BuildParameters(ModelParameters):
@@ -224,38 +304,3 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "06_report": ReportParameters,
     "07_explore": ExploreParameters,
 }
-
-
-def check(notebook: str, names: Mapping[str, Any]) -> Any:
-    """The parameters of a notebook, checked: `check("02_prune", globals())` is each notebook's first call.
-
-    papermill only warns of a parameter that the notebook does not have, and passes values as they come. So
-    everything that was set before this call is compared with what the notebook knows, by name and by type. What
-    belongs to another notebook is left alone, so that one params/ file serves them all.
-
-    Raises PielabError with one line for each name that is not a parameter, is missing, or has a value that is
-    not accepted.
-    """
-    kind = NOTEBOOKS[notebook]
-    given = {name: value for name, value in names.items() if _may_be_parameter(name, value)}
-    elsewhere = {name for other in (*NOTEBOOKS.values(), JobParameters) for name in other.model_fields}
-    # Run again in the same kernel, the names of later cells are there too; only what looks like a slip is one.
-    again = any(isinstance(value, Parameters) for value in names.values())
-    ignored = {
-        name
-        for name in given
-        if name not in kind.model_fields
-        and (name in elsewhere or (again and not difflib.get_close_matches(name, kind.model_fields, cutoff=0.8)))
-    }
-    return checks.validate(kind, {name: value for name, value in given.items() if name not in ignored}, notebook)
-
-
-def digest(recipe: Mapping[str, Any]) -> str:
-    """A short hash of parameters that is the same on every machine."""
-    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _may_be_parameter(name: str, value: Any) -> bool:
-    """Whether papermill could have set this: a plain value under a name that is not IPython's own."""
-    plain = isinstance(value, (str, int, float, list, tuple, dict, types.NoneType))
-    return plain and not name.startswith("_") and name not in {"In", "Out"}

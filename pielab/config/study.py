@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from pielab.compression.pruners import NESTED
-from pielab.config import checks, parameters
+from pielab.config import parameters
 from pielab.config.parameters import (
     ExploreParameters,
     InfluenceParameters,
@@ -20,6 +20,7 @@ from pielab.config.parameters import (
     TrainParameters,
 )
 from pielab.config.types import format_seeds, parse_seeds
+from pielab.config.validation import validate
 from pielab.errors import PielabError
 from pielab.store import paths
 
@@ -98,7 +99,7 @@ def read(config: Mapping[str, Any]) -> Study:
         raise PielabError(f"{', '.join(sorted(unknown))} is nothing a study has: {', '.join(known)}.")
     report["study"] = config["study"]
     for kind in (ReportParameters, ExploreParameters):
-        checks.validate(kind, _only(kind, report), "the study")
+        validate(kind, _only(kind, report), "the study")
     dense, pruned = {}, {}
     for entry in config["configurations"]:
         values = _values(entry) | {"study": report["study"], "results": report["results"]}
@@ -108,8 +109,8 @@ def read(config: Mapping[str, Any]) -> Study:
         where = f"the study, {pair}"
         dense[pair] = values
         for kind in (InfluenceParameters, ReadabilityParameters, JobParameters):
-            checks.validate(kind, _only(kind, values), where)
-        seeds = checks.validate(TrainParameters, _only(TrainParameters, values), where).seeds
+            validate(kind, _only(kind, values), where)
+        seeds = validate(TrainParameters, _only(TrainParameters, values), where).seeds
         if len(seeds) < 2:
             raise PielabError(f"{where} has one seed: give two at least, for the null compares one with the other.")
         if not entry["pruners"]:
@@ -120,8 +121,8 @@ def read(config: Mapping[str, Any]) -> Study:
             for threshold in thresholds:
                 levels = thresholds if pruner in NESTED else None
                 each = values | {"pruner": pruner, "threshold": threshold, "levels": levels}
-                checks.validate(PieParameters, _only(PieParameters, each), where)
-                _check_budget(checks.validate(PruneParameters, _only(PruneParameters, each), where), where)
+                validate(PieParameters, _only(PieParameters, each), where)
+                _check_budget(validate(PruneParameters, _only(PruneParameters, each), where), where)
                 pruned[f"{pair}/{paths.configuration(pruner, threshold)}"] = each
     return Study(str(Path(report["results"]).expanduser() / report["study"]), report, dense, pruned)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from datasets import DatasetDict
 
-from pielab.config import checks
 from pielab.config.parameters import PairParameters, PrunedParameters
+from pielab.config.validation import validate
 from pielab.data import datasets, tasks
 from pielab.errors import PielabError
 from pielab.store import files, paths, predictions, records
@@ -119,9 +119,9 @@ def _parameters(given: dict[str, Any], seeds: str | Sequence[int] | None, models
         if given["threshold"] is not None:
             raise PielabError(f"threshold = {given['threshold']!r} is for pruned models: name their pruner as well.")
         del given["pruner"], given["threshold"]
-        p = checks.validate(PairParameters, given, "bring.add")
+        p = validate(PairParameters, given, "bring.add")
         return p, p.dense_folder
-    p = checks.validate(PrunedParameters, given, "bring.add")
+    p = validate(PrunedParameters, given, "bring.add")
     missing = [str(seed) for seed in p.seeds if not paths.seed(p.dense_folder, seed).exists()]
     if missing and p.dense_folder.exists():
         raise PielabError(

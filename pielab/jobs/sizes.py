@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pielab.config.parameter_groups import DataParameters
-from pielab.config.parameters import TrainParameters
+from pielab.config.parameters import DataParameters, TrainParameters
 from pielab.data import assets, published
 from pielab.errors import PielabError
 from pielab.store import paths

@@ -2,9 +2,10 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,8 @@ def pruned_counts(folder: Path, seed: int) -> pd.DataFrame:
     frame = pd.DataFrame([(name, size, lost) for name, (lost, size) in record["pruned"].items()])
     frame.columns = ["matrix", "weights", "pruned"]
     return frame.assign(share=frame["pruned"] / frame["weights"])
+
+
+def digest(recipe: Mapping[str, Any]) -> str:
+    """A short hash of parameters that is the same on every machine."""
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]

@@ -17,11 +17,11 @@ import torch
 from safetensors.torch import load_file, save_file, save_model
 from torch import Tensor, nn
 
-from pielab.config.parameters import digest
 from pielab.data import datasets, tasks
 from pielab.errors import PielabError
 from pielab.models import classifier
 from pielab.store import files, paths, predictions, records
+from pielab.store.records import digest
 from pielab.training.experiment import Experiment
 
 
