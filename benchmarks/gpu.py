@@ -26,7 +26,7 @@ import yaml
 
 from pielab.config import study
 from pielab.data import published
-from pielab.jobs import tally
+from pielab.jobs import estimate
 from pielab.models import classifier
 from pielab.models.encoders import WordEncoder
 from pielab.models.tokens import Tokens
@@ -195,7 +195,7 @@ def hours(rows: list[dict]) -> pd.DataFrame:
     measured: they count a third of the training of as many texts.
     """
     config = yaml.safe_load((PROJECT / "params/studies/paper.yaml").read_text())
-    units = tally.units(tally.seeds(study.read(config)))
+    units = estimate.units(estimate.seeds(study.read(config)))
     sizes, found = published.table("table7_datasets"), []
     for pair, of_pair in units.iterrows():
         like, _, model = pair.partition("-")

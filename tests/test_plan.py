@@ -15,7 +15,7 @@ from pielab.config import study
 from pielab.config.parameters import PruneParameters, TrainParameters
 from pielab.data import datasets
 from pielab.errors import PielabError
-from pielab.jobs import plan, sizes, tally
+from pielab.jobs import estimate, plan
 from pielab.models import classifier
 from pielab.store import paths
 from pielab.training import runs
@@ -66,10 +66,10 @@ def record(read, configuration, seed, **values):
 
 def test_the_papers_grid_is_91_units_an_initialisation_and_116_if_nothing_was_shared(paper):
     read = study.read(paper)
-    units = tally.units(tally.seeds(read))
+    units = estimate.units(estimate.seeds(read))
     assert len(units) == 8 and set(units["units a seed"]) == {91} and set(units["if not shared"]) == {116}
     assert units["in all"].sum() == units["left"].sum() == 8 * 30 * 91
-    notebooks = tally.notebooks(read)["in all"].to_dict()
+    notebooks = estimate.notebooks(read)["in all"].to_dict()
     each = {"02_prune": 320, "03_pies": 320, "01_train": 8, "04_el2n": 8, "05_readability": 8}
     parts = {
         "01_train, parts": 4 * (10 + 3),
@@ -84,20 +84,20 @@ def test_the_papers_grid_is_91_units_an_initialisation_and_116_if_nothing_was_sh
 def test_a_nested_pruner_takes_one_unit_a_seed_for_each_threshold(config):
     config["configurations"][0]["pruners"] = {"IMP-FT": [50, 70, 90], "IMP-FT-nested": [90, 50, 70]}
     read = study.read(config)
-    units = tally.units(tally.seeds(read)).iloc[0]
+    units = estimate.units(estimate.seeds(read)).iloc[0]
     # The unpruned seed, three iterations for each threshold, and one trajectory of three levels.
     assert units["units a seed"] == 1 + 3 * 3 + 3 and units["if not shared"] == 1 + 3 * (3 + 1) + (3 + 1)
     assert "and 1 with a nested one" in plan.text(read, config, load=False)
     record(read, "IMP-FT-50", 0, seconds=60, device="gpu")
     record(read, "IMP-FT-nested-90", 0, seconds=26, device="gpu")
-    assert tally.times(tally.seeds(read))["iterative"].item() == (20 + 26) / 2
+    assert estimate.times(estimate.seeds(read))["iterative"].item() == (20 + 26) / 2
 
 
 def test_with_an_equal_budget_an_iterative_pruner_takes_what_it_does_not_share(config):
     pruners = {"IMP-FT": [50, 90], "PINS": [50], "MP-AI": [60]}
     config["configurations"][0] |= {"budget": "equal", "epochs": 8, "pruners": pruners}
     read = study.read(config)
-    units = tally.units(tally.seeds(read)).iloc[0]
+    units = estimate.units(estimate.seeds(read)).iloc[0]
     assert units["units a seed"] == 1 + 2 * 0.75 + 1 + 1 and units["if not shared"] == 4.5 + 2 * 0.25
     said = plan.text(read, config, load=False)
     assert "1 unit unpruned, less than 1 with an iterative pruner, 1 with any other" in said and "9 units" in said
@@ -122,13 +122,13 @@ def test_a_study_with_a_budget_that_cannot_be_shared_is_refused(config, changes,
 
 def test_an_estimate_is_near_what_a_seed_takes(config, given, capsys):
     read = study.read(config)
-    guessed, unknown = tally.disk(read, tally.seeds(read))
+    guessed, unknown = estimate.disk(read, estimate.seeds(read))
     assert not unknown and guessed["source"].tolist() == ["estimated"]
     assert "counting the examples of" in capsys.readouterr().err
     train(read, "IMP-FT-50", "0-1")
     train(read, "IMP-FT-90", "0-1")
     train(read, "MP-AI-60", "0-1")
-    there, _ = tally.disk(read, tally.seeds(read), load=False)
+    there, _ = estimate.disk(read, estimate.seeds(read), load=False)
     assert there["source"].tolist() == ["measured"] and there["there"].tolist() == there["in all"].tolist()
     seeds = Path(read.folder).glob("*/*/seeds/*/*")
     assert there["in all"].item() == sum(path.stat().st_size for path in seeds)
@@ -139,9 +139,9 @@ def test_an_estimate_is_near_what_a_seed_takes(config, given, capsys):
 def test_one_unpruned_seed_measures_the_disk_and_times_every_kind(config):
     read = study.read(config)
     train(read, "dense", "1")
-    seeds = tally.seeds(read)
-    assert tally.units(seeds).loc[:, "in all":].values.tolist() == [[2 * (1 + 3 + 3 + 1), 1, 15]]
-    disk, unknown = tally.disk(read, seeds, load=False)
+    seeds = estimate.seeds(read)
+    assert estimate.units(seeds).loc[:, "in all":].values.tolist() == [[2 * (1 + 3 + 3 + 1), 1, 15]]
+    disk, unknown = estimate.disk(read, seeds, load=False)
     assert not unknown and disk["source"].tolist() == ["measured"]
     (pair,) = read.dense
     folder = paths.seed(Path(read.folder) / pair / "dense", 1)
@@ -149,7 +149,7 @@ def test_one_unpruned_seed_measures_the_disk_and_times_every_kind(config):
     assert disk["unpruned"].item() == sum(sizes_of.values())
     assert disk["pruned"].item() == sum(sizes_of[name] for name in ("train.parquet", "test.parquet", "metrics.json"))
     seconds = json.loads((folder / "metrics.json").read_text())["seconds"]
-    times = tally.times(seeds)
+    times = estimate.times(seeds)
     assert times[KINDS].values.tolist() == [[seconds] * 3]
     assert times["left"].item() == pytest.approx(15 * seconds) and times["device"].item() == "cpu"
     said = plan.text(read, config)
@@ -161,21 +161,21 @@ def test_each_kind_has_its_own_time_once_it_is_there(config):
     record(read, "dense", 0, seconds=10, device="gpu")
     record(read, "IMP-FT-50", 0, seconds=60, device="gpu")
     record(read, "IMP-FT-90", 0, seconds=66, device="gpu")
-    times = tally.times(tally.seeds(read))
+    times = estimate.times(estimate.seeds(read))
     assert times[KINDS].values.tolist() == [[10, 21, 10]]
     assert times["borrowed"].item() == ["at initialization"]
     assert times["left"].item() == 10 + 2 * 3 * 21 + 2 * 10 and times["spent"].item() == 136
 
 
 def test_a_gradual_pruner_has_a_time_of_its_own_where_there_is_one(config):
-    assert "gradual" not in tally.times(tally.seeds(study.read(config)))
+    assert "gradual" not in estimate.times(estimate.seeds(study.read(config)))
     config["configurations"][0]["pruners"]["PINS"] = [50]
     read = study.read(config)
     record(read, "dense", 0, seconds=10, device="cpu")
     record(read, "MP-AI-60", 0, seconds=12, device="cpu")
-    assert tally.times(tally.seeds(read))["gradual"].item() == 12
+    assert estimate.times(estimate.seeds(read))["gradual"].item() == 12
     record(read, "PINS-50", 0, seconds=15, device="cpu")
-    times = tally.times(tally.seeds(read))
+    times = estimate.times(estimate.seeds(read))
     assert times[[*KINDS, "gradual"]].values.tolist() == [[10, 10, 12, 15]] and times["borrowed"].item() == [
         "iterative"
     ]
@@ -184,7 +184,7 @@ def test_a_gradual_pruner_has_a_time_of_its_own_where_there_is_one(config):
 def test_seconds_are_shared_by_the_workers_of_a_job(config):
     read = study.read(config)
     record(read, "dense", 0, seconds=12, device="gpu", workers=4)
-    assert tally.times(tally.seeds(read))["unpruned"].item() == 3
+    assert estimate.times(estimate.seeds(read))["unpruned"].item() == 3
 
 
 def test_of_several_devices_the_newest_counts_and_the_plan_says_so(config):
@@ -192,7 +192,7 @@ def test_of_several_devices_the_newest_counts_and_the_plan_says_so(config):
     old = record(read, "dense", 0, seconds=100, device="old gpu")
     record(read, "dense", 1, seconds=10, device="new gpu")
     os.utime(old / "metrics.json", (0, 0))
-    times = tally.times(tally.seeds(read))
+    times = estimate.times(estimate.seeds(read))
     assert times["unpruned"].item() == 10 and times["spent"].item() == 110
     assert (times["device"].item(), times["others"].item()) == ("new gpu", ["old gpu"])
     assert "has seeds of old gpu too" in plan.text(read, config, load=False)
@@ -204,7 +204,7 @@ def test_what_is_not_whole_is_not_done(config):
     folder = record(read, "dense", 1, seconds=1, device="cpu")
     folder.rename(folder.with_name(".partial-01-x"))
     record(read, "dense", 7, seconds=1, device="cpu")  # the study does not ask for it
-    assert not tally.seeds(read)["done"].any()
+    assert not estimate.seeds(read)["done"].any()
 
 
 def test_a_notebook_is_done_if_its_final_file_is_there(config):
@@ -213,7 +213,7 @@ def test_a_notebook_is_done_if_its_final_file_is_there(config):
     for name in (f"{pair}/dense/01_train.ipynb", f"{pair}/MP-AI-60/03_pies.ipynb", "logs/report/06_report.ipynb"):
         (Path(read.folder) / name).parent.mkdir(parents=True)
         (Path(read.folder) / name).touch()
-    found = tally.notebooks(read)
+    found = estimate.notebooks(read)
     assert found["done"].to_dict() == dict.fromkeys(found.index, 0) | {"01_train": 1, "03_pies": 1}
     assert found["in all"].sum() == 11 and found["left"].sum() == 9
 
@@ -255,27 +255,29 @@ def test_the_command_that_times_a_pair_trains_the_studys_own_seed(config):
 
 def test_the_weights_of_a_transformer_are_counted_without_them(given, tiny_bert):
     p = PruneParameters(**given | {"model": tiny_bert})
-    assert sizes.weights(p, 3) == 4 * classifier.count_parameters(classifier.build(tiny_bert, 3))
+    assert estimate.weight_bytes(p, 3) == 4 * classifier.count_parameters(classifier.build(tiny_bert, 3))
     short = p.model_copy(update={"num_hidden_layers": 1})
-    assert sizes.weights(short, 3) < sizes.weights(p, 3)
+    assert estimate.weight_bytes(short, 3) < estimate.weight_bytes(p, 3)
 
 
 def test_the_weights_of_the_bilstm_depend_on_the_width_of_its_word_vectors(given, tmp_path):
     wide = tmp_path / "wide.vec"
     wide.write_text("1 300\nword" + " 0.5" * 300 + "\n")
     of_paper = PruneParameters(**given | {"dataset": "reuters", "word_vectors": "glove.840B.300d.txt"})
-    counts = sizes.published_counts(of_paper)
+    counts = estimate.published_counts(of_paper)
     assert counts == (6737, 1429, 23)
     built = PruneParameters(**given | {"dataset": "reuters", "word_vectors": str(wide)})
-    assert sizes.weights(built, counts.classes) == sizes.weights(of_paper, counts.classes) == 4 * 650_519
-    narrow = sizes.weights(PruneParameters(**given), 23)
+    assert (
+        estimate.weight_bytes(built, counts.classes) == estimate.weight_bytes(of_paper, counts.classes) == 4 * 650_519
+    )
+    narrow = estimate.weight_bytes(PruneParameters(**given), 23)
     assert narrow == 4 * (650_519 - 2 * 400 * (300 - 6))
     with pytest.raises(PielabError, match="no-such.txt.* is no file"):
-        sizes.weights(PruneParameters(**given | {"word_vectors": "no-such.txt"}), 3)
+        estimate.weight_bytes(PruneParameters(**given | {"word_vectors": "no-such.txt"}), 3)
 
 
 def test_a_limit_counts(given):
-    assert sizes.published_counts(PruneParameters(**given | {"dataset": "aapd", "limit": 2000})) == (2000, 1000, 54)
+    assert estimate.published_counts(PruneParameters(**given | {"dataset": "aapd", "limit": 2000})) == (2000, 1000, 54)
 
 
 def run(*arguments):

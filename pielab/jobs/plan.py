@@ -19,7 +19,7 @@ from pielab.config.parameters import TrainParameters
 from pielab.config.study import Study
 from pielab.config.types import parse_seeds
 from pielab.errors import PielabError
-from pielab.jobs import tally
+from pielab.jobs import estimate
 from pielab.store import paths
 
 
@@ -47,14 +47,14 @@ def commands(study: Study, config: Mapping[str, Any]) -> dict[str, str]:
 
 def text(study: Study, config: Mapping[str, Any], load: bool = True) -> str:
     """The whole plan of a study, as it is printed; `config` is the content of its file."""
-    every = tally.seeds(study)
+    every = estimate.seeds(study)
     pairs = f"{len(study.dense)} pair{'' if len(study.dense) == 1 else 's'} of data set and model"
     runs = f"{len(every):,} runs (one seed of one configuration each), {every['done'].sum():,} done"
     head = f"study {study.folder}: {pairs}, {runs}"
-    parts = [head, _notebooks_text(tally.notebooks(study)), _units_text(tally.units(every), study)]
+    parts = [head, _notebooks_text(estimate.notebooks(study)), _units_text(estimate.units(every), study)]
     parts += [
-        _disk_text(study, *tally.disk(study, every, load)),
-        _times_text(tally.times(every), commands(study, config)),
+        _disk_text(study, *estimate.disk(study, every, load)),
+        _times_text(estimate.times(every), commands(study, config)),
     ]
     return "\n\n".join(parts)
 
@@ -112,14 +112,15 @@ def _disk_text(study: Study, frame: pd.DataFrame, unknown: Mapping[str, str]) ->
     free = shutil.disk_usage(next(place for place in (folder, *folder.absolute().parents) if place.exists())).free
     lines = [f"{pair} is not known until its first seed is done: {why}" for pair, why in unknown.items()]
     lines += ["all is of the pairs that are known."] if unknown and len(unknown) < len(frame) else []
-    lines += [f"{study.folder} has {_bytes(tally.size(folder))} so far, all its files; {_bytes(free)} are free there."]
+    so_far = _bytes(estimate.folder_bytes(folder))
+    lines += [f"{study.folder} has {so_far} so far, all its files; {_bytes(free)} are free there."]
     lines += [f"That is too little for the {_bytes(need)} to come: make room."] if need > free else []
     return "DISK for the seeds\n" + "\n".join([_table(shown), *lines])
 
 
 def _times_text(frame: pd.DataFrame, commands: Mapping[str, str]) -> str:
     shown = pd.DataFrame(index=frame.index)
-    for kind in [kind for kind in tally.KINDS if kind in frame.columns]:
+    for kind in [kind for kind in estimate.KINDS if kind in frame.columns]:
         marks = ["~" if kind in borrowed else "" for borrowed in frame["borrowed"]]
         shown[kind] = [mark + _duration(value) for mark, value in zip(marks, frame[kind], strict=True)]
     shown["spent"], shown["left"] = frame["spent"].map(_duration), frame["left"].map(_duration)

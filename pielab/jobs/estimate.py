@@ -1,20 +1,27 @@
-"""What a study asks for and what of it is there, counted: notebooks, training units, seconds and bytes."""
+"""What a study asks for and what of it is there, counted, and how long and large the rest will be."""
 
 import contextlib
+import io
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from pielab.compression import pruners, schedules
-from pielab.config.parameters import PruneParameters
+from pielab.config.parameters import DataParameters, PruneParameters, TrainParameters
 from pielab.config.study import Study
 from pielab.config.types import parse_seeds
+from pielab.data import assets, published
 from pielab.errors import PielabError
-from pielab.jobs import sizes
 from pielab.store import paths, records
+from pielab.store.cache import cache_folder
+
+# metrics.json: a kilobyte or two, and a line for each matrix of a pruned transformer.
+RECORD = 3_000
+
 
 # The kinds of seeds, each with those whose time stands in for its own: the nearest first.
 KINDS = {
@@ -23,6 +30,14 @@ KINDS = {
     "at initialization": ("unpruned", "gradual", "iterative"),
     "gradual": ("at initialization", "unpruned", "iterative"),
 }
+
+
+class Counts(NamedTuple):
+    """How many training examples, test examples and classes a data set has."""
+
+    train: int
+    test: int
+    classes: int
 
 
 def notebooks(study: Study) -> pd.DataFrame:
@@ -150,18 +165,18 @@ def disk(study: Study, seeds: pd.DataFrame, load: bool = True) -> tuple[pd.DataF
     return pd.DataFrame.from_dict(rows, orient="index"), unknown
 
 
-def size(folder: Path | str) -> int:
+def folder_bytes(folder: Path | str) -> int:
     """The bytes of all files in a folder and in those within."""
     total = 0
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):  # the study may be running
-                total += size(entry.path) if entry.is_dir(follow_symlinks=False) else entry.stat().st_size
+                total += folder_bytes(entry.path) if entry.is_dir(follow_symlinks=False) else entry.stat().st_size
     return total
 
 
 def _estimate(
-    p: PruneParameters, dense: pd.DataFrame, counts: dict[str, sizes.Counts], load: bool
+    p: PruneParameters, dense: pd.DataFrame, counts: dict[str, Counts], load: bool
 ) -> tuple[dict[str, float], str]:
     """The bytes of a seed, unpruned and pruned, and how they are known; `counts` of data sets are kept for the next."""
     if dense["done"].any():  # a pruned seed keeps what an unpruned one keeps, but for weights and early logits
@@ -169,14 +184,14 @@ def _estimate(
         return {"unpruned": dense["bytes"].median(), "pruned": pruned}, "measured"
     key = repr(p.data)
     if key not in counts:
-        known = sizes.published_counts(p)
+        known = published_counts(p)
         if known is None and not load:
             raise PielabError(f"{p.dataset} was not read: leave out --no-data to estimate it.")
         if known is None:
             print(f"counting the examples of {p.dataset} (--no-data leaves that out)", file=sys.stderr, flush=True)
-        counts[key] = known or sizes.count(p)
-    pruned = sizes.seed(p, counts[key], pruned=True, with_weights=p.save_weights)
-    return {"unpruned": sizes.seed(p, counts[key]), "pruned": pruned}, "estimated"
+        counts[key] = known or count_examples(p)
+    pruned = seed_bytes(p, counts[key], pruned=True, with_weights=p.save_weights)
+    return {"unpruned": seed_bytes(p, counts[key]), "pruned": pruned}, "estimated"
 
 
 def _finished(folder: Path) -> dict[str, Any]:
@@ -189,7 +204,7 @@ def _finished(folder: Path) -> dict[str, Any]:
     seconds = record.get("seconds")
     return {
         "done": True,
-        "bytes": size(folder),
+        "bytes": folder_bytes(folder),
         "bytes_pruned": sum(path.stat().st_size for path in alike if path.exists()),
         "seconds": None if seconds is None else seconds / record.get("workers", 1),
         "device": record.get("device"),
@@ -199,3 +214,87 @@ def _finished(folder: Path) -> dict[str, Any]:
 
 def _names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def published_counts(p: DataParameters) -> Counts | None:
+    """The counts of one of the paper's four data sets, as Table 7 gives them; None for another data set."""
+    table = published.table("table7_datasets").replace({"dataset": published.DATASETS}).set_index("dataset")
+    if p.dataset not in table.index:
+        return None
+    train, test, classes = (int(table.loc[p.dataset, name]) for name in Counts._fields)
+    return Counts(min(train, p.limit or train), min(test, p.limit or test), classes)
+
+
+def count_examples(p: DataParameters) -> Counts:
+    """The counts of a data set that is on this machine.
+
+    Raises PielabError if it is not.
+    """
+    from pielab.data import datasets
+
+    _require_fetched(p.dataset)
+    data = datasets.load(**p.data)
+    return Counts(len(data["train"]), len(data["test"]), len(datasets.class_names(data)))
+
+
+def prediction_bytes(examples: int, classes: int) -> int:
+    """The bytes of one file of logits, by writing one: Parquet adds up to half to the plain 4 a logit, 8 an example."""
+    from pielab.store.predictions import write
+
+    file = io.BytesIO()
+    write(file, np.random.default_rng(0).normal(size=(examples, classes)), {})
+    return file.getbuffer().nbytes
+
+
+def weight_bytes(p: TrainParameters, classes: int) -> int:
+    """The bytes of a model's weights, 4 a parameter; the paper's models count as its Table 5 says.
+
+    Raises PielabError if the model or its word vectors are not on this machine.
+    """
+    known = published.table("table5_parameters").replace({"dataset": published.DATASETS, "model": published.MODELS})
+    row = known[(known["dataset"] == p.dataset) & (known["model"] == p.model)]
+    if len(row) and _is_of_paper(p):
+        return 4 * int(row["parameters"].iloc[0])
+    from pielab.models import classifier
+
+    if p.model == "bilstm":
+        model = classifier.BiLSTM(classes, np.zeros((1, _width(p.word_vectors)), dtype=np.float32))
+    else:
+        _require_fetched(p.model.removesuffix("-2l"))
+        model = classifier.build(p.model, classes, num_hidden_layers=p.num_hidden_layers, meta=True)
+    return 4 * classifier.count_parameters(model)
+
+
+def seed_bytes(p: TrainParameters, counts: Counts, pruned: bool = False, with_weights: bool = True) -> int:
+    """The bytes of a seed's folder: predictions, the record, and the weights unless they are not kept.
+
+    pruned: without the early logits, which an unpruned seed keeps for EL2N.
+    """
+    train, test = prediction_bytes(counts.train, counts.classes), prediction_bytes(counts.test, counts.classes)
+    logits = train + test + (0 if pruned else train)
+    return logits + RECORD + (weight_bytes(p, counts.classes) if with_weights else 0)
+
+
+def _is_of_paper(p: TrainParameters) -> bool:
+    """Whether the model is as large as the paper's: with all its layers, and the BiLSTM on vectors 300 wide."""
+    return p.num_hidden_layers is None and (p.model != "bilstm" or Path(p.word_vectors).name == "glove.840B.300d.txt")
+
+
+def _width(word_vectors: str) -> int:
+    """How many numbers a word vector has, from the first line of a text file: to read all takes minutes."""
+    from pielab.models.word_vectors import load
+
+    _require_fetched(word_vectors)
+    file = paths.find(word_vectors)
+    if word_vectors in assets.ASSETS or file is None:
+        return len(load(word_vectors).mean)
+    with file.open("rb") as text:
+        first = text.readline().split()
+    # word2vec's and fastText's files begin with two counts.
+    return int(first[1]) if len(first) == 2 else len(first) - 1
+
+
+def _require_fetched(name: str) -> None:
+    """Nothing is fetched for an estimate."""
+    if name in assets.ASSETS and not (cache_folder() / assets.ASSETS[name].filename).exists():
+        raise PielabError(f"{name} is not in the cache: run python -m pielab.assets, which fetches it.")
