@@ -59,7 +59,7 @@ def snakemake(folder: Path, *options: str) -> tuple[float, str]:
 
 def alone(folder: Path) -> tuple[float, float]:
     """Wall seconds of one job, and the MB of its processes together at their peak."""
-    command = [sys.executable, "workflow/run_notebook.py", "notebooks/03_pies.ipynb", "results/nothing/alone.ipynb"]
+    command = [sys.executable, "-m", "pielab.jobs.run", "notebooks/03_pies.ipynb", "results/nothing/alone.ipynb"]
     start, peak = time.perf_counter(), 0
     process = psutil.Popen([*command, "results/nothing", "{}"], cwd=folder)
     while process.poll() is None:

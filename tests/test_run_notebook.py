@@ -30,7 +30,7 @@ def run(tmp_path):
         nbformat.write(nbformat.v4.new_notebook(cells=nodes, metadata=kernel), template)
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         paths = [str(each) for each in (template, output.with_stem(name), study)]
-        command = [sys.executable, str(PROJECT / "workflow/run_notebook.py"), *paths, json.dumps(parameters or {})]
+        command = [sys.executable, "-m", "pielab.jobs.run", *paths, json.dumps(parameters or {})]
         keywords = {"cwd": PROJECT, "env": os.environ | (environment or {}), "text": True}
         if start:
             return subprocess.Popen([*command, *words], **keywords, stderr=stderr)

@@ -139,6 +139,6 @@ def test_a_gathering_job_asks_for_a_gpu_only_if_its_parameters_insist(planned):
 def test_a_container_may_run_the_notebooks(planned):
     inside = "apptainer exec --nv torch.sif python"
     jobs = planned(environment={"PIELAB_PYTHON": inside})
-    assert jobs[f"{PAIR}/dense/01_train.ipynb"]["command"].startswith(f"{inside} workflow/run_notebook.py notebooks/01")
+    assert jobs[f"{PAIR}/dense/01_train.ipynb"]["command"].startswith(f"{inside} -m pielab.jobs.run notebooks/01")
     command = planned()[f"{PAIR}/dense/01_train.ipynb"]["command"]
-    assert command.startswith(f"{sys.executable} workflow/run_notebook.py notebooks/01")
+    assert command.startswith(f"{sys.executable} -m pielab.jobs.run notebooks/01")

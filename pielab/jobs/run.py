@@ -3,7 +3,7 @@
 While it runs, and if it fails, the notebook is in the study's logs/ instead, so that a crashed one can be read
 and never passes for a finished one. Beside it there, a file .running says that it runs, and .txt why it failed.
 
-    python workflow/run_notebook.py TEMPLATE OUTPUT STUDY_FOLDER PARAMETERS_AS_JSON
+    python -m pielab.jobs.run TEMPLATE OUTPUT STUDY_FOLDER PARAMETERS_AS_JSON
 """
 
 import argparse
@@ -192,7 +192,7 @@ def show(study: Path, ended: Path | None = None) -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Execute one notebook of a study.")
+    parser = argparse.ArgumentParser(prog="python -m pielab.jobs.run", description="Execute one notebook of a study.")
     for name in ("template", "output", "study", "parameters"):
         parser.add_argument(name)
     parser.add_argument("--attempt", type=int, default=1, help="which attempt of the job this is, from 1")
