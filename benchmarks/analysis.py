@@ -69,7 +69,7 @@ def loop_side(resamples: int, given: tuple) -> dict:
         predictions.read_seeds(folder / side, range(SEEDS), "train").classes for side in ("dense", "pruned")
     )
     majority = sets_by_loop if several else classes_by_loop
-    drawn = null.halvings(SEEDS, resamples, np.random.default_rng(0))
+    drawn = null.half_splits(SEEDS, resamples, np.random.default_rng(0))
     random = np.random.default_rng((0, 1))
     draws = [null._bootstrap_halvings(SEEDS, random) for _ in range(resamples)]
 

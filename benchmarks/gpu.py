@@ -71,7 +71,7 @@ class Seeds:
     processes: int
     folder: Path
 
-    def settle(self) -> None:
+    def seed_process(self) -> None:
         torch.set_num_threads(1)
 
 
@@ -146,7 +146,7 @@ def bilstm(like: str, device: torch.device, number: int, small: bool) -> dict[st
 
     with tempfile.TemporaryDirectory() as folder:
         seeds = Seeds(like, str(device), texts, 1.0 if small else TOGETHER, size, number, Path(folder))
-        workers.each_seed(train_bilstm, seeds, range(number), number, report)
+        workers.run_seeds(train_bilstm, seeds, range(number), number, report)
     # While all of them train, and each has warmed up.
     start, end = max(each[0] for each in ends.values()), min(each[-1] for each in ends.values())
     epochs = sum(sum(start < when <= end for when in each) for each in ends.values())
@@ -156,8 +156,8 @@ def bilstm(like: str, device: torch.device, number: int, small: bool) -> dict[st
     return row | {"texts_per_second": rate, "peak_mb": None}
 
 
-def train_bilstm(seeds: Seeds, seed: int, report: workers.Report) -> None:
-    seeds.settle()  # one process alone is this one
+def train_bilstm(seeds: Seeds, seed: int, report: workers.ReportProgress) -> None:
+    seeds.seed_process()  # one process alone is this one
     random = np.random.default_rng(0)
     words, width, longest = (500, 20, 16) if seeds.number < 100 else (WORDS, WIDTH, lengths.MAX_TOKENS[seeds.like])
     encoder = WordEncoder({}, random.normal(size=(words, width)).astype(np.float32), longest)

@@ -17,7 +17,7 @@ def test_every_halving_disagrees_where_its_votes_do(seeds, seed, multi_label, ex
         dense, pruned = random.random((2, seeds, 14, 4)) < (likely**4)[:, None]
     else:
         dense, pruned = np.where(random.random((2, seeds, 14)) < likely, random.integers(5, size=(2, seeds, 14)), 2)
-    halvings = null.halvings(seeds, 20, random)
+    halvings = null.half_splits(seeds, 20, random)
     found = np.zeros((2, len(halvings), 14), dtype=bool)
     sizes = {"EXAMPLES_AT_ONCE": examples_at_once, "COLUMNS_AT_ONCE": columns_at_once}
     seen = []

@@ -58,7 +58,11 @@ def test_what_is_left_of_whole_batches_is_of_any_length():
 
 def test_batches_of_predictions_have_as_many_tokens_as_are_quick():
     lengths = np.concatenate([np.full(1000, 3), np.full(300, 512), [100_000]])
-    for width, most in ((None, batches.TOKENS_AT_ONCE), (512, batches.OF_ONE_WIDTH), (10**6, batches.OF_ONE_WIDTH)):
+    for width, most in (
+        (None, batches.TOKENS_AT_ONCE),
+        (512, batches.TOKENS_FIXED_WIDTH),
+        (10**6, batches.TOKENS_FIXED_WIDTH),
+    ):
         plan = batches.by_length(lengths, width)
         assert sorted(np.concatenate(plan)) == list(range(len(lengths)))
         assert all(len(batch) == 1 or len(batch) * (width or lengths[batch].max()) <= most for batch in plan)
@@ -71,7 +75,7 @@ def test_batches_of_predictions_have_as_many_tokens_as_are_quick():
 def test_inputs_are_the_texts_tokens_filled_up(rows, data):
     chosen = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=6)))
     for encoder in (Masked, Fixed):
-        [(places, inputs)] = batches.place(join(rows), encoder, torch.device("cpu")).in_batches([chosen])
+        [(places, inputs)] = batches.to_device(join(rows), encoder, torch.device("cpu")).in_batches([chosen])
         width = encoder.width or max(len(rows[each]) for each in chosen)
         expected = [rows[each] + [9] * (width - len(rows[each])) for each in chosen]
         assert inputs["input_ids"].tolist() == expected and inputs["input_ids"].dtype == torch.int64

@@ -55,12 +55,12 @@ def test_the_table_to_read_has_every_estimate_with_its_interval(study_folder):  
     table.loc[3, ["excess_percent", "excess_low", "excess_high"]] = -0.02, -1.24, 0.86
     table.loc[3, ["difference", "difference_low", "difference_high"]] = 2.5, math.nan, math.nan
     table.loc[1, ["mean", "low", "high"]] = math.nan
-    shown = comparison.readable(table.assign(epochs=[8, 2, 8, 2]))
+    shown = comparison.format_table(table.assign(epochs=[8, 2, 8, 2]))
     assert shown.loc[3, ["pruned", "pruner", "epochs", "mean", "excess", "difference"]].tolist() == [
         *("99 %", "MP-AI", "2", "0.931 [0.927, 0.934]", "0.0 [-1.2, 0.9]", "2.5")
     ]
     assert shown["difference"].tolist()[::2] == ["reference"] * 2 and shown["mean"][1] == "?"
-    assert comparison.readable(table)["epochs"].tolist() == ["?"] * 4
+    assert comparison.format_table(table)["epochs"].tolist() == ["?"] * 4
 
 
 def record(folder, losses, **parameters):

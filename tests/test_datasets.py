@@ -67,12 +67,12 @@ def test_a_folder_with_a_test_file_alone_is_taken_in_its_order(tmp_path):
     assert [len(data[split]) for split in datasets.SPLITS] == [0, 0, 10]
     assert list(data["test"]["text"]) == frame["text"].tolist()
     assert datasets.class_names(data) == ["animals", "food", "weather"]
-    assert data_card.counts(data).loc["examples"].tolist() == [0, 0, 10]
+    assert data_card.class_counts(data).loc["examples"].tolist() == [0, 0, 10]
     assert len(datasets.load(str(tmp_path), limit=4)["test"]) == 4
     frame.assign(label=frame["label"] + ";made").to_csv(tmp_path / "test.csv", index=False)
     several = datasets.load(str(tmp_path), label_separator=";")
     assert [datasets.targets(several[split]).shape for split in datasets.SPLITS] == [(0, 4), (0, 4), (10, 4)]
-    assert data_card.counts(several).loc["made"].tolist() == [0, 0, 10]
+    assert data_card.class_counts(several).loc["made"].tolist() == [0, 0, 10]
     assert datasets.digest(several) != datasets.digest(data)
     (tmp_path / "test.csv").rename(tmp_path / "validation.csv")
     with pytest.raises(PielabError, match="has no train and no test file: put train.csv .* or test.csv alone"):
@@ -110,7 +110,7 @@ def test_several_labels_to_a_text(tmp_path, kind):
     assert datasets.is_multi_label(data) and datasets.class_names(data) == ["a", "b", "c"]
     hot = np.concatenate([datasets.targets(data[split]) for split in datasets.SPLITS])
     assert hot.dtype == np.float32 and hot.sum(axis=0).tolist() == [30, 15, 30]
-    assert data_card.counts(data).loc["b"].sum() == 15
+    assert data_card.class_counts(data).loc["b"].sum() == 15
     small = datasets.load(str(tmp_path / "topics.jsonl"), label_separator=separator, limit=5)
     assert len(small["train"]) == 5 and datasets.class_names(small) == ["a", "b", "c"]
 
@@ -121,7 +121,7 @@ def test_in_a_csv_an_empty_cell_is_a_text_without_labels_and_none_is_a_word(tmp_
     frame.to_csv(tmp_path / "topics.csv", index=False)
     data = datasets.load(str(tmp_path / "topics.csv"), label_separator=";")
     assert datasets.class_names(data) == ["None", "a", "b"]
-    assert data_card.counts(data).loc["b"].sum() == 30 and data_card.counts(data).loc["None"].sum() == 15
+    assert data_card.class_counts(data).loc["b"].sum() == 30 and data_card.class_counts(data).loc["None"].sum() == 15
     assert "None" in [text for split in datasets.SPLITS for text in data[split]["text"]]
 
 

@@ -106,10 +106,10 @@ def test_pies_of_the_training_set_have_their_el2n(study_folder):
 
 def test_rows_are_left_out_by_turns_and_never_silently(study_folder, monkeypatch):
     found = explore.study_pies(study_folder)
-    kept = explore.surest(found, 10)
+    kept = explore.top_rows(found, 10)
     assert kept.groupby("pruner").size().tolist() == [5, 5]
     assert (kept["P(PIE)"] - kept["P(null)"]).is_monotonic_decreasing
-    assert len(explore.surest(found, 1000)) == sum(WRONG.values())
+    assert len(explore.top_rows(found, 1000)) == sum(WRONG.values())
     shown = []
     monkeypatch.setattr(explore, "display", lambda *parts: shown.append("".join(part.data for part in parts)))
     explore.show(found, rows=10)

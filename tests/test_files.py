@@ -13,7 +13,7 @@ from pielab.store import files
 
 def test_a_folder_gets_its_name_when_it_is_whole(tmp_path):
     target = tmp_path / "a" / "07"
-    with files.whole_folder(target) as partial:
+    with files.atomic_folder(target) as partial:
         (partial / "sub").mkdir()
         (partial / "sub" / "x").write_text("x")
         assert not target.exists()
@@ -21,19 +21,19 @@ def test_a_folder_gets_its_name_when_it_is_whole(tmp_path):
 
 
 def test_an_error_leaves_nothing(tmp_path):
-    with pytest.raises(ZeroDivisionError), files.whole_folder(tmp_path / "07") as partial:
+    with pytest.raises(ZeroDivisionError), files.atomic_folder(tmp_path / "07") as partial:
         (partial / "x").write_text("x")
         raise ZeroDivisionError
-    with pytest.raises(ZeroDivisionError), files.whole_file(tmp_path / "x.csv") as partial:
+    with pytest.raises(ZeroDivisionError), files.atomic_file(tmp_path / "x.csv") as partial:
         partial.write_text("half")
         raise ZeroDivisionError
     assert not list(tmp_path.iterdir())
 
 
 def test_the_quicker_of_two_wins(tmp_path):
-    with files.whole_folder(tmp_path / "07") as slow:
+    with files.atomic_folder(tmp_path / "07") as slow:
         (slow / "x").write_text("slow")
-        with files.whole_folder(tmp_path / "07") as quick:
+        with files.atomic_folder(tmp_path / "07") as quick:
             (quick / "x").write_text("quick")
     assert (tmp_path / "07" / "x").read_text() == "quick" and len(list(tmp_path.iterdir())) == 1
 
@@ -41,7 +41,7 @@ def test_the_quicker_of_two_wins(tmp_path):
 def test_a_file_is_replaced_whole(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("old")
-    with files.whole_file(path) as partial:
+    with files.atomic_file(path) as partial:
         partial.write_text("new")
         assert path.read_text() == "old" and partial.suffix == ".csv"
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
@@ -57,7 +57,7 @@ def test_what_killed_processes_left_is_swept_and_what_is_being_written_is_not(tm
     stale = [".partial-dead/x", ".partial-dead", ".partial-slow", ".partial-file", "07"]
     for name in stale:
         os.utime(tmp_path / name, (old, old))
-    with files.whole_file(tmp_path / "new") as partial:
+    with files.atomic_file(tmp_path / "new") as partial:
         partial.touch()
     # Of the slow one a file is still growing.
     assert {path.name for path in tmp_path.iterdir()} == {".partial-slow", ".partial-fresh", "07", "new"}
@@ -65,15 +65,15 @@ def test_what_killed_processes_left_is_swept_and_what_is_being_written_is_not(tm
 
 def test_a_lock_is_free_when_its_process_ends_however_it_ends(tmp_path):
     code = (
-        "import pathlib, sys, time; from pielab import files; "
-        "held = files.hold(pathlib.Path(sys.argv[1]), 'the study x'); print('held', flush=True); time.sleep(100)"
+        "import pathlib, sys, time; from pielab.store import files; "
+        "held = files.lock(pathlib.Path(sys.argv[1]), 'the study x'); print('held', flush=True); time.sleep(100)"
     )
     path = tmp_path / "x" / ".lock"
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "held\n"
     with pytest.raises(PielabError, match=rf"the study x is being run by process {process.pid} on .*: wait for it"):
-        files.hold(path, "the study x")
+        files.lock(path, "the study x")
     process.kill()
     process.communicate()
-    files.hold(path, "the study x").close()
-    files.hold(path, "the study x").close()
+    files.lock(path, "the study x").close()
+    files.lock(path, "the study x").close()

@@ -161,7 +161,7 @@ def test_a_seed_of_a_task_is_judged_by_its_metric_and_the_accuracy(tmp_path, giv
     record = records.read(p.dense_folder / "seeds/00")
     said = experiment.predict(experiment.build(0), "test").argmax(axis=1)
     assert record["metric"] == experiment.metric == "F1" and set(record["further"]) == {"accuracy"}
-    assert experiment.judge(said, "test", "accuracy") == (said == experiment.targets["test"]).mean()
+    assert experiment.evaluate(said, "test", "accuracy") == (said == experiment.targets["test"]).mean()
     assert set(record["further"]["accuracy"]) == {"train", "validation", "test"}
 
 

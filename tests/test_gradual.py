@@ -233,9 +233,9 @@ def test_the_teacher_is_the_latest_of_the_best():
 @pytest.mark.parametrize(("epochs", "parts"), [(4, [1, 1, 1, 1]), (10, [2, 3, 2, 3]), (7, [1, 2, 2, 2])])
 def test_an_equal_budget_is_shared_among_the_trainings(epochs, parts):
     iterative, gradually = pruners.pruner("IMP-FT"), pruners.pruner("PINS")
-    assert [schedules.shared_epochs(epochs, "equal"), *schedules.phase_epochs(iterative, 3, epochs, "equal")] == parts
+    assert [schedules.branch_epochs(epochs, "equal"), *schedules.phase_epochs(iterative, 3, epochs, "equal")] == parts
     assert schedules.phase_epochs(gradually, 1, epochs, "equal") == [epochs]
-    assert schedules.shared_epochs(epochs, "paper") == epochs
+    assert schedules.branch_epochs(epochs, "paper") == epochs
     assert schedules.phase_epochs(iterative, 3, epochs, "paper") == [epochs] * 3
 
 

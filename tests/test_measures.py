@@ -139,7 +139,7 @@ def test_measures_stand_beside_their_null():
     random = np.random.default_rng(0)
     dense, pruned = made_predictions(random), made_predictions(random)
     targets = np.arange(40) % 3
-    table = measures.beside_null(dense, pruned, targets).set_index("measure")
+    table = measures.compare_with_null(dense, pruned, targets).set_index("measure")
     assert table.loc["flips", "all_seeds"] == measures.flips(dense.classes, pruned.classes, targets)
     assert table.loc["Cohen's kappa of the votes", "all_seeds"] == measures.kappa(dense.classes, pruned.classes)
     pairs = [(one, two) for one in itertools.combinations(range(4), 2) for two in [tuple({0, 1, 2, 3} - set(one))]]
@@ -147,7 +147,7 @@ def test_measures_stand_beside_their_null():
         by_hand = [measures.kappa(dense.classes[list(one)], other.classes[list(two)]) for one, two in pairs]
         assert table.loc["Cohen's kappa of the votes", column] == pytest.approx(np.mean(by_hand))
     # "Pruned" models that are the unpruned ones differ by what retraining alone makes.
-    same = measures.beside_null(dense, dense, targets).set_index("measure")
+    same = measures.compare_with_null(dense, dense, targets).set_index("measure")
     assert same["halved"].tolist() == same["null"].tolist()
     assert same["all_seeds"].tolist() == [0, 1, 0]
 
@@ -155,7 +155,7 @@ def test_measures_stand_beside_their_null():
 def test_measures_of_several_labels():
     random = np.random.default_rng(0)
     dense, pruned = (made_predictions(random, thresholds=np.full(4, 0.5, np.float32)) for _ in range(2))
-    table = measures.beside_null(dense, pruned, np.eye(3)[np.arange(40) % 3]).set_index("measure")
+    table = measures.compare_with_null(dense, pruned, np.eye(3)[np.arange(40) % 3]).set_index("measure")
     lowest = measures.spearman_pies(predictions.sigmoid(dense.logits), predictions.sigmoid(pruned.logits))
     assert lowest.sum() == 2
     share = pies.multi_label(dense.classes, pruned.classes)[lowest].mean()

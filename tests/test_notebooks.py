@@ -41,7 +41,7 @@ def test_the_parameters_cell_sets_exactly_what_the_check_knows(template):
 
 def test_the_first_helper_call_is_the_check(template):
     code = [source(cell) for cell in template["cells"] if cell["cell_type"] == "code"]
-    assert f'pielab.parameters.check("{template["stem"]}", globals())' in code[1]
+    assert f'check("{template["stem"]}", globals())' in code[1]
 
 
 def test_a_notebook_is_prose_and_calls(template):

@@ -131,6 +131,6 @@ def test_a_table_that_does_not_exist_or_was_not_run_is_one_sentence(tmp_path):
 
 
 def test_the_published_view_has_value_ours_and_difference(effectiveness):
-    frame = published.beside(effectiveness, "table9_effectiveness", {"mean": "mean", "std": "std"})
+    frame = published.compare(effectiveness, "table9_effectiveness", {"mean": "mean", "std": "std"})
     assert len(frame) == 8 * 41 and (frame["difference of mean"] == 0).all()
-    assert results.rank("unpruned") < results.rank("IIBP-WR") < results.rank("AWQ")
+    assert results.pruner_order("unpruned") < results.pruner_order("IIBP-WR") < results.pruner_order("AWQ")

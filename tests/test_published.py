@@ -27,7 +27,7 @@ def test_ours_beside_the_published():
         [("imdb", "bert-base-uncased", "IMP-FT", 50.0, 12.5), ("bbc-news", "bilstm", "IMP-FT", 50.0, 4.0)],
         columns=[*published.KEYS, "pies_percent"],
     )
-    found = published.beside(ours, "table4_pies_percent", {"pies_percent": "pies_percent"})
+    found = published.compare(ours, "table4_pies_percent", {"pies_percent": "pies_percent"})
     assert found["published pies_percent"].tolist() == [10] and found["difference of pies_percent"].tolist() == [2.5]
     with pytest.raises(PielabError, match="no published table is called 'table3'; there are table10"):
         published.table("table3")
@@ -48,7 +48,7 @@ def test_max_tokens_of_the_paper_follow_from_its_own_quantiles():
 def test_a_card_by_hand(tmp_path):
     frame = pd.DataFrame({"text": ["a b c", "a b", "a", "a b c d"] * 10, "label": ["x", "y"] * 20})
     frame.to_csv(tmp_path / "t.csv", index=False)
-    card = data_card.card(datasets.load(str(tmp_path / "t.csv")))
+    card = data_card.data_card(datasets.load(str(tmp_path / "t.csv")))
     assert card[["train", "val", "test", "classes"]].tolist() == [28, 6, 6, 2]
     assert card[["mean_len", "median_len", "min_len", "max_len", "max_tokens"]].tolist() == [2.5, 2.5, 1, 4, 4]
 
@@ -56,5 +56,5 @@ def test_a_card_by_hand(tmp_path):
 def test_a_card_beside_table_7(tmp_path):
     frame = pd.DataFrame({"text": ["a b c"] * 40, "label": ["x", "y"] * 20})
     frame.to_csv(tmp_path / "t.csv", index=False)
-    table = data_card.beside_published("imdb", datasets.load(str(tmp_path / "t.csv")))
+    table = data_card.compare_with_published("imdb", datasets.load(str(tmp_path / "t.csv")))
     assert table.loc["mean_len"].tolist() == [268, 3, -265] and table.loc["train", "published"] == 20_000

@@ -177,7 +177,7 @@ def test_pruners_are_told_apart_by_colour_and_marker():
 def test_a_nested_pruner_stands_beside_its_own_hollow_and_dotted(study_folder):
     whole = results.configurations(study_folder)
     beside = whole[whole["pruner"] == "IMP-FT"].assign(pruner="IMP-FT-nested")
-    whole = results.in_paper_order(pd.concat([beside, whole.replace("MP-AI", "wanda")], ignore_index=True))
+    whole = results.sort_as_paper(pd.concat([beside, whole.replace("MP-AI", "wanda")], ignore_index=True))
     assert list(dict.fromkeys(whole["pruner"])) == ["IMP-FT", "IMP-FT-nested", "wanda"]
     lines = {each.get_label(): each[0] for each in figures.pie_shares(whole).axes[0].containers}
     assert list(lines) == ["IMP-FT", "IMP-FT-nested", "wanda"]
@@ -202,7 +202,7 @@ def test_names_that_are_not_the_papers_come_last_and_are_drawn(study_folder):
     whole, seeds = results.configurations(study_folder), results.seeds(study_folder)
     own = whole.assign(pruner=whole["pruner"].map(more))
     whole = pd.concat([own, whole], ignore_index=True)
-    assert sorted(set(whole["pruner"]), key=results.rank) == ["IMP-FT", "MP-AI", "AWQ", "wanda"]
+    assert sorted(set(whole["pruner"]), key=results.pruner_order) == ["IMP-FT", "MP-AI", "AWQ", "wanda"]
     lines = []
     for figure in (figures.pie_shares(whole), figures.effectiveness(pd.concat([seeds, seeds.replace(more)]))):
         containers = figure.axes[0].containers

@@ -361,7 +361,7 @@ def test_the_seconds_of_a_level_are_its_own(given, monkeypatch):
     experiment = prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
     runs.train_dense(experiment)
     monkeypatch.setattr(pruned_seed.time, "perf_counter", lambda: next(now))
-    _, record = pruned_seed.prune(experiment, 0)
+    _, record = pruned_seed.prune_seed(experiment, 0)
     lower = records.read(paths.seed(experiment.parameters.pair_folder / "IMP-FT-nested-20", 0))
     assert record["seconds"] == lower["seconds"] == 5
 

@@ -75,9 +75,9 @@ def test_a_nested_pruner_passes_through_the_thresholds_that_the_study_gives_it(c
     assert levels[f"{pair}/IMP-FT-90"] is levels[f"{pair}/MP-AI-50"] is None
     for threshold in ("50", "90", "99.5"):
         name = f"{pair}/IMP-FT-nested-{threshold}"
-        assert levels[name] == [90, 50, 99.5] and read.made_by(name) == f"{pair}/IMP-FT-nested-99.5"
+        assert levels[name] == [90, 50, 99.5] and read.producer(name) == f"{pair}/IMP-FT-nested-99.5"
         assert NOTEBOOKS["02_prune"](**read.parameters("02_prune", name)).levels == (50, 90, 99.5)
-    assert read.made_by(f"{pair}/IMP-FT-50") == f"{pair}/IMP-FT-50"
+    assert read.producer(f"{pair}/IMP-FT-50") == f"{pair}/IMP-FT-50"
     assert len(read.pruned) == 6 and "levels" not in read.parameters("03_pies", f"{pair}/IMP-FT-nested-90")
 
 

@@ -111,13 +111,16 @@ def test_a_finished_search_starts_nothing_and_a_longer_one_adds_to_it(asked, tra
 def test_a_search_that_is_killed_goes_on(asked, tmp_path, trained):
     """SIGKILL leaves no time to tidy up."""
     code = (
-        "import json, os, signal, sys; from pielab import datasets, experiment, parameters, training, tuning\n"
-        "p = parameters.TuneParameters(**json.loads(sys.argv[1]))\n"
-        "original = training.train\n"
+        "import json, os, signal, sys\n"
+        "from pielab.config.parameters import TuneParameters\n"
+        "from pielab.data import datasets\n"
+        "from pielab.training import experiment, loop, tuning\n"
+        "p = TuneParameters(**json.loads(sys.argv[1]))\n"
+        "original = loop.train\n"
         "def train(*args, learning_rate, **options):\n"
         "    if learning_rate == tuning.proposals(p)[1]['learning_rate']: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return original(*args, learning_rate=learning_rate, **options)\n"
-        "training.train = train\n"
+        "loop.train = train\n"
         "tuning.search(experiment.prepare(p, datasets.load(**p.data)))\n"
     )
     asked["trials"] = 2

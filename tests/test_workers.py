@@ -21,7 +21,7 @@ class Experiment:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
 
-    def settle(self):
+    def seed_process(self):
         self.settled = True
 
 def note(experiment, seed, report):
@@ -65,13 +65,13 @@ def test_no_note_is_lost_at_the_end(module, tmp_path):
     for attempt in range(3):
         notes = []
         experiment = module.Experiment(tmp_path / "out")
-        workers.each_seed(module.chatter, experiment, range(2), 2, lambda note, steps, notes=notes: notes.append(note))
+        workers.run_seeds(module.chatter, experiment, range(2), 2, lambda note, steps, notes=notes: notes.append(note))
         assert len(notes) == 2 * 500, attempt
 
 
 def test_each_seed_runs_once_in_one_of_the_processes_and_reports(module, tmp_path):
     experiment, notes = module.Experiment(tmp_path / "out"), []
-    workers.each_seed(module.note, experiment, range(5), 2, lambda note, steps: notes.append((note, steps)))
+    workers.run_seeds(module.note, experiment, range(5), 2, lambda note, steps: notes.append((note, steps)))
     assert sorted(notes) == [(f"seed {seed}", 2) for seed in range(5)]
     made_by = {path.name: path.read_text() for path in experiment.folder.iterdir()}
     assert set(made_by) == set("01234") and str(os.getpid()) not in made_by.values()
@@ -81,7 +81,7 @@ def test_each_seed_runs_once_in_one_of_the_processes_and_reports(module, tmp_pat
 def test_a_seed_that_fails_says_why_and_those_under_way_are_finished(module, tmp_path):
     experiment = module.Experiment(tmp_path / "out")
     with pytest.raises(PielabError, match="seed 1 is not to be trained"):
-        workers.each_seed(module.fail, experiment, range(8), 2, lambda *note: None)
+        workers.run_seeds(module.fail, experiment, range(8), 2, lambda *note: None)
     made = {path.name for path in experiment.folder.iterdir()}
     assert "0" in made and "7" not in made
 
@@ -90,14 +90,14 @@ def test_a_process_that_is_killed_is_a_fault_that_may_pass(module, tmp_path):
     from pielab.errors import TransientError, as_transient
 
     with pytest.raises(TransientError, match="a worker process was killed"), as_transient(tmp_path):
-        workers.each_seed(module.die, module.Experiment(tmp_path / "out"), range(2), 2, lambda *note: None)
+        workers.run_seeds(module.die, module.Experiment(tmp_path / "out"), range(2), 2, lambda *note: None)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills as POSIX does")
 def test_no_process_outlives_the_one_that_started_it(module, tmp_path):
     code = (
-        "import trains; from pielab import workers\n"
-        f"workers.each_seed(trains.wait, trains.Experiment({str(tmp_path / 'out')!r}), range(4), 2, print)\n"
+        "import trains; from pielab.training import workers\n"
+        f"workers.run_seeds(trains.wait, trains.Experiment({str(tmp_path / 'out')!r}), range(4), 2, print)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
     found = []

@@ -110,7 +110,7 @@ def budget(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def readable(table: pd.DataFrame) -> pd.DataFrame:
+def format_table(table: pd.DataFrame) -> pd.DataFrame:
     """What `pruners` gives as text, each estimate with its 95 % interval; shares in % of the test examples."""
     shown = table[PAIR].copy()
     shown["pruned"] = [f"{each:g} %" for each in table["threshold"]]

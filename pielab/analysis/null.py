@@ -122,7 +122,7 @@ def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, resamples: int = 2
     _check(dense, pruned)
     random, rows = np.random.default_rng(seed), []
     for half in range(1, len(dense) // 2 + 1):
-        shares = np.zeros((2, len(sides := halvings(len(dense), resamples, random, half))))
+        shares = np.zeros((2, len(sides := half_splits(len(dense), resamples, random, half))))
         for _, *found in pies.disagreements(dense, pruned, sides):
             shares += [each.sum(axis=1) for each in found]
         shares = shares.T / dense.shape[1]
@@ -141,13 +141,13 @@ def _check(dense: np.ndarray, pruned: np.ndarray) -> None:
 
 def _ways(seeds: int, resamples: int, seed: int) -> tuple[list, list[list]]:
     """The halvings to average, and those of each bootstrap sample, none of fewer than four seeds."""
-    drawn = halvings(seeds, resamples, np.random.default_rng(seed))
+    drawn = half_splits(seeds, resamples, np.random.default_rng(seed))
     random = np.random.default_rng((seed, 1))
     samples = resamples if seeds >= LEAST_SEEDS_FOR_AN_INTERVAL else 0
     return drawn, [_bootstrap_halvings(seeds, random) for _ in range(samples)]
 
 
-def halvings(
+def half_splits(
     seeds: int, number: int, random: np.random.Generator, half: int | None = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Ways to put half of the seeds on each side, as weights (seeds,): all of them, or `number` random ones.
@@ -173,7 +173,7 @@ def _bootstrap_halvings(seeds: int, random: np.random.Generator) -> list[tuple[n
     kept: list[tuple[np.ndarray, np.ndarray]] = []
     while not kept:  # of few seeds drawn with replacement, one side can be left empty: draw again
         weights = np.bincount(random.integers(seeds, size=seeds), minlength=seeds)
-        drawn = [(first * weights, second * weights) for first, second in halvings(seeds, 10, random)]
+        drawn = [(first * weights, second * weights) for first, second in half_splits(seeds, 10, random)]
         kept = [(first, second) for first, second in drawn if first.any() and second.any()]
     return kept
 
@@ -201,7 +201,7 @@ def effectiveness_on_pies(
     found = pies.find(dense, pruned)
     everything = np.ones(len(targets), dtype=bool)
     halves = []
-    for first, second in halvings(len(dense), resamples, random) if len(dense) > 1 else []:
+    for first, second in half_splits(len(dense), resamples, random) if len(dense) > 1 else []:
         one, other = dense[first == 1], dense[second == 1]
         halves.append(_vote_effectiveness(one, targets, pies.find(one, other)))
     known = [each for each in halves if not math.isnan(each)]

@@ -9,7 +9,7 @@ from pielab.errors import PielabError
 # So many votes of so many halvings stay in a processor's cache, and are one product of matrices.
 EXAMPLES_AT_ONCE, COLUMNS_AT_ONCE = 512, 512
 
-Halving = tuple[np.ndarray, np.ndarray]
+HalfSplit = tuple[np.ndarray, np.ndarray]
 
 
 def majority(predictions: np.ndarray) -> np.ndarray:
@@ -60,7 +60,7 @@ def find(dense: np.ndarray, pruned: np.ndarray) -> np.ndarray:
 
 
 def disagreements(
-    dense: np.ndarray, pruned: np.ndarray, halvings: Sequence[Halving]
+    dense: np.ndarray, pruned: np.ndarray, halvings: Sequence[HalfSplit]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Parts of the examples, as ids (part,), with where sides disagree, two of bool (halvings, part).
 

@@ -90,7 +90,7 @@ def write_pies(folder: Path, frame: pd.DataFrame, summary: dict[str, Any], p: Pi
     """Keep a configuration's examples as pies.parquet, with its summary and where the texts are in the metadata."""
     record = {"summary": summary, "data": p.data, "digest": digest, "seeds": p.seeds}
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata({"pielab": json.dumps(record)})
-    with files.whole_file(folder / "pies.parquet") as partial:
+    with files.atomic_file(folder / "pies.parquet") as partial:
         pq.write_table(table, partial)
 
 
@@ -99,13 +99,13 @@ def read_pies(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
     Raises PielabError if the file is damaged.
     """
-    with records.readable(path, _cure(path)):
+    with records.checked_read(path, _cure(path)):
         return pq.read_table(path).to_pandas(), read_record(path)
 
 
 def read_record(path: Path) -> dict[str, Any]:
     """The record of `read_pies` alone, without reading the examples."""
-    with records.readable(path, _cure(path)):
+    with records.checked_read(path, _cure(path)):
         return json.loads(pq.read_schema(path).metadata[b"pielab"])
 
 
@@ -123,7 +123,7 @@ def configurations(study_folder: Path) -> pd.DataFrame:
         raise PielabError(
             f"{study_folder} has no PIEs yet: run notebooks/03_pies.ipynb for a configuration, or 'make demo'."
         )
-    return in_paper_order(pd.DataFrame(rows))
+    return sort_as_paper(pd.DataFrame(rows))
 
 
 def seeds(study_folder: Path, further: bool = False) -> pd.DataFrame:
@@ -148,7 +148,7 @@ def seeds(study_folder: Path, further: bool = False) -> pd.DataFrame:
         for name, values in record.get("further", {}).items() if further else ():
             rows.append(columns | {"metric": name, "effectiveness": values["test"]})
     columns = [*CONFIGURATION, "seed", "metric", "effectiveness"]
-    return in_paper_order(pd.DataFrame(rows, columns=columns), "seed")
+    return sort_as_paper(pd.DataFrame(rows, columns=columns), "seed")
 
 
 def effectiveness(seeds: pd.DataFrame) -> pd.DataFrame:
@@ -220,7 +220,7 @@ def save(frame: pd.DataFrame, report: Path, name: str) -> None:
 
 def save_pair_table(table: pd.DataFrame, p: PairParameters, name: str) -> None:
     """Keep a table of the pair, for the report."""
-    with files.whole_file(p.pair_folder / f"{name}.csv") as partial:
+    with files.atomic_file(p.pair_folder / f"{name}.csv") as partial:
         table.to_csv(partial, index=False)
 
 
@@ -235,7 +235,7 @@ def pair_configurations(p: PairParameters) -> list[tuple[Path, dict[str, Any]]]:
     found = {path.parent: read_record(path)["summary"] for path in p.pair_folder.glob("*/pies.parquet")}
     if not found:
         raise PielabError(f"{p.pair_folder} has no PIEs yet: run notebooks/03_pies.ipynb for a configuration first.")
-    return sorted(found.items(), key=lambda each: (rank(each[1]["pruner"]), each[1]["threshold"]))
+    return sorted(found.items(), key=lambda each: (pruner_order(each[1]["pruner"]), each[1]["threshold"]))
 
 
 def configuration_of(summary: dict[str, Any]) -> dict[str, Any]:
@@ -275,14 +275,14 @@ def _ids(values: np.ndarray) -> list[Any]:
     return [np.flatnonzero(row).tolist() for row in values] if values.ndim == 2 else values.tolist()
 
 
-def rank(pruner: str) -> tuple[int, str]:
+def pruner_order(pruner: str) -> tuple[int, str]:
     """The place of a pruner in the paper's tables, the unpruned models first; nested ones and other names come last."""
     names = ["unpruned", *KNOWN]
     return (names.index(pruner) if pruner in names else len(names)), pruner
 
 
-def in_paper_order(frame: pd.DataFrame, *further: str) -> pd.DataFrame:
+def sort_as_paper(frame: pd.DataFrame, *further: str) -> pd.DataFrame:
     """Rows by dataset, model, pruner as the paper's tables have them, threshold, and `further` columns."""
     keys = ["dataset", "model", "pruner_rank", "threshold", *further]
-    ordered = frame.assign(pruner_rank=frame["pruner"].map(rank)).sort_values(keys, ignore_index=True)
+    ordered = frame.assign(pruner_rank=frame["pruner"].map(pruner_order)).sort_values(keys, ignore_index=True)
     return ordered.drop(columns="pruner_rank")

@@ -47,7 +47,7 @@ def sparsity_at(step: int, phases: tuple[int, int], final: float) -> float:
     return final * (1 - (1 - progress) ** 3)
 
 
-def shared_epochs(epochs: int, budget: str) -> int:
+def branch_epochs(epochs: int, budget: str) -> int:
     """The epochs of the unpruned training that iterative pruners start from.
 
     budget: "paper", all of it; or "equal": then unpruned models train as long as pruned ones in all, and an iterative

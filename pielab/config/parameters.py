@@ -33,6 +33,9 @@ PRUNER_NAMES = (
     "ones as IMP-FT-nested"
 )
 
+# How many seeds, where they are kept and what they run on changes none of them.
+NOT_IN_RECIPE = {"study", "results", "data_dir", "seeds", "trials", "device", "workers", "save_weights", "levels"}
+
 
 class Parameters(BaseModel):
     """What every notebook knows: where the results are."""
@@ -132,13 +135,13 @@ class BuildParameters(ModelParameters):
 
         `kind=TrainParameters` gives the part of a pruned configuration that its unpruned models depend on.
         """
-        elsewhere = {"study", "results", "data_dir", "seeds", "trials", "device", "workers", "save_weights", "levels"}
-        names = [name for name in (kind or type(self)).model_fields if name not in elsewhere | self._without_effect()]
+        left_out = NOT_IN_RECIPE | self._without_effect()
+        names = [name for name in (kind or type(self)).model_fields if name not in left_out]
         dumped = self.model_dump(mode="json", include=set(names))
         return {name: dumped[name] for name in names} | {"dataset": paths.slug(self.dataset)}
 
     def _without_effect(self) -> set[str]:
-        """Options that are the others' way to say nothing, so that results from before there were any stay valid."""
+        """Fields left out of the recipe at their default, so that results of older versions keep their hash."""
         return set()
 
 
@@ -182,9 +185,9 @@ class TrainParameters(BuildParameters, PairParameters):
     )
 
     @property
-    def shared_epochs(self) -> int:
+    def branch_epochs(self) -> int:
         """The epochs of the unpruned training that iterative pruners start from."""
-        return schedules.shared_epochs(self.epochs, self.budget)
+        return schedules.branch_epochs(self.epochs, self.budget)
 
     def _without_effect(self) -> set[str]:
         names = ("budget", "warmup", "decay", "weight_decay")
@@ -221,7 +224,7 @@ class PruneParameters(TrainParameters, PrunedParameters):
     @property
     def sparsities(self) -> list[float]:
         """The share pruned after each pruning step."""
-        levels = [level / 100 for level in self.passed]
+        levels = [level / 100 for level in self.levels_to_threshold]
         return pruners.sparsities(pruners.pruner(self.pruner), self.sparsity, levels)
 
     @property
@@ -237,7 +240,7 @@ class PruneParameters(TrainParameters, PrunedParameters):
         return names | {field.name for field in dataclasses.fields(schedules.Schedule)}
 
     @property
-    def passed(self) -> tuple[float, ...]:
+    def levels_to_threshold(self) -> tuple[float, ...]:
         """The thresholds whose seeds are made on the way to this one, and this one; those above it change nothing."""
         if self.pruner not in NESTED:
             return (self.threshold,)
@@ -245,7 +248,7 @@ class PruneParameters(TrainParameters, PrunedParameters):
 
     def recipe(self, kind: type[BuildParameters] | None = None) -> dict[str, Any]:
         """As of every notebook, with the levels that a nested pruner has passed through."""
-        levels = {"levels": list(self.passed)} if kind is None and self.pruner in NESTED else {}
+        levels = {"levels": list(self.levels_to_threshold)} if kind is None and self.pruner in NESTED else {}
         return super().recipe(kind) | levels
 
 

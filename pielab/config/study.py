@@ -66,7 +66,7 @@ class Study:
             return []
         return [format_seeds(seeds[start : start + number]) for start in range(0, len(seeds), number)]
 
-    def made_by(self, target: str) -> str:
+    def producer(self, target: str) -> str:
         """The configuration whose training makes the seeds of `target`: of a nested pruner, its topmost one."""
         values = self.pruned[target]
         highest = max(values["levels"] or [values["threshold"]], key=float)

@@ -76,7 +76,7 @@ def extract(name: str, members: dict[str, str]) -> Path:
     folder = cache_folder() / f"{name}-{ASSETS[name].sha256[:12]}"
     if folder.exists():  # it got this name when it was whole
         return folder
-    with zipfile.ZipFile(fetch(name)) as archive, files.whole_folder(folder) as partial:
+    with zipfile.ZipFile(fetch(name)) as archive, files.atomic_folder(folder) as partial:
         for member, filename in members.items():
             with archive.open(member) as source, (partial / filename).open("wb") as target:
                 shutil.copyfileobj(source, target)

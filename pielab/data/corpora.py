@@ -25,7 +25,7 @@ SOURCES = {
     "aapd": "text_{train,val,test} and label_{train,val,test} of https://github.com/lancopku/SGM, or aapd_*.tsv",
 }
 # What the originals hold (Table 7): anything else was cut short.
-IMDB_EACH, IMDB_VALIDATION = 12_500, 5_000
+IMDB_PER_CLASS, IMDB_VALIDATION = 12_500, 5_000
 REUTERS_DOCUMENTS, REUTERS_LEAST_OF_A_TOPIC, REUTERS_TEST, REUTERS_VALIDATION = 9_606, 100, 1_429, 1_440
 
 HUB = {"imdb": "stanfordnlp/imdb", "snli": "stanfordnlp/snli"}
@@ -75,10 +75,10 @@ def imdb(folder: Path) -> Frames:
     parts = {split: part.drop(columns="split") for split, part in rows.groupby("split")}
     for split in ("train", "test"):
         counts = Counter(parts[split]["label"]) if split in parts else {}
-        if counts != {"neg": IMDB_EACH, "pos": IMDB_EACH}:
+        if counts != {"neg": IMDB_PER_CLASS, "pos": IMDB_PER_CLASS}:
             has = ", ".join(f"{number} {label}" for label, number in sorted(counts.items())) or "none"
             raise PielabError(
-                f"IMDB has {IMDB_EACH:,} {split} reviews of each class, {folder} has {has}: get {SOURCES['imdb']}."
+                f"IMDB has {IMDB_PER_CLASS:,} {split} reviews of each class, {folder} has {has}: get {SOURCES['imdb']}."
             )
     return _imdb_validation(parts)
 

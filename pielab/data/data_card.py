@@ -12,7 +12,7 @@ from pielab.progress import Progress
 from pielab.store import files, paths
 
 
-def card(data: DatasetDict) -> pd.Series:
+def data_card(data: DatasetDict) -> pd.Series:
     """Table 7's statistics of a data set, under its names; lengths in words of all splits together.
 
     max_tokens is the first power of two that 85 % of the texts fit into (A.2); the paper makes an exception for SNLI,
@@ -44,7 +44,7 @@ def card(data: DatasetDict) -> pd.Series:
     )
 
 
-def counts(data: DatasetDict) -> pd.DataFrame:
+def class_counts(data: DatasetDict) -> pd.DataFrame:
     """How many examples of each class (rows) each split has (columns), with a total."""
     found = {}
     for split in datasets.SPLITS:
@@ -61,9 +61,9 @@ def max_tokens(length: float) -> int:
     return 1 << max(int(np.ceil(length)) - 1, 0).bit_length()
 
 
-def beside_published(name: str, data: DatasetDict) -> pd.DataFrame:
+def compare_with_published(name: str, data: DatasetDict) -> pd.DataFrame:
     """The card of a data set, column ours; one of the paper's four also has published (Table 7) and difference."""
-    ours = card(data)
+    ours = data_card(data)
     theirs = published.table("table7_datasets").replace({"dataset": published.DATASETS}).set_index("dataset")
     if name not in theirs.index:
         return ours.to_frame("ours")
@@ -74,7 +74,7 @@ def beside_published(name: str, data: DatasetDict) -> pd.DataFrame:
 def save(frame: pd.DataFrame, pair_folder: Path, dataset: str, multi_label: bool) -> None:
     """Keep a card in the pair's folder, for the report; `frame` as beside_published gives it."""
     row = frame["ours"].to_dict() | {"classification": "multi-label" if multi_label else "single-label"}
-    with files.whole_file(pair_folder / "card.csv") as partial:
+    with files.atomic_file(pair_folder / "card.csv") as partial:
         pd.DataFrame([{"dataset": paths.slug(dataset), **row}]).to_csv(partial, index=False)
 
 

@@ -202,7 +202,7 @@ def _there(target: Path, record: dict[str, Any], logits: dict[str, np.ndarray]) 
 
 
 def _write(target: Path, record: dict[str, Any], logits: dict[str, np.ndarray]) -> None:
-    with files.whole_folder(target) as partial:
+    with files.atomic_folder(target) as partial:
         for split, values in logits.items():
             predictions.write(partial / f"{split}.parquet", values, record | {"split": split})
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))

@@ -73,7 +73,7 @@ def seeds(study: Study) -> pd.DataFrame:
         units = sum(schedules.phase_epochs(pruner, phases, epochs, values["budget"])) / epochs
         kind = "iterative" if pruner.starts_trained else pruner.schedule
         lowest = threshold == min(map(float, values["levels"] or [threshold]))
-        shared = schedules.shared_epochs(epochs, values["budget"]) / epochs if pruner.starts_trained and lowest else 0
+        shared = schedules.branch_epochs(epochs, values["budget"]) / epochs if pruner.starts_trained and lowest else 0
         asked.append((pair, configuration, kind, units, shared, values))
     rows = []
     for pair, configuration, kind, units, from_unpruned, values in asked:

@@ -128,7 +128,7 @@ def execute(template: str, log: Path, values: dict[str, Any], study_folder: Path
     return f"{kind}: {transient_sentence(kind, text, study_folder) or text}"
 
 
-def settle(given: argparse.Namespace) -> dict[str, Any]:
+def kernel_environment(given: argparse.Namespace) -> dict[str, Any]:
     """The notebook's parameters; sets what its kernel inherits."""
     values = json.loads(given.parameters)
     if Path(given.template).stem in {"01_train", "02_prune"}:
@@ -165,7 +165,7 @@ def run(given: argparse.Namespace) -> int:
         return 0
     with heartbeat(running), gpus.one_gpu(given.gpus):
         show(study)
-        reason = execute(given.template, log, settle(given), study)
+        reason = execute(given.template, log, kernel_environment(given), study)
         message = f"error: {output} did not finish: {reason}\n  read {log}"
         if reason is None:
             log.replace(output)

@@ -14,7 +14,7 @@ from pielab.models.tokens import Tokens
 POOL, LEAST_POOLS = 50, 4
 # As many tokens with their padding make a batch of predictions; more need memory and are no quicker. A model that reads
 # texts of one width token by token is small and waits at each, so that it gets many more.
-TOKENS_AT_ONCE, OF_ONE_WIDTH = 2**13, 2**17
+TOKENS_AT_ONCE, TOKENS_FIXED_WIDTH = 2**13, 2**17
 
 
 class Encoder(Protocol):
@@ -27,7 +27,7 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True)
-class Texts:
+class DeviceTokens:
     """The tokens of all texts on a device.
 
     ids: (tokens,). starts: (texts,), where each text begins. lengths: (texts,), of each text; on the CPU, known.
@@ -61,12 +61,12 @@ class Texts:
         return {"input_ids": ids} if self.encoder.width else {"input_ids": ids, "attention_mask": there.long()}
 
 
-def place(tokens: Tokens, encoder: Encoder, device: torch.device) -> Texts:
+def to_device(tokens: Tokens, encoder: Encoder, device: torch.device) -> DeviceTokens:
     """Texts with all their tokens on the device."""
     # Even of no text with a word a place can be read.
     ids = tokens.ids if len(tokens.ids) else np.zeros(1, np.int32)
     on_device = [torch.from_numpy(each).to(device) for each in (ids, tokens.starts[:-1], tokens.lengths)]
-    return Texts(encoder, *on_device, known=tokens.lengths)
+    return DeviceTokens(encoder, *on_device, known=tokens.lengths)
 
 
 def shuffled(number: int, size: int, random: np.random.Generator) -> list[np.ndarray]:
@@ -97,7 +97,9 @@ def by_length(lengths: np.ndarray, width: int | None) -> list[np.ndarray]:
     """Every example once, the shortest first, in batches for predictions."""
     order = np.argsort(lengths, kind="stable")
     if width:
-        return np.split(order, range(max(1, OF_ONE_WIDTH // width), len(order), max(1, OF_ONE_WIDTH // width)))
+        return np.split(
+            order, range(max(1, TOKENS_FIXED_WIDTH // width), len(order), max(1, TOKENS_FIXED_WIDTH // width))
+        )
     batches, start = [], 0
     while start < len(order):
         ahead = lengths[order[start : start + TOKENS_AT_ONCE]]

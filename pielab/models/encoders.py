@@ -26,7 +26,7 @@ def split(texts: Sequence[str]) -> tuple[Tokens, Sequence[str]]:
         rows = [[places.setdefault(word, len(places)) for word in words(text)] for text in texts]
         return tokens.join(rows), list(places)
 
-    return tokens.kept(texts, f"words {WORD.pattern}", make)
+    return tokens.cached(texts, f"words {WORD.pattern}", make)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class SubwordEncoder:
         rules = json.loads(self.tokenizer.backend_tokenizer.to_str())
         # What its last call was given.
         rules = {name: rule for name, rule in rules.items() if name not in {"truncation", "padding"}}
-        return tokens.kept(texts, json.dumps([self.max_tokens, rules]), make)[0]
+        return tokens.cached(texts, json.dumps([self.max_tokens, rules]), make)[0]
 
 
 def word_encoder(

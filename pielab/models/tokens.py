@@ -12,7 +12,7 @@ from pielab.store import files
 from pielab.store.cache import cache_folder
 
 # Fewer characters than this are read anew in less than a second.
-WORTH_KEEPING = 1_000_000
+CACHE_FROM_CHARACTERS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ def join(rows: Sequence[Sequence[int] | np.ndarray]) -> Tokens:
     return Tokens(ids, _starts(np.array([len(row) for row in rows], dtype=np.int64)))
 
 
-def kept(
+def cached(
     texts: Sequence[str], made_by: str, make: Callable[[], tuple[Tokens, Sequence[str]]]
 ) -> tuple[Tokens, Sequence[str]]:
     """What `make` gives for the texts, tokens and the words that their ids stand for, from the cache if it is there.
 
     made_by: whatever the tokens depend on besides the texts. words: without line breaks; none where ids say it all.
     """
-    if sum(map(len, texts)) < WORTH_KEEPING:
+    if sum(map(len, texts)) < CACHE_FROM_CHARACTERS:
         return make()
     whole = hashlib.sha256(made_by.encode("utf-8", "surrogatepass") + b"\0")
     for text in texts:
@@ -73,7 +73,7 @@ def kept(
     tokens, words = make()
     as_bytes = "\n".join(words).encode("utf-8", "surrogatepass")
     arrays = {"ids": tokens.ids, "starts": tokens.starts, "words": np.frombuffer(as_bytes, dtype=np.uint8)}
-    with files.whole_file(path) as partial:
+    with files.atomic_file(path) as partial:
         save_file(arrays, partial)
     return tokens, words
 

@@ -19,7 +19,7 @@ from pielab.store import files, paths
 from pielab.store.cache import cache_folder
 
 BLOCK = 16 << 20  # bytes of text that are parsed at a time
-KEPT_FROM = 50 << 20  # bytes; a smaller file is read anew in a second
+CACHE_FROM_BYTES = 50 << 20  # bytes; a smaller file is read anew in a second
 ROWS = 1 << 12  # vectors that are averaged at a time
 
 
@@ -59,7 +59,7 @@ def read(path: str) -> WordVectors:
     if file is None or not file.is_file():
         raise PielabError(f"word_vectors = {path!r} is no file: give glove-6b-50d or the path of a text file.")
     state = file.stat()
-    if state.st_size < KEPT_FROM:
+    if state.st_size < CACHE_FROM_BYTES:
         words, blocks = zip(*_blocks(file), strict=True)
         matrix = np.concatenate(blocks)
         return WordVectors(pa.concat_arrays(words), matrix, *_moments(matrix))
@@ -83,7 +83,7 @@ def _glove() -> WordVectors:
 
 def _keep(file: Path, folder: Path) -> None:
     try:
-        with files.whole_folder(folder) as partial:
+        with files.atomic_folder(folder) as partial:
             words = []
             with (partial / "vectors.f32").open("wb") as target:
                 for some, block in _blocks(file):

@@ -145,7 +145,7 @@ def study_pies(study_folder: Path, split: str = "test") -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def surest(found: pd.DataFrame, rows: int) -> pd.DataFrame:
+def top_rows(found: pd.DataFrame, rows: int) -> pd.DataFrame:
     """At most so many rows of `study_pies`: by turns from every configuration, then the surest first."""
     turn = found.groupby(results.CONFIGURATION).cumcount()
     kept = found.loc[turn.sort_values(kind="stable").index[:rows]]
@@ -158,7 +158,7 @@ def show(found: pd.DataFrame, rows: int = 1000) -> None:
 
     It brings itables' JavaScript, which an Explorer on the same page uses as well.
     """
-    kept = surest(found, rows)
+    kept = top_rows(found, rows)
     sets = found.groupby(results.CONFIGURATION).ngroups
     count = f"All {len(found):,} PIEs" if len(kept) == len(found) else f"{len(kept):,} of {len(found):,} PIEs"
     note = f"{count} of {sets} configuration{'s' if sets > 1 else ''}."

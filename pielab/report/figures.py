@@ -19,7 +19,7 @@ def losses(frame: pd.DataFrame, title: str) -> Figure:
         sns.lineplot(frame, x="epoch", y="loss", units="seed", estimator=None, color=ALL, marker="o", ax=axes)
         axes.set(title=title, xlabel="epoch", ylabel="mean training loss", ylim=(0, None))
         axes.xaxis.get_major_locator().set_params(integer=True)
-    return style.done(figure)
+    return style.close(figure)
 
 
 def search(table: pd.DataFrame, metric: str) -> Figure:
@@ -52,7 +52,7 @@ def search(table: pd.DataFrame, metric: str) -> Figure:
         grid[0][0].set_ylabel(f"validation {metric}")
         figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
         figure.suptitle(f"{style.counted(table, 'trial')} of random search, one model each", fontsize="medium")
-    return style.done(figure)
+    return style.close(figure)
 
 
 def two_sides(dense: pd.Series, pruned: pd.Series, metric: str, name: str) -> Figure:
@@ -63,7 +63,7 @@ def two_sides(dense: pd.Series, pruned: pd.Series, metric: str, name: str) -> Fi
             axes.plot([0, 1], [before, after], color=ALL, marker="o", alpha=0.7)
         axes.set(xticks=[0, 1], xticklabels=["unpruned", name], xlim=(-0.4, 1.4), ylabel=f"test {metric}")
         axes.set_title(f"each line is one of {len(dense)} seeds")
-    return style.done(figure)
+    return style.close(figure)
 
 
 def p_pie(frame: pd.DataFrame, models_per_side: int) -> Figure:
@@ -79,7 +79,7 @@ def p_pie(frame: pd.DataFrame, models_per_side: int) -> Figure:
         axes.set(xlabel="% of the test examples, the surest first", ylabel="probability of a disagreement")
         axes.set(xlim=(0, 100), ylim=(0, 1.02), title=f"{models_per_side} models on each side")
         axes.legend(frameon=False)
-    return style.done(figure)
+    return style.close(figure)
 
 
 def by_models_per_side(table: pd.DataFrame) -> Figure:
@@ -97,7 +97,7 @@ def by_models_per_side(table: pd.DataFrame) -> Figure:
         axes.set_title("mean, and 5 to 95 % of the ways to draw the sides")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False)
-    return style.done(figure)
+    return style.close(figure)
 
 
 def votes(table: pd.DataFrame, pruner: str) -> Figure:
@@ -120,7 +120,7 @@ def votes(table: pd.DataFrame, pruner: str) -> Figure:
         axes.grid(axis="y", visible=False)
         axes.xaxis.get_major_locator().set_params(integer=True)
         figure.legend(loc="outside right upper", frameon=False)
-    return style.done(figure)
+    return style.close(figure)
 
 
 def effectiveness(seeds: pd.DataFrame) -> Figure:
@@ -142,8 +142,8 @@ def effectiveness(seeds: pd.DataFrame) -> Figure:
             axes.set_title(f"{dataset}, {model}: {style.counted(part, 'seed')}")
             axes.set_ylabel(f"test {part['metric'].iloc[0]}")
             axes.set_ylim(0, 1)
-        style.finish(figure, panels, "mean over seeds; bars and band: one standard deviation")
-    return style.done(figure)
+        style.legend_below(figure, panels, "mean over seeds; bars and band: one standard deviation")
+    return style.close(figure)
 
 
 def pie_shares(configurations: pd.DataFrame) -> Figure:
@@ -157,7 +157,7 @@ def pie_shares(configurations: pd.DataFrame) -> Figure:
             part = style.of_pair(configurations, dataset, model)
             axes.axhline(part["null_percent"].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
             for name, rows in style.by_pruner(part):
-                bars = style.bars(rows, "excess_percent", "excess_low", "excess_high")
+                bars = style.error_bars(rows, "excess_percent", "excess_low", "excess_high")
                 style.pruner_line(axes, name, configurations, rows["threshold"], rows["halved_pies_percent"], bars)
             side = part["models_per_side"].iloc[0]
             axes.set_title(
@@ -165,10 +165,10 @@ def pie_shares(configurations: pd.DataFrame) -> Figure:
             )
             axes.set_ylabel("PIEs, % of the test examples")
             style.from_zero(axes)
-        style.finish(
+        style.legend_below(
             figure, panels, "mean over halvings of the seeds;\nbars: 95 % interval of the excess over the null"
         )
-    return style.done(figure)
+    return style.close(figure)
 
 
 def comparison(table: pd.DataFrame) -> Figure:
@@ -182,10 +182,12 @@ def comparison(table: pd.DataFrame) -> Figure:
         whole, panels = style.panels(table, "dataset", "model", "threshold", columns=min(thresholds.max(), 5))
         for axes, part in panels:
             for name, rows in style.by_pruner(part):
-                xerr = style.bars(rows, "mean", "low", "high")
-                yerr = style.bars(rows, "excess_percent", "excess_low", "excess_high")
+                xerr = style.error_bars(rows, "mean", "low", "high")
+                yerr = style.error_bars(rows, "excess_percent", "excess_low", "excess_high")
                 bars = {"xerr": xerr, "yerr": yerr, "capsize": 2}
-                axes.errorbar(rows["mean"], rows["excess_percent"], label=name, **bars, **style.look(name, table))
+                axes.errorbar(
+                    rows["mean"], rows["excess_percent"], label=name, **bars, **style.marker_style(name, table)
+                )
             axes.axvline(part["unpruned"].iloc[0], color=UNPRUNED, linestyle=":", label="unpruned models")
             axes.axhline(0, color=UNPRUNED, linestyle="--", label="null: retraining alone")
             first = part.iloc[0]
@@ -193,7 +195,7 @@ def comparison(table: pd.DataFrame) -> Figure:
             axes.set(xlabel=f"test {first['metric']}", ylabel="excess of PIEs, %")
         note = "excess in % of the test examples; bars: 95 % intervals over seeds; scales differ"
         style.legend(whole, [axes for axes, _ in panels], note)
-    return style.done(whole)
+    return style.close(whole)
 
 
 def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
@@ -220,7 +222,7 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
             axes.set_xlim(-0.3, len(positions) - 0.7)
         handles, labels = panels[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3 if len(panels) > 2 else 2, frameon=False)
-    return style.done(figure)
+    return style.close(figure)
 
 
 def classes(table: pd.DataFrame) -> Figure:
@@ -231,7 +233,7 @@ def classes(table: pd.DataFrame) -> Figure:
     with style.context():
         figure, panels = style.panels(table, "dataset", "model", "pruner", "threshold")
         for axes, part in panels:
-            bars = style.bars(part, "pies_percent", "low", "high")
+            bars = style.error_bars(part, "pies_percent", "low", "high")
             look = {"color": ONLY_PIES, "marker": "s", "markersize": 3, "elinewidth": 0.8, "capsize": 1.5}
             axes.plot(part["rank"], part["percent"], color=ALL, marker="o", markersize=3, label="all test examples")
             axes.errorbar(part["rank"], part["pies_percent"], yerr=bars, label="PIEs", **look)
@@ -244,7 +246,7 @@ def classes(table: pd.DataFrame) -> Figure:
             style.from_zero(axes)
         handles, labels = panels[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
-    return style.done(figure)
+    return style.close(figure)
 
 
 def el2n(table: pd.DataFrame) -> Figure:
@@ -273,7 +275,7 @@ def el2n(table: pd.DataFrame) -> Figure:
             axes.xaxis.get_major_locator().set_params(integer=True)
             handles |= {label: each for each, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False)
-    return style.done(figure)
+    return style.close(figure)
 
 
 def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
@@ -301,7 +303,7 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
             axes.axhline(part[null].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
             for pruner, rows in style.by_pruner(part):
                 style.pruner_line(
-                    axes, pruner, table, rows["threshold"], rows[ratio], style.bars(rows, ratio, low, high)
+                    axes, pruner, table, rows["threshold"], rows[ratio], style.error_bars(rows, ratio, low, high)
                 )
             # Of the same pruners at every threshold, or the line would show who is in it.
             whole = part.pivot(index="threshold", columns="pruner", values=ratio).dropna(axis="columns")
@@ -317,7 +319,7 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
         figure.supylabel(f"mean over PIEs / mean over {others}", fontsize="medium")
         look = {"ncols": style.columns(handles, 6), "frameon": False}
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", **look)
-    return style.done(figure)
+    return style.close(figure)
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:

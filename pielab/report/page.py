@@ -129,7 +129,7 @@ def write_index(study_folder: Path) -> Path:
         seeds=shown["pie_shares"]["seeds"].agg(["min", "max"]).tolist(),
     )
     for seeds in study_folder.glob("*/*/seeds"):
-        files.sweep(seeds)
+        files.remove_stale(seeds)
     render.write(folder / "index.html", page)
     paths.finished(study_folder).touch()
     return folder / "index.html"

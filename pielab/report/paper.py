@@ -78,7 +78,7 @@ def all_tables(study_folder: Path) -> dict[int, Styler]:
     return _all_tables(study_folder, *_results(study_folder))
 
 
-def beside_published(study_folder: Path) -> dict[int, pd.DataFrame]:
+def compare_with_published(study_folder: Path) -> dict[int, pd.DataFrame]:
     """Tables 4, 9 and 10: published value, ours and the difference for each configuration that both have."""
     return _beside_published(*_results(study_folder))
 
@@ -132,9 +132,9 @@ def _all_tables(study_folder: Path, configurations: pd.DataFrame, effectiveness:
 def _beside_published(configurations: pd.DataFrame, effectiveness: pd.DataFrame) -> dict[int, pd.DataFrame]:
     on_pies = {"pruned_on_pies": "pruned", "unpruned_on_pies": "unpruned"}
     made = {
-        4: published.beside(configurations, "table4_pies_percent", {"pies_percent": "pies_percent"}),
-        9: published.beside(effectiveness, "table9_effectiveness", {"mean": "mean", "std": "std"}),
-        10: published.beside(configurations, "table10_effectiveness_on_pies", on_pies),
+        4: published.compare(configurations, "table4_pies_percent", {"pies_percent": "pies_percent"}),
+        9: published.compare(effectiveness, "table9_effectiveness", {"mean": "mean", "std": "std"}),
+        10: published.compare(configurations, "table10_effectiveness_on_pies", on_pies),
     }
     return {number: frame for number, frame in made.items() if len(frame)}
 
@@ -173,7 +173,7 @@ def _grid(frame: pd.DataFrame, value: str) -> pd.DataFrame:
     models, data = published.MODELS.values(), published.DATASETS.values()
     in_paper = [pair for pair in pairs if pair[0] in models and pair[1] in data]
     lines = set(whole.index) | {(*pair, pruner) for pair in in_paper for pruner in PRUNERS}
-    ordered = sorted(lines, key=lambda line: (pairs.index(line[:2]), results.rank(line[2])))
+    ordered = sorted(lines, key=lambda line: (pairs.index(line[:2]), results.pruner_order(line[2])))
     columns = sorted(set(whole.columns) | (set(THRESHOLDS) if in_paper else set()))
     index = pd.MultiIndex.from_tuples(ordered, names=[*PAIR, "pruner"])
     return whole.reindex(index=index, columns=pd.Index(columns, name="% pruned"))

@@ -18,7 +18,7 @@ def render(template: str, **values: Any) -> str:
 
 def write(path: Path, text: str) -> None:
     """Put a whole page in place at once."""
-    with files.whole_file(path) as partial:
+    with files.atomic_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 

@@ -69,7 +69,7 @@ def name(part: pd.DataFrame) -> str:
     return f"{first['pruner']}: {first['dataset']}, {first['model']}"
 
 
-def finish(figure: Figure, panels: dict[tuple[str, str], Axes], note: str) -> None:
+def legend_below(figure: Figure, panels: dict[tuple[str, str], Axes], note: str) -> None:
     """Shared ticks, and one legend of everything that any panel shows."""
     for axes in panels.values():
         axes.set_xlabel("% of the prunable weights pruned")
@@ -97,12 +97,12 @@ def pruner_line(axes: Axes, name: str, frame: pd.DataFrame, thresholds, values, 
     # Pruners stand a little beside one another, so that their bars do not hide each other.
     shift = (place - (len(names) - 1) / 2) * 0.05
     where = [places[threshold] + shift for threshold in thresholds]
-    axes.errorbar(where, values, yerr=bars, label=name, capsize=2, **look(name, frame))
+    axes.errorbar(where, values, yerr=bars, label=name, capsize=2, **marker_style(name, frame))
     axes.set(xticks=list(places.values()), xticklabels=[f"{each:g}" for each in places])
     axes.set_xlim(-0.5, len(places) - 0.5)
 
 
-def look(name: str, frame: pd.DataFrame) -> dict[str, str]:
+def marker_style(name: str, frame: pd.DataFrame) -> dict[str, str]:
     """Colour, marker and line of a pruner; `frame` is all that the figure shows."""
     names = pruners(frame)
     more = names.index(name) - len(set(names) & set(KNOWN))
@@ -118,7 +118,7 @@ def from_zero(axes: Axes) -> None:
     axes.set_ylim(0, 1.06 * axes.get_ylim()[1])
 
 
-def bars(rows: pd.DataFrame, value: str, low: str, high: str) -> tuple[pd.Series, pd.Series]:
+def error_bars(rows: pd.DataFrame, value: str, low: str, high: str) -> tuple[pd.Series, pd.Series]:
     """Lengths below and above `value`; an interval that does not hold its value ends at it."""
     return (rows[value] - rows[low]).clip(lower=0), (rows[high] - rows[value]).clip(lower=0)
 
@@ -147,7 +147,7 @@ def counted(frame: pd.DataFrame, column: str) -> str:
     return f"{number} {column}{'s' if number > 1 else ''}"
 
 
-def done(figure: Figure) -> Figure:
+def close(figure: Figure) -> Figure:
     # Closed, a notebook shows the figure once, as the value of its cell, and not again as an open window.
     plt.close(figure)
     return figure

@@ -18,13 +18,13 @@ STALE_SECONDS = 3600
 
 
 @contextlib.contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """A folder to write into, which is called `folder` only when all is written; nothing is left of an error.
 
     Another process that was quicker wins.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    sweep(folder.parent)
+    remove_stale(folder.parent)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".partial-{folder.name}-"))
     try:
         yield partial
@@ -42,10 +42,10 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """The name of a file to write, which is renamed to `path` when all is written; nothing is left of an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path.parent)
+    remove_stale(path.parent)
     # Two, on two machines even, may write the same file at once; the suffix stays, for some writers go by it.
     partial = path.with_name(f".partial-{secrets.token_hex(4)}-{path.name}")
     try:
@@ -56,7 +56,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
+def remove_stale(folder: Path) -> None:
     """Delete what killed processes left in a folder half-written."""
     for partial in folder.glob(".partial-*"):
         with contextlib.suppress(OSError):  # another process may be sweeping too
@@ -65,7 +65,7 @@ def sweep(folder: Path) -> None:
                 shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
 
 
-def hold(path: Path, what: str) -> IO[str] | None:
+def lock(path: Path, what: str) -> IO[str] | None:
     """A lock that is ours until the file given back is closed or this process ends, however it ends.
 
     what: what is locked, for the error. None where the system or the file system has no locks.

@@ -63,7 +63,7 @@ def read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     """Logits (examples, classes) float32 in the order of `example`, and the metadata."""
     if not path.exists():
         raise PielabError(f"there are no predictions {path}: train this seed, or give seeds that are there.")
-    with records.readable(path):
+    with records.checked_read(path):
         table = pq.read_table(path)
         examples = table["example"].to_numpy()
         if (examples[:-1] > examples[1:]).any():

@@ -21,12 +21,12 @@ def read(folder: Path) -> dict[str, Any]:
 
     Raises PielabError if the file is missing or damaged.
     """
-    with readable(folder / "metrics.json") as path:
+    with checked_read(folder / "metrics.json") as path:
         return json.loads(path.read_text())
 
 
 @contextlib.contextmanager
-def readable(path: Path, cure: str = "") -> Iterator[Path]:
+def checked_read(path: Path, cure: str = "") -> Iterator[Path]:
     """Raises PielabError with the cure if `path` turns out to be missing or damaged.
 
     cure: what to do then; if not given, for a file of a seed's folder. What says nothing about the file, such as too

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pielab.compression import pruners
 from pielab.compression.gradual import Gradual
 from pielab.compression.schedules import Schedule
-from pielab.config.parameters import BuildParameters, PruneParameters, TrainParameters
+from pielab.config.parameters import BuildParameters, PruneParameters
 from pielab.data import datasets, glue, tasks
 from pielab.errors import PielabError
 from pielab.models import classifier
@@ -52,22 +52,19 @@ class Experiment:
     def metric(self) -> str:
         return self.metrics[0]
 
-    def judge(self, predicted: np.ndarray, split: str, metric: str | None = None) -> float:
+    def evaluate(self, predicted: np.ndarray, split: str, metric: str | None = None) -> float:
         """The metric, if not another one, of class ids (examples,) or multi-hot classes (examples, classes)."""
         return tasks.score(metric or self.metric, predicted, self.targets[split], self.task)
 
-    @property
-    def dense_recipe(self) -> dict[str, Any]:
-        """What decides the outcome of an unpruned seed."""
-        return self.parameters.recipe(TrainParameters) | {"data": self.data_digest}
+    def recipe(self, kind: type[BuildParameters] | None = None) -> dict[str, Any]:
+        """What decides the outcome of a seed, the data included.
 
-    @property
-    def pruned_recipe(self) -> dict[str, Any]:
-        """What decides the outcome of a pruned seed."""
-        return self.parameters.recipe() | {"data": self.data_digest}
+        kind: TrainParameters gives what its unpruned models depend on.
+        """
+        return self.parameters.recipe(kind) | {"data": self.data_digest}
 
-    def settle(self) -> None:
-        """Make this process compute as every other one does, so that the same seed gives the same result."""
+    def seed_process(self) -> None:
+        """Set threads and deterministic kernels, so that a seed's result does not depend on the process."""
         torch.set_num_threads(self.parameters.threads)
         if self.device.type == "cuda":
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -88,7 +85,7 @@ class Experiment:
         p = self.parameters
         options |= {"epochs": epochs, "batch_size": p.batch_size, "learning_rate": p.learning_rate}
         options |= {"warmup": p.warmup, "decay": p.decay, "weight_decay": p.weight_decay}
-        options |= {"bucketed": p.bucketed, "precision": self.precision, "seed": loop.derive(seed, phase)}
+        options |= {"bucketed": p.bucketed, "precision": self.precision, "seed": loop.derive_seed(seed, phase)}
         data = (self.encoder, self.tokens["train"], self.targets["train"])
         return loop.train(model, *data, **options, on_epoch=on_epoch)
 
@@ -122,7 +119,7 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
     )
     if isinstance(p, PruneParameters):
         check(experiment)
-    experiment.settle()
+    experiment.seed_process()
     return experiment
 
 

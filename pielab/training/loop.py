@@ -92,7 +92,7 @@ def train(
     """
     device = next(model.parameters()).device
     masks = {name: mask.to(device, weights[name].dtype) for name, mask in (masks or {}).items()}
-    texts = batches.place(tokens, encoder, device)
+    texts = batches.to_device(tokens, encoder, device)
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
     optimizer = _optimizer(model, learning_rate, weight_decay)
@@ -165,7 +165,9 @@ def predict(model: nn.Module, encoder: Encoder, tokens: Tokens, precision: torch
     device = next(model.parameters()).device
     model.eval()
     plan = batches.by_length(tokens.lengths, encoder.width)
-    parts = [_logits(model, inputs, precision) for _, inputs in batches.place(tokens, encoder, device).in_batches(plan)]
+    parts = [
+        _logits(model, inputs, precision) for _, inputs in batches.to_device(tokens, encoder, device).in_batches(plan)
+    ]
     logits = torch.cat(parts).cpu().numpy()
     return logits[np.argsort(np.concatenate(plan), kind="stable")]
 
@@ -188,7 +190,7 @@ def gradients(
     model.zero_grad(set_to_none=True)
     plan = np.split(np.arange(len(tokens)), range(batch_size, len(tokens), batch_size))
     with _without_dropout(model):
-        for places, inputs in batches.place(tokens, encoder, device).in_batches(plan):
+        for places, inputs in batches.to_device(tokens, encoder, device).in_batches(plan):
             loss_function(model(**inputs).logits, wanted[places]).backward()
     found = {name: weight.grad.detach().clone() for name, weight in weights.items()}
     model.zero_grad(set_to_none=True)
@@ -213,7 +215,7 @@ def _logits(model: nn.Module, inputs: Mapping[str, Tensor], precision: torch.dty
         return model(**inputs).logits.float()
 
 
-def derive(seed: int, phase: int, use: int = 0) -> int:
+def derive_seed(seed: int, phase: int, use: int = 0) -> int:
     """A seed of its own for each phase of a seed's training, and for each use of chance in it."""
     return int(np.random.SeedSequence((seed, phase, use)).generate_state(1)[0])
 

@@ -17,17 +17,19 @@ from pielab.training import loop
 from pielab.training.distillation import Teacher
 from pielab.training.experiment import Experiment, gradual
 from pielab.training.seed import clear_checkpoint, evaluate, load_checkpoint, save_checkpoint, save_seed
-from pielab.training.workers import OnEpoch, Report, epoch_note
+from pielab.training.workers import OnEpoch, ReportProgress, epoch_note
 
 
-def train(experiment: Experiment, seed: int, report: Report) -> None:
+def train(experiment: Experiment, seed: int, report: ReportProgress) -> None:
     """Prune and retrain a seed, and put it into its folder."""
     _keep(experiment, seed, *prune_seed(experiment, seed, report))
     clear_checkpoint(experiment.parameters.folder, seed)
     report(f"seed {seed} kept", 1)
 
 
-def prune_seed(experiment: Experiment, seed: int, report: Report = lambda note, steps: None) -> tuple[nn.Module, dict]:
+def prune_seed(
+    experiment: Experiment, seed: int, report: ReportProgress = lambda note, steps: None
+) -> tuple[nn.Module, dict]:
     """One seed pruned and retrained: the model, and the record of what was done to it.
 
     Goes on after the last iteration or level that pielab.phases has kept, and keeps each but the last. The seeds of a
@@ -39,7 +41,7 @@ def prune_seed(experiment: Experiment, seed: int, report: Report = lambda note, 
     weights = prunable(model, p.prune_layer_norm, p.prune_pooler)
     if pruner.schedule == "gradual":
         return _prune_while_training(experiment, seed, model, weights, report)
-    recipe = experiment.pruned_recipe
+    recipe = experiment.recipe()
     initial = {name: value.clone() for name, value in model.state_dict().items()}
     kept = _kept_phase(experiment, seed, model, recipe, report)
     masks, state = kept or _first_phase(experiment, seed, model, weights)
@@ -57,7 +59,9 @@ def prune_seed(experiment: Experiment, seed: int, report: Report = lambda note, 
         state = {"recipe": recipe, "phase": phase, "losses": [*state["losses"], losses], "seconds": seconds}
         if phase < len(sparsities):
             if pruner.schedule == "nested":
-                _keep_level(experiment, p.passed[phase - 1], seed, model, _record(weights, masks, state), report)
+                _keep_level(
+                    experiment, p.levels_to_threshold[phase - 1], seed, model, _record(weights, masks, state), report
+                )
             save_checkpoint(p.folder, seed, model, masks, state)
     return model, _record(weights, masks, state)
 
@@ -65,7 +69,7 @@ def prune_seed(experiment: Experiment, seed: int, report: Report = lambda note, 
 def finished(experiment: Experiment, seed: int) -> bool:
     """Whether a pruned seed is there; PielabError if it is of another recipe."""
     p = experiment.parameters
-    return records.finished(paths.seed(p.folder, seed), experiment.pruned_recipe, exported=p.save_weights)
+    return records.finished(paths.seed(p.folder, seed), experiment.recipe(), exported=p.save_weights)
 
 
 def at_level(experiment: Experiment, level: float) -> Experiment:
@@ -74,7 +78,7 @@ def at_level(experiment: Experiment, level: float) -> Experiment:
 
 
 def _prune_while_training(
-    experiment: Experiment, seed: int, model: nn.Module, weights: dict[str, Tensor], report: Report
+    experiment: Experiment, seed: int, model: nn.Module, weights: dict[str, Tensor], report: ReportProgress
 ) -> tuple[nn.Module, dict]:
     p: PruneParameters = experiment.parameters
     start = time.perf_counter()
@@ -114,7 +118,7 @@ def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[st
 
 
 def _keep_level(
-    experiment: Experiment, level: float, seed: int, model: nn.Module, record: dict[str, Any], report: Report
+    experiment: Experiment, level: float, seed: int, model: nn.Module, record: dict[str, Any], report: ReportProgress
 ) -> None:
     """Keep the seed of a lower level, unless it is there."""
     if not finished(at_level(experiment, level), seed):
@@ -124,11 +128,11 @@ def _keep_level(
 
 def _keep(experiment: Experiment, seed: int, model: nn.Module, record: dict[str, Any]) -> None:
     p = experiment.parameters
-    save_seed(p.folder, seed, experiment, model, experiment.pruned_recipe, record, save_weights=p.save_weights)
+    save_seed(p.folder, seed, experiment, model, experiment.recipe(), record, save_weights=p.save_weights)
 
 
 def _kept_phase(
-    experiment: Experiment, seed: int, model: nn.Module, recipe: dict[str, Any], report: Report
+    experiment: Experiment, seed: int, model: nn.Module, recipe: dict[str, Any], report: ReportProgress
 ) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """The masks and state that an interrupted run of the seed has left, with its weights in the model."""
     p = experiment.parameters
@@ -147,10 +151,10 @@ def _first_phase(
     if pruners.pruner(p.pruner).starts_trained:
         folder = paths.seed(p.dense_folder, seed)
         if p.budget == "equal":
-            with records.readable(folder / "shared.safetensors") as path:
+            with records.checked_read(folder / "shared.safetensors") as path:
                 model.load_state_dict(load_file(path, device=str(experiment.device)))
         else:
-            with records.readable(folder / "weights.safetensors") as path:
+            with records.checked_read(folder / "weights.safetensors") as path:
                 load_model(model, path, device=str(experiment.device))
     return dense_masks(weights), {"phase": 0, "losses": [], "seconds": 0.0}
 
@@ -161,7 +165,7 @@ def _scores(
     if score == "magnitude":
         return magnitude(weights)
     if score == "random":
-        return random_scores(weights, torch.Generator().manual_seed(loop.derive(seed, phase, 1)))
+        return random_scores(weights, torch.Generator().manual_seed(loop.derive_seed(seed, phase, 1)))
     tokens, targets = experiment.tokens["train"], experiment.targets["train"]
     number = min(experiment.parameters.impact_examples, len(tokens))
     chosen = np.random.default_rng((seed, phase, 1)).choice(len(tokens), size=number, replace=False)

@@ -8,19 +8,20 @@ import pandas as pd
 from torch import Tensor, nn
 
 from pielab.compression import pruners, schedules
+from pielab.config.parameters import TrainParameters
 from pielab.errors import as_transient
 from pielab.progress import Progress
 from pielab.store import paths, records
 from pielab.training import pruned_seed
 from pielab.training.experiment import Experiment
 from pielab.training.seed import clear_checkpoint, save_seed
-from pielab.training.workers import OnEpoch, Report, TrainSeed, each_seed, epoch_note
+from pielab.training.workers import OnEpoch, ReportProgress, SeedFunction, epoch_note, run_seeds
 
 
 def train_dense(experiment: Experiment) -> pd.DataFrame:
     """Train the unpruned seeds that are not there yet; one row of metrics for each seed."""
     p = experiment.parameters
-    recipe = experiment.dense_recipe
+    recipe = experiment.recipe(TrainParameters)
     todo = [seed for seed in p.seeds if not records.finished(paths.seed(p.dense_folder, seed), recipe)]
     _train(_dense_seed, experiment, todo, p.dense_folder, "training unpruned models", p.epochs + 1)
     return records.metrics(p.dense_folder, p.seeds)
@@ -39,7 +40,7 @@ def train_pruned(experiment: Experiment) -> pd.DataFrame:
     todo = [seed for seed in p.seeds if not pruned_seed.finished(experiment, seed)]
     for seed in set(p.seeds).difference(todo):
         clear_checkpoint(p.folder, seed)  # of a run that was killed just then
-    for level in p.passed[:-1]:
+    for level in p.levels_to_threshold[:-1]:
         for seed in todo:
             # One of another recipe stops before anything is trained.
             pruned_seed.finished(pruned_seed.at_level(experiment, level), seed)
@@ -47,13 +48,15 @@ def train_pruned(experiment: Experiment) -> pd.DataFrame:
     return records.metrics(p.folder, p.seeds)
 
 
-def _train(function: TrainSeed, experiment: Experiment, seeds: list[int], folder: Path, title: str, steps: int) -> None:
+def _train(
+    function: SeedFunction, experiment: Experiment, seeds: list[int], folder: Path, title: str, steps: int
+) -> None:
     """Train seeds, `workers` at a time, with a progress bar of so many steps a seed."""
     with Progress(title, len(seeds) * steps) as progress, as_transient(folder):
-        each_seed(function, experiment, seeds, experiment.parameters.workers, progress.step)
+        run_seeds(function, experiment, seeds, experiment.parameters.workers, progress.step)
 
 
-def _dense_seed(experiment: Experiment, seed: int, report: Report) -> None:
+def _dense_seed(experiment: Experiment, seed: int, report: ReportProgress) -> None:
     p = experiment.parameters
     start = time.perf_counter()
     model = experiment.build(seed)
@@ -61,10 +64,10 @@ def _dense_seed(experiment: Experiment, seed: int, report: Report) -> None:
     shared: dict[str, Tensor] = {}
     on_epoch = _keep_early(early, experiment, model, epoch_note(report, seed, "unpruned", p.epochs))
     if p.budget == "equal":
-        on_epoch = _keep_shared(shared, p.shared_epochs, model, on_epoch)
+        on_epoch = _keep_shared(shared, p.branch_epochs, model, on_epoch)
     losses = experiment.train(model, seed, 0, p.epochs, on_epoch)
     record = {"losses": [losses], "seconds": time.perf_counter() - start}
-    recipe, kept = experiment.dense_recipe, {"extra": early, "shared": shared}
+    recipe, kept = experiment.recipe(TrainParameters), {"extra": early, "shared": shared}
     save_seed(p.dense_folder, seed, experiment, model, recipe, record, save_weights=p.budget == "paper", **kept)
     report(f"seed {seed} kept", 1)
 

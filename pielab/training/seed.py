@@ -49,7 +49,7 @@ def evaluate(
     if experiment.multi_label:
         chosen = logits[threshold_split], experiment.targets[threshold_split]
         threshold = tasks.best_decision_threshold(*chosen)
-    metric = {split: experiment.judge(_said(each, threshold), split) for split, each in logits.items()}
+    metric = {split: experiment.evaluate(_said(each, threshold), split) for split, each in logits.items()}
     return logits, threshold, metric
 
 
@@ -71,7 +71,7 @@ def save_seed(
     target = paths.seed(folder, seed)
     logits, threshold, metric = evaluate(experiment, model, seed)
     further = {
-        name: {split: experiment.judge(_said(each, threshold), split, name) for split, each in logits.items()}
+        name: {split: experiment.evaluate(_said(each, threshold), split, name) for split, each in logits.items()}
         for name in experiment.metrics[1:]
     }
     p = experiment.parameters
@@ -105,7 +105,7 @@ def save_seed(
         "device": record["device"],
         "versions": record["versions"],
     }
-    with files.whole_folder(target) as partial:
+    with files.atomic_folder(target) as partial:
         for split, values in {"train": logits["train"], "test": logits["test"], **extra}.items():
             predictions.write(partial / f"{split}.parquet", values, {**metadata, "split": split})
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))
@@ -126,7 +126,7 @@ def save_checkpoint(folder: Path, seed: int, model: nn.Module, masks: dict[str, 
     # Copies, for the weights of an LSTM may be parts of one tensor.
     tensors = {f"model.{name}": value.detach().cpu().clone() for name, value in model.state_dict().items()}
     tensors |= {f"mask.{name}": mask.cpu() for name, mask in masks.items()}
-    with files.whole_file(paths.phase(folder, seed)) as partial:
+    with files.atomic_file(paths.phase(folder, seed)) as partial:
         save_file(tensors, partial, metadata={"state": json.dumps(state)})
 
 
@@ -140,7 +140,7 @@ def load_checkpoint(
     path = paths.phase(folder, seed)
     if not path.exists():
         return None
-    with records.readable(path, "delete it and give the same command again; the seed then starts anew."):
+    with records.checked_read(path, "delete it and give the same command again; the seed then starts anew."):
         with safetensors.safe_open(path, framework="pt") as file:
             state = json.loads(file.metadata()["state"])
         tensors = load_file(path)

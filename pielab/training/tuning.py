@@ -135,7 +135,7 @@ def write_params(experiment: Experiment, table: pd.DataFrame, names: Mapping[str
     ]
     paragraphs = [{name: values[name] for name in each} for each in PARAGRAPHS]
     text = "\n".join(yaml.dump(each, Dumper=_Lines, sort_keys=False) for each in paragraphs)
-    with files.whole_file(path) as partial:
+    with files.atomic_file(path) as partial:
         partial.write_text("\n".join(lines) + "\n" + text)
     return path
 

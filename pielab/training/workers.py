@@ -8,14 +8,16 @@ from typing import Any
 from pielab.progress import end_with_parent
 
 # What a seed tells the progress bar: a note, and how many steps were made.
-Report = Callable[[str, int], None]
+ReportProgress = Callable[[str, int], None]
 # Trains one seed: function(experiment, seed, report).
-TrainSeed = Callable[[Any, int, Report], None]
+SeedFunction = Callable[[Any, int, ReportProgress], None]
 # Called after each epoch, with its number and mean loss.
 OnEpoch = Callable[[int, float], None]
 
 
-def each_seed(function: TrainSeed, experiment: Any, seeds: Sequence[int], workers: int, report: Report) -> None:
+def run_seeds(
+    function: SeedFunction, experiment: Any, seeds: Sequence[int], workers: int, report: ReportProgress
+) -> None:
     """Call function(experiment, seed, report) for every seed, `workers` at a time.
 
     The processes inherit the environment, so that they share the GPU of this one, and each computes with the
@@ -49,11 +51,11 @@ def each_seed(function: TrainSeed, experiment: Any, seeds: Sequence[int], worker
             failed.result()
 
 
-def _begin(function: TrainSeed, experiment: Any, notes: Any) -> None:
+def _begin(function: SeedFunction, experiment: Any, notes: Any) -> None:
     """What a process keeps for all its seeds."""
     global _function, _experiment, _report
     _function, _experiment, _report = function, experiment, lambda note, steps=1: notes.put((note, steps))
-    experiment.settle()
+    experiment.seed_process()
     end_with_parent()
 
 
@@ -61,6 +63,6 @@ def _train(seed: int) -> None:
     _function(_experiment, seed, _report)
 
 
-def epoch_note(report: Report, seed: int, what: str, epochs: int) -> OnEpoch:
+def epoch_note(report: ReportProgress, seed: int, what: str, epochs: int) -> OnEpoch:
     """Reports each epoch of a seed, as one step."""
     return lambda epoch, loss: report(f"seed {seed}, {what}, epoch {epoch} of {epochs}, loss {loss:.3f}", 1)

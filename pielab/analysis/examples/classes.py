@@ -40,7 +40,7 @@ def by_configuration(study_folder: Path) -> pd.DataFrame:
         part = pd.DataFrame({"class": names[order], "rank": np.arange(1, len(names) + 1)})
         part = part.assign(examples=len(frame), pies=number, **{name: 100 * each for name, each in shares.items()})
         parts.append(part.assign(**results.configuration_of(record["summary"])))
-    return results.in_paper_order(pd.concat(parts, ignore_index=True), "rank") if parts else pd.DataFrame()
+    return results.sort_as_paper(pd.concat(parts, ignore_index=True), "rank") if parts else pd.DataFrame()
 
 
 def _multi_hot(labels: pd.Series, n_classes: int) -> np.ndarray:

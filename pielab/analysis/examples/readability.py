@@ -31,7 +31,7 @@ SCORES = {
 LENGTH = "length in tokens"
 CHUNK = 500
 # So many characters take about as long as it takes to start a second process and share them.
-MANY = 2_000_000
+PARALLEL_FROM = 2_000_000
 
 
 def scores(texts: Sequence[str], processes: int = 1, cache: bool = True) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def scores(texts: Sequence[str], processes: int = 1, cache: bool = True) -> pd.D
         return pd.read_parquet(stored)
     table = _score_all(list(texts), processes)
     if cache:
-        with files.whole_file(stored) as partial:
+        with files.atomic_file(stored) as partial:
             table.to_parquet(partial)
     return table
 
@@ -171,7 +171,7 @@ def _score_all(texts: list[str], processes: int) -> pd.DataFrame:
 
 
 def _map(chunks: list[list[str]], processes: int):
-    if processes == 1 or sum(len(text) for chunk in chunks for text in chunk) < MANY:
+    if processes == 1 or sum(len(text) for chunk in chunks for text in chunk) < PARALLEL_FROM:
         yield from map(_score_chunk, chunks)
         return
     # A forked child of a process with threads of its own can hang, so the children start afresh.

@@ -22,7 +22,7 @@ def table(name: str) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
-def beside(ours: pd.DataFrame, name: str, columns: dict[str, str]) -> pd.DataFrame:
+def compare(ours: pd.DataFrame, name: str, columns: dict[str, str]) -> pd.DataFrame:
     """Our values next to the published ones, for every configuration that both have.
 
     ours: columns dataset, model, pruner, threshold and the keys of `columns`, which maps our column to the published
