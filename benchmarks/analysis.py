@@ -52,7 +52,7 @@ def pielab_side(given: tuple) -> dict:
     dense, pruned = (
         predictions.read_seeds(folder / side, range(SEEDS), "train").classes for side in ("dense", "pruned")
     )
-    p_pie, p_null, table = null.excess_by_group(dense, pruned, bins, RESAMPLES)
+    p_pie, p_null, table = null.excess_by_group(dense, pruned, bins, RESAMPLES, RESAMPLES)
     return {"scores": scores, "pies": pies.find(dense, pruned), "p_pie": p_pie, "p_null": p_null, "table": table}
 
 

@@ -40,7 +40,9 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for seeds in (4, 8, 16, 30):
         truth = true_excess(seeds // 2)
-        found = [null.estimate(unpruned(seeds), pruned(seeds), RESAMPLES, seed=trial) for trial in range(TRIALS)]
+        found = [
+            null.estimate(unpruned(seeds), pruned(seeds), RESAMPLES, RESAMPLES, seed=trial) for trial in range(TRIALS)
+        ]
         held = sum(each.low <= truth <= each.high for each in found)
         width = np.mean([each.high - each.low for each in found])
         estimate = np.mean([each.excess for each in found])

@@ -20,7 +20,7 @@ from pielab.errors import PielabError
 def small(monkeypatch):
     """The sizes that the made files have."""
     for name, value in {
-        "IMDB_EACH": 6,
+        "IMDB_PER_CLASS": 6,
         "IMDB_VALIDATION": 4,
         "REUTERS_DOCUMENTS": 12,
         "REUTERS_LEAST_OF_A_TOPIC": 6,

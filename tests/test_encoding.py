@@ -82,7 +82,7 @@ def test_a_transformers_tokens_are_padded_to_the_longest_of_the_batch(tiny_bert)
 
 @pytest.mark.parametrize("kind", ["words", "subwords"])
 def test_the_tokens_of_many_texts_are_made_once_and_kept(kind, monkeypatch, tmp_path, vectors_file, tiny_bert):
-    monkeypatch.setattr(tokens, "WORTH_KEEPING", 10)
+    monkeypatch.setattr(tokens, "CACHE_FROM_CHARACTERS", 10)
     monkeypatch.setenv("PIELAB_CACHE", str(tmp_path))
     texts = ["cat dog. Cat", "dog", "unheard \n ü", ""]
     name, longest = ("bilstm", 3) if kind == "words" else (tiny_bert, 8)
@@ -96,7 +96,7 @@ def test_the_tokens_of_many_texts_are_made_once_and_kept(kind, monkeypatch, tmp_
     again = encoder.encode(texts)
     assert np.array_equal(first.ids, again.ids) and np.array_equal(first.starts, again.starts) and not read_anew
     monkeypatch.undo()
-    monkeypatch.setattr(tokens, "WORTH_KEEPING", 10)
+    monkeypatch.setattr(tokens, "CACHE_FROM_CHARACTERS", 10)
     monkeypatch.setenv("PIELAB_CACHE", str(tmp_path))
     path.write_bytes(path.read_bytes()[:-5])  # a damaged one is made anew
     again = encoder.encode(texts)

@@ -55,7 +55,7 @@ def study_folder(tmp_path_factory):
     data = datasets.load(str(root / "topics"))
     parameters = {"study": "made", "results": str(root / "results"), "dataset": str(root / "topics"), "data_dir": None}
     parameters |= {"text": "text", "text_pair": None, "label": "label", "label_separator": None, "limit": None}
-    parameters |= {"model": "bilstm", "seeds": f"0-{SEEDS - 1}", "resamples": 20}
+    parameters |= {"model": "bilstm", "seeds": f"0-{SEEDS - 1}", "n_splits": 20, "n_bootstrap": 20}
     targets = {split: datasets.targets(data[split]) for split in ("train", "test")}
     dense = root / "results" / "made" / "topics-bilstm" / "dense"
     for split, kind in (("test", "test"), ("train", "train"), ("train", "early")):
@@ -69,7 +69,7 @@ def study_folder(tmp_path_factory):
             runs[0, 1:number:2] = right[1:number:2]
             write_runs(p.folder, split, runs)
         sides = [predictions.read_seeds(folder, p.seeds) for folder in (p.dense_folder, p.folder)]
-        null = estimate(*(side.classes for side in sides), p.resamples)
+        null = estimate(*(side.classes for side in sides), p.n_splits, p.n_bootstrap)
         found = results.examples(data["test"], *sides, null)
         results.write_pies(p.folder, found, results.summary(p, data, *sides, null), p, datasets.digest(data))
     return root / "results" / "made"

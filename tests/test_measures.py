@@ -207,7 +207,7 @@ def test_scores_are_textstats_own_and_the_length(tmp_path, monkeypatch):
 def test_scores_are_computed_once_and_the_same_in_parallel(tmp_path, monkeypatch):
     monkeypatch.setenv("PIELAB_CACHE", str(tmp_path))
     monkeypatch.setattr(readability, "CHUNK", 2)
-    monkeypatch.setattr(readability, "MANY", 0)
+    monkeypatch.setattr(readability, "PARALLEL_FROM", 0)
     first = readability.scores(TEXTS, processes=2)
     monkeypatch.setattr(readability, "_score_all", lambda *_: pytest.fail("computed again"))
     pd.testing.assert_frame_equal(readability.scores(TEXTS), first)
@@ -224,7 +224,7 @@ def test_ratios_by_hand_and_at_equal_length():
     random = np.random.default_rng(0)
     table = made_scores(random, 4000)
     found = random.random(4000) < table["length in tokens"] / 200  # long texts are PIEs more often
-    rows = readability.ratios(table, found, resamples=100).set_index("score")
+    rows = readability.ratios(table, found, n_bootstrap=100).set_index("score")
     by_hand = table["noise"][found].mean() / table["noise"].mean()
     assert rows.loc["noise", "ratio"] == pytest.approx(by_hand)
     assert rows.loc["noise", "low"] < by_hand < rows.loc["noise", "high"] and rows.loc["noise", "p"] > 0.01
@@ -242,7 +242,7 @@ def test_the_interval_of_the_ratios_is_that_of_the_rows_drawn():
     for _ in range(50):
         drawn = random.integers(300, size=300)
         draws.append(values[drawn][found[drawn]].mean(axis=0) / values[drawn].mean(axis=0))
-    rows = readability.ratios(table, found, resamples=50, seed=7)
+    rows = readability.ratios(table, found, n_bootstrap=50, seed=7)
     assert np.allclose(rows[["low", "high"]].T, np.quantile(draws, [0.025, 0.975], axis=0))
 
 
@@ -254,12 +254,12 @@ def test_matched_ratios_by_hand():
     # Half a PIE counts half, and is half an other: 2 of 20 tokens has its own other half beside it.
     ratio, _, _ = readability.matched_ratios(table, np.array([0, 0, 0, 0, 0.5, 0]))
     assert ratio[0] == pytest.approx(5 / ((0.5 * 5 + 7) / 1.5))
-    nothing = readability.matched_ratios(table, np.zeros(6), resamples=5)
+    nothing = readability.matched_ratios(table, np.zeros(6), n_bootstrap=5)
     assert all(np.isnan(each).all() for each in nothing)
 
 
 @pytest.mark.parametrize("number", [0, 1, 4])
 def test_ratios_of_no_or_one_pie_or_only_pies_are_not_made_up(number):
     table = made_scores(np.random.default_rng(0), 4)
-    rows = readability.ratios(table, np.arange(4) < number, resamples=10)
+    rows = readability.ratios(table, np.arange(4) < number, n_bootstrap=10)
     assert rows["p"].isna().all() and rows["ratio"].isna().all() == (number == 0)

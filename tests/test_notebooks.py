@@ -115,7 +115,8 @@ def test_the_literal_command_works_with_nothing_trained_before(run, tmp_path):
 def test_a_params_file_serves_every_notebook(tmp_path, given, monkeypatch):
     """What belongs to another notebook is no mistake, so that -f needs no file for each."""
     values = given | {
-        "resamples": 20,
+        "n_splits": 20,
+        "n_bootstrap": 20,
         "seeds": "0-1",
         "epochs": 1,
         "study": "one",

@@ -67,11 +67,21 @@ def test_a_value_that_is_not_accepted_is_one_line_that_says_what_is(given, name,
 
 
 def test_other_names_than_the_papers_are_for_predictions_that_are_there(given):
-    p = check("03_pies", given | {"resamples": 20, "pruner": "AWQ_4-bit.v2"})
+    p = check("03_pies", given | {"n_splits": 20, "n_bootstrap": 20, "pruner": "AWQ_4-bit.v2"})
     assert p.folder.name == "AWQ_4-bit.v2-60"
     for name in ("unpruned", "a/b", "..", "", " "):
         with pytest.raises(PielabError, match="pruner = .* is not accepted by 03_pies: .* or the name that bring.add"):
-            check("03_pies", given | {"resamples": 20, "pruner": name})
+            check("03_pies", given | {"n_splits": 20, "n_bootstrap": 20, "pruner": name})
+
+
+def test_an_old_name_is_read_as_what_it_has_become(given):
+    now = {"n_splits": 200, "n_bootstrap": 200}  # as the notebooks' own cells say
+    for notebook in ("03_pies", "04_el2n", "05_readability"):
+        p = check(notebook, given | now | {"resamples": 7, "bins": 20, "processes": 1})
+        assert p.n_bootstrap == 7 and getattr(p, "n_splits", 7) == 7
+    assert not hasattr(check("01_train", given | {"resamples": 7}), "n_splits")
+    with pytest.raises(PielabError, match="n_splits = 0 is not accepted by 03_pies"):
+        check("03_pies", given | {"resamples": 0})
 
 
 def test_a_name_that_is_no_parameter_names_the_one_that_was_meant(given):

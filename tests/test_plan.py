@@ -31,7 +31,7 @@ def config(given, tmp_path):
     """A study of made texts: an unpruned model, an iterative pruner at two thresholds, one at initialization."""
     values = {name: value for name, value in given.items() if name not in NOT_OF_A_FILE}
     params = tmp_path / "params.yaml"
-    params.write_text(yaml.safe_dump(values | {"bins": 5, "resamples": 10, "processes": 1}))
+    params.write_text(yaml.safe_dump(values | {"bins": 5, "n_splits": 10, "n_bootstrap": 10, "processes": 1}))
     pruners = {"IMP-FT": [50, 90], "MP-AI": [60]}
     return {
         "study": given["study"],

@@ -42,7 +42,8 @@ def made_parameters(root):
         **COLUMNS,
         "model": "bilstm",
         "seeds": f"0-{SEEDS - 1}",
-        "resamples": 20,
+        "n_splits": 20,
+        "n_bootstrap": 20,
     }
 
 
@@ -67,7 +68,7 @@ def study_folder(tmp_path_factory):
             p = PieParameters(**made_parameters(root) | {"pruner": pruner, "threshold": threshold})
             write_runs(p.folder, runs(threshold / 120), made | {"pruner": pruner, "threshold": threshold}, targets)
             dense, pruned = (predictions.read_seeds(folder, p.seeds) for folder in (p.dense_folder, p.folder))
-            null = estimate(dense.classes, pruned.classes, p.resamples)
+            null = estimate(dense.classes, pruned.classes, p.n_splits, p.n_bootstrap)
             frame = results.examples(data["test"], dense, pruned, null)
             summary = results.summary(p, data, dense, pruned, null)
             results.write_pies(p.folder, frame, summary, p, datasets.digest(data))

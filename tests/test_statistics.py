@@ -41,7 +41,7 @@ def test_the_null_is_the_mean_over_all_halvings(seeds, seed, multi_label):
         dense, pruned = random.random((2, seeds, 20, 3)) < 0.5
     else:
         dense, pruned = random.integers(3, size=(2, seeds, 20))
-    found = null.estimate(dense, pruned, resamples=60)
+    found = null.estimate(dense, pruned, n_splits=60, n_bootstrap=60)
     expected = brute_null(dense, pruned)
     assert np.allclose([found.null, found.pruned], expected)
     assert math.isclose(found.excess, expected[1] - expected[0], abs_tol=1e-12)
@@ -66,13 +66,13 @@ def test_the_difference_of_two_pruners_is_that_of_their_excesses(seeds, seed, mu
         dense, pruned, other = random.random((3, seeds, 20, 3)) < 0.5
     else:
         dense, pruned, other = random.integers(3, size=(3, seeds, 20))
-    found, low, high = null.difference(dense, pruned, other, resamples=60)
-    one, two = (null.estimate(dense, each, resamples=60) for each in (pruned, other))
+    found, low, high = null.difference(dense, pruned, other, n_splits=60, n_bootstrap=60)
+    one, two = (null.estimate(dense, each, n_splits=60, n_bootstrap=60) for each in (pruned, other))
     assert math.isclose(found, one.excess - two.excess, abs_tol=1e-12)
     assert low <= high if seeds >= 4 else math.isnan(low) and math.isnan(high)
-    back = null.difference(dense, other, pruned, resamples=60)
+    back = null.difference(dense, other, pruned, n_splits=60, n_bootstrap=60)
     assert np.allclose([found, low, high], [-back[0], -back[2], -back[1]], equal_nan=True)
-    assert null.difference(dense, pruned, pruned, resamples=60)[0] == 0
+    assert null.difference(dense, pruned, pruned, n_splits=60, n_bootstrap=60)[0] == 0
 
 
 def test_one_seed_has_no_null():
@@ -84,14 +84,14 @@ def test_the_interval_holds_zero_when_pruning_is_only_another_training():
     held = 0
     for trial in range(20):
         random = np.random.default_rng(trial)
-        found = null.estimate(draw_runs(random, 8), draw_runs(random, 8), resamples=60, seed=trial)
+        found = null.estimate(draw_runs(random, 8), draw_runs(random, 8), n_splits=60, n_bootstrap=60, seed=trial)
         held += found.low <= 0 <= found.high
     assert held >= 17
 
 
 def test_the_interval_leaves_zero_when_pruning_changes_answers():
     random = np.random.default_rng(0)
-    found = null.estimate(draw_runs(random, 8), draw_runs(random, 8, flip=0.9), resamples=60)
+    found = null.estimate(draw_runs(random, 8), draw_runs(random, 8, flip=0.9), n_splits=60, n_bootstrap=60)
     assert 0 < found.low < found.excess < found.high
 
 
@@ -100,9 +100,9 @@ def test_the_excess_by_group_finds_the_group_that_pruning_changes():
     dense, pruned, changed = (draw_runs(random, 8, **flip) for flip in ({}, {}, {"flip": 0.9}))
     groups = np.arange(dense.shape[1]) % 3
     pruned = np.where(groups == 1, changed, pruned)
-    _, _, table = null.excess_by_group(dense, pruned, groups, resamples=60)
+    _, _, table = null.excess_by_group(dense, pruned, groups, n_splits=60, n_bootstrap=60)
     assert (table["low"] <= 0).tolist() == [True, False, True] and (table["high"] > 0).all()
-    whole = null.estimate(dense, pruned, resamples=60)
+    whole = null.estimate(dense, pruned, n_splits=60, n_bootstrap=60)
     assert np.average(table["excess"], weights=np.bincount(groups)) == pytest.approx(whole.excess)
     _, _, two = null.excess_by_group(dense[:2], pruned[:2], groups)
     assert two["low"].isna().all() and two["excess"].notna().all()
@@ -110,7 +110,7 @@ def test_the_excess_by_group_finds_the_group_that_pruning_changes():
 
 def test_the_same_seed_gives_the_same_interval():
     dense, pruned = draw_runs(np.random.default_rng(0), 8), draw_runs(np.random.default_rng(1), 8)
-    one, two = (null.estimate(dense, pruned, resamples=30, seed=3) for _ in range(2))
+    one, two = (null.estimate(dense, pruned, n_splits=30, n_bootstrap=30, seed=3) for _ in range(2))
     assert (one.low, one.high) == (two.low, two.high)
 
 
@@ -151,9 +151,9 @@ def test_the_interval_of_a_mean_over_seeds():
 def test_shares_by_models_per_side_end_at_the_null_and_begin_with_pairs_of_models():
     random = np.random.default_rng(0)
     dense, pruned = random.integers(3, size=(2, 4, 50))
-    table = null.by_models_per_side(dense, pruned, resamples=100)
+    table = null.by_models_per_side(dense, pruned, n_splits=100)
     assert table["models_per_side"].tolist() == [1, 2]
-    found = null.estimate(dense, pruned, resamples=100)
+    found = null.estimate(dense, pruned, n_splits=100, n_bootstrap=100)
     assert np.allclose(table.iloc[-1][["pies", "null"]].tolist(), [found.pruned, found.null])
     pairs = [(dense[one] != pruned[two]).mean() for one, two in itertools.permutations(range(4), 2)]
     assert math.isclose(table["pies"][0], np.mean(pairs))
@@ -162,7 +162,7 @@ def test_shares_by_models_per_side_end_at_the_null_and_begin_with_pairs_of_model
 
 def test_more_models_make_fewer_disagreements_by_chance():
     random = np.random.default_rng(0)
-    table = null.by_models_per_side(draw_runs(random, 12), draw_runs(random, 12), resamples=40)
+    table = null.by_models_per_side(draw_runs(random, 12), draw_runs(random, 12), n_splits=40)
     assert table["null"].is_monotonic_decreasing and table["null"].iloc[-1] < table["null"].iloc[0] / 2
     with pytest.raises(PielabError, match="two unpruned models at least"):
         null.by_models_per_side(draw_runs(random, 1), draw_runs(random, 1))

@@ -89,6 +89,20 @@ def test_a_params_file_from_before_there_were_levels_goes_on(config, tmp_path):
     assert all(values["levels"] is None for values in study.read(config).pruned.values())
 
 
+def test_an_old_name_in_a_params_file_or_an_entry_is_read(config, tmp_path):
+    params = tmp_path / "old.yaml"
+    values = yaml.safe_load((PROJECT / config["configurations"][0]["params"]).read_text())
+    values = {name: value for name, value in values.items() if name not in {"n_splits", "n_bootstrap"}}
+    params.write_text(yaml.safe_dump(values | {"resamples": 7}))
+    config["configurations"][0] |= {"params": str(params)}
+    (target,) = study.read(config).dense
+    read = study.read(config).parameters("04_el2n", target)
+    assert (read["n_splits"], read["n_bootstrap"]) == (7, 7)
+    config["configurations"][0] |= {"n_bootstrap": 9}
+    read = study.read(config).parameters("04_el2n", target)
+    assert (read["n_splits"], read["n_bootstrap"]) == (7, 9)
+
+
 def test_the_papers_recipes_are_those_of_table_8():
     names = {"BERT": "bert-base-uncased", "BiLSTM": "bilstm"}
     table = published.table("table8_hyperparameters")

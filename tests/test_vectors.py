@@ -28,7 +28,7 @@ def file(tmp_path):
 def cache(tmp_path, monkeypatch):
     """A cache of its own, for files of any size, which are parsed in blocks of some lines."""
     monkeypatch.setenv("PIELAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(word_vectors, "KEPT_FROM", 0)
+    monkeypatch.setattr(word_vectors, "CACHE_FROM_BYTES", 0)
     monkeypatch.setattr(word_vectors, "BLOCK", 200)
     monkeypatch.setattr(word_vectors, "ROWS", 7)
     return tmp_path / "cache" / "word-vectors"

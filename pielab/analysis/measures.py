@@ -85,7 +85,7 @@ def kappa(dense: np.ndarray, pruned: np.ndarray) -> float:
     return 1.0 if (one == other).all() else float(cohen_kappa_score(one, other))
 
 
-def compare_with_null(dense: Predictions, pruned: Predictions, targets: np.ndarray, halvings: int = 20) -> pd.DataFrame:
+def compare_with_null(dense: Predictions, pruned: Predictions, targets: np.ndarray, n_splits: int = 20) -> pd.DataFrame:
     """These measures of one configuration, each beside its null: what two sets of unpruned models differ by.
 
     targets: class ids (examples,), or multi-hot (examples, classes). One row for each measure that the task has:
@@ -100,7 +100,7 @@ def compare_with_null(dense: Predictions, pruned: Predictions, targets: np.ndarr
         (classes, probabilities), (further, others) = sides[0], sides[side]
         return compute(classes[one], further[other], probabilities[one], others[other], targets)
 
-    halves = null.half_splits(len(everyone), halvings, np.random.default_rng(0))
+    halves = null.half_splits(len(everyone), n_splits, np.random.default_rng(0))
     halves = [(one.astype(bool), other.astype(bool)) for one, other in halves]
     table = pd.DataFrame({"all_seeds": between(everyone, 1, everyone)})
     for name, side in (("halved", 1), ("null", 0)):

@@ -40,12 +40,12 @@ class Null:
     p_null: np.ndarray
 
 
-def estimate(dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int = 0) -> Null:
+def estimate(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 200, n_bootstrap: int = 200, seed: int = 0) -> Null:
     """The null of a configuration, and its excess of PIEs over it.
 
     dense, pruned: predictions of the unpruned and the pruned models of the same seeds in the same order: class
         ids (seeds, examples), or bool (seeds, examples, classes).
-    resamples: how many halvings to average (all of them if there are no more), and how many bootstrap samples.
+    n_splits: how many half-splits to average, all of them if there are no more. n_bootstrap: samples for the interval.
 
     The interval is a bootstrap over seeds: each sample draws the seeds anew with replacement and averages ten
     halvings, in which all copies of a seed stand on one side. Drawing a seed twice makes the votes of a side
@@ -54,13 +54,18 @@ def estimate(dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: 
     Raises PielabError for fewer than two seeds, or unequal shapes.
     """
     everything = np.zeros(dense.shape[1], dtype=int)
-    p_pie, p_null, table = excess_by_group(dense, pruned, everything, resamples, seed)
+    p_pie, p_null, table = excess_by_group(dense, pruned, everything, n_splits, n_bootstrap, seed)
     excess, low, high = (float(table[name].iloc[0]) for name in ("excess", "low", "high"))
     return Null(len(dense) // 2, float(p_null.mean()), float(p_pie.mean()), excess, low, high, p_pie, p_null)
 
 
 def excess_by_group(
-    dense: np.ndarray, pruned: np.ndarray, groups: np.ndarray, resamples: int = 200, seed: int = 0
+    dense: np.ndarray,
+    pruned: np.ndarray,
+    groups: np.ndarray,
+    n_splits: int = 200,
+    n_bootstrap: int = 200,
+    seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """P(PIE) and P(null) of each example, (examples,) each, and their difference in each group with its interval.
 
@@ -68,7 +73,7 @@ def excess_by_group(
     for each group that has examples, in order: excess, low, high; low and high are NaN for fewer than four seeds.
     """
     _check(dense, pruned)
-    drawn, draws = _ways(len(dense), resamples, seed)
+    drawn, draws = _ways(len(dense), n_splits, n_bootstrap, seed)
     _, places = np.unique(groups, return_inverse=True)
     sizes = np.bincount(places)
     p_null, p_pie = np.zeros((2, dense.shape[1]))
@@ -88,7 +93,7 @@ def excess_by_group(
 
 
 def difference(
-    dense: np.ndarray, pruned: np.ndarray, other: np.ndarray, resamples: int = 200, seed: int = 0
+    dense: np.ndarray, pruned: np.ndarray, other: np.ndarray, n_splits: int = 200, n_bootstrap: int = 200, seed: int = 0
 ) -> tuple[float, float, float]:
     """How much larger the share of PIEs of `pruned` is than that of `other`, with a 95 % interval, low and high.
 
@@ -97,7 +102,7 @@ def difference(
     """
     _check(dense, pruned)
     _check(dense, other)
-    drawn, draws = _ways(len(dense), resamples, seed)
+    drawn, draws = _ways(len(dense), n_splits, n_bootstrap, seed)
     every = [*drawn, *itertools.chain(*draws)]
     shares = np.zeros(len(every))
     for sign, side in ((1, pruned), (-1, other)):
@@ -112,7 +117,7 @@ def difference(
     return found, float(low), float(high)
 
 
-def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, resamples: int = 200, seed: int = 0) -> pd.DataFrame:
+def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 200, seed: int = 0) -> pd.DataFrame:
     """How the share of PIEs and its null depend on the number of models that vote: what more seeds would change.
 
     Arguments as of `estimate`. One row for each number of models on a side, from 1 to half of the seeds:
@@ -122,7 +127,7 @@ def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, resamples: int = 2
     _check(dense, pruned)
     random, rows = np.random.default_rng(seed), []
     for half in range(1, len(dense) // 2 + 1):
-        shares = np.zeros((2, len(sides := half_splits(len(dense), resamples, random, half))))
+        shares = np.zeros((2, len(sides := half_splits(len(dense), n_splits, random, half))))
         for _, *found in pies.disagreements(dense, pruned, sides):
             shares += [each.sum(axis=1) for each in found]
         shares = shares.T / dense.shape[1]
@@ -139,11 +144,11 @@ def _check(dense: np.ndarray, pruned: np.ndarray) -> None:
         raise PielabError("the null needs two unpruned models at least, to compare one with the other: add seeds.")
 
 
-def _ways(seeds: int, resamples: int, seed: int) -> tuple[list, list[list]]:
+def _ways(seeds: int, n_splits: int, n_bootstrap: int, seed: int) -> tuple[list, list[list]]:
     """The halvings to average, and those of each bootstrap sample, none of fewer than four seeds."""
-    drawn = half_splits(seeds, resamples, np.random.default_rng(seed))
+    drawn = half_splits(seeds, n_splits, np.random.default_rng(seed))
     random = np.random.default_rng((seed, 1))
-    samples = resamples if seeds >= LEAST_SEEDS_FOR_AN_INTERVAL else 0
+    samples = n_bootstrap if seeds >= LEAST_SEEDS_FOR_AN_INTERVAL else 0
     return drawn, [_bootstrap_halvings(seeds, random) for _ in range(samples)]
 
 
@@ -178,15 +183,15 @@ def _bootstrap_halvings(seeds: int, random: np.random.Generator) -> list[tuple[n
     return kept
 
 
-def seed_interval(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> tuple[float, float, float]:
+def seed_interval(values: np.ndarray, n_bootstrap: int = 2000, seed: int = 0) -> tuple[float, float, float]:
     """The mean over seeds and its 95 % bootstrap interval; values (seeds,)."""
     values = np.asarray(values)
-    means = np.random.default_rng(seed).choice(values, size=(resamples, len(values))).mean(axis=1)
+    means = np.random.default_rng(seed).choice(values, size=(n_bootstrap, len(values))).mean(axis=1)
     return float(values.mean()), *(float(each) for each in np.quantile(means, [0.025, 0.975]))
 
 
 def effectiveness_on_pies(
-    dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray, resamples: int = 20, seed: int = 0
+    dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray, n_splits: int = 20, seed: int = 0
 ) -> dict[str, float]:
     """How well unpruned and pruned models do on all examples and on the PIEs (Table 10, Figure 3), and the null.
 
@@ -201,7 +206,7 @@ def effectiveness_on_pies(
     found = pies.find(dense, pruned)
     everything = np.ones(len(targets), dtype=bool)
     halves = []
-    for first, second in half_splits(len(dense), resamples, random) if len(dense) > 1 else []:
+    for first, second in half_splits(len(dense), n_splits, random) if len(dense) > 1 else []:
         one, other = dense[first == 1], dense[second == 1]
         halves.append(_vote_effectiveness(one, targets, pies.find(one, other)))
     known = [each for each in halves if not math.isnan(each)]

@@ -255,20 +255,22 @@ class PruneParameters(TrainParameters, PrunedParameters):
 class PieParameters(PrunedParameters):
     """03_pies: one configuration's predictions against the unpruned ones."""
 
-    resamples: Count = Field(description="how many times to resample the seeds for the null, from 1")
+    n_splits: Count = Field(description="how many half-splits of the seeds to average, from 1")
+    n_bootstrap: Count = Field(description="how many bootstrap samples for the interval, from 1")
 
 
 class InfluenceParameters(PairParameters):
     """04_el2n: which bins of EL2N the PIEs of the training set fall into."""
 
     bins: Count = Field(description="how many bins of EL2N, from 1")
-    resamples: Count = Field(description="how many times to halve the seeds for the null, from 1")
+    n_splits: Count = Field(description="how many half-splits of the seeds to average, from 1")
+    n_bootstrap: Count = Field(description="how many bootstrap samples for the intervals, from 1")
 
 
 class ReadabilityParameters(PairParameters):
     """05_readability: how hard the PIEs of the test set are to read."""
 
-    resamples: Count = Field(description="how many bootstrap samples for the intervals, from 1")
+    n_bootstrap: Count = Field(description="how many bootstrap samples for the intervals, from 1")
     processes: Count = Field(description="how many processes to score texts with, from 1")
 
 

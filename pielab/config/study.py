@@ -20,7 +20,7 @@ from pielab.config.parameters import (
     TrainParameters,
 )
 from pielab.config.types import format_seeds, parse_seeds
-from pielab.config.validation import validate
+from pielab.config.validation import current_names, validate
 from pielab.errors import PielabError
 from pielab.store import paths
 
@@ -139,8 +139,8 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
     values = (
         JOB
         | DEFAULTS
-        | yaml.safe_load(path.read_text())
-        | {name: value for name, value in entry.items() if name not in {"params", "pruners"}}
+        | current_names(yaml.safe_load(path.read_text()))
+        | current_names({name: value for name, value in entry.items() if name not in {"params", "pruners"}})
     )
     known = {name for kind in (*parameters.NOTEBOOKS.values(), JobParameters) for name in kind.model_fields}
     unknown = sorted(set(values) - known)

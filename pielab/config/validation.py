@@ -11,6 +11,15 @@ from pydantic import BaseModel
 from pielab.config.parameters import NOTEBOOKS, JobParameters, Parameters
 from pielab.errors import PielabError
 
+# What was one parameter of 03 to 05 with three meanings; params files and scripts may have it still.
+OLD_NAMES = {"resamples": ("n_splits", "n_bootstrap")}
+
+
+def current_names(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters under the names of today; an old name sets every parameter that it has become."""
+    renamed = {new: given[old] for old, names in OLD_NAMES.items() if old in given for new in names}
+    return {name: value for name, value in given.items() if name not in OLD_NAMES} | renamed
+
 
 def check(notebook: str, names: Mapping[str, Any]) -> Any:
     """The parameters of a notebook, checked: `check("02_prune", globals())` is each notebook's first call.
@@ -23,7 +32,7 @@ def check(notebook: str, names: Mapping[str, Any]) -> Any:
     not accepted.
     """
     kind = NOTEBOOKS[notebook]
-    given = {name: value for name, value in names.items() if _may_be_parameter(name, value)}
+    given = current_names({name: value for name, value in names.items() if _may_be_parameter(name, value)})
     elsewhere = {name for other in (*NOTEBOOKS.values(), JobParameters) for name in other.model_fields}
     # Run again in the same kernel, the names of later cells are there too; only what looks like a slip is one.
     again = any(isinstance(value, Parameters) for value in names.values())

@@ -15,6 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState, create_trial
 
 from pielab.config.parameters import BuildParameters, JobParameters, TrainParameters, TuneParameters
+from pielab.config.validation import current_names
 from pielab.errors import PielabError
 from pielab.progress import Progress
 from pielab.store import files, paths, records
@@ -36,7 +37,7 @@ PARAGRAPHS = (
         "workers",
     ),
     ("trials", "search_seed", "epochs_range", "batch_sizes", "learning_rate_range"),
-    ("levels", "impact_examples", "prune_layer_norm", "save_weights", "resamples", "bins", "processes"),
+    ("levels", "impact_examples", "prune_layer_norm", "save_weights", "n_splits", "n_bootstrap", "bins", "processes"),
     tuple(JobParameters.model_fields),
 )
 OTHERS = {
@@ -46,7 +47,8 @@ OTHERS = {
     "impact_examples": 100,
     "prune_layer_norm": False,
     "save_weights": False,
-    "resamples": 200,
+    "n_splits": 200,
+    "n_bootstrap": 200,
     "bins": 20,
     "processes": 1,
     **JobParameters().model_dump(),
@@ -122,7 +124,8 @@ def write_params(experiment: Experiment, table: pd.DataFrame, names: Mapping[str
     p: TuneParameters = experiment.parameters
     row = best(table).to_dict()
     found = {name: row[name] for name in SEARCHED}
-    passed_on = {name: names.get(name, value) for name, value in OTHERS.items()}
+    given = current_names(names)
+    passed_on = {name: given.get(name, value) for name, value in OTHERS.items()}
     values = passed_on | p.model_dump(mode="json") | found
     path = p.folder / f"{paths.pair(p.dataset, p.model)}.yaml"
     shown = f"{p.results}/{p.study}/{path.relative_to(p.study_folder)}"

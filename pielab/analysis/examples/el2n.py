@@ -70,7 +70,7 @@ def by_configuration(p: InfluenceParameters, scores: np.ndarray) -> pd.DataFrame
     places, parts = bins(scores, p.bins), []
     for folder, summary in results.pair_configurations(p):
         pruned = predictions.read_seeds(folder, p.seeds, "train").classes
-        p_pie, p_null, excess = null.excess_by_group(dense, pruned, places, p.resamples)
+        p_pie, p_null, excess = null.excess_by_group(dense, pruned, places, p.n_splits, p.n_bootstrap)
         table = by_bin(places, pies=pies.find(dense, pruned), p_pie=p_pie, p_null=p_null)
         parts.append(table.join(excess).assign(**results.configuration_of(summary), seeds=len(p.seeds)))
     return pd.concat(parts, ignore_index=True)

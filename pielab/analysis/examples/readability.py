@@ -53,7 +53,7 @@ def scores(texts: Sequence[str], processes: int = 1, cache: bool = True) -> pd.D
     return table
 
 
-def ratios(table: pd.DataFrame, found: np.ndarray, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+def ratios(table: pd.DataFrame, found: np.ndarray, n_bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
     """How PIEs compare with all examples: one row for each column of `table` (Figure 5).
 
     table: scores of all examples. found: which of them are PIEs, bool (examples,).
@@ -66,7 +66,7 @@ def ratios(table: pd.DataFrame, found: np.ndarray, resamples: int = 1000, seed: 
     random = np.random.default_rng(seed)
     values = table.to_numpy(dtype=float)
     draws, of_pies = [], values[found]
-    for _ in range(resamples if found.any() else 0):
+    for _ in range(n_bootstrap if found.any() else 0):
         # How often each example is drawn: to gather the rows takes six times as long.
         drawn = np.bincount(random.integers(len(values), size=len(values)), minlength=len(values)).astype(float)
         weights = drawn[found]
@@ -75,7 +75,7 @@ def ratios(table: pd.DataFrame, found: np.ndarray, resamples: int = 1000, seed: 
     low, high = np.quantile(draws, [0.025, 0.975], axis=0) if draws else np.full((2, values.shape[1]), np.nan)
     enough = min(found.sum(), (~found).sum()) > 1
     missing = np.full(values.shape[1], np.nan)
-    matched, matched_low, matched_high = matched_ratios(table, found.astype(float), resamples, seed)
+    matched, matched_low, matched_high = matched_ratios(table, found.astype(float), n_bootstrap, seed)
     return pd.DataFrame(
         {
             "score": table.columns,
@@ -91,14 +91,14 @@ def ratios(table: pd.DataFrame, found: np.ndarray, resamples: int = 1000, seed: 
 
 
 def matched_ratios(
-    table: pd.DataFrame, weights: np.ndarray, resamples: int = 0, seed: int = 0
+    table: pd.DataFrame, weights: np.ndarray, n_bootstrap: int = 0, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What is left of the ratios when length is taken away: the mean over PIEs divided by that over others as long.
 
     Each PIE is compared with the mean of the examples whose length is within 5 % of its own; PIEs without any are left
     out. weights: (examples,) from 0 to 1, how much each is a PIE; for the null, how often unpruned models disagree.
 
-    Gives ratio, low and high, (columns,) each; the 95 % bootstrap interval is over PIEs, NaN without `resamples`.
+    Gives ratio, low and high, (columns,) each; the 95 % bootstrap interval is over PIEs, NaN without `n_bootstrap`.
     """
     values, lengths, weights = table.to_numpy(dtype=float), table[LENGTH].to_numpy(), np.asarray(weights)
     others = _means_of_equal_length(values, lengths, 1 - weights)
@@ -112,7 +112,7 @@ def matched_ratios(
     with np.errstate(
         invalid="ignore", divide="ignore"
     ):  # a score can be zero in all the others, such as difficult words
-        for _ in range(resamples):
+        for _ in range(n_bootstrap):
             drawn = weights * random.multinomial(number, np.full(number, 1 / number))
             draws.append((drawn @ own) / (drawn @ others))
         low, high = np.quantile(draws, [0.025, 0.975], axis=0) if draws else (missing, missing)
@@ -133,7 +133,7 @@ def by_configuration(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.DataF
             raise PielabError(
                 f"{folder} has PIEs of {len(frame)} texts, and {len(scores)} were scored: give the same limit."
             )
-        table = ratios(scores, frame["pie"].to_numpy(), p.resamples)
+        table = ratios(scores, frame["pie"].to_numpy(), p.n_bootstrap)
         weights = frame["p_null"].to_numpy()
         null = np.average(scores, axis=0, weights=weights) / scores.mean() if weights.any() else np.nan
         null_matched, _, _ = matched_ratios(scores, weights)
