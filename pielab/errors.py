@@ -6,13 +6,38 @@ from pathlib import Path
 
 
 class PielabError(ValueError):
-    """One sentence with what was given, what is accepted and the cure.
+    """A user's mistake in one sentence: what was given, and the cure.
 
-    In a notebook it is shown as that sentence alone, for a traceback through helpers tells the user nothing.
+    id: names the message in docs/messages.md, such as "no-such-file". problem: what was given. cure: what is accepted,
+        or what to do.
+
+    In a notebook it is shown as that sentence alone, because a traceback through helpers tells the user nothing.
     """
+
+    def __init__(self, id: str, problem: str = "", cure: str = ""):
+        super().__init__(id, problem, cure)  # all three, so that it comes whole out of a worker process
+        self.id, self.problem, self.cure = id, problem, cure
+
+    def __str__(self) -> str:
+        return f"{self.problem}: {self.cure}." if self.problem else self.id
+
+    def within(self, where: str) -> "PielabError":
+        """The same mistake, with where it was made in front of it."""
+        return type(self)(self.id, f"{where}: {self.problem}", self.cure)
 
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]
+
+
+class SeveralErrors(PielabError):
+    """Several mistakes at once, a line each; its id is that of the first."""
+
+    def __init__(self, *errors: PielabError):
+        super().__init__(errors[0].id, errors[0].problem, errors[0].cure)
+        self.args = self.errors = errors
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.errors))
 
 
 class TransientError(PielabError):

@@ -1,5 +1,6 @@
 """Small data that the tests make themselves, and a place of their own for results."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ import pandas as pd
 import pytest
 import yaml
 from hypothesis import settings
+
+from pielab.errors import PielabError
 
 # The same examples in every run, and no limit on the time of one: a busy machine is no failure.
 settings.register_profile("pielab", deadline=None, derandomize=True, max_examples=50)
@@ -55,6 +58,16 @@ def project(tmp_path_factory):
     for name in ("notebooks", "params", "workflow", "pielab"):
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
+
+
+@contextlib.contextmanager
+def refused(id: str, cure: str = "", problem: str = "", kind: type[PielabError] = PielabError):
+    """What is inside must raise the message of that id, with these parts of its cure and of its problem."""
+    with pytest.raises(kind) as caught:
+        yield caught
+    assert caught.value.id == id, str(caught.value)
+    assert cure in caught.value.cure and problem in caught.value.problem, str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def snakemake_command(study: str, *options: str, profile: str = "default") -> list[str]:
