@@ -34,9 +34,12 @@ __all__ = list(_MODULES)
 
 
 def __getattr__(name: str):
-    if name in _MODULES or name in _moved.OLD:
-        return importlib.import_module(f"pielab.{_MODULES.get(name, name)}")
-    raise AttributeError(f"module 'pielab' has no attribute {name!r}; it has {', '.join(__all__)}")
+    if name not in _MODULES and name not in _moved.OLD:
+        raise AttributeError(f"module 'pielab' has no attribute {name!r}; it has {', '.join(__all__)}")
+    module = importlib.import_module(f"pielab.{_MODULES.get(name, name)}")
+    if name in _moved.OLD and not hasattr(module, "__getattr__"):
+        module.__getattr__ = _moved.forward(name)
+    return module
 
 
 def __dir__() -> list[str]:

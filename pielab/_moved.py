@@ -56,15 +56,24 @@ NAMES: dict[str, str] = {
     "influence.early_epoch": "compression.schedules.early_epoch",
     "measures.beside_null": "analysis.measures.compare_with_null",
     "models.BiLSTM": "models.classifier.BiLSTM",
+    "models.FullPrecision": "models.classifier.FullPrecision",
+    "models.Output": "models.classifier.Output",
     "models.build": "models.classifier.build",
     "models.count_parameters": "models.classifier.count_parameters",
     "models.encoder": "models.classifier.encoder",
     "paper.beside_published": "report.paper.compare_with_published",
+    "parameters.digest": "store.records.digest",
     "pruning.random": "compression.masks.random_scores",
     "pruning.sparsity": "compression.masks.overall_sparsity",
     "published.beside": "data.published.compare",
+    "readability.MANY": "analysis.examples.readability.PARALLEL_FROM",
     "records.readable": "store.records.checked_read",
+    "report.FIGURES": "report.page.FIGURES",
+    "report.MORE_TABLES": "report.page.MORE_TABLES",
+    "report.NOTES": "report.page.NOTES",
+    "report.TABLES": "report.page.TABLES",
     "report.draw": "report.page.draw",
+    "report.main": "report.page.main",
     "report.show": "report.page.show",
     "report.write_index": "report.page.write_index",
     "statistics.halvings": "analysis.null.half_splits",
@@ -72,9 +81,40 @@ NAMES: dict[str, str] = {
     "tables.in_paper_order": "analysis.results.sort_as_paper",
     "tables.rank": "analysis.results.pruner_order",
     "training.choose_device": "training.loop.choose_device",
+    "training.choose_precision": "training.loop.choose_precision",
+    "training.derive": "training.loop.derive_seed",
     "training.gradients": "training.loop.gradients",
     "training.predict": "training.loop.predict",
+    "training.rate_at": "training.loop.rate_at",
     "training.train": "training.loop.train",
+}
+
+
+def _without_data(function: Callable) -> Callable:
+    return lambda p, data, scores: function(p, scores)
+
+
+def _with_resamples(function: Callable) -> Callable:
+    """Takes the argument that is n_splits and n_bootstrap now, as far as the function has them."""
+    names = {"n_splits", "n_bootstrap"}.intersection(function.__code__.co_varnames)
+
+    def call(*args: Any, resamples: int | None = None, **options: Any) -> Any:
+        return function(*args, **({} if resamples is None else dict.fromkeys(names, resamples)), **options)
+
+    return call
+
+
+# How to call what had other arguments.
+ARGUMENTS: dict[str, Callable[[Callable], Callable]] = {
+    "analysis.el2n": _without_data,
+    "readability.matched_ratios": _with_resamples,
+    "readability.ratios": _with_resamples,
+    "statistics.by_models_per_side": _with_resamples,
+    "statistics.difference": _with_resamples,
+    "statistics.effectiveness_on_pies": _with_resamples,
+    "statistics.excess_by_group": _with_resamples,
+    "statistics.null": _with_resamples,
+    "statistics.seed_interval": _with_resamples,
 }
 
 # Some of these modules are packages now, and are found without help.
@@ -83,13 +123,14 @@ OLD = {*MODULES, *(name.partition(".")[0] for name in NAMES)}
 
 def find(old: str, name: str) -> Any:
     """What the old module `old` calls `name`; AttributeError if it never had that."""
-    if moved := NAMES.get(f"{old}.{name}"):
-        module, _, name = moved.rpartition(".")
-        return getattr(importlib.import_module(f"pielab.{module}"), name)
-    for module in MODULES.get(old, ()):
-        found = importlib.import_module(f"pielab.{module}")
-        if hasattr(found, name):
-            return getattr(found, name)
+    places = [f"{module}.{name}" for module in MODULES.get(old, ())]
+    if f"{old}.{name}" in NAMES:
+        places = [NAMES[f"{old}.{name}"]]
+    for place in places:
+        module, _, attribute = place.rpartition(".")
+        names = vars(importlib.import_module(f"pielab.{module}"))
+        if attribute in names:
+            return ARGUMENTS.get(f"{old}.{name}", lambda function: function)(names[attribute])
     raise AttributeError(f"module 'pielab.{old}' has no attribute {name!r}")
 
 

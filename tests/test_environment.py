@@ -1,10 +1,13 @@
 """The environment: one set of versions, and an import that costs nothing."""
 
 import importlib.metadata
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -52,14 +55,45 @@ def test_this_environment_is_the_locked_one():
 
 def test_importing_pielab_is_quick_and_brings_no_torch():
     code = (
-        "import sys, time; start = time.perf_counter(); import pielab; seconds = time.perf_counter() - start; "
-        "assert seconds < 0.5, seconds; "
+        "import sys, time; start = time.process_time(); import pielab; seconds = time.process_time() - start; "
         "heavy = {'torch', 'transformers', 'pandas', 'matplotlib'} & set(sys.modules); assert not heavy, heavy; "
-        "pielab.parameters; assert 'torch' not in sys.modules; "
-        "pielab.training.train; assert 'torch' in sys.modules"
+        "from pielab.config import study; pielab.parameters.check; assert 'torch' not in sys.modules; "
+        "pielab.training.train; assert 'torch' in sys.modules; print(seconds)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    seconds = []
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        seconds.append(float(done.stdout))
+    assert min(seconds) < 0.05
+
+
+def test_a_wheel_holds_every_module_template_and_table(tmp_path):
+    """An editable install, as make's, hides what a wheel lacks."""
+    source = tmp_path / "source"
+    shutil.copytree(PROJECT / "pielab", source / "pielab", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(PROJECT / name, source)
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", str(tmp_path), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    files = {path.relative_to(PROJECT).as_posix() for path in (PROJECT / "pielab").rglob("*") if path.is_file()}
+    files = {name for name in files if "__pycache__" not in name}
+    assert {".py", ".csv", ".html"} == {Path(name).suffix for name in files}
+    assert files == {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    # Unpacked elsewhere, it is complete: a table, a template and an old name.
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    code = (
+        "import importlib.resources, pielab; from pielab.data import published; from pielab.pies import find; "
+        "assert len(published.table('table4_pies_percent')) == 320; "
+        "assert (importlib.resources.files('pielab.report') / 'templates' / 'index.html').read_text(); "
+        "print(pielab.__file__)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith(str(tmp_path / "installed")), done.stderr
 
 
 def test_an_unknown_module_says_which_there_are():
