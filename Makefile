@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STUDY ?= demo
 
-.PHONY: help demo study plan status test bench lint lab notebooks clean
+.PHONY: help demo study plan status test bench lint lab notebooks messages clean
 
 help:
 	@echo "make demo    run the default study, about 15 minutes on 2 cores; ends with where its report is"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench   measure what is quick, about 14 minutes on 2 idle cores; writes benchmarks/RESULTS.md"
 	@echo "make lint    check the style of code and notebooks, and which package imports which"
 	@echo "make notebooks    run the notebooks on their defaults and store their outputs"
+	@echo "make messages     write docs/messages.md, the table of all error messages"
 	@echo "make clean   remove the environment and what tools leave behind; results/ stays"
 
 .venv/ready: requirements.lock pyproject.toml
@@ -54,6 +55,9 @@ lab: .venv/ready
 
 notebooks: .venv/ready
 	$(BIN)/python workflow/refresh_notebooks.py
+
+messages: .venv/ready
+	$(BIN)/python -m pielab.report.messages docs/messages.md
 
 clean:
 	rm -rf .venv build *.egg-info .snakemake .pytest_cache .ruff_cache .hypothesis
