@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_texts
+from conftest import make_texts, refused
 
 from pielab.analysis import results
 from pielab.analysis.examples import el2n
@@ -88,10 +88,9 @@ def test_to_add_again_changes_nothing_and_others_are_refused(mine, logits):
     importing.add(logits, **mine)
     assert {path: path.stat().st_mtime_ns for path in folder(mine, "dense").glob("**/*")} == before
     # Seeds 4 and 5 are new, and yet are not written with one that differs.
+    cure = f"delete {folder(mine, 'dense')}, or give another study"
     for other in (logits * 2, logits + np.float32(1e-3)):
-        with pytest.raises(
-            PielabError, match="seeds/00 holds other predictions: delete .*dense, or give another study"
-        ):
+        with refused("other-predictions-in-place", cure, "dense/seeds/00 holds other predictions"):
             importing.add(np.concatenate([other, other[:2]]), **mine, seeds="0-5")
     assert {path: path.stat().st_mtime_ns for path in folder(mine, "dense").glob("**/*")} == before
     importing.add(logits[:2], **mine, seeds="4,7")
@@ -111,7 +110,7 @@ def test_pielabs_own_seeds_are_neither_overwritten_nor_taken_for_trained(mine, l
         records.finished(folder(mine, "dense") / "seeds" / "00", {"epochs": 2})
     record = folder(mine, "dense") / "seeds" / "00" / "metrics.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"parameters": {"epochs": 2}}))
-    with pytest.raises(PielabError, match="holds other predictions"):
+    with refused("other-predictions-in-place", "give another study name", "seeds/00 holds other predictions"):
         importing.add(logits, **mine)
     p = TrainParameters(
         **{name: given[name] for name in TrainParameters.model_fields if name in given} | {"dataset": mine["dataset"]}
@@ -121,29 +120,73 @@ def test_pielabs_own_seeds_are_neither_overwritten_nor_taken_for_trained(mine, l
 
 
 @pytest.mark.parametrize(
+    ("change", "id", "problem", "cure"),
+    [
+        (
+            {"test": np.zeros((TEXTS, 3))},
+            "logits-of-wrong-shape",
+            "the test logits have the shape (12, 3)",
+            "give (seeds, examples, classes)",
+        ),
+        ({"test": np.zeros((0, TEXTS, 3))}, "logits-of-wrong-shape", "shape (0, 12, 3)", "give"),
+        ({"test": [[[1, 2, 3]], [[1, 2]]]}, "logits-not-numbers", "not numbers of one shape", "give an array"),
+        ({"test": "logits.npy"}, "logits-not-numbers", "not numbers of one shape", "give an array"),
+        (
+            {"test": np.zeros((4, 11, 3))},
+            "logits-of-other-texts",
+            "topics has 12",
+            "give those of pielab.datasets.load in their order",
+        ),
+        ({"test": np.zeros((4, 11, 3))}, "logits-of-other-texts", "the test logits are of 11 texts, ", "give those"),
+        (
+            {"test": np.zeros((4, TEXTS, 2))},
+            "logits-of-other-classes",
+            "the test logits have 2 columns, the classes of",
+            "give a column for each",
+        ),
+        (
+            {"classes": ["animals", "drink", "weather"]},
+            "logits-of-other-classes",
+            "named animals, drink, weather, the classes of",
+            "give a column for each",
+        ),
+        (
+            {"classes": ["animals", "drink", "weather"]},
+            "logits-of-other-classes",
+            "topics are animals, food, weather",
+            "give a column for each",
+        ),
+        ({"seeds": "0-2"}, "logits-and-seeds-differ", "are of 4 models, the seeds are 3", "give as many"),
+        ({"seeds": [3, 2, 1, 0]}, "seeds-not-ascending", "seeds = [3, 2, 1, 0] do not ascend", "sort"),
+        ({"threshold": 50}, "threshold-without-pruner", "threshold = 50 is for pruned models", "name their pruner"),
+        (
+            {"decision_thresholds": 0.5},
+            "decision-thresholds-of-single-label",
+            "decision_thresholds are for multi-label data",
+            "omit them",
+        ),
+        ({"early": np.zeros((4, 5, 3))}, "logits-of-other-texts", "the early logits are of 5 texts", "give those"),
+        ({"early": np.zeros((4, 5, 3))}, "logits-of-other-texts", "topics has 0", "give those"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence_and_nothing_is_written(mine, logits, change, id, problem, cure):
+    with refused(id, cure, problem):
+        importing.add(**{"test": logits} | mine | change)
+    assert not Path(mine["results"]).exists()
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"test": np.zeros((TEXTS, 3))}, r"shape \(12, 3\): give \(seeds, examples, classes\)"),
-        ({"test": np.zeros((0, TEXTS, 3))}, r"shape \(0, 12, 3\): give"),
-        ({"test": [[[1, 2, 3]], [[1, 2]]]}, "not numbers of one shape: give an array"),
-        ({"test": "logits.npy"}, "not numbers of one shape: give an array"),
-        ({"test": np.zeros((4, 11, 3))}, "are of 11 texts, .*topics has 12: give those of .* in their order"),
-        ({"test": np.zeros((4, TEXTS, 2))}, "have 2 columns, the classes of .*topics are animals, food, weather: give"),
-        ({"classes": ["animals", "drink", "weather"]}, "named animals, drink, weather, the classes of"),
-        ({"seeds": "0-2"}, "are of 4 models, the seeds are 3: give as many"),
-        ({"seeds": [3, 2, 1, 0]}, r"seeds = \[3, 2, 1, 0\] do not ascend: sort"),
         ({"seeds": "none"}, "seeds = 'none' is not accepted by bring.add: give a range"),
-        ({"threshold": 50}, "threshold = 50 is for pruned models: name their pruner"),
         ({"pruner": "AWQ"}, "threshold = None is not accepted by bring.add: give a percentage"),
         ({"pruner": "AWQ", "threshold": 0}, "threshold = 0 is not accepted by bring.add"),
         ({"pruner": "4 bit", "threshold": 50}, "pruner = '4 bit' is not accepted by bring.add: give one of IIBP-WR"),
         ({"study": "a/b"}, "study = 'a/b' is not accepted by bring.add"),
         ({"txt": "body"}, "txt is not a parameter of bring.add: did you mean text"),
-        ({"decision_thresholds": 0.5}, "are for multi-label data"),
-        ({"early": np.zeros((4, 5, 3))}, "the early logits are of 5 texts, .*topics has 0"),
     ],
 )
-def test_what_does_not_fit_is_one_sentence_and_nothing_is_written(mine, logits, change, message):
+def test_the_parameters_are_checked_like_a_notebooks(mine, logits, change, message):
     with pytest.raises(PielabError, match=message) as error:
         importing.add(**{"test": logits} | mine | change)
     assert "\n" not in str(error.value) and not Path(mine["results"]).exists()
@@ -153,13 +196,15 @@ def test_what_does_not_fit_is_one_sentence_and_nothing_is_written(mine, logits, 
 def test_logits_that_are_not_finite_are_named(mine, logits, value):
     wrong = logits.astype(np.float64)
     wrong[2, 7, 1] = value
-    with pytest.raises(PielabError, match="of seed 5 are not finite numbers at example 7, counted from 0"):
+    problem = "of seed 5 are not finite numbers at example 7, counted from 0"
+    with refused("added-logits-not-finite", "give -100 there", problem):
         importing.add(wrong, **mine, seeds=(1, 3, 5, 7))
 
 
 def test_pruned_models_need_unpruned_ones_of_the_same_seeds(mine, logits):
     importing.add(logits[:2], **mine)
-    with pytest.raises(PielabError, match="dense has no unpruned model of seed 2, 3: PIEs need the same seeds"):
+    problem = f"{folder(mine, 'dense')} has no unpruned model of seed 2, 3"
+    with refused("unpruned-seeds-not-added", "PIEs need the same seeds", problem):
         importing.add(logits, **mine, pruner="AWQ", threshold=75)
     importing.add(logits[:1], **mine, pruner="AWQ", threshold=75)
     with pytest.raises(PielabError, match="no predictions .*AWQ-75/seeds/01/test.parquet: train this seed"):
@@ -177,10 +222,11 @@ def test_multi_label_predictions_have_decision_thresholds(mine, logits):
     data = datasets.load(mine["dataset"], label_separator=";")
     targets = datasets.targets(data["test"])
     right = np.broadcast_to(6 * targets - 3, (2, *targets.shape))
-    with pytest.raises(PielabError, match="is multi-label: give decision_thresholds"):
+    with refused("decision-thresholds-missing", "give decision_thresholds", f"{mine['dataset']} is multi-label"):
         importing.add(right, **mine)
     for wrong in ([0.5], 1.0, np.nan, -0.1):
-        with pytest.raises(PielabError, match="decision_thresholds = .* is not accepted: give a probability"):
+        problem = f"decision_thresholds = {wrong!r} is not accepted"
+        with refused("decision-thresholds-not-accepted", "give a probability", problem):
             importing.add(right, **mine, decision_thresholds=wrong)
     assert importing.add(right, **mine, decision_thresholds=[0.2, 0.6])["macro-F1"].tolist() == [1, 1]
     found = predictions.read_seeds(folder(mine, "dense"), (0, 1))

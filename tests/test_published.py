@@ -2,10 +2,10 @@
 
 import pandas as pd
 import pytest
+from conftest import refused
 
 from pielab.compression.pruners import PRUNERS
 from pielab.data import data_card, datasets, published
-from pielab.errors import PielabError
 
 
 @pytest.mark.parametrize("name", ["table4_pies_percent", "table9_effectiveness", "table10_effectiveness_on_pies"])
@@ -29,7 +29,7 @@ def test_ours_beside_the_published():
     )
     found = published.compare(ours, "table4_pies_percent", {"pies_percent": "pies_percent"})
     assert found["published pies_percent"].tolist() == [10] and found["difference of pies_percent"].tolist() == [2.5]
-    with pytest.raises(PielabError, match="no published table is called 'table3'; there are table10"):
+    with refused("unknown-published-table", "give one of table10", "no published table is called 'table3'"):
         published.table("table3")
 
 

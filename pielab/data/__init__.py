@@ -1,1 +1,1 @@
-"""Whatever comes from outside: texts and labels, assets, the published numbers, and predictions made elsewhere."""
+"""Data from outside pielab: texts and labels, assets, the paper's numbers, and the predictions of other tools."""

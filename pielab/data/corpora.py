@@ -1,4 +1,4 @@
-"""The paper's four data sets, read from the files that their makers distribute (Section 3, A.2)."""
+"""The paper's four data sets, read from their original files (Section 3, A.2)."""
 
 import gzip
 import html
@@ -24,7 +24,7 @@ SOURCES = {
     "reuters": "reuters21578.tar.gz of https://www.daviddlewis.com/resources/testcollections/reuters21578/",
     "aapd": "text_{train,val,test} and label_{train,val,test} of https://github.com/lancopku/SGM, or aapd_*.tsv",
 }
-# What the originals hold (Table 7): anything else was cut short.
+# The sizes of the originals (Table 7); files with fewer examples are incomplete.
 IMDB_PER_CLASS, IMDB_VALIDATION = 12_500, 5_000
 REUTERS_DOCUMENTS, REUTERS_LEAST_OF_A_TOPIC, REUTERS_TEST, REUTERS_VALIDATION = 9_606, 100, 1_429, 1_440
 
@@ -36,10 +36,10 @@ Frames = dict[str, pd.DataFrame]
 def read(name: str, folder: Path) -> Frames:
     """The splits of "imdb", "snli", "reuters" or "aapd" from the original files in `folder`.
 
-    Columns: text, text_pair (SNLI), and label: a string, or a list of strings (Reuters, AAPD). Every split that the
-    files have, in the paper's partition; AAPD without its training texts gives validation and test.
+    Columns: text, text_pair (SNLI), and label: a string, or a list of strings (Reuters, AAPD). The splits are the
+    paper's; AAPD without its training texts gives validation and test alone.
 
-    Raises PielabError with what is missing or broken, and where to get it.
+    Raises PielabError if files are missing or broken.
     """
     try:
         return {"imdb": imdb, "snli": snli, "reuters": reuters, "aapd": aapd}[name](folder)
@@ -47,11 +47,13 @@ def read(name: str, folder: Path) -> Frames:
         if isinstance(error, PielabError):
             raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PielabError(f"the {name} files in {folder} are broken ({reason}): get {SOURCES[name]}.") from None
+        raise PielabError(
+            "corpus-broken", f"the {name} files in {folder} are broken ({reason})", f"get {SOURCES[name]}"
+        ) from None
 
 
 def find(name: str, *folders: Path) -> Path | None:
-    """The first of `folders`, or of their subfolders, that has files of this data set."""
+    """The first of `folders`, or of their subfolders, with files of this data set; None if there is none."""
     patterns = {
         "imdb": ("aclImdb", "aclImdb_v1.tar.gz", "imdb.parquet"),
         "snli": ("snli_1.0.zip", "snli_1.0_dev.*"),
@@ -59,14 +61,15 @@ def find(name: str, *folders: Path) -> Path | None:
         "aapd": ("label_*", "aapd_*.tsv*"),
     }[name]
     for folder in folders:
-        for place in (folder, *(sorted(each for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else ())):
-            if any(any(place.glob(pattern)) for pattern in patterns):
-                return place
+        subfolders = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        for path in (folder, *subfolders):
+            if any(any(path.glob(pattern)) for pattern in patterns):
+                return path
     return None
 
 
 def imdb(folder: Path) -> Frames:
-    """25,000 reviews to train on, of which 5,000, stratified, become validation, and 25,000 to test on."""
+    """25,000 training reviews, of which a stratified 5,000 become validation, and 25,000 test reviews."""
     if (table := folder / "imdb.parquet").exists():
         rows = pq.read_table(table, columns=["text", "label", "split"]).to_pandas()
         rows["label"] = rows["label"].map({0: "neg", 1: "pos"})
@@ -78,20 +81,22 @@ def imdb(folder: Path) -> Frames:
         if counts != {"neg": IMDB_PER_CLASS, "pos": IMDB_PER_CLASS}:
             has = ", ".join(f"{number} {label}" for label, number in sorted(counts.items())) or "none"
             raise PielabError(
-                f"IMDB has {IMDB_PER_CLASS:,} {split} reviews of each class, {folder} has {has}: get {SOURCES['imdb']}."
+                "imdb-incomplete",
+                f"IMDB has {IMDB_PER_CLASS:,} {split} reviews of each class, {folder} has {has}",
+                f"get {SOURCES['imdb']}",
             )
     return _imdb_validation(parts)
 
 
 def _imdb_validation(parts: Frames) -> Frames:
-    """5,000 of the training reviews, in proportion to the classes, become validation (A.2)."""
+    """Moves 5,000 training reviews, in proportion to the classes, to validation (A.2)."""
     labels = parts["train"]["label"]
     train, validation = train_test_split(parts["train"], test_size=IMDB_VALIDATION, stratify=labels, random_state=0)
     return {"train": train, "validation": validation, "test": parts["test"]}
 
 
 def from_hub(name: str, frames: Frames) -> Frames:
-    """IMDB or SNLI as the Hub gives them, in the form that `read` gives."""
+    """The splits of IMDB or SNLI on the Hub, in the form that `read` gives."""
     if name == "imdb":
         return _imdb_validation(frames)
     return {
@@ -106,14 +111,14 @@ def _imdb_files(folder: Path) -> Iterator[tuple[str, str, str]]:
     if archive.exists():
         with tarfile.open(archive) as members:
             for member in members:
-                if found := name.search(member.name):
-                    yield *found.groups(), members.extractfile(member).read().decode()
+                if match := name.search(member.name):
+                    yield *match.groups(), members.extractfile(member).read().decode()
     elif (folder / "aclImdb").is_dir():
         for path in sorted((folder / "aclImdb").glob("*/*/*.txt")):
-            if found := name.search(path.as_posix()):
-                yield *found.groups(), path.read_text(encoding="utf-8")
+            if match := name.search(path.as_posix()):
+                yield *match.groups(), path.read_text(encoding="utf-8")
     else:
-        raise PielabError(f"{folder} has no IMDB: get {SOURCES['imdb']}.")
+        raise PielabError("no-imdb", f"{folder} has no IMDB", f"get {SOURCES['imdb']}")
 
 
 def snli(folder: Path) -> Frames:
@@ -126,17 +131,17 @@ def snli(folder: Path) -> Frames:
 
 
 def _snli_rows(folder: Path, stem: str) -> list[tuple[str, str, str]]:
-    """JSON lines, or tab-separated lines without quoting whose header names the columns; plain, .gz or in the zip."""
+    """Gold label and sentences of each example, from JSON lines or from tab-separated lines without quoting."""
     columns = ("gold_label", "sentence1", "sentence2")
     lines = _lines(_snli_text(folder, stem))
     if lines[0].startswith("{"):
         return [tuple(json.loads(line)[column] for column in columns) for line in lines]
     header = lines[0].split("\t")
-    places = [header.index(column) for column in columns]
+    positions = [header.index(column) for column in columns]
     rows = [line.split("\t") for line in lines[1:]]
     if any(len(row) != len(header) for row in rows):
-        raise PielabError(f"SNLI's {stem} file in {folder} is cut short: get {SOURCES['snli']}.")
-    return [tuple(row[place] for place in places) for row in rows]
+        raise PielabError("snli-cut-short", f"SNLI's {stem} file in {folder} is cut short", f"get {SOURCES['snli']}")
+    return [tuple(row[position] for position in positions) for row in rows]
 
 
 def _snli_text(folder: Path, stem: str) -> str:
@@ -147,44 +152,45 @@ def _snli_text(folder: Path, stem: str) -> str:
         for path in (folder / f"snli_1.0_{stem}{suffix}", folder / f"snli_1.0_{stem}{suffix}.gz"):
             if path.exists():
                 return _read_text(path)
-    raise PielabError(f"{folder} has no snli_1.0_{stem}.jsonl: get {SOURCES['snli']}.")
+    raise PielabError("no-snli", f"{folder} has no snli_1.0_{stem}.jsonl", f"get {SOURCES['snli']}")
 
 
 def reuters(folder: Path) -> Frames:
-    """9,606 documents in 23 topics: those with a body, and with a topic that at least 100 of them have (A.2).
+    """9,606 documents in 23 topics: those with a body and at least one topic of 100 documents or more (A.2).
 
-    Lower-cased, punctuation and digits removed. The split is stratified by the rarest topic of each document, with the
-    paper's counts (6,737 / 1,440 / 1,429); which documents it drew is not published.
+    Texts are lower-cased, without punctuation and digits. The split is stratified by each document's rarest topic and
+    has the paper's sizes (6,737 / 1,440 / 1,429); its own assignment of documents is not published.
     """
     documents = [_reuters_document(record) for text in _reuters_files(folder) for record in _RECORD.findall(text)]
     documents = [(body, topics) for body, topics in documents if body and topics]
     counts = Counter(topic for _, topics in documents for topic in topics)
-    kept = [
-        (body, [topic for topic in topics if counts[topic] >= REUTERS_LEAST_OF_A_TOPIC]) for body, topics in documents
-    ]
-    frame = pd.DataFrame([each for each in kept if each[1]], columns=["text", "label"])
+    frequent = {topic for topic, count in counts.items() if count >= REUTERS_LEAST_OF_A_TOPIC}
+    documents = [(body, [topic for topic in topics if topic in frequent]) for body, topics in documents]
+    frame = pd.DataFrame([(body, topics) for body, topics in documents if topics], columns=["text", "label"])
     if len(frame) != REUTERS_DOCUMENTS:
         raise PielabError(
-            f"Reuters-21578 gives {REUTERS_DOCUMENTS:,} documents, {folder} gives {len(frame):,}: "
-            f"get {SOURCES['reuters']}."
+            "reuters-incomplete",
+            f"Reuters-21578 gives {REUTERS_DOCUMENTS:,} documents, {folder} gives {len(frame):,}",
+            f"get {SOURCES['reuters']}",
         )
     rarest = frame["label"].map(lambda topics: min(topics, key=counts.__getitem__))
     rest, test = train_test_split(frame, test_size=REUTERS_TEST, stratify=rarest, random_state=0)
-    of_rest = rarest[rest.index]
-    train, validation = train_test_split(rest, test_size=REUTERS_VALIDATION, stratify=of_rest, random_state=0)
+    train, validation = train_test_split(
+        rest, test_size=REUTERS_VALIDATION, stratify=rarest[rest.index], random_state=0
+    )
     return {"train": train, "validation": validation, "test": test}
 
 
 _RECORD = re.compile(r"<REUTERS\b.*?</REUTERS>", re.DOTALL)
 _TOPICS = re.compile(r"<TOPICS>(.*?)</TOPICS>", re.DOTALL)
 _BODY = re.compile(r"<BODY>(.*?)</BODY>", re.DOTALL)
-_DROPPED = str.maketrans("", "", string.punctuation + string.digits)
+_REMOVED = str.maketrans("", "", string.punctuation + string.digits)
 
 
 def _reuters_document(record: str) -> tuple[str, list[str]]:
     body, topics = _BODY.search(record), _TOPICS.search(record)
     plain = html.unescape(body.group(1)).replace("\x03", " ") if body else ""
-    return " ".join(plain.lower().translate(_DROPPED).split()), re.findall(r"<D>(.*?)</D>", topics.group(1))
+    return " ".join(plain.lower().translate(_REMOVED).split()), re.findall(r"<D>(.*?)</D>", topics.group(1))
 
 
 def _reuters_files(folder: Path) -> Iterator[str]:
@@ -197,21 +203,22 @@ def _reuters_files(folder: Path) -> Iterator[str]:
         return
     files = sorted(folder.glob("reut2-*.sgm"))
     if not files:
-        raise PielabError(f"{folder} has no Reuters-21578: get {SOURCES['reuters']}.")
+        raise PielabError("no-reuters", f"{folder} has no Reuters-21578", f"get {SOURCES['reuters']}")
     yield from (path.read_text(encoding="latin-1") for path in files)
 
 
 def aapd(folder: Path) -> Frames:
-    """Abstracts with their arXiv categories, in either published form: SGM's two files a split, or one .tsv of bits."""
+    """Abstracts with their arXiv categories, from SGM's two files for each split, or one .tsv with label bits."""
     frames = {}
     for split, stems in (("train", ("train",)), ("validation", ("val", "dev")), ("test", ("test",))):
         for read_split in (_aapd_sgm, _aapd_bits):
-            rows = next((found for stem in stems if (found := read_split(folder, stem)) is not None), None)
+            attempts = (read_split(folder, stem) for stem in stems)
+            rows = next((rows for rows in attempts if rows is not None), None)
             if rows is not None:
                 frames[split] = pd.DataFrame(rows, columns=["text", "label"])
                 break
     if not frames:
-        raise PielabError(f"{folder} has no AAPD: get {SOURCES['aapd']}.")
+        raise PielabError("no-aapd", f"{folder} has no AAPD", f"get {SOURCES['aapd']}")
     return frames
 
 
@@ -221,7 +228,11 @@ def _aapd_sgm(folder: Path, stem: str) -> list[tuple[str, list[str]]] | None:
         return None
     lines = [_lines(_read_text(path)) for path in (texts, labels)]
     if len(lines[0]) != len(lines[1]):
-        raise PielabError(f"{texts} has {len(lines[0])} lines and {labels} {len(lines[1])}: get {SOURCES['aapd']}.")
+        raise PielabError(
+            "aapd-lines-differ",
+            f"{texts} has {len(lines[0])} lines and {labels} {len(lines[1])}",
+            f"get {SOURCES['aapd']}",
+        )
     return [(text, label.split()) for text, label in zip(*lines, strict=True)]
 
 
@@ -231,12 +242,16 @@ def _aapd_bits(folder: Path, stem: str) -> list[tuple[str, list[str]]] | None:
         return None
     rows = [line.split("\t", 1) for line in _lines(_read_text(path))]
     if any(len(row) != 2 or set(row[0]) - {"0", "1"} for row in rows):
-        raise PielabError(f"{path} is not one line of label bits, a tab and a text each: get {SOURCES['aapd']}.")
-    return [(text, [f"{place:02d}" for place, bit in enumerate(bits) if bit == "1"]) for bits, text in rows]
+        raise PielabError(
+            "aapd-line-broken",
+            f"{path} has lines that are not label bits, a tab and a text",
+            f"get {SOURCES['aapd']}",
+        )
+    return [(text, [f"{index:02d}" for index, bit in enumerate(bits) if bit == "1"]) for bits, text in rows]
 
 
 def _lines(text: str) -> list[str]:
-    """Lines that end in a newline and nothing else: texts hold other characters that str.splitlines splits at."""
+    """The lines between newlines alone, because texts hold other characters that str.splitlines splits at."""
     return text.removesuffix("\n").split("\n")
 
 

@@ -1,4 +1,4 @@
-"""What a data set looks like in numbers: its classes, and Tables 2 and 7, computed."""
+"""Statistics of a data set: its class counts, and those of Tables 2 and 7."""
 
 from pathlib import Path
 
@@ -13,19 +13,19 @@ from pielab.store import files, paths
 
 
 def data_card(data: DatasetDict) -> pd.Series:
-    """Table 7's statistics of a data set, under its names; lengths in words of all splits together.
+    """Table 7's statistics of a data set, under its names; lengths in words, over all splits together.
 
-    max_tokens is the first power of two that 85 % of the texts fit into (A.2); the paper makes an exception for SNLI,
-    whose longest text gives its 128.
+    max_tokens is the smallest power of two that 85 % of the texts fit into (A.2); the paper's 128 for SNLI is an
+    exception and comes from its longest text.
     """
     columns = [column for column in ("text", "text_pair") if column in data["train"].column_names]
-    counts: list[int] = []
+    word_counts: list[int] = []
     with Progress("lengths", len(datasets.SPLITS)) as progress:
         for split in datasets.SPLITS:
             texts = zip(*(data[split][column] for column in columns), strict=True)
-            counts += [sum(len(words(part)) for part in parts) for parts in texts]
-            progress.step(f"{split}, {len(counts):,} texts")
-    lengths = np.array(counts)
+            word_counts += [sum(len(words(part)) for part in parts) for parts in texts]
+            progress.step(f"{split}, {len(word_counts):,} texts")
+    lengths = np.array(word_counts)
     cut = np.quantile(lengths, 0.85)
     return pd.Series(
         {
@@ -45,24 +45,24 @@ def data_card(data: DatasetDict) -> pd.Series:
 
 
 def class_counts(data: DatasetDict) -> pd.DataFrame:
-    """How many examples of each class (rows) each split has (columns), with a total."""
-    found = {}
+    """The number of examples of each class (rows) in each split (columns), with a total."""
+    counts = {}
     for split in datasets.SPLITS:
         values = datasets.targets(data[split])
         per_class = (
             values.sum(axis=0) if values.ndim == 2 else np.bincount(values, minlength=len(datasets.class_names(data)))
         )
-        found[split] = [*per_class.astype(int), len(values)]
-    return pd.DataFrame(found, index=[*datasets.class_names(data), "examples"])
+        counts[split] = [*per_class.astype(int), len(values)]
+    return pd.DataFrame(counts, index=[*datasets.class_names(data), "examples"])
 
 
 def max_tokens(length: float) -> int:
-    """The first power of two that is not below `length` (A.2)."""
+    """The smallest power of two that is at least `length` (A.2)."""
     return 1 << max(int(np.ceil(length)) - 1, 0).bit_length()
 
 
 def compare_with_published(name: str, data: DatasetDict) -> pd.DataFrame:
-    """The card of a data set, column ours; one of the paper's four also has published (Table 7) and difference."""
+    """The card of a data set, column ours; for the paper's four also published (Table 7) and difference."""
     ours = data_card(data)
     theirs = published.table("table7_datasets").replace({"dataset": published.DATASETS}).set_index("dataset")
     if name not in theirs.index:
@@ -72,13 +72,13 @@ def compare_with_published(name: str, data: DatasetDict) -> pd.DataFrame:
 
 
 def save(frame: pd.DataFrame, pair_folder: Path, dataset: str, multi_label: bool) -> None:
-    """Keep a card in the pair's folder, for the report; `frame` as beside_published gives it."""
+    """Write card.csv into the pair's folder, for the report; `frame` is that of `compare_with_published`."""
     row = frame["ours"].to_dict() | {"classification": "multi-label" if multi_label else "single-label"}
     with files.atomic_file(pair_folder / "card.csv") as partial:
         pd.DataFrame([{"dataset": paths.slug(dataset), **row}]).to_csv(partial, index=False)
 
 
 def of_study(study_folder: Path) -> pd.DataFrame:
-    """The cards of a study's data sets, a line each, indexed by data set; empty if there is none."""
-    parts = [pd.read_csv(path) for path in sorted(study_folder.glob("*/card.csv"))]
-    return pd.concat(parts).drop_duplicates("dataset").set_index("dataset") if parts else pd.DataFrame()
+    """The cards of a study's data sets, one per row, indexed by data set; empty if there are none."""
+    cards = [pd.read_csv(path) for path in sorted(study_folder.glob("*/card.csv"))]
+    return pd.concat(cards).drop_duplicates("dataset").set_index("dataset") if cards else pd.DataFrame()

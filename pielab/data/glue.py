@@ -1,7 +1,7 @@
 """GLUE's tasks (Wang et al. 2018), from their .tsv files or from the Hub, each with its metrics.
 
-The labels of GLUE's test sets are not published, so its development set is the test set here, as in most papers, and a
-tenth of the training set, stratified, is for validation.
+The labels of GLUE's test sets are not published, so the development set is the test set here, as in most papers, and a
+stratified tenth of the training set is the validation set.
 """
 
 import csv
@@ -21,11 +21,12 @@ VALIDATION = 0.1
 
 @dataclass(frozen=True)
 class Task:
-    """Where a task's texts and labels are, and what it is judged by.
+    """Where a task's texts and labels are, and its metrics.
 
-    folder: of its .tsv files. columns: of their texts, one or two, and of their labels. hub: of the Hub's texts.
-    labels: the names of the labels 0 and 1, the positive one last; empty if the files have names.
-    metrics: the first is the task's own.
+    folder: the name of the folder with its .tsv files. columns: those of the texts, one or two, and of the label in
+        these files. hub: those of the texts on the Hub.
+    labels: the names of the labels 0 and 1, the positive one last; empty if the files hold names.
+    metrics: the first is the task's main metric. dev: the development set's file, without .tsv.
     """
 
     folder: str
@@ -57,67 +58,78 @@ TASKS: dict[str, Task] = {
 
 
 def task(dataset: str) -> Task | None:
-    """The task that a data set's name, "glue-rte", or the path of a folder of .tsv files, ".../RTE", stands for."""
+    """The task that is named as "glue-rte", or by the path of its folder of .tsv files as ".../RTE"; else None.
+
+    Raises PielabError for an unknown name after "glue-".
+    """
     if named(dataset):
         name = dataset.removeprefix(PREFIX)
         if name not in TASKS:
             raise PielabError(
-                f"no task of GLUE is called {name!r}: give one of {', '.join(map(PREFIX.__add__, TASKS))}."
+                "unknown-glue-task",
+                f"no task of GLUE is called {name!r}",
+                f"give one of {', '.join(map(PREFIX.__add__, TASKS))}",
             )
         return TASKS[name]
     path = Path(dataset).expanduser()
-    return next((each for each in TASKS.values() if each.folder == path.name and len(path.parts) > 1), None)
+    return next((task for task in TASKS.values() if task.folder == path.name and len(path.parts) > 1), None)
 
 
 def named(dataset: str) -> bool:
-    """Whether it is a task's name, and no file or folder's."""
+    """Whether `dataset` is a task's name, such as "glue-rte", and not a path."""
     return dataset.startswith(PREFIX) and not set("/.\\") & set(dataset)
 
 
 def find(found: Task, *folders: Path) -> Path | None:
-    """The first of `folders`, or of the folders in them with the task's name, that has its development set."""
-    places = [
-        place for folder in folders for place in (folder, folder / found.folder, folder / "glue_data" / found.folder)
-    ]
-    return next((place for place in places if (place / f"{found.dev}.tsv").exists()), None)
+    """The first of `folders`, or of their subfolders with the task's name, that has its development set; else None."""
+    inside = ("", found.folder, f"glue_data/{found.folder}")
+    paths = [folder / name for folder in folders for name in inside]
+    return next((path for path in paths if (path / f"{found.dev}.tsv").exists()), None)
 
 
 def read(found: Task, folder: Path) -> dict[str, pd.DataFrame]:
     """train, validation and test with the columns text, text_pair if there is one, and label.
 
-    Lines that are cut short, as a few of QQP's are, are left out.
+    Truncated lines, of which QQP has a few, are left out.
 
-    Raises PielabError if a file or a column is missing, or a label is none of the task's.
+    Raises PielabError if a file or a column is missing, or if a label is not one of the task's.
     """
     return _splits(*(_read(found, folder / f"{stem}.tsv") for stem in ("train", found.dev)))
 
 
 def from_hub(found: Task, frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """What the Hub gives of a task (train, validation or validation_matched), in the form that `read` gives."""
+    """A task's splits on the Hub (train, and validation or validation_matched) in the form that `read` gives."""
     names = dict(zip((*found.hub, "label"), (*("text", "text_pair")[: len(found.hub)], "label"), strict=True))
     dev = "validation_matched" if "validation_matched" in frames else "validation"
     return _splits(*(frames[split].rename(columns=names)[list(names.values())] for split in ("train", dev)))
 
 
-def _read(found: Task, path: Path) -> pd.DataFrame:
-    # CoLA's files have no header: source, label, the author's mark, sentence.
-    header = {"names": ["source", "label", "mark", "sentence"]} if found.folder == "CoLA" else {}
+def _read(task: Task, path: Path) -> pd.DataFrame:
+    # CoLA's files have no header.
+    header = {"names": ["source", "label", "mark", "sentence"]} if task.folder == "CoLA" else {}
     options = {"sep": "\t", "quoting": csv.QUOTE_NONE, "keep_default_na": False, "dtype": str}
     try:
         frame = pd.read_csv(path, **options, **header)
     except (OSError, ValueError) as error:
-        raise PielabError(f"{path} could not be read ({str(error).splitlines()[0]}): get {SOURCE}.") from None
-    if missing := [column for column in found.columns if column not in frame]:
-        raise PielabError(f"{path} has no column {missing[0]!r}, it has {', '.join(frame)}: get {SOURCE}.")
-    *texts, label = found.columns
-    frame = frame[(frame[list(found.columns)].fillna("") != "").all(axis=1)]
-    known = (
-        dict(zip("01", found.labels, strict=True)) if found.labels else {each: each for each in frame[label].unique()}
-    )
-    if strange := set(frame[label]) - set(known):
-        raise PielabError(f"{path} has the label {min(strange)!r}: the labels are {', '.join(known)}; get {SOURCE}.")
-    columns = dict(zip(("text", "text_pair"), (frame[each] for each in texts), strict=False))
-    return pd.DataFrame({**columns, "label": frame[label].map(known)})
+        reason = str(error).splitlines()[0]
+        raise PielabError("glue-file-unreadable", f"{path} could not be read ({reason})", f"get {SOURCE}") from None
+    if missing := [column for column in task.columns if column not in frame]:
+        raise PielabError(
+            "glue-column-missing",
+            f"{path} has no column {missing[0]!r}, it has {', '.join(frame)}",
+            f"get {SOURCE}",
+        )
+    *texts, label = task.columns
+    frame = frame[(frame[list(task.columns)].fillna("") != "").all(axis=1)]
+    names = dict(zip("01", task.labels, strict=True)) if task.labels else {name: name for name in frame[label].unique()}
+    if unknown := set(frame[label]) - set(names):
+        raise PielabError(
+            "unknown-glue-label",
+            f"{path} has the label {min(unknown)!r}",
+            f"the labels are {', '.join(names)}; get {SOURCE}",
+        )
+    columns = dict(zip(("text", "text_pair"), (frame[column] for column in texts), strict=False))
+    return pd.DataFrame({**columns, "label": frame[label].map(names)})
 
 
 def _splits(train: pd.DataFrame, dev: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -1,4 +1,4 @@
-"""The words of a text, as the BiLSTM reads them and as lengths are counted."""
+"""The word tokeniser of the BiLSTM, which also defines the length of a text."""
 
 import re
 

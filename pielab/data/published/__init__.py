@@ -1,4 +1,4 @@
-"""The paper's own numbers, Tables 4, 5, 7, 8, 9 and 10, and ours beside them."""
+"""The numbers of the paper's Tables 4, 5, 7, 8, 9 and 10, and their comparison with ours."""
 
 from pathlib import Path
 
@@ -7,26 +7,26 @@ import pandas as pd
 from pielab.errors import PielabError
 
 FOLDER = Path(__file__).parent
-# The paper's names of what pielab calls otherwise.
+# The paper's names, and pielab's.
 DATASETS = {"IMDB": "imdb", "SNLI": "snli", "Reuters": "reuters", "AAPD": "aapd"}
 MODELS = {"BERT": "bert-base-uncased", "BiLSTM": "bilstm"}
 KEYS = ["dataset", "model", "pruner", "threshold"]
 
 
 def table(name: str) -> pd.DataFrame:
-    """A published table as it is printed, such as "table4_pies_percent"; thresholds are percentages."""
+    """A table of the paper as printed, for instance "table4_pies_percent"; thresholds in percent."""
     path = FOLDER / f"{name}.csv"
     if not path.exists():
-        known = ", ".join(sorted(each.stem for each in FOLDER.glob("*.csv")))
-        raise PielabError(f"no published table is called {name!r}; there are {known}.")
+        known = ", ".join(sorted(path.stem for path in FOLDER.glob("*.csv")))
+        raise PielabError("unknown-published-table", f"no published table is called {name!r}", f"give one of {known}")
     return pd.read_csv(path)
 
 
 def compare(ours: pd.DataFrame, name: str, columns: dict[str, str]) -> pd.DataFrame:
-    """Our values next to the published ones, for every configuration that both have.
+    """Our values next to the published ones, for every configuration in both.
 
     ours: columns dataset, model, pruner, threshold and the keys of `columns`, which maps our column to the published
-        one. Gives, for each of them, <column>, published <column> and difference (ours - published).
+        one. Gives <column>, published <column> and difference of <column> (ours - published) for each of these keys.
     """
     theirs = table(name).replace({"dataset": DATASETS, "model": MODELS, "pruner": {"none": "unpruned"}})
     new_names = {old: f"published {new}" for new, old in columns.items()}
