@@ -64,7 +64,7 @@ def test_faults_are_one_sentence(tmp_path):
     with refused("no-such-predictions", "train this seed", str(Path("01/test.parquet"))):
         predictions.read_seeds(tmp_path, (0, 1))
     write_seed(tmp_path, 1, np.zeros((3, 2)))
-    with refused("shapes-differ", "run them alike", "(2, 2), (3, 2)"):
+    with refused("seeds-of-different-shapes", "run them alike", "(2, 2), (3, 2)"):
         predictions.read_seeds(tmp_path, (0, 1))
     write_seed(tmp_path, 2, np.zeros((2, 2)), data="other texts")
     with refused("seeds-of-different-data", "run them alike", str(tmp_path)):

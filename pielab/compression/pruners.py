@@ -19,7 +19,7 @@ class Pruner:
         "nested" (train, then prune and retrain once for each threshold, each time going on from the one before), or
         "gradual" (prune during training, pielab.compression.gradual).
     retraining: the values from which the remaining weights are retrained: "fine-tuning" keeps them, "rewinding" resets
-        every weight to its initial value. None if the model is not trained before pruning.
+        every weight to its initial value. None if training comes after pruning, or with it.
     scope: "local" prunes the same share of each matrix, "global" ranks the weights of all matrices together.
     self_regularised: whether the best model so far is the teacher (pielab.training.distillation).
     """

@@ -105,7 +105,9 @@ def read_seeds(folder: Path | str, seeds: Sequence[int], split: str = "test") ->
     shapes = {logits.shape for logits, _ in runs}
     if len(shapes) > 1:
         raise PielabError(
-            "shapes-differ", f"the seeds in {folder} differ in examples or classes {sorted(shapes)}", "run them alike"
+            "seeds-of-different-shapes",
+            f"the seeds in {folder} differ in examples or classes {sorted(shapes)}",
+            "run them alike",
         )
     digests = {metadata.get("data") for _, metadata in runs}
     if len(digests) > 1:
