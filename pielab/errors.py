@@ -6,23 +6,23 @@ from pathlib import Path
 
 
 class PielabError(ValueError):
-    """A user's mistake in one sentence: what was given, and the cure.
+    """A user's mistake, in one sentence: what is wrong with what was given, and the cure.
 
-    id: names the message in docs/messages.md, such as "no-such-file". problem: what was given. cure: what is accepted,
-        or what to do.
+    id: names the message in docs/messages.md, such as "no-such-file".
+    problem: what was given, and what is wrong with it. cure: what is accepted, or what to do. No full stop ends either.
 
-    In a notebook it is shown as that sentence alone, because a traceback through helpers tells the user nothing.
+    A notebook shows that sentence alone, because a traceback through helpers tells the user nothing.
     """
 
     def __init__(self, id: str, problem: str = "", cure: str = ""):
-        super().__init__(id, problem, cure)  # all three, so that it comes whole out of a worker process
+        super().__init__(id, problem, cure)  # all three, so that it survives pickling in a worker process
         self.id, self.problem, self.cure = id, problem, cure
 
     def __str__(self) -> str:
         return f"{self.problem}: {self.cure}." if self.problem else self.id
 
     def within(self, where: str) -> "PielabError":
-        """The same mistake, with where it was made in front of it."""
+        """The same error, with the place of the mistake in front of the problem."""
         return type(self)(self.id, f"{where}: {self.problem}", self.cure)
 
     def _render_traceback_(self) -> list[str]:
@@ -30,7 +30,7 @@ class PielabError(ValueError):
 
 
 class SeveralErrors(PielabError):
-    """Several mistakes at once, a line each; its id is that of the first."""
+    """Several mistakes at once, one line each; id, problem and cure are those of the first."""
 
     def __init__(self, *errors: PielabError):
         super().__init__(errors[0].id, errors[0].problem, errors[0].cure)
@@ -39,12 +39,15 @@ class SeveralErrors(PielabError):
     def __str__(self) -> str:
         return "\n".join(map(str, self.errors))
 
+    def within(self, where: str) -> "SeveralErrors":
+        return SeveralErrors(*(error.within(where) for error in self.errors))
+
 
 class TransientError(PielabError):
-    """A fault that may be over when the same is tried again: a full disk, too little memory, no network."""
+    """A failure that a retry may cure: a full disk, too little memory, no network."""
 
 
-# Its name in scripts, and in the logs of studies, from before.
+# The former name, in scripts and in logs of studies.
 PassingFault = TransientError
 
 _FULL = ("No space left on device", "Disk quota exceeded")
@@ -52,40 +55,52 @@ _GPU_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 _MEMORY = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
 
 
-def transient_sentence(kind: str, text: str, folder: Path | str) -> str | None:
-    """What an exception of class `kind` and message `text` means to somebody whose results are in `folder`.
+def transient_error(kind: str, text: str, folder: Path | str) -> TransientError | None:
+    """The transient failure behind an exception of class `kind` and message `text`, or None for any other exception.
 
-    None for any other exception.
+    folder: where the results are, for the message about a full disk.
     """
     again = "and give the same command again; what is finished is kept"
-    if any(each in text for each in _FULL):
-        return f"the disk of {folder} is full: free some space there, or set another results folder, {again}."
-    if kind in {"OutOfMemoryError", "AcceleratorError", "RuntimeError"} and any(each in text for each in _GPU_MEMORY):
-        return f"out of GPU memory: lower workers, which changes no result, or else batch_size or max_tokens, {again}."
-    if kind in {"MemoryError", "ArrowMemoryError"} or any(each in text for each in _MEMORY):
-        return f"out of memory: raise memory_gb in the params file, or lower workers, {again}."
+    if any(part in text for part in _FULL):
+        return TransientError(
+            "disk-full",
+            f"the disk of {folder} is full",
+            f"free some space there, or set another results folder, {again}",
+        )
+    if kind in {"OutOfMemoryError", "AcceleratorError", "RuntimeError"} and any(part in text for part in _GPU_MEMORY):
+        return TransientError(
+            "out-of-gpu-memory",
+            "out of GPU memory",
+            f"lower workers, which changes no result, or else batch_size or max_tokens, {again}",
+        )
+    if kind in {"MemoryError", "ArrowMemoryError"} or any(part in text for part in _MEMORY):
+        return TransientError(
+            "out-of-memory", "out of memory", f"raise memory_gb in the params file, or lower workers, {again}"
+        )
     if kind == "BrokenProcessPool":
-        return (
-            "a worker process was killed, as systems do when memory runs out: raise memory_gb in the params file, or "
-            f"lower workers, {again}."
+        return TransientError(
+            "worker-killed",
+            "a worker process was killed, as systems do when memory runs out",
+            f"raise memory_gb in the params file, or lower workers, {again}",
         )
     if kind == "DeadKernelError":
-        return (
-            "its kernel was killed, by somebody or for want of memory: raise memory_gb in the params file if it was "
-            f"memory, {again}."
+        return TransientError(
+            "kernel-killed",
+            "its kernel was killed, by somebody or for want of memory",
+            f"raise memory_gb in the params file if it was memory, {again}",
         )
     return None
 
 
 @contextlib.contextmanager
 def as_transient(folder: Path) -> Iterator[None]:
-    """Raises TransientError with the `transient_sentence` of what breaks inside; anything else passes as it is."""
+    """Turns an exception inside into its `transient_error`; any other exception passes unchanged."""
     try:
         yield
     except PielabError:
         raise
     except Exception as error:
-        found = transient_sentence(type(error).__name__, str(error), folder)
-        if found is None:
+        transient = transient_error(type(error).__name__, str(error), folder)
+        if transient is None:
             raise
-        raise TransientError(found) from None
+        raise transient from None

@@ -1,6 +1,6 @@
-"""How far a run is, as a bar; and the end of processes whose parent was killed.
+"""The progress bar of a run; and worker processes that end when their parent is killed.
 
-A notebook stores the last state of the bar alone, a terminal shows it as tqdm does.
+A notebook stores only the last state of the bar, a terminal shows it by tqdm.
 """
 
 import multiprocessing
@@ -14,7 +14,7 @@ from tqdm import tqdm
 class Progress:
     """Counts steps: `with Progress("training", total=20) as progress: progress.step("seed 0, loss 0.7")`.
 
-    In a notebook one output is updated in place: a printed line for each step would fill the stored notebook,
+    In a notebook one output is updated in place, because a printed line for each step would fill the stored notebook,
     and a bar on stderr would be stored at every tick.
     """
 
@@ -63,9 +63,9 @@ def _in_notebook() -> bool:
 
 
 def end_with_parent() -> None:
-    """Make this process of a pool end as soon as the one that started it does.
+    """Make this process of a pool end as soon as its parent does.
 
-    That may be killed without a word; its processes would work on, and then wait for ever.
+    A killed parent cannot tell its workers, which would finish their task and then wait for ever.
     """
     threading.Thread(target=_wait_and_end, daemon=True).start()
 

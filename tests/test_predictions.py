@@ -1,17 +1,17 @@
 """The file format between training and analysis."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
+from conftest import refused
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from pielab.data import tasks
-from pielab.errors import PielabError
 from pielab.store import paths, predictions
 
 
@@ -61,29 +61,29 @@ def test_several_labels_use_each_runs_own_decision_threshold(tmp_path):
 
 def test_faults_are_one_sentence(tmp_path):
     path = write_seed(tmp_path, 0, np.zeros((2, 2)))
-    with pytest.raises(PielabError, match="no predictions .*01.test.parquet: train this seed"):
+    with refused("no-such-predictions", "train this seed", str(Path("01/test.parquet"))):
         predictions.read_seeds(tmp_path, (0, 1))
     write_seed(tmp_path, 1, np.zeros((3, 2)))
-    with pytest.raises(PielabError, match="differ in examples or classes"):
+    with refused("seeds-of-different-shapes", "run them alike", "(2, 2), (3, 2)"):
         predictions.read_seeds(tmp_path, (0, 1))
     write_seed(tmp_path, 2, np.zeros((2, 2)), data="other texts")
-    with pytest.raises(PielabError, match="made on different texts or labels"):
+    with refused("seeds-of-different-data", "run them alike", str(tmp_path)):
         predictions.read_seeds(tmp_path, (0, 2))
     write_seed(tmp_path, 3, np.zeros((2, 2)), decision_threshold=0.5)
-    with pytest.raises(PielabError, match="only some seeds .* have a decision_threshold"):
+    with refused("decision-threshold-of-some", "give it to all", str(tmp_path)):
         predictions.read_seeds(tmp_path, (0, 3))
     write_seed(tmp_path, 4, np.full((2, 2), np.nan))
-    with pytest.raises(PielabError, match="not finite"):
+    with refused("stored-logits-not-finite", "lower learning_rate", str(Path("04/test.parquet"))):
         predictions.read_seeds(tmp_path, (4,))
     pq.write_table(pa.table({"example": [1, 2], "logits": [[1.0, 2.0], [3.0, 4.0]]}), tmp_path / "p.parquet")
-    with pytest.raises(PielabError, match="are not 0 to 1, each once"):
+    with refused("examples-misnumbered", "number them as in the split", "p.parquet are not 0 to 1, each once"):
         predictions.read(tmp_path / "p.parquet")
     for examples in ([0, 0], [1, 1], [0, None], ["0", "1"], [0.0, 0.5], [-1, 0]):
         pq.write_table(pa.table({"example": examples, "logits": [[1.0], [2.0]]}), tmp_path / "p.parquet")
-        with pytest.raises(PielabError, match="are not 0 to 1, each once"):
+        with refused("examples-misnumbered", "number them as in the split", "p.parquet are not 0 to 1, each once"):
             predictions.read(tmp_path / "p.parquet")
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(PielabError, match="is damaged"):
+    with refused("file-damaged", f"delete {path.parent}", f"{path} is damaged ("):
         predictions.read(path)
 
 

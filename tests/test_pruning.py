@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from conftest import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -12,7 +13,6 @@ from torch.nn.utils import prune as torch_prune
 
 from pielab.compression import pruners
 from pielab.compression.masks import Scores, apply_masks, dense_masks, impact, magnitude, prunable, prune
-from pielab.errors import PielabError
 from pielab.models import classifier
 
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 12))
@@ -171,27 +171,32 @@ def test_a_nested_pruner_is_an_iterative_one_with_another_schedule():
 
 
 def test_an_unknown_pruner_lists_the_known_ones():
-    with pytest.raises(PielabError, match=r"'IMPFT'.*IIBP-WR.*IMP-FT.*RP-AI"):
+    with refused("unknown-pruner", ", ".join(pruners.KNOWN), "'IMPFT'"):
         pruners.pruner("IMPFT")
 
 
 def test_no_pruning_below_what_is_pruned_already():
     scores = {"m": torch.rand(4, 4)}
     masks = prune(scores, dense_masks(scores), 0.5)
-    with pytest.raises(PielabError, match="m is pruned further"):
+    with refused("already-pruned-further", "raise the sparsity", "m is pruned further than a share of 0.25"):
         prune(scores, masks, 0.25)
 
 
 def test_scores_that_are_not_numbers_stop():
     scores = {"m": torch.tensor([[1.0, float("nan")]])}
-    with pytest.raises(PielabError, match="not all numbers"):
+    with refused("scores-not-numbers", "lower learning_rate", "of m are"):
         prune(scores, dense_masks(scores), 0.5)
 
 
 @pytest.mark.parametrize("target", [0, 1, -0.1, 1.5])
 def test_impossible_sparsities_stop(target):
-    with pytest.raises(PielabError, match="above 0 and below 1"):
+    with refused("impossible-sparsity", "above 0 and below 1", f" {target} "):
         pruners.sparsities(pruners.PRUNERS["MP-AI"], target)
+
+
+def test_a_model_without_prunable_weights_stops():
+    with refused("no-prunable-weights", "a model with a layer in between", "Sequential"):
+        prunable(nn.Sequential(nn.Embedding(3, 2), nn.Linear(2, 2)))
 
 
 def test_the_prunable_matrices_of_the_bilstm():

@@ -123,7 +123,7 @@ def test_a_notebook_that_failed_gives_its_sentence(study_folder):
     assert notebooks(study_folder)[TRAIN].state == "done"
 
 
-@pytest.mark.parametrize("kind", ["TransientError", "PassingFault"])  # the second is its name of before
+@pytest.mark.parametrize("kind", ["SeveralErrors", "TransientError", "PassingFault"])  # the last is a former name
 def test_of_a_fault_what_happened_is_told_and_the_notebook_is_read_as_its_page(study_folder, kind):
     fail(study_folder, TRAIN, f"error: results/x/01_train.ipynb did not finish: {kind}: {FAULT}\n  read the log")
     page = put(paths.log(study_folder, study_folder / TRAIN).with_suffix(".html"))

@@ -110,7 +110,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def _cure(path: Path) -> str:
-    return f"delete {path.parent / '03_pies.ipynb'} and give the same command again, which makes both anew."
+    return f"delete {path.parent / '03_pies.ipynb'} and give the same command again, which makes both anew"
 
 
 def configurations(study_folder: Path) -> pd.DataFrame:

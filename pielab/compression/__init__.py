@@ -1,1 +1,1 @@
-"""What is removed from a model, in which order and how far."""
+"""Pruning: pruners, schedules, scores and masks."""

@@ -1,8 +1,8 @@
 """Pruning while a model trains: PINS and PINS-CE (Ren and Zhu 2023), and gradual magnitude (Zhu and Gupta 2017).
 
-Every few steps the weights are ranked and the lowest set to zero, ever more of them; before the final phase they may
-grow back. The importance of a weight is how much more setting it to zero changes the loss than the next step of
-gradient descent does.
+Every few steps the weights are ranked and ever more of the lowest set to zero; before the final phase they may grow
+back. The importance of a weight is the change of the loss when it is set to zero, beyond that of the next step of
+gradient descent.
 """
 
 import warnings
@@ -22,35 +22,35 @@ def importance(weight: Tensor, gradient: Tensor, learning_rate: float) -> Tensor
 
 
 class Gradual:
-    """Prunes the weights of a model as it trains, in place: before_step and after_step belong around the optimizer's.
+    """Prunes the weights of a model in place as it trains: call before_step and after_step around the optimizer's step.
 
-    Holds three tensors a matrix if the score is "importance" (the sum over the window and two running averages), and
-    one mask if it is "magnitude".
+    Holds three tensors for each matrix if the score is "importance" (the sum over the window and two running averages),
+    and one mask if it is "magnitude".
     """
 
     def __init__(
         self, weights: Mapping[str, Tensor], pruner: pruners.Pruner, sparsity: float, steps: int, schedule: Schedule
     ):
-        """steps: of the optimizer, in the whole run. Raises PielabError if the schedule does not fit them."""
+        """steps: the optimizer's steps in the whole run. Raises PielabError if the schedule does not fit them."""
         self.weights, self.pruner, self.sparsity = weights, pruner, sparsity
         self.schedule, self.steps, self.step = schedule, steps, 0
         self.phases = schedule.phases(steps)
         self.thresholds: dict[str, Tensor] = {}
         self.masks: dict[str, Tensor] = {}
         if pruner.score == "importance":
-            zeros = [{name: torch.zeros_like(each) for name, each in weights.items()} for _ in range(3)]
+            zeros = [{name: torch.zeros_like(weight) for name, weight in weights.items()} for _ in range(3)]
             self.window, self.average, self.uncertainty = zeros
 
     @torch.no_grad()
     def before_step(self, learning_rate: float) -> None:
-        """Add the importance that the weights have, with the gradients of this step."""
+        """Add the importance of the weights by this step's gradients to the window."""
         if self.pruner.score == "importance":
             for name, weight in self.weights.items():
                 self.window[name] += importance(weight, weight.grad, learning_rate)
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Set to zero what the schedule says; after the last step, `masks` says what is kept (bool, on the CPU)."""
+        """Set weights to zero by the schedule; after the last step, `masks` are the final ones (bool, on the CPU)."""
         self.step += 1
         first, last = self.phases
         window_ends = self.step % self.schedule.window == 0
@@ -62,16 +62,16 @@ class Gradual:
             if window_ends or self.step == last:
                 self._rank(sparsity_at(self.step, self.phases, self.sparsity))
             for name, weight in self.weights.items():
-                weight.mul_(self._kept(name))
+                weight.mul_(self._mask(name))
 
     def score(self, name: str) -> Tensor:
-        """What a matrix is ranked by: |w|, or the average importance times its uncertainty."""
+        """The scores of a matrix: |w|, or the average importance times its uncertainty."""
         if self.pruner.score == "importance":
             return self.average[name] * self.uncertainty[name]
         return self.weights[name].abs()
 
     def _average(self) -> None:
-        """Both running averages start at zero; the uncertainty is of the new average."""
+        """Update both running averages, which start at zero; the uncertainty is about the new average."""
         for name, summed in self.window.items():
             mean, average = summed / self.schedule.window, self.average[name]
             average.lerp_(mean, 1 - self.schedule.importance_beta)
@@ -79,20 +79,20 @@ class Gradual:
             summed.zero_()
 
     def _rank(self, sparsity: float) -> None:
-        """The score that the pruned ones do not exceed, of each matrix; of magnitudes also the masks."""
+        """Set the threshold of each matrix, the highest pruned score; for magnitudes also the masks."""
         if self.pruner.scope == "global":
-            whole = _nth_lowest(torch.cat([self.score(name).flatten() for name in self.weights]), sparsity)
-            self.thresholds = dict.fromkeys(self.weights, whole)
+            threshold = _nth_lowest(torch.cat([self.score(name).flatten() for name in self.weights]), sparsity)
+            self.thresholds = dict.fromkeys(self.weights, threshold)
         else:
             self.thresholds = {name: _nth_lowest(self.score(name).flatten(), sparsity) for name in self.weights}
-        if self.pruner.score == "magnitude":  # which, unlike importance, the next step changes
+        if self.pruner.score == "magnitude":  # the next step changes it, unlike importance
             self.masks = {name: self.score(name) > self.thresholds[name] for name in self.weights}
 
-    def _kept(self, name: str) -> Tensor:
+    def _mask(self, name: str) -> Tensor:
         return self.masks[name] if self.masks else self.score(name) > self.thresholds[name]
 
     def _finish(self) -> None:
-        """Exactly the final sparsity, whatever ties there are."""
+        """Prune to exactly the final sparsity, even with ties."""
         scores, masks = Scores(self.weights, self.score), dense_masks(self.weights)
         self.masks = prune(scores, masks, self.sparsity, self.pruner.scope)
         for name, weight in self.weights.items():
@@ -100,17 +100,17 @@ class Gradual:
 
 
 def _nth_lowest(scores: Tensor, share: float) -> Tensor:
-    """The score that a share of all (scores,) do not exceed."""
+    """The score that a share of all `scores` (scores,) does not exceed; -1 if that is none."""
     number = round(share * scores.numel())
     if not number:
         return scores.new_tensor(-1.0)
-    if scores.device.type == "cpu":  # where numpy takes a fifth of torch's time
+    if scores.device.type == "cpu":  # numpy takes a fifth of torch's time
         return scores.new_tensor(nth_lowest(scores.numpy(), number))
     return _nth_lowest_on_device(scores, number)
 
 
 def _nth_lowest_on_device(scores: Tensor, number: int) -> Tensor:
     with warnings.catch_warnings():
-        # On a GPU the place of the value found is left to chance, the value is not.
+        # On a GPU the index is not deterministic, but the value is.
         warnings.filterwarnings("ignore", message="kthvalue")
         return scores.kthvalue(number).values

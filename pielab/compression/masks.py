@@ -1,7 +1,7 @@
-"""Which weights may be pruned, their scores, and the masks that keep the rest.
+"""The prunable weights of a model, their scores, and pruning masks.
 
-A score is a pure function of weights and gradients. Masks are plain dicts of bool tensors, True = kept. What prunes
-while it trains is in pielab.gradual.
+A score is a pure function of weights and gradients. Masks are plain dicts of bool tensors, True = kept. Pruning during
+training is in pielab.compression.gradual.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,38 +16,47 @@ from pielab.errors import PielabError
 
 
 def prunable(model: nn.Module, layer_norm: bool = False, pooler: bool = True) -> dict[str, nn.Parameter]:
-    """The weights that may be pruned, by name: matrices that are neither embeddings nor the last layer (A.3).
+    """The prunable weights by name: matrices that are neither embeddings nor the last layer (A.3).
 
     layer_norm: also the weights of LayerNorms outside the embeddings, as the authors' code does for BERT.
-    pooler: also the matrices of a transformer between its encoder and its last layer, as in A.3, but not in PINS.
+    pooler: also the matrices of a transformer between its encoder and its last layer, as in A.3; PINS leaves them out.
+
+    Raises PielabError if no weights remain.
     """
+    modules = list(model.modules())
     embeddings = {
-        id(weight) for each in model.modules() if isinstance(each, nn.Embedding) for weight in each.parameters()
+        id(weight) for module in modules if isinstance(module, nn.Embedding) for weight in module.parameters()
     }
-    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    linear = [module for module in modules if isinstance(module, nn.Linear)]
     excluded = embeddings | {id(linear[-1].weight)}
-    norms = {id(each.weight) for each in model.modules() if isinstance(each, nn.LayerNorm) and layer_norm}
-    found = {
+    norms = {id(module.weight) for module in modules if isinstance(module, nn.LayerNorm) and layer_norm}
+    weights = {
         name: parameter
         for name, parameter in model.named_parameters()
         if id(parameter) not in excluded
         and (parameter.dim() == 2 or (id(parameter) in norms and "embedding" not in name))
     }
-    if not pooler and (inside := getattr(model, "base_model_prefix", "")):
-        found = {name: each for name, each in found.items() if name.startswith(f"{inside}.") and "pooler" not in name}
-    if not found:
-        raise PielabError(f"{type(model).__name__} has no weight matrix besides embeddings and its last layer.")
-    return found
+    if not pooler and (encoder := getattr(model, "base_model_prefix", "")):
+        weights = {
+            name: weight for name, weight in weights.items() if name.startswith(f"{encoder}.") and "pooler" not in name
+        }
+    if not weights:
+        raise PielabError(
+            "no-prunable-weights",
+            f"{type(model).__name__} has no weight matrix besides embeddings and its last layer",
+            "give a model with a layer in between",
+        )
+    return weights
 
 
 def dense_masks(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Masks that keep everything."""
+    """Masks that keep every weight."""
     return {name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in weights.items()}
 
 
 @dataclass(frozen=True)
 class Scores(Mapping):
-    """Scores by the names of `weights`, each computed when it is asked for: all at once are as large as the model."""
+    """Scores by the names of `weights`, computed on access, because all together are as large as the model."""
 
     weights: Mapping[str, Tensor]
     score: Callable[[str], Tensor]
@@ -63,7 +72,7 @@ class Scores(Mapping):
 
 
 def magnitude(weights: Mapping[str, Tensor]) -> Scores:
-    """|w| of the weights as they are when a score is asked for (Frankle and Carbin 2019)."""
+    """|w| of the weights at the time of access (Frankle and Carbin 2019)."""
     return Scores(weights, lambda name: weights[name].detach().abs())
 
 
@@ -80,80 +89,86 @@ def random_scores(weights: Mapping[str, Tensor], generator: torch.Generator) -> 
 def prune(
     scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], sparsity: float, scope: str = "local"
 ) -> dict[str, Tensor]:
-    """New masks in which each matrix, or the model, has lost its lowest scores among what `masks` still keeps.
+    """New masks without the lowest scores of each matrix, or of the model, among the weights that `masks` keep.
 
     sparsity: the share of ALL weights of each matrix that is pruned after the call; a matrix of n weights has
-        exactly round(sparsity * n) pruned. Nothing pruned comes back, and of equal scores the one that stands
-        first goes first, so that many equal scores (impact has exact zeros) cannot change the count.
-    scope: "local", or "global": then all matrices are one, and a matrix may lose any share of its weights.
+        exactly round(sparsity * n) pruned. Pruned weights never come back, and equal scores are pruned in order, so
+        that ties (impact has exact zeros) cannot change the count.
+    scope: "local", or "global", which ranks all matrices as one, so that a matrix may lose any share of its weights.
 
     Raises PielabError if more is pruned already, or a score is not a number.
     """
     if scope == "global":
         return _prune_as_one(scores, masks, sparsity)
-    # All before the work, so that what one matrix needs meanwhile is of use for the next.
+    # Allocated before the work, so that the temporary memory of one matrix is reused for the next.
     pruned = {name: mask.to("cpu", copy=True).contiguous() for name, mask in masks.items()}
 
     def of_matrix(name: str) -> None:
         _prune_matrix(name, scores, pruned[name].numpy().reshape(-1), sparsity)
 
-    # A thread for each that torch has: numpy computes without Python's lock, and one matrix a thread is in memory.
+    # As many threads as torch has, because numpy releases Python's lock; each holds one matrix in memory.
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         list(pool.map(of_matrix, masks))
-    return {name: each.to(masks[name].device) for name, each in pruned.items()}
+    return {name: mask.to(masks[name].device) for name, mask in pruned.items()}
 
 
 def _prune_as_one(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], sparsity: float) -> dict[str, Tensor]:
-    """New masks that the lowest scores of all matrices together have left."""
+    """New masks without the lowest scores of all matrices together."""
     whole = torch.cat([mask.flatten() for mask in masks.values()]).cpu()
-    every = Scores(masks, lambda _: torch.cat([scores[name].detach().flatten() for name in masks]))
-    _prune_matrix("the model", every, whole.numpy(), sparsity)
+    all_scores = Scores(masks, lambda _: torch.cat([scores[name].detach().flatten() for name in masks]))
+    _prune_matrix("the model", all_scores, whole.numpy(), sparsity)
     parts = whole.split([mask.numel() for mask in masks.values()])
     return {
         name: part.reshape(masks[name].shape).to(masks[name].device) for name, part in zip(masks, parts, strict=True)
     }
 
 
-def _prune_matrix(name: str, scores: Mapping[str, Tensor], kept: np.ndarray, sparsity: float) -> None:
-    """Prune one matrix in place; kept (weights,) bool."""
-    before = np.count_nonzero(kept)
-    number = round(sparsity * kept.size) - (kept.size - before)
+def _prune_matrix(name: str, scores: Mapping[str, Tensor], mask: np.ndarray, sparsity: float) -> None:
+    """Prune one matrix in place; mask (weights,) bool."""
+    before = np.count_nonzero(mask)
+    number = round(sparsity * mask.size) - (mask.size - before)
     if number < 0:
-        raise PielabError(f"{name} is pruned further than a share of {sparsity:g} already: raise the sparsity.")
+        raise PielabError(
+            "already-pruned-further",
+            f"{name} is pruned further than a share of {sparsity:g} already",
+            "raise the sparsity",
+        )
     if not number:
         return
     flat = scores[name].detach().float().cpu().numpy().ravel()
-    left = flat if before == kept.size else flat.compress(kept)
+    left = flat if before == mask.size else flat.compress(mask)
     if np.isnan(left.min()):
-        raise PielabError(f"the scores of {name} are not all numbers: training diverged, lower learning_rate.")
+        raise PielabError(
+            "scores-not-numbers", f"the scores of {name} are not all numbers", "training diverged, lower learning_rate"
+        )
     threshold = nth_lowest(left, number)
     above = flat > threshold
-    above &= kept
-    # As many of the ties at the threshold are kept as the count wants: the last ones.
+    above &= mask
+    # The last ties at the threshold are kept, as many as the count needs.
     too_many = before - np.count_nonzero(above) - number
     if too_many:
-        above[np.flatnonzero(kept & (flat == threshold))[-too_many:]] = True
-    kept[:] = above
+        above[np.flatnonzero(mask & (flat == threshold))[-too_many:]] = True
+    mask[:] = above
 
 
 def nth_lowest(scores: np.ndarray, number: int) -> np.float32:
-    """The score that `number` scores, itself included, do not exceed."""
-    least = scores.min()
-    ties = np.count_nonzero(scores == least)
+    """The `number`-th lowest score, counted from 1."""
+    lowest = scores.min()
+    ties = np.count_nonzero(scores == lowest)
     if number <= ties:
-        return least
-    # Where most scores are equal, as impact's zeros can be, numpy's partition takes twenty times as long.
-    rest = scores.compress(scores > least) if ties > 0.1 * scores.size else scores
-    place = number - 1 - (scores.size - rest.size)
-    return np.partition(rest, place)[place]
+        return lowest
+    # If most scores are equal, as impact's zeros can be, numpy's partition takes twenty times as long.
+    rest = scores.compress(scores > lowest) if ties > 0.1 * scores.size else scores
+    rank = number - 1 - (scores.size - rest.size)
+    return np.partition(rest, rank)[rank]
 
 
 def apply_masks(weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
-    """Set the pruned weights to zero, in place; masks of the weights' dtype (0 and 1) take half the time of bool."""
+    """Set the pruned weights to zero in place; masks of the weights' dtype (0 and 1) take half the time of bool."""
     with torch.no_grad():
         torch._foreach_mul_([weights[name] for name in masks], list(masks.values()))
 
 
 def overall_sparsity(masks: Mapping[str, Tensor]) -> float:
-    """The share of all prunable weights that the masks prune."""
+    """The pruned share of all prunable weights."""
     return 1 - sum(int(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())

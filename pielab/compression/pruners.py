@@ -1,7 +1,7 @@
 """The pruners by name: the paper's eight (Section 3, Table 3, A.3), and others.
 
-A pruner is a score, a schedule, a way to retrain, and a scope: the weights with the lowest scores of each matrix, or of
-all of them, are pruned. Nothing here needs torch.
+A pruner is a score, a schedule, a way to retrain, and a scope; it prunes the weights with the lowest scores of each
+matrix, or of all matrices together. This module does not need torch.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ class Pruner:
     score: "magnitude", "impact", "random" or "importance"; the lowest are pruned.
     schedule: "iterative" (train, then three times prune and retrain), "at initialization" (prune, then train),
         "nested" (train, then prune and retrain once for each threshold, each time going on from the one before), or
-        "gradual" (prune while it trains, pielab.gradual).
-    retraining: what the weights that are left start from: "fine-tuning" keeps them, "rewinding" puts every weight
-        back to its initial value. Where training comes after pruning, or with it, there is nothing to go back to.
+        "gradual" (prune during training, pielab.compression.gradual).
+    retraining: the values from which the remaining weights are retrained: "fine-tuning" keeps them, "rewinding" resets
+        every weight to its initial value. None if training comes after pruning, or with it.
     scope: "local" prunes the same share of each matrix, "global" ranks the weights of all matrices together.
-    self_regularised: whether the best model so far teaches (pielab.regularisation).
+    self_regularised: whether the best model so far is the teacher (pielab.training.distillation).
     """
 
     score: str
@@ -32,7 +32,7 @@ class Pruner:
 
     @property
     def starts_trained(self) -> bool:
-        """Whether it starts from the trained, unpruned model of the same seed."""
+        """Whether pruning starts from the trained, unpruned model of the same seed."""
         return self.schedule in {"iterative", "nested"}
 
 
@@ -48,14 +48,16 @@ PRUNERS: dict[str, Pruner] = {
 }
 
 
-# An approximation that the paper does not have: one trajectory passes through all thresholds, with one retraining for
-# each instead of three, so that a model of 90 % has been a model of 70 %.
+# An approximation that is not in the paper: one trajectory passes through all thresholds, with one retraining for each
+# instead of three, so that the model of 90 % has been that of 70 %.
 NESTED: dict[str, Pruner] = {
-    f"{name}-nested": replace(each, schedule="nested") for name, each in PRUNERS.items() if each.schedule == "iterative"
+    f"{name}-nested": replace(pruner, schedule="nested")
+    for name, pruner in PRUNERS.items()
+    if pruner.schedule == "iterative"
 }
 
 
-# While a model trains: those of the PINS paper (Ren and Zhu 2023), and its gradual magnitude (Zhu and Gupta 2017).
+# Gradual pruners of the PINS paper (Ren and Zhu 2023), and its baseline of gradual magnitude (Zhu and Gupta 2017).
 GRADUAL: dict[str, Pruner] = {
     "PINS": Pruner("importance", "gradual", scope="global", self_regularised=True),
     "PINS-CE": Pruner("importance", "gradual", scope="global"),
@@ -63,10 +65,11 @@ GRADUAL: dict[str, Pruner] = {
 }
 
 
-# The paper's eight rank within a matrix, the gradual ones across all: each the other way, to tell scope from score.
+# The paper's eight rank within each matrix, the gradual ones across all. With the other scope, the effect of the scope
+# can be told from that of the score.
 SCOPED: dict[str, Pruner] = {
-    **{f"{name}-global": replace(each, scope="global") for name, each in PRUNERS.items()},
-    **{f"{name}-local": replace(each, scope="local") for name, each in GRADUAL.items()},
+    **{f"{name}-global": replace(pruner, scope="global") for name, pruner in PRUNERS.items()},
+    **{f"{name}-local": replace(pruner, scope="local") for name, pruner in GRADUAL.items()},
 }
 
 
@@ -77,20 +80,24 @@ ITERATIONS = 3
 
 
 def pruner(name: str) -> Pruner:
-    """The pruner of that name; an unknown name raises PielabError with the known ones."""
+    """The pruner of that name. Raises PielabError with the known names for any other."""
     if name not in KNOWN:
-        raise PielabError(f"no pruner is called {name!r}; there are {', '.join(KNOWN)}.")
+        raise PielabError("unknown-pruner", f"no pruner is called {name!r}", f"give one of {', '.join(KNOWN)}")
     return KNOWN[name]
 
 
 def sparsities(pruner: Pruner, target: float, levels: Sequence[float] = ()) -> list[float]:
-    """The share pruned after each pruning step; iterations prune the same share of what is left (A.3).
+    """The share pruned after each pruning step; every iteration prunes the same share of the remaining weights (A.3).
 
     After step i of three it is 1 - (1 - target)^(i/3), so that the last is the target.
     levels: the shares that a nested pruner passes through; its steps are those below the target, and the target.
+
+    Raises PielabError if the target is not above 0 and below 1.
     """
     if not 0 < target < 1:
-        raise PielabError(f"a sparsity of {target} is not possible: give a share above 0 and below 1.")
+        raise PielabError(
+            "impossible-sparsity", f"a sparsity of {target} is not possible", "give a share above 0 and below 1"
+        )
     if pruner.schedule in {"at initialization", "gradual"}:
         return [target]
     if pruner.schedule == "nested":

@@ -1,4 +1,4 @@
-"""How long a pruned model trains, and when a gradual pruner prunes how much."""
+"""The epochs of pruned models, and the sparsity of gradual pruners over time."""
 
 import itertools
 import math
@@ -10,11 +10,11 @@ from pielab.errors import PielabError
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a gradual pruner prunes how much, and how it averages the importance.
+    """The schedule of a gradual pruner, and how it averages the importance.
 
-    initial_phase, final_phase: the shares of all steps before anything is pruned, and with the final sparsity.
-    window: how many steps to average the importance over, and from one pruning to the next before the final phase.
-    importance_beta, uncertainty_beta: how much of its running averages each window keeps.
+    initial_phase, final_phase: the shares of all steps before the first pruning, and at the final sparsity.
+    window: the steps over which the importance is averaged, and between two prunings before the final phase.
+    importance_beta, uncertainty_beta: the decay of the two running averages, per window.
     """
 
     initial_phase: float
@@ -24,15 +24,17 @@ class Schedule:
     uncertainty_beta: float
 
     def phases(self, steps: int) -> tuple[int, int]:
-        """Of so many steps, the last of the initial phase and the first of the final one.
+        """The last step of the initial phase and the first of the final one, in a run of `steps`.
 
         Raises PielabError if no window fits in between.
         """
         first, last = round(self.initial_phase * steps), steps - round(self.final_phase * steps)
         if last - first < self.window:
             raise PielabError(
+                "window-too-long",
                 f"window = {self.window} is longer than the {max(0, last - first)} steps between the initial and the "
-                f"final phase of a run of {steps}: lower window, initial_phase or final_phase, or raise epochs."
+                f"final phase of a run of {steps}",
+                "lower window, initial_phase or final_phase, or raise epochs",
             )
         return first, last
 
@@ -50,40 +52,42 @@ def sparsity_at(step: int, phases: tuple[int, int], final: float) -> float:
 def branch_epochs(epochs: int, budget: str) -> int:
     """The epochs of the unpruned training that iterative pruners start from.
 
-    budget: "paper", all of it; or "equal": then unpruned models train as long as pruned ones in all, and an iterative
-        pruner branches off after the first of four equal parts. 0 if there are too few epochs for that.
+    budget: "paper", all of it; or "equal", with which unpruned models train for as many epochs in all as pruned ones,
+        and an iterative pruner branches off after the first of four equal parts; 0 if the epochs are too few for that.
     """
     return epochs if budget == "paper" else _parts(epochs)[0]
 
 
 def phase_epochs(pruner: Pruner, phases: int, epochs: int, budget: str) -> list[int]:
-    """The epochs of training after each pruning step, of so many.
+    """The epochs of training after each of `phases` pruning steps.
 
-    budget: "paper", each as many as the unpruned training has; or "equal", `epochs` in all, the shared ones included.
+    budget: "paper", `epochs` each, as in the unpruned training; or "equal", `epochs` in all, the shared ones included.
 
-    Raises PielabError for a nested pruner or too few epochs with an equal budget.
+    Raises PielabError if the budget is "equal" and the pruner nested, or the epochs too few.
     """
     if budget == "paper" or not pruner.starts_trained:
         return [epochs] * phases
     if pruner.schedule == "nested":
         raise PielabError(
-            "budget = 'equal' has no meaning for a nested pruner, whose models train the longer the more is pruned: "
-            "leave the nested pruners out, or give budget = 'paper'."
+            "equal-budget-of-nested",
+            "budget = 'equal' has no meaning for a nested pruner, whose models train the longer the more is pruned",
+            "leave the nested pruners out, or give budget = 'paper'",
         )
     if epochs <= ITERATIONS:
         raise PielabError(
-            f"budget = 'equal' shares epochs = {epochs} among the {ITERATIONS + 1} trainings of an iterative pruner: "
-            f"give {ITERATIONS + 1} epochs or more."
+            "too-few-epochs-to-share",
+            f"budget = 'equal' shares epochs = {epochs} among the {ITERATIONS + 1} trainings of an iterative pruner",
+            f"give {ITERATIONS + 1} epochs or more",
         )
     return _parts(epochs)[1:]
 
 
 def _parts(epochs: int) -> list[int]:
-    """Epochs in as many parts, as equal as can be, as an iterative pruner trains a model."""
+    """The epochs as evenly split as possible among the trainings of an iterative pruner."""
     ends = [epochs * part // (ITERATIONS + 1) for part in range(ITERATIONS + 2)]
     return [end - start for start, end in itertools.pairwise(ends)]
 
 
 def early_epoch(epochs: int) -> int:
-    """The epoch, counted from 1, after which EL2N is taken: the first that exceeds 30 % of them (Section 4.2)."""
+    """The epoch, counted from 1, after which EL2N is computed: the first beyond 30 % of all (Section 4.2)."""
     return math.floor(3 * epochs / 10) + 1

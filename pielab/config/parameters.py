@@ -1,4 +1,4 @@
-"""The parameters of the notebooks: which there are, and what each accepts."""
+"""The parameters of each notebook, with the values that they accept."""
 
 import dataclasses
 from pathlib import Path
@@ -8,7 +8,6 @@ import pydantic
 from pydantic import BaseModel, Field
 
 from pielab.compression import pruners, schedules
-from pielab.compression.pruners import GRADUAL, NESTED, PRUNERS
 from pielab.config.types import (
     Count,
     CountRange,
@@ -29,16 +28,16 @@ from pielab.config.types import (
 from pielab.store import paths
 
 PRUNER_NAMES = (
-    f"{', '.join(PRUNERS | GRADUAL)}, each also as IMP-FT-global or PINS-local with its other scope, and the iterative "
-    "ones as IMP-FT-nested"
+    f"{', '.join(pruners.PRUNERS | pruners.GRADUAL)}, each also as IMP-FT-global or PINS-local with its other scope, "
+    "and the iterative ones as IMP-FT-nested"
 )
 
-# How many seeds, where they are kept and what they run on changes none of them.
+# These change no seed: the number of seeds, where they are stored, and the hardware they are trained on.
 NOT_IN_RECIPE = {"study", "results", "data_dir", "seeds", "trials", "device", "workers", "save_weights", "levels"}
 
 
 class Parameters(BaseModel):
-    """What every notebook knows: where the results are."""
+    """The parameters of every notebook: where the results are."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -58,7 +57,7 @@ class Parameters(BaseModel):
 
 
 class DataParameters(Parameters):
-    """Which texts and labels."""
+    """The texts and labels."""
 
     dataset: Name = Field(
         description="bbc-news, a CSV, Parquet or JSONL file, a folder of such files, a Hub id, or glue-rte and so on"
@@ -67,9 +66,7 @@ class DataParameters(Parameters):
     text: Name = Field(description="the name of the text column")
     text_pair: Name | None = Field(description="the name of the second text column, or None")
     label: Name = Field(description="the name of the label column")
-    label_separator: Name | None = Field(
-        description="what separates the labels of one text in the label column, or None"
-    )
+    label_separator: Name | None = Field(description="what separates several labels in the label column, or None")
     limit: Count | None = Field(description="how many examples of each split to keep, from 1, or None for all")
 
     @property
@@ -90,7 +87,7 @@ class ModelParameters(DataParameters):
 
 
 class PairParameters(ModelParameters):
-    """One model on one data set, and its initialisations."""
+    """One model on one data set, and its seeds."""
 
     seeds: Seeds
 
@@ -117,7 +114,7 @@ class PrunedParameters(PairParameters):
 
 
 class BuildParameters(ModelParameters):
-    """How a model is built, what it reads, and what it is computed on."""
+    """The architecture, the input and the hardware of a model."""
 
     num_hidden_layers: Count | None = Field(description="how many layers of the transformer to keep, or None for all")
     word_vectors: Name = Field(description="glove-6b-50d, or the path of a text file of word vectors")
@@ -131,12 +128,12 @@ class BuildParameters(ModelParameters):
     bucketed: bool = Field(strict=True, description="True or False: whether texts of like length share a batch")
 
     def recipe(self, kind: type["BuildParameters"] | None = None) -> dict[str, Any]:
-        """What decides the outcome of a seed or a trial, by name: all but how many, where kept and what they run on.
+        """The parameters that determine a seed or a trial: all but NOT_IN_RECIPE, and those without effect.
 
-        `kind=TrainParameters` gives the part of a pruned configuration that its unpruned models depend on.
+        kind: only the parameters of that class, such as TrainParameters for the unpruned models of a pruned one.
         """
-        left_out = NOT_IN_RECIPE | self._without_effect()
-        names = [name for name in (kind or type(self)).model_fields if name not in left_out]
+        excluded = NOT_IN_RECIPE | self._without_effect()
+        names = [name for name in (kind or type(self)).model_fields if name not in excluded]
         dumped = self.model_dump(mode="json", include=set(names))
         return {name: dumped[name] for name in names} | {"dataset": paths.slug(self.dataset)}
 
@@ -146,7 +143,7 @@ class BuildParameters(ModelParameters):
 
 
 class TuneParameters(BuildParameters):
-    """00_tune: the search for how to train the unpruned models."""
+    """00_tune: the search for hyperparameters of the unpruned models."""
 
     trials: Count = Field(description="how many trials the search has, from 1")
     search_seed: Natural = Field(description="a whole number from 0")
@@ -186,7 +183,7 @@ class TrainParameters(BuildParameters, PairParameters):
 
     @property
     def branch_epochs(self) -> int:
-        """The epochs of the unpruned training that iterative pruners start from."""
+        """The epochs of unpruned training before iterative pruners branch off."""
         return schedules.branch_epochs(self.epochs, self.budget)
 
     def _without_effect(self) -> set[str]:
@@ -195,7 +192,7 @@ class TrainParameters(BuildParameters, PairParameters):
 
 
 class PruneParameters(TrainParameters, PrunedParameters):
-    """02_prune: one pruner at one threshold, trained."""
+    """02_prune: the training of one pruner at one threshold."""
 
     pruner: KnownPruner = Field(description=f"one of {PRUNER_NAMES}")
     levels: Levels | None = Field(
@@ -229,7 +226,7 @@ class PruneParameters(TrainParameters, PrunedParameters):
 
     @property
     def phase_epochs(self) -> list[int]:
-        """The epochs of training after each pruning step; PielabError if the budget is not for the pruner."""
+        """The epochs of training after each pruning step; PielabError if the pruner cannot have that budget."""
         pruner = pruners.pruner(self.pruner)
         return schedules.phase_epochs(pruner, len(self.sparsities), self.epochs, self.budget)
 
@@ -241,26 +238,26 @@ class PruneParameters(TrainParameters, PrunedParameters):
 
     @property
     def levels_to_threshold(self) -> tuple[float, ...]:
-        """The thresholds whose seeds are made on the way to this one, and this one; those above it change nothing."""
-        if self.pruner not in NESTED:
+        """The levels of a nested pruner up to the threshold, or the threshold alone; higher levels have no effect."""
+        if self.pruner not in pruners.NESTED:
             return (self.threshold,)
-        return tuple(each for each in self.levels or (self.threshold,) if each <= self.threshold)
+        return tuple(level for level in self.levels or (self.threshold,) if level <= self.threshold)
 
     def recipe(self, kind: type[BuildParameters] | None = None) -> dict[str, Any]:
-        """As of every notebook, with the levels that a nested pruner has passed through."""
-        levels = {"levels": list(self.levels_to_threshold)} if kind is None and self.pruner in NESTED else {}
+        """As for every notebook, with the levels up to the threshold of a nested pruner."""
+        levels = {"levels": list(self.levels_to_threshold)} if kind is None and self.pruner in pruners.NESTED else {}
         return super().recipe(kind) | levels
 
 
 class PieParameters(PrunedParameters):
-    """03_pies: one configuration's predictions against the unpruned ones."""
+    """03_pies: the predictions of one configuration against those of the unpruned models."""
 
     n_splits: Count = Field(description="how many half-splits of the seeds to average, from 1")
     n_bootstrap: Count = Field(description="how many bootstrap samples for the interval, from 1")
 
 
 class InfluenceParameters(PairParameters):
-    """04_el2n: which bins of EL2N the PIEs of the training set fall into."""
+    """04_el2n: the PIEs of the training set by bins of EL2N."""
 
     bins: Count = Field(description="how many bins of EL2N, from 1")
     n_splits: Count = Field(description="how many half-splits of the seeds to average, from 1")
@@ -268,27 +265,27 @@ class InfluenceParameters(PairParameters):
 
 
 class ReadabilityParameters(PairParameters):
-    """05_readability: how hard the PIEs of the test set are to read."""
+    """05_readability: the readability of the PIEs of the test set."""
 
     n_bootstrap: Count = Field(description="how many bootstrap samples for the intervals, from 1")
     processes: Count = Field(description="how many processes to score texts with, from 1")
 
 
 class ReportParameters(Parameters):
-    """06_report: everything a study has so far."""
+    """06_report: the results of a study so far."""
 
     examples: Count = Field(description="how many PIEs to show with their text, from 1")
 
 
 class ExploreParameters(Parameters):
-    """07_explore: the PIEs of a study, to look through."""
+    """07_explore: a page to look through the PIEs of a study."""
 
     split: Literal["test", "train"] = Field(description="test or train")
     rows: Count = Field(description="how many rows the table of the page may have, from 1")
 
 
 class JobParameters(BaseModel):
-    """What a study needs to know to run the training of a pair as jobs; no notebook does."""
+    """The training of a pair as jobs, set by a study and not by a notebook."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 

@@ -1,4 +1,4 @@
-"""A study file as the notebooks it asks for, each with its parameters."""
+"""A study file: its notebooks, and the parameters of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ from pielab.config.validation import current_names, validate
 from pielab.errors import PielabError
 from pielab.store import paths
 
-# What a study file may say of 06_report and 07_explore, with what holds if it does not.
+# The parameters of 06_report and 07_explore that a study file may set, with their defaults.
 OPTIONS = {"results": "results", "examples": 20, "split": "test", "rows": 1000}
-# What decides how a study is run and no result of it.
+# Execution settings; they never change results.
 JOB = {"workers": 1} | JobParameters().model_dump()
-# What a params file may leave out.
+# The parameters that a params file may leave out.
 DEFAULTS = {
     name: field.default
     for kind in parameters.NOTEBOOKS.values()
@@ -41,7 +41,7 @@ DEFAULTS = {
 class Study:
     """The folder of a study, and the parameters of each of its notebooks.
 
-    folder: as the study file writes it, from the project's folder.
+    folder: as in the study file, relative to the project's folder.
     dense: by pair, such as "bbc-news-bilstm". pruned: by pair and configuration, such as "bbc-news-bilstm/IMP-FT-90".
     """
 
@@ -51,7 +51,7 @@ class Study:
     pruned: dict[str, dict[str, Any]]
 
     def parameters(self, notebook: str, target: str = "", part: str = "") -> dict[str, Any]:
-        """What papermill injects into a notebook: `target` is a key of `dense` or `pruned`, `part` one of `parts`."""
+        """The parameters that papermill injects; target: a key of `dense` or `pruned`; part: one of `parts`."""
         of_pair = dict.fromkeys(("01_train", "04_el2n", "05_readability"), self.dense)
         given = {**of_pair, "02_prune": self.pruned, "03_pies": self.pruned}.get(notebook)
         kind = parameters.NOTEBOOKS[notebook]
@@ -59,7 +59,7 @@ class Study:
         return {name: values[name] for name in kind.model_fields} | ({"seeds": part} if part else {})
 
     def parts(self, pair: str) -> list[str]:
-        """The seeds of each job of a pair, such as ["0-4", "5-9"]; empty if one job trains them all."""
+        """The seeds of each job of a pair, such as ["0-4", "5-9"]; empty if one job trains all."""
         values = self.dense[pair]
         seeds, number = parse_seeds(values["seeds"]), values["seeds_per_job"]
         if not number or number >= len(seeds):
@@ -67,36 +67,40 @@ class Study:
         return [format_seeds(seeds[start : start + number]) for start in range(0, len(seeds), number)]
 
     def producer(self, target: str) -> str:
-        """The configuration whose training makes the seeds of `target`: of a nested pruner, its topmost one."""
+        """The configuration whose job trains `target`: itself, or that of a nested pruner's highest threshold."""
         values = self.pruned[target]
         highest = max(values["levels"] or [values["threshold"]], key=float)
         return f"{target.partition('/')[0]}/{paths.configuration(values['pruner'], highest)}"
 
     def notebooks(self) -> list[str]:
-        """Every notebook that the study renders, by its path in the study's folder."""
-        found = []
+        """The paths of all notebooks of the study, relative to its folder."""
+        notebooks = []
         for pair in self.dense:
             trained = [(f"{pair}/dense", "01_train")]
             trained += [(target, "02_prune") for target in self.pruned if target.startswith(f"{pair}/")]
             for target, name in trained:
-                found += [f"{target}/parts/{part}/{name}.ipynb" for part in self.parts(pair)]
-                found.append(f"{target}/{name}.ipynb")
-                found += [f"{target}/03_pies.ipynb"] if name == "02_prune" else []
-            found += [f"{pair}/04_el2n.ipynb", f"{pair}/05_readability.ipynb"]
-        return [*found, "report/06_report.ipynb", "report/07_explore.ipynb"]
+                notebooks += [f"{target}/parts/{part}/{name}.ipynb" for part in self.parts(pair)]
+                notebooks.append(f"{target}/{name}.ipynb")
+                notebooks += [f"{target}/03_pies.ipynb"] if name == "02_prune" else []
+            notebooks += [f"{pair}/04_el2n.ipynb", f"{pair}/05_readability.ipynb"]
+        return [*notebooks, "report/06_report.ipynb", "report/07_explore.ipynb"]
 
 
 def read(config: Mapping[str, Any]) -> Study:
-    """Check a whole study before anything of it runs; `config` is the content of a params/studies/ file.
+    """A study, checked as a whole before any notebook runs; `config` is the content of a params/studies/ file.
 
-    Raises PielabError with the file, the name and what is accepted.
+    Raises PielabError with the entry or file, the name and the accepted values.
     """
     report = {name: config.get(name, default) for name, default in OPTIONS.items()}
     if not config.get("study") or not isinstance(config.get("configurations"), list):
-        raise PielabError("this is no study: give snakemake --configfile params/studies/demo.yaml, or another study.")
+        raise PielabError(
+            "not-a-study", "this is no study", "give snakemake --configfile params/studies/demo.yaml, or another study"
+        )
     known = ["study", *OPTIONS, "configurations"]
     if unknown := set(config).difference(known):
-        raise PielabError(f"{', '.join(sorted(unknown))} is nothing a study has: {', '.join(known)}.")
+        raise PielabError(
+            "unknown-study-option", f"a study has no {', '.join(sorted(unknown))}", f"it has {', '.join(known)}"
+        )
     report["study"] = config["study"]
     for kind in (ReportParameters, ExploreParameters):
         validate(kind, _only(kind, report), "the study")
@@ -105,37 +109,58 @@ def read(config: Mapping[str, Any]) -> Study:
         values = _values(entry) | {"study": report["study"], "results": report["results"]}
         pair = paths.pair(values["dataset"], values["model"])
         if pair in dense:
-            raise PielabError(f"the study has {pair} twice: put all its pruners into one entry.")
+            raise PielabError("pair-twice", f"the study has {pair} twice", "put all its pruners into one entry")
         where = f"the study, {pair}"
         dense[pair] = values
         for kind in (InfluenceParameters, ReadabilityParameters, JobParameters):
             validate(kind, _only(kind, values), where)
         seeds = validate(TrainParameters, _only(TrainParameters, values), where).seeds
         if len(seeds) < 2:
-            raise PielabError(f"{where} has one seed: give two at least, for the null compares one with the other.")
-        if not entry["pruners"]:
-            raise PielabError(f"{where} has no pruners: give one at least, such as IMP-FT: [50, 90].")
-        for pruner, thresholds in entry["pruners"].items():
-            if not isinstance(thresholds, list):
-                raise PielabError(f"{where} has {pruner}: {thresholds}: give a list of thresholds, such as [50, 90].")
-            for threshold in thresholds:
-                levels = thresholds if pruner in NESTED else None
-                each = values | {"pruner": pruner, "threshold": threshold, "levels": levels}
-                validate(PieParameters, _only(PieParameters, each), where)
-                _check_budget(validate(PruneParameters, _only(PruneParameters, each), where), where)
-                pruned[f"{pair}/{paths.configuration(pruner, threshold)}"] = each
+            raise PielabError(
+                "study-of-one-seed",
+                f"{where} has one seed",
+                "give two at least, because the null compares one with the other",
+            )
+        pruned |= _pruned(pair, values, entry["pruners"], where)
     return Study(str(Path(report["results"]).expanduser() / report["study"]), report, dense, pruned)
 
 
+def _pruned(pair: str, values: dict[str, Any], pruners: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:
+    """The parameters of each pruned configuration of a pair, checked, by its key in `Study.pruned`."""
+    if not pruners:
+        raise PielabError(
+            "study-without-pruners", f"{where} has no pruners", "give one at least, such as IMP-FT: [50, 90]"
+        )
+    pruned = {}
+    for pruner, thresholds in pruners.items():
+        if not isinstance(thresholds, list):
+            raise PielabError(
+                "thresholds-not-listed",
+                f"{where} has {pruner}: {thresholds}",
+                "give a list of thresholds, such as [50, 90]",
+            )
+        for threshold in thresholds:
+            levels = thresholds if pruner in NESTED else None
+            configuration = values | {"pruner": pruner, "threshold": threshold, "levels": levels}
+            validate(PieParameters, _only(PieParameters, configuration), where)
+            _check_budget(validate(PruneParameters, _only(PruneParameters, configuration), where), where)
+            pruned[f"{pair}/{paths.configuration(pruner, threshold)}"] = configuration
+    return pruned
+
+
 def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of an entry: its params file, with what the entry sets anew."""
+    """The parameters of an entry: those of its params file, overridden by its own."""
     if not isinstance(entry, Mapping) or "params" not in entry or not isinstance(entry.get("pruners"), Mapping):
         raise PielabError(
-            "each of a study's configurations needs params: a file of params/, and pruners: {name: [thresholds]}."
+            "incomplete-configuration",
+            "one of the study's configurations lacks params or pruners",
+            "give it params: a file of params/, and pruners: {name: [thresholds]}",
         )
     path = paths.root() / entry["params"]
     if not path.exists():
-        raise PielabError(f"the study asks for {path}, which is not there: give a file of params/.")
+        raise PielabError(
+            "no-such-params-file", f"the study asks for {path}, which does not exist", "give a file of params/"
+        )
     values = (
         JOB
         | DEFAULTS
@@ -146,16 +171,21 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(values) - known)
     if unknown:
         raise PielabError(
-            f"{entry['params']} or its entry in the study sets {', '.join(unknown)}: no notebook knows it."
+            "parameter-of-no-notebook",
+            f"{entry['params']} or its entry in the study sets {', '.join(unknown)}, which no notebook has",
+            "correct the name, or leave it out",
         )
     if values.get("levels") is not None:
         raise PielabError(
-            f"{entry['params']} or its entry in the study sets levels: leave that out, for a nested pruner passes "
-            f"through the thresholds that the study gives it."
+            "levels-in-a-study",
+            f"{entry['params']} or its entry in the study sets levels",
+            "leave that out, because a nested pruner passes through the thresholds that the study gives it",
         )
     for name in ("dataset", "model"):
         if not isinstance(values.get(name), str):
-            raise PielabError(f"{entry['params']} does not say which {name}: give its name.")
+            raise PielabError(
+                "unnamed-dataset-or-model", f"{entry['params']} does not say which {name}", "give its name"
+            )
     return values
 
 
@@ -163,7 +193,7 @@ def _check_budget(p: PruneParameters, where: str) -> None:
     try:
         _ = p.phase_epochs
     except PielabError as error:
-        raise PielabError(f"{where}, {p.pruner}: {error}") from None
+        raise error.within(f"{where}, {p.pruner}") from None
 
 
 def _only(kind: type[parameters.Parameters], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The kinds of values that parameters take, from what papermill, YAML or Python give; ValueError if it is not that."""
+"""The types of parameters, read from papermill, YAML or Python; ValueError for any other value."""
 
 import re
 from collections.abc import Sequence
@@ -10,17 +10,20 @@ from pielab.compression.pruners import KNOWN, NESTED
 
 
 def _no_bool(value: Any) -> Any:
-    # Python counts True as 1, a user does not.
+    # Python takes True for 1, a user does not.
     if isinstance(value, bool):
         raise ValueError("a truth value is no number")
     return value
 
 
 def parse_seeds(value: Any) -> tuple[int, ...]:
-    """Seeds from "0-29", "0,3,7", "0-3,8", a list of integers, or one integer; each seed once, in order."""
+    """Seeds in ascending order from "0-29", "0,3,7", "0-3,8", a list of integers, or one integer.
+
+    Raises ValueError for any other value, and for a seed given twice.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, str, list, tuple)):
         raise ValueError("not seeds")
-    parts = str(value).split(",") if isinstance(value, (int, str)) else [str(each) for each in value]
+    parts = str(value).split(",") if isinstance(value, (int, str)) else [str(seed) for seed in value]
     seeds: list[int] = []
     for part in parts:
         first, dash, last = part.strip().partition("-")
@@ -34,7 +37,7 @@ def parse_seeds(value: Any) -> tuple[int, ...]:
 
 
 def format_seeds(seeds: Sequence[int]) -> str:
-    """Seeds as short as `parse_seeds` reads them: "0-3,8"."""
+    """Seeds in the shortest form that `parse_seeds` reads: "0-3,8"."""
     runs: list[list[int]] = []
     for seed in seeds:
         if runs and seed == runs[-1][-1] + 1:
@@ -45,7 +48,7 @@ def format_seeds(seeds: Sequence[int]) -> str:
 
 
 def _pruner_name(value: Any) -> Any:
-    """Any name but the unpruned models'."""
+    """Any name except "unpruned"."""
     if not isinstance(value, str) or not re.fullmatch(r"\w[\w.-]*", value) or value == "unpruned":
         raise ValueError("no name for a pruner")
     return value
@@ -59,42 +62,42 @@ def _known_pruner(value: Any) -> Any:
 
 
 def _numbers(value: Any) -> list[Any]:
-    """The parts of a list, of "2, 6", of "[2, 6]" as the command line gives a list, or of one number."""
+    """The elements of a list, of "2, 6", of "[2, 6]" (a list on the command line), or one number alone."""
     if isinstance(value, (list, tuple)):
         return list(value)
     return str(value).strip("[] ").split(",") if isinstance(value, str) else [value]
 
 
 def _two_numbers(value: Any) -> list[Any]:
-    """A lowest and a highest number; one number is both."""
-    found = _numbers(value)
-    return found * 2 if len(found) == 1 else found
+    """The lowest and the highest number; one number is both."""
+    numbers = _numbers(value)
+    return numbers * 2 if len(numbers) == 1 else numbers
 
 
-def _rising(value: tuple[float, float]) -> tuple[float, float]:
-    """A lowest and a highest number that are not the wrong way round."""
+def _ascending(value: tuple[float, float]) -> tuple[float, float]:
+    """The lowest and the highest number, in this order."""
     if value[0] > value[1]:
         raise ValueError("the lowest is above the highest")
     return value
 
 
-def _each_once(value: tuple[float, ...]) -> tuple[float, ...]:
-    """Numbers in ascending order, none twice."""
+def _distinct(value: tuple[float, ...]) -> tuple[float, ...]:
+    """Distinct numbers in ascending order."""
     if len(set(value)) < len(value):
         raise ValueError("a number twice")
     return tuple(sorted(value))
 
 
-def _on_the_way(value: tuple[float, ...], others: ValidationInfo) -> tuple[float, ...]:
-    """Levels that a nested pruner's own threshold, a parameter beside them, is among; any, for another pruner."""
-    if others.data.get("pruner") in NESTED and others.data.get("threshold", value[0]) not in value:
+def _has_threshold(value: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+    """Levels that include the threshold, a parameter validated before them, if the pruner is nested."""
+    if info.data.get("pruner") in NESTED and info.data.get("threshold", value[0]) not in value:
         raise ValueError("the threshold is not among the levels")
     return value
 
 
-def _leaves_steps(value: float, others: ValidationInfo) -> float:
-    """The share of the final phase, with steps left between the initial phase, a parameter beside it, and this."""
-    if others.data.get("initial_phase", 0) + value >= 1:
+def _leaves_steps(value: float, info: ValidationInfo) -> float:
+    """The share of the final phase, which with the initial phase, validated before it, is below 1."""
+    if info.data.get("initial_phase", 0) + value >= 1:
         raise ValueError("the two phases are the whole run")
     return value
 
@@ -102,7 +105,7 @@ def _leaves_steps(value: float, others: ValidationInfo) -> float:
 Natural = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1)]
 Counts = Annotated[tuple[Count, ...], BeforeValidator(_numbers), Field(min_length=1)]
-CountRange = Annotated[tuple[Count, Count], BeforeValidator(_two_numbers), AfterValidator(_rising)]
+CountRange = Annotated[tuple[Count, Count], BeforeValidator(_two_numbers), AfterValidator(_ascending)]
 Positive = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, lt=1)]
 FinalShare = Annotated[Share, AfterValidator(_leaves_steps)]
@@ -112,10 +115,10 @@ Levels = Annotated[
     tuple[Percentage, ...],
     BeforeValidator(_numbers),
     Field(min_length=1),
-    AfterValidator(_each_once),
-    AfterValidator(_on_the_way),
+    AfterValidator(_distinct),
+    AfterValidator(_has_threshold),
 ]
-PositiveRange = Annotated[tuple[Positive, Positive], BeforeValidator(_two_numbers), AfterValidator(_rising)]
+PositiveRange = Annotated[tuple[Positive, Positive], BeforeValidator(_two_numbers), AfterValidator(_ascending)]
 Name = Annotated[str, Field(min_length=1, strict=True)]
 PrunerName = Annotated[str, BeforeValidator(_pruner_name)]
 KnownPruner = Annotated[str, BeforeValidator(_known_pruner)]

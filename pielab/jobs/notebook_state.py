@@ -227,4 +227,4 @@ def _sentence(path: Path) -> str:
     first = text.partition("\n")[0].removeprefix("error: ")
     # Which notebook it was stands beside it, and whose exception it was matters only if it is not ours.
     said = first.partition(" did not finish: ")[2] or first
-    return re.sub("^(PielabError|TransientError|PassingFault|DeadKernelError): ", "", said)
+    return re.sub("^(PielabError|SeveralErrors|TransientError|PassingFault|DeadKernelError): ", "", said)

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -25,7 +26,7 @@ import traitlets
 from jupyter_client import AsyncKernelManager
 from papermill.exceptions import PapermillExecutionError
 
-from pielab.errors import transient_sentence
+from pielab.errors import transient_error
 from pielab.jobs import gpus, status
 from pielab.jobs.notebook_state import may_be_alive, record
 from pielab.report import render
@@ -125,7 +126,7 @@ def execute(template: str, log: Path, values: dict[str, Any], study_folder: Path
             kind, text = type(error).__name__, str(error)
         else:
             return None
-    return f"{kind}: {transient_sentence(kind, text, study_folder) or text}"
+    return f"{kind}: {transient_error(kind, text, study_folder) or text}"
 
 
 def kernel_environment(given: argparse.Namespace) -> dict[str, Any]:
@@ -145,7 +146,7 @@ def main(given: argparse.Namespace) -> int:
     try:
         return run(given)
     except OSError as error:  # a disk that is full has no place for a file that says so
-        reason = transient_sentence(type(error).__name__, str(error), given.study) or error
+        reason = transient_error(type(error).__name__, str(error), given.study) or error
         print(f"error: {given.output} did not finish: {type(error).__name__}: {reason}", file=sys.stderr)
         return 1
 
@@ -155,7 +156,7 @@ def run(given: argparse.Namespace) -> int:
     study, output = Path(given.study), Path(given.output)
     log, running, fault = (name(study, output) for name in (paths.log, paths.running, paths.fault))
     before = fault.read_text() if given.attempt > 1 and fault.exists() else ""
-    if " did not finish: PielabError: " in before:
+    if re.search(" did not finish: (PielabError|SeveralErrors): ", before):
         print(before + "\n  not tried again, for that cannot help", file=sys.stderr)
         return 1
     for folder in (log.parent, output.parent):

@@ -1,1 +1,1 @@
-"""Every file that is written, and how it is read back: names, atomic files, records, predictions, the cache."""
+"""Files on disk, written and read back: their names, atomic writes, records, predictions, the cache."""

@@ -1,4 +1,4 @@
-"""Where what is fetched, or derived from texts, is kept for the next run."""
+"""The folder of downloads, and of what is derived from texts, which later runs use again."""
 
 import os
 from pathlib import Path
@@ -7,5 +7,5 @@ import platformdirs
 
 
 def cache_folder() -> Path:
-    """The folder of everything fetched: $PIELAB_CACHE, or the user's cache folder of this system."""
+    """$PIELAB_CACHE, or the user's cache folder of this system."""
     return Path(os.environ.get("PIELAB_CACHE") or platformdirs.user_cache_path("pielab"))

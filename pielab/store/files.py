@@ -1,4 +1,4 @@
-"""Files and folders that get their name only when they are whole, so that nothing half-written ever counts."""
+"""Atomic writes: files and folders appear under their final name only when complete; and locks between processes."""
 
 import contextlib
 import os
@@ -13,15 +13,15 @@ from typing import IO
 
 from pielab.errors import PielabError
 
-# Whoever was writing something that nobody has touched for an hour was killed.
+# A partial file that nobody has touched for an hour was left by a killed process.
 STALE_SECONDS = 3600
 
 
 @contextlib.contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which is called `folder` only when all is written; nothing is left of an error.
+    """A folder to write into, renamed to `folder` at the end and deleted after an error.
 
-    Another process that was quicker wins.
+    If another process has made `folder` meanwhile, that one stays.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_stale(folder.parent)
@@ -43,10 +43,10 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """The name of a file to write, which is renamed to `path` when all is written; nothing is left of an error."""
+    """The path of a file to write, renamed to `path` at the end and deleted after an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_stale(path.parent)
-    # Two, on two machines even, may write the same file at once; the suffix stays, for some writers go by it.
+    # A random name, because two machines may write the same file at once; the suffix stays, because writers go by it.
     partial = path.with_name(f".partial-{secrets.token_hex(4)}-{path.name}")
     try:
         yield partial
@@ -57,20 +57,20 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def remove_stale(folder: Path) -> None:
-    """Delete what killed processes left in a folder half-written."""
+    """Delete the partial files and folders that killed processes left in a folder."""
     for partial in folder.glob(".partial-*"):
-        with contextlib.suppress(OSError):  # another process may be sweeping too
+        with contextlib.suppress(OSError):  # another process may be deleting too
             touched = max(path.stat().st_mtime for path in (partial, *partial.rglob("*")))
             if time.time() - touched > STALE_SECONDS:
                 shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
 
 
 def lock(path: Path, what: str) -> IO[str] | None:
-    """A lock that is ours until the file given back is closed or this process ends, however it ends.
+    """Lock `path` until the file returned is closed or this process ends, however it ends.
 
-    what: what is locked, for the error. None where the system or the file system has no locks.
+    what: names the locked thing in the error. Returns None if the system or the file system has no locks.
 
-    Raises PielabError if another process holds it.
+    Raises PielabError if another process holds the lock.
     """
     try:
         import fcntl
@@ -84,7 +84,9 @@ def lock(path: Path, what: str) -> IO[str] | None:
         file.seek(0)
         holder = file.read().strip()
         file.close()
-        raise PielabError(f"{what} is being run by {holder}: wait for it to end, or stop it first.") from None
+        raise PielabError(
+            "already-running", f"{what} is being run by {holder}", "wait for it to end, or stop it first"
+        ) from None
     except OSError:
         file.close()
         return None

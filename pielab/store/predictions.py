@@ -1,8 +1,8 @@
-"""The contract between training and analysis: one Parquet file of logits for each run and split.
+"""The contract between training and analysis: one Parquet file of logits for each seed and split.
 
 Columns `example` (int64, the position in the split) and `logits` (a fixed-size list of float32, one for each
-class). The file's metadata say what was run. Predictions made elsewhere work as well as pielab's own: `bring.add`
-writes them.
+class). The file's metadata describe the run. Predictions of other programs work as well as pielab's own:
+`pielab.importing.add` writes them.
 """
 
 import contextlib
@@ -22,11 +22,11 @@ from pielab.store import paths, records
 
 @dataclass(frozen=True)
 class Predictions:
-    """The runs of one configuration on one split.
+    """The logits of one configuration's seeds on one split.
 
     logits: (seeds, examples, classes) float32.
-    decision_thresholds: (seeds,), the probability above which a multi-label model says yes; None for single-label.
-    data_digest: of the texts and labels that they were made on, if the files say so.
+    decision_thresholds: (seeds,), the probability above which a class is predicted if multi-label; else None.
+    data_digest: the hash of the texts and labels, if the files have one.
     """
 
     logits: np.ndarray
@@ -40,14 +40,14 @@ class Predictions:
 
     @property
     def classes(self) -> np.ndarray:
-        """What each run says: class ids (seeds, examples), or bool (seeds, examples, classes) if multi-label."""
+        """The predicted classes: ids (seeds, examples), or bool (seeds, examples, classes) if multi-label."""
         if self.decision_thresholds is None:
             return self.logits.argmax(axis=2)
         return sigmoid(self.logits) > self.decision_thresholds[:, None, None]
 
 
 def write(path: Path, logits: np.ndarray, metadata: Mapping[str, Any]) -> None:
-    """Write logits (examples, classes) and what they are; values of the metadata are kept as JSON."""
+    """Write logits (examples, classes) with metadata, whose values are stored as JSON."""
     examples, classes = logits.shape
     values = pa.array(np.ascontiguousarray(logits, dtype=np.float32).ravel())
     table = pa.table(
@@ -62,8 +62,10 @@ def write(path: Path, logits: np.ndarray, metadata: Mapping[str, Any]) -> None:
 def read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     """Logits (examples, classes) float32 in the order of `example`, and the metadata."""
     if not path.exists():
-        raise PielabError(f"there are no predictions {path}: train this seed, or give seeds that are there.")
-    with records.checked_read(path):
+        raise PielabError(
+            "no-such-predictions", f"there are no predictions {path}", "train this seed, or leave it out of seeds"
+        )
+    with records.checked_read(path, records.retraining_cure(path.parent)):
         table = pq.read_table(path)
         examples = table["example"].to_numpy()
         if (examples[:-1] > examples[1:]).any():
@@ -73,45 +75,63 @@ def read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     logits = column.flatten().to_numpy().astype(np.float32, copy=False).reshape(len(table), -1)
     if not np.array_equal(examples, np.arange(len(table))):
         raise PielabError(
-            f"the examples of {path} are not 0 to {len(table) - 1}, each once: number them as in the split."
+            "examples-misnumbered",
+            f"the examples of {path} are not 0 to {len(table) - 1}, each once",
+            "number them as in the split",
         )
     if not np.isfinite(logits).all():
-        raise PielabError(f"{path} has logits that are not finite numbers: the model that made it had diverged.")
+        raise PielabError(
+            "stored-logits-not-finite",
+            f"{path} has logits that are not finite numbers",
+            "its model had diverged, train it with a lower learning_rate",
+        )
     return logits, _metadata(table.schema.metadata or {})
 
 
 def read_seeds(folder: Path | str, seeds: Sequence[int], split: str = "test") -> Predictions:
     """The predictions of a configuration's seeds, `<folder>/seeds/<seed>/<split>.parquet`.
 
-    Raises PielabError if one is missing, or they are of different examples.
+    Raises PielabError if a file is missing, or the seeds differ in their examples.
     """
     if not Path(folder).exists():
-        others = sorted(path.parent.name for path in Path(folder).parent.glob("*/seeds"))
+        configurations = sorted(path.parent.name for path in Path(folder).parent.glob("*/seeds"))
         raise PielabError(
-            f"there are no predictions in {folder} (beside it: {', '.join(others) or 'nothing'}): run 01_train or "
-            f"02_prune with these parameters first, or add predictions made elsewhere by pielab.bring.add."
+            "no-predictions-of-configuration",
+            f"there are no predictions in {folder} (beside it: {', '.join(configurations) or 'nothing'})",
+            "run 01_train or 02_prune with these parameters first, or add predictions made elsewhere by "
+            "pielab.importing.add",
         )
     runs = [read(paths.seed(folder, seed) / f"{split}.parquet") for seed in seeds]
     shapes = {logits.shape for logits, _ in runs}
     if len(shapes) > 1:
-        raise PielabError(f"the seeds in {folder} differ in examples or classes {sorted(shapes)}: run them alike.")
+        raise PielabError(
+            "seeds-of-different-shapes",
+            f"the seeds in {folder} differ in examples or classes {sorted(shapes)}",
+            "run them alike",
+        )
     digests = {metadata.get("data") for _, metadata in runs}
     if len(digests) > 1:
-        raise PielabError(f"the seeds in {folder} were made on different texts or labels: run them alike.")
+        raise PielabError(
+            "seeds-of-different-data", f"the seeds in {folder} were made on different texts or labels", "run them alike"
+        )
     thresholds = [metadata.get("decision_threshold") for _, metadata in runs]
     if len({threshold is None for threshold in thresholds}) > 1:
-        raise PielabError(f"only some seeds in {folder} have a decision_threshold in their metadata: give it to all.")
-    known = None if thresholds[0] is None else np.array(thresholds, dtype=np.float32)
-    return Predictions(np.stack([logits for logits, _ in runs]), tuple(seeds), known, digests.pop())
+        raise PielabError(
+            "decision-threshold-of-some",
+            f"only some seeds in {folder} have a decision_threshold in their metadata",
+            "give it to all",
+        )
+    stacked = None if thresholds[0] is None else np.array(thresholds, dtype=np.float32)
+    return Predictions(np.stack([logits for logits, _ in runs]), tuple(seeds), stacked, digests.pop())
 
 
 def _metadata(stored: Mapping[bytes, bytes]) -> dict[str, Any]:
-    """What pielab wrote as JSON; other programs' entries are theirs."""
-    found = {}
+    """The metadata entries that are JSON, as pielab writes them; those of other programs are left out."""
+    metadata = {}
     for key, value in stored.items():
         with contextlib.suppress(ValueError):
-            found[key.decode()] = json.loads(value)
-    return found
+            metadata[key.decode()] = json.loads(value)
+    return metadata
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:

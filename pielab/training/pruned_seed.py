@@ -151,10 +151,10 @@ def _first_phase(
     if pruners.pruner(p.pruner).starts_trained:
         folder = paths.seed(p.dense_folder, seed)
         if p.budget == "equal":
-            with records.checked_read(folder / "shared.safetensors") as path:
+            with records.checked_read(folder / "shared.safetensors", records.retraining_cure(folder)) as path:
                 model.load_state_dict(load_file(path, device=str(experiment.device)))
         else:
-            with records.checked_read(folder / "weights.safetensors") as path:
+            with records.checked_read(folder / "weights.safetensors", records.retraining_cure(folder)) as path:
                 load_model(model, path, device=str(experiment.device))
     return dense_masks(weights), {"phase": 0, "losses": [], "seconds": 0.0}
 

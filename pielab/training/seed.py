@@ -140,7 +140,7 @@ def load_checkpoint(
     path = paths.phase(folder, seed)
     if not path.exists():
         return None
-    with records.checked_read(path, "delete it and give the same command again; the seed then starts anew."):
+    with records.checked_read(path, "delete it and give the same command again; the seed then starts anew"):
         with safetensors.safe_open(path, framework="pt") as file:
             state = json.loads(file.metadata()["state"])
         tensors = load_file(path)
