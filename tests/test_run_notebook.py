@@ -99,7 +99,7 @@ def test_a_notebook_that_another_process_runs_is_waited_for_and_not_run_twice(ru
 
 
 def test_a_mistake_is_one_sentence_and_not_tried_again(run):
-    raises = "import pielab\nraise pielab.errors.PielabError('epochs = 0: give one at least.')"
+    raises = "import pielab\nraise pielab.errors.PielabError('no-epochs', 'epochs = 0', 'give one at least')"
     done = run(raises)
     assert done.returncode == 1
     said = run.fault.read_text()
@@ -111,7 +111,9 @@ def test_a_mistake_is_one_sentence_and_not_tried_again(run):
     assert run.log.exists() and not run.output.exists() and not run.running.exists()
     before = run.log.stat().st_mtime_ns
     again = run(raises, attempt=2)
-    assert again.returncode == 1 and said in again.stderr and "not tried again, for that cannot help" in again.stderr
+    assert (
+        again.returncode == 1 and said in again.stderr and "not tried again, because that cannot help" in again.stderr
+    )
     assert run.log.stat().st_mtime_ns == before
     # Given anew, the same command tries.
     assert run("print('cured')", attempt=1).returncode == 0
@@ -122,7 +124,7 @@ def test_a_mistake_is_one_sentence_and_not_tried_again(run):
     ("cell", "sentence"),
     [
         (
-            "import pielab\nraise pielab.errors.TransientError('no network: try again.')",
+            "import pielab\nraise pielab.errors.TransientError('no-network', 'no network', 'try again')",
             "TransientError: no network: try again.",
         ),
         ("raise OSError(28, 'No space left on device')", r"OSError: the disk of \S+ is full: free some space there"),
