@@ -76,7 +76,7 @@ def test_the_difference_of_two_pruners_is_that_of_their_excesses(seeds, seed, mu
 
 
 def test_one_seed_has_no_null():
-    with refused("too-few-models-for-the-null", "add seeds", "at least two unpruned models"):
+    with refused("too-few-unpruned-models", "add seeds", "at least two unpruned models"):
         null.estimate(np.zeros((1, 3), int), np.zeros((1, 3), int))
 
 
@@ -164,5 +164,5 @@ def test_more_models_make_fewer_disagreements_by_chance():
     random = np.random.default_rng(0)
     table = null.by_models_per_side(draw_runs(random, 12), draw_runs(random, 12), n_splits=40)
     assert table["null"].is_monotonic_decreasing and table["null"].iloc[-1] < table["null"].iloc[0] / 2
-    with refused("too-few-models-for-the-null", "add seeds", "at least two unpruned models"):
+    with refused("too-few-unpruned-models", "add seeds", "at least two unpruned models"):
         null.by_models_per_side(draw_runs(random, 1), draw_runs(random, 1))

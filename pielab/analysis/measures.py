@@ -18,7 +18,7 @@ def flips(dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray) -> float:
     """
     if dense.shape != pruned.shape or dense.shape[-1:] != targets.shape:
         raise PielabError(
-            "predictions-and-targets-of-other-shapes",
+            "predictions-of-other-shape",
             f"predictions {dense.shape}, {pruned.shape} and targets {targets.shape} do not fit",
             "give the predictions of the same seeds as (seeds, examples), and targets as (examples,)",
         )
@@ -55,7 +55,7 @@ def class_recall_test(dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray
     """
     if min(len(dense), len(pruned)) < 2:
         raise PielabError(
-            "too-few-seeds-for-a-test",
+            "too-few-seeds-to-test",
             f"{len(dense)} unpruned and {len(pruned)} pruned seeds are too few for a test over seeds",
             "give at least two seeds on each side",
         )

@@ -141,7 +141,7 @@ def _check(dense: np.ndarray, pruned: np.ndarray) -> None:
     pies.check_pair(dense, pruned)
     if len(dense) < 2:
         raise PielabError(
-            "too-few-models-for-the-null",
+            "too-few-unpruned-models",
             "the null needs at least two unpruned models, to compare one with the other",
             "add seeds",
         )

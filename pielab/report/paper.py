@@ -67,7 +67,7 @@ def table(study_folder: Path, number: int) -> Styler:
     """
     if number not in TABLES:
         raise PielabError(
-            "no-such-table-in-the-paper",
+            "no-such-paper-table",
             f"the paper has no Table {number}",
             f"give 2 to {max(TABLES)}; Table 1 is results.pie_examples",
         )

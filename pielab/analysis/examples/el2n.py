@@ -19,7 +19,7 @@ def el2n(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """
     if probabilities.ndim != 3 or probabilities.shape[1:] != targets.shape:
         raise PielabError(
-            "probabilities-and-targets-of-other-shapes",
+            "probabilities-of-other-shape",
             f"probabilities {probabilities.shape} and targets {targets.shape} do not fit",
             "give (seeds, examples, classes) and (examples, classes)",
         )
