@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/analysis.py [--small] [--repeats 5] [--json FILE]
 
 What 03 and 04 compute of a configuration, from 30 + 30 seeds, with 200 resamples, on one core as the notebooks do. The
-other side is a loop over the halvings; at full size it makes so many resamples as its name says, and is not compared.
+other side is a loop over half-splits; at full size it makes so many resamples as its name says, and is not compared.
 """
 
 import tempfile
@@ -57,7 +57,7 @@ def pielab_side(given: tuple) -> dict:
 
 
 def loop_side(resamples: int, given: tuple) -> dict:
-    """The same with numpy, one halving after the other."""
+    """The same with numpy, one half-split after the other."""
     folder, targets = given
     early = predictions.read_seeds(folder / "dense", range(SEEDS), "early")
     several = early.multi_label
@@ -71,7 +71,7 @@ def loop_side(resamples: int, given: tuple) -> dict:
     majority = sets_by_loop if several else classes_by_loop
     drawn = null.half_splits(SEEDS, resamples, np.random.default_rng(0))
     random = np.random.default_rng((0, 1))
-    draws = [null._bootstrap_halvings(SEEDS, random) for _ in range(resamples)]
+    draws = [null._bootstrap_half_splits(SEEDS, random) for _ in range(resamples)]
 
     def disagree(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         reference = majority(dense, first)

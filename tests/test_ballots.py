@@ -1,4 +1,4 @@
-"""Disagreements of many halvings at once are those of one after the other."""
+"""Disagreements of many half-splits at once are those of one after the other."""
 
 from unittest import mock
 
@@ -10,23 +10,23 @@ from pielab.analysis import null, pies
 
 
 @given(st.integers(2, 7), st.integers(0, 10_000), st.booleans(), st.integers(1, 6), st.integers(1, 6))
-def test_every_halving_disagrees_where_its_votes_do(seeds, seed, multi_label, examples_at_once, columns_at_once):
+def test_every_half_split_disagrees_where_its_votes_do(seeds, seed, multi_label, examples_at_once, columns_at_once):
     random = np.random.default_rng(seed)
     likely = random.random(14)
     if multi_label:
         dense, pruned = random.random((2, seeds, 14, 4)) < (likely**4)[:, None]
     else:
         dense, pruned = np.where(random.random((2, seeds, 14)) < likely, random.integers(5, size=(2, seeds, 14)), 2)
-    halvings = null.half_splits(seeds, 20, random)
-    found = np.zeros((2, len(halvings), 14), dtype=bool)
+    half_splits = null.half_splits(seeds, 20, random)
+    found = np.zeros((2, len(half_splits), 14), dtype=bool)
     sizes = {"EXAMPLES_AT_ONCE": examples_at_once, "COLUMNS_AT_ONCE": columns_at_once}
     seen = []
     with mock.patch.multiple(pies, **sizes):
-        for part, of_null, of_pruned in pies.disagreements(dense, pruned, halvings):
+        for part, of_null, of_pruned in pies.disagreements(dense, pruned, half_splits):
             seen += part.tolist()
             found[0][:, part], found[1][:, part] = of_null, of_pruned
     assert seen == sorted(set(seen))  # each in one part, and in order
-    for index, (first, second) in enumerate(halvings):
+    for index, (first, second) in enumerate(half_splits):
         one, other = first == 1, second == 1
         assert np.array_equal(found[0][index], pies.find(dense[one], dense[other]))
         assert np.array_equal(found[1][index], pies.find(dense[one], pruned[other]))

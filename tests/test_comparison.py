@@ -6,11 +6,11 @@ import shutil
 
 import pandas as pd
 import pytest
+from conftest import refused
 from test_report import study_folder  # noqa: F401
 
 from pielab.analysis import comparison, null, results
 from pielab.compression import pruners
-from pielab.errors import PielabError
 from pielab.report import figures
 from pielab.store import paths
 
@@ -29,7 +29,7 @@ def test_each_pruner_stands_beside_the_others_with_its_difference_to_the_referen
     shares = results.pie_shares(results.configurations(study_folder)).set_index(["pruner", "threshold"])
     for row in table[table["pruner"] == "MP-AI"].itertuples():
         own, other = (shares.loc[(name, row.threshold), "halved_pies_percent"] for name in ("MP-AI", "IMP-FT"))
-        # The null of 200 halvings and of 20 is the same here: four seeds have six.
+        # The null of 200 half-splits and of 20 is the same here: four seeds have six.
         assert row.difference == pytest.approx(own - other)
         assert row.difference_low <= row.difference <= row.difference_high
         turned = comparison.difference(
@@ -43,7 +43,7 @@ def test_each_pruner_stands_beside_the_others_with_its_difference_to_the_referen
 
 def test_a_difference_names_the_configurations_that_there_are(study_folder):  # noqa: F811
     pair = study_folder / "topics-bilstm"
-    with pytest.raises(PielabError) as raised:
+    with refused("no-pies-of-a-configuration") as raised:
         comparison.difference(pair, "IMP-FT-50", "IMP-FT-51")
     known = "IMP-FT-50, IMP-FT-99, MP-AI-50, MP-AI-99"
     assert str(raised.value) == f"{pair} has no PIEs of IMP-FT-51: give two of {known}."
@@ -89,7 +89,7 @@ def test_the_epochs_behind_a_model(tmp_path, pruner, losses, budget, epochs):
 def test_what_was_brought_from_elsewhere_has_no_known_epochs(study_folder):  # noqa: F811
     table = comparison.pruners(study_folder)
     assert table["epochs"].isna().all()
-    said = "topics, bilstm: the training of some models is not known, for they were made elsewhere."
+    said = "topics, bilstm: the training of some models is not known, because they were made elsewhere."
     assert comparison.budget(table) == said
 
 

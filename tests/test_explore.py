@@ -10,14 +10,13 @@ import papermill
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import make_texts
+from conftest import make_texts, refused
 from scipy import stats
 
 from pielab.analysis import results
 from pielab.analysis.null import estimate
 from pielab.config.parameters import PieParameters
 from pielab.data import datasets
-from pielab.errors import PielabError
 from pielab.report import explore, figures, render
 from pielab.store import paths, predictions
 
@@ -142,7 +141,7 @@ def test_a_study_without_pies_can_be_looked_at_too(study_folder, tmp_path):
 
 
 def test_an_empty_study_says_what_to_run(tmp_path):
-    with pytest.raises(PielabError, match="has no PIEs yet: run notebooks/03_pies.ipynb"):
+    with refused("study-without-pies", "run notebooks/03_pies.ipynb", f"{tmp_path / 'nothing'} has no PIEs yet"):
         explore.study_pies(tmp_path / "nothing")
 
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import refused
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -15,7 +16,6 @@ from textstat import textstat
 from pielab.analysis import measures, pies
 from pielab.analysis.examples import el2n, readability
 from pielab.compression import schedules
-from pielab.errors import PielabError
 from pielab.store import predictions
 from pielab.store.predictions import Predictions
 
@@ -65,7 +65,7 @@ def test_el2n_by_hand_and_its_limits():
     sure_and_wrong = np.array([[[1.0, 0.0]], [[1.0, 0.0]]])
     assert el2n.el2n(sure_and_wrong, np.array([[0, 1]]))[0] == pytest.approx(math.sqrt(2))
     assert el2n.el2n(sure_and_wrong, np.array([[1, 0]]))[0] == 0
-    with pytest.raises(PielabError, match="do not fit"):
+    with refused("probabilities-of-other-shape", "(seeds, examples, classes)", "(2, 1, 2) and targets (1, 3)"):
         el2n.el2n(sure_and_wrong, np.array([[1, 0, 0]]))
 
 
@@ -95,7 +95,7 @@ def test_flips_by_hand():
     dense, pruned = np.array([[0, 1, 2, 0], [0, 1, 2, 0]]), np.array([[0, 2, 1, 1], [0, 1, 2, 0]])
     # Right to wrong, wrong to another wrong, right to wrong in the first seed; nothing in the second.
     assert measures.flips(dense, pruned, np.array([0, 1, 0, 0])) == 2 / 8
-    with pytest.raises(PielabError, match="do not fit"):
+    with refused("predictions-of-other-shape", "(seeds, examples)", "(2, 4), (1, 4) and targets (4,)"):
         measures.flips(dense, pruned[:1], np.array([0, 1, 0, 0]))
 
 
@@ -182,7 +182,7 @@ def test_the_class_recall_test_finds_the_class_that_lost_more_than_the_others():
     recall = [(each[:, targets == 2] == 2).mean(axis=1) - (each == targets).mean(axis=1) for each in (dense, pruned)]
     assert table.loc[2, "p"] == pytest.approx(stats.ttest_ind(*recall, equal_var=False).pvalue)
     assert measures.class_recall_test(dense, dense, targets)["p"].min() == 1
-    with pytest.raises(PielabError, match="two seeds at least"):
+    with refused("too-few-seeds-to-test", "at least two seeds on each side", "1 unpruned and"):
         measures.class_recall_test(dense[:1], pruned, targets)
 
 

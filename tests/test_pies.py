@@ -1,12 +1,11 @@
 """PIEs against a version written out example by example."""
 
 import numpy as np
-import pytest
+from conftest import refused
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pielab.analysis import pies
-from pielab.errors import PielabError
 
 
 def brute_majority(votes):
@@ -77,10 +76,10 @@ def test_votes_count_every_class():
 
 
 def test_unequal_numbers_of_seeds_stop():
-    with pytest.raises(PielabError, match="as many seeds"):
+    with refused("sides-of-unequal-size", "the same number of seeds", "(3, 2) and pruned ones (2, 2)"):
         pies.single_label(np.zeros((3, 2), int), np.zeros((2, 2), int))
 
 
 def test_predictions_of_the_wrong_shape_stop():
-    with pytest.raises(PielabError, match=r"give \(seeds, examples\)"):
+    with refused("predictions-without-votes", "give (seeds, examples)", "shape (2, 2, 2)"):
         pies.majority(np.zeros((2, 2, 2), int))

@@ -195,7 +195,7 @@ def test_of_several_devices_the_newest_counts_and_the_plan_says_so(config):
     times = estimate.times(estimate.seeds(read))
     assert times["unpruned"].item() == 10 and times["spent"].item() == 110
     assert (times["device"].item(), times["others"].item()) == ("new gpu", ["old gpu"])
-    assert "has seeds of old gpu too" in plan.text(read, config, load=False)
+    assert "has seeds from old gpu too" in plan.text(read, config, load=False)
 
 
 def test_what_is_not_whole_is_not_done(config):
@@ -306,6 +306,7 @@ def test_a_study_with_a_mistake_ends_with_one_sentence(config, tmp_path):
     assert done.returncode == 1 and done.stderr.startswith("error: there is no study file ")
     assert "papr.yaml: make plan STUDY=name takes aapd, demo, imdb, nested, paper," in done.stderr
     file.write_text("study: [")
-    assert run(file).stderr.startswith(f"error: {file} is no YAML: ")
+    said = run(file).stderr
+    assert said.startswith(f"error: {file} is not YAML (") and "params/studies/demo.yaml" in said
     file.write_text("study")
     assert run(file).stderr.startswith("error: this is no study")

@@ -111,7 +111,9 @@ def test_a_mistake_is_one_sentence_and_not_tried_again(run):
     assert run.log.exists() and not run.output.exists() and not run.running.exists()
     before = run.log.stat().st_mtime_ns
     again = run(raises, attempt=2)
-    assert again.returncode == 1 and said in again.stderr and "not tried again, for that cannot help" in again.stderr
+    assert (
+        again.returncode == 1 and said in again.stderr and "not tried again, because that cannot help" in again.stderr
+    )
     assert run.log.stat().st_mtime_ns == before
     # Several mistakes at once cannot pass either.
     run.fault.write_text(said.replace("PielabError", "SeveralErrors"))

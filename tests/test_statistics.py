@@ -5,11 +5,11 @@ import math
 
 import numpy as np
 import pytest
+from conftest import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pielab.analysis import null, pies
-from pielab.errors import PielabError
 
 
 def draw_runs(random, seeds, examples=300, classes=4, flip=0.3):
@@ -35,7 +35,7 @@ def brute_null(dense, pruned):
 
 @settings(max_examples=25)
 @given(st.integers(2, 5), st.integers(0, 1000), st.booleans())
-def test_the_null_is_the_mean_over_all_halvings(seeds, seed, multi_label):
+def test_the_null_is_the_mean_over_all_half_splits(seeds, seed, multi_label):
     random = np.random.default_rng(seed)
     if multi_label:
         dense, pruned = random.random((2, seeds, 20, 3)) < 0.5
@@ -76,7 +76,7 @@ def test_the_difference_of_two_pruners_is_that_of_their_excesses(seeds, seed, mu
 
 
 def test_one_seed_has_no_null():
-    with pytest.raises(PielabError, match="two unpruned models at least"):
+    with refused("too-few-unpruned-models", "add seeds", "at least two unpruned models"):
         null.estimate(np.zeros((1, 3), int), np.zeros((1, 3), int))
 
 
@@ -164,5 +164,5 @@ def test_more_models_make_fewer_disagreements_by_chance():
     random = np.random.default_rng(0)
     table = null.by_models_per_side(draw_runs(random, 12), draw_runs(random, 12), n_splits=40)
     assert table["null"].is_monotonic_decreasing and table["null"].iloc[-1] < table["null"].iloc[0] / 2
-    with pytest.raises(PielabError, match="two unpruned models at least"):
+    with refused("too-few-unpruned-models", "add seeds", "at least two unpruned models"):
         null.by_models_per_side(draw_runs(random, 1), draw_runs(random, 1))

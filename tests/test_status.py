@@ -280,8 +280,9 @@ def test_watching_can_be_interrupted(study_folder, monkeypatch, capsys):
 def test_a_folder_that_is_no_study_says_so(tmp_path, text):
     if text is not None:
         put(tmp_path / "mine/study.yaml", text)
-    with pytest.raises(PielabError, match="study"):
+    with pytest.raises(PielabError, match="study") as raised:
         status.page(tmp_path / "mine")
+    assert (raised.value.id == "folder-without-study") == (text != "study: x")
     done = subprocess.run(
         [sys.executable, "-m", "pielab.status", str(tmp_path / "mine")], capture_output=True, text=True, check=False
     )

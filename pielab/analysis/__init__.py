@@ -1,4 +1,4 @@
-"""Predictions in, numbers out: PIEs, their null, and pruners side by side. Nothing here needs torch."""
+"""From predictions to numbers: PIEs, their null, and comparisons of pruners. Nothing here needs torch."""
 
 from pielab._moved import forward
 

@@ -1,4 +1,4 @@
-"""Other ways to say how much two sets of models differ, each as its authors define it."""
+"""Other measures of how much two sets of models differ, each as its authors define it."""
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,11 @@ def flips(dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray) -> float:
     A wrong answer that turns into another wrong one is no flip.
     """
     if dense.shape != pruned.shape or dense.shape[-1:] != targets.shape:
-        raise PielabError(f"predictions {dense.shape}, {pruned.shape} and targets {targets.shape} do not fit.")
+        raise PielabError(
+            "predictions-of-other-shape",
+            f"predictions {dense.shape}, {pruned.shape} and targets {targets.shape} do not fit",
+            "give the predictions of the same seeds as (seeds, examples), and targets as (examples,)",
+        )
     return float(((dense == targets) != (pruned == targets)).mean())
 
 
@@ -27,8 +31,8 @@ def spearman(dense: np.ndarray, pruned: np.ndarray) -> np.ndarray:
     dense, pruned: probabilities (seeds, examples, classes). Gives (examples,), between -1 and 1; NaN where all classes
     of one side are equal.
     """
-    ranks = [stats.rankdata(each.mean(axis=0), axis=1) for each in (dense, pruned)]
-    centred = [each - each.mean(axis=1, keepdims=True) for each in ranks]
+    ranks = [stats.rankdata(probabilities.mean(axis=0), axis=1) for probabilities in (dense, pruned)]
+    centred = [side - side.mean(axis=1, keepdims=True) for side in ranks]
     product = (centred[0] * centred[1]).sum(axis=1)
     scale = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))
     return np.divide(product, scale, out=np.full(len(product), np.nan), where=scale > 0)
@@ -37,29 +41,32 @@ def spearman(dense: np.ndarray, pruned: np.ndarray) -> np.ndarray:
 def spearman_pies(dense: np.ndarray, pruned: np.ndarray, share: float = 0.05) -> np.ndarray:
     """The examples with the lowest rank correlation, bool (examples,): a fixed share of all (Holste et al. 2023)."""
     correlation = spearman(dense, pruned)
-    found = np.zeros(len(correlation), dtype=bool)
-    found[np.argsort(correlation, kind="stable")[: round(share * len(correlation))]] = True
-    return found
+    lowest = np.zeros(len(correlation), dtype=bool)
+    lowest[np.argsort(correlation, kind="stable")[: round(share * len(correlation))]] = True
+    return lowest
 
 
 def class_recall_test(dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
     """Which classes lose or gain more recall than accuracy as a whole does (Hooker et al. 2019, Welch's t-test).
 
-    dense, pruned: class ids (seeds, examples), two seeds at least on each side. targets: class ids (examples,).
+    dense, pruned: class ids (seeds, examples), at least two seeds on each side. targets: class ids (examples,).
     One row for each class that has examples: class, examples, unpruned and pruned (mean recall), change (of recall,
     beyond the change of accuracy), p, and p_corrected for the number of classes (Benjamini and Hochberg 1995).
     """
     if min(len(dense), len(pruned)) < 2:
-        raise PielabError("a test over seeds needs two seeds at least on each side.")
+        raise PielabError(
+            "too-few-seeds-to-test",
+            f"{len(dense)} unpruned and {len(pruned)} pruned seeds are too few for a test over seeds",
+            "give at least two seeds on each side",
+        )
     rows = []
     for label in np.unique(targets):
         of_class = targets == label
-        recalls = [(each[:, of_class] == label).mean(axis=1) for each in (dense, pruned)]
-        shifted = [
-            recall - (each == targets).mean(axis=1) for recall, each in zip(recalls, (dense, pruned), strict=True)
-        ]
+        recalls = [(predicted[:, of_class] == label).mean(axis=1) for predicted in (dense, pruned)]
+        accuracies = [(predicted == targets).mean(axis=1) for predicted in (dense, pruned)]
+        shifted = [recall - accuracy for recall, accuracy in zip(recalls, accuracies, strict=True)]
         change = shifted[1].mean() - shifted[0].mean()
-        varies = any(np.ptp(each) > 0 for each in shifted)
+        varies = any(np.ptp(side) > 0 for side in shifted)
         p = stats.ttest_ind(*shifted, equal_var=False).pvalue if varies else float(change == 0)
         rows.append((label, int(of_class.sum()), recalls[0].mean(), recalls[1].mean(), change, p))
     table = pd.DataFrame(rows, columns=["class", "examples", "unpruned", "pruned", "change", "p"])
@@ -71,40 +78,44 @@ def jensen_shannon(dense: np.ndarray, pruned: np.ndarray) -> np.ndarray:
 
     dense, pruned: probabilities (seeds, examples, classes) that add up to one over the classes.
     """
-    one, other = dense.mean(axis=0), pruned.mean(axis=0)
-    middle = (one + other) / 2
-    return (stats.entropy(one, middle, base=2, axis=1) + stats.entropy(other, middle, base=2, axis=1)) / 2
+    unpruned_mean, pruned_mean = dense.mean(axis=0), pruned.mean(axis=0)
+    mixture = (unpruned_mean + pruned_mean) / 2
+    divergences = [stats.entropy(side, mixture, base=2, axis=1) for side in (unpruned_mean, pruned_mean)]
+    return sum(divergences) / 2
 
 
 def kappa(dense: np.ndarray, pruned: np.ndarray) -> float:
     """Cohen's kappa of the two majority votes, agreement beyond chance (Cohen 1960); class ids (seeds, examples).
 
-    Votes that are equal everywhere agree fully, be they all for one class, of which the formula has 0 / 0.
+    Equal votes give 1, also where all are for one class and the formula would give 0 / 0.
     """
-    one, other = pies.majority(dense), pies.majority(pruned)
-    return 1.0 if (one == other).all() else float(cohen_kappa_score(one, other))
+    unpruned_vote, pruned_vote = pies.majority(dense), pies.majority(pruned)
+    equal = (unpruned_vote == pruned_vote).all()
+    return 1.0 if equal else float(cohen_kappa_score(unpruned_vote, pruned_vote))
 
 
 def compare_with_null(dense: Predictions, pruned: Predictions, targets: np.ndarray, n_splits: int = 20) -> pd.DataFrame:
-    """These measures of one configuration, each beside its null: what two sets of unpruned models differ by.
+    """These measures for one configuration, each beside its null: how much two sets of unpruned models differ.
 
     targets: class ids (examples,), or multi-hot (examples, classes). One row for each measure that the task has:
-    measure; source; all_seeds, with every seed on both sides; halved and null, means over halvings of the seeds, of
+    measure; source; all_seeds, with every seed on both sides; halved and null, means over half-splits of the seeds, of
     unpruned halves against pruned ones and against unpruned ones.
     """
-    sides = [(each.classes, (sigmoid if each.multi_label else softmax)(each.logits)) for each in (dense, pruned)]
+    sides = [(runs.classes, (sigmoid if runs.multi_label else softmax)(runs.logits)) for runs in (dense, pruned)]
     compute = _multi_label_measures if dense.multi_label else _single_label_measures
-    everyone = np.ones(len(dense.logits), dtype=bool)
+    all_seeds = np.ones(len(dense.logits), dtype=bool)
 
-    def between(one: np.ndarray, side: int, other: np.ndarray) -> dict[str, float]:
-        (classes, probabilities), (further, others) = sides[0], sides[side]
-        return compute(classes[one], further[other], probabilities[one], others[other], targets)
+    def between(first: np.ndarray, side: int, second: np.ndarray) -> dict[str, float]:
+        (classes, probabilities), (compared_classes, compared_probabilities) = sides[0], sides[side]
+        return compute(
+            classes[first], compared_classes[second], probabilities[first], compared_probabilities[second], targets
+        )
 
-    halves = null.half_splits(len(everyone), n_splits, np.random.default_rng(0))
-    halves = [(one.astype(bool), other.astype(bool)) for one, other in halves]
-    table = pd.DataFrame({"all_seeds": between(everyone, 1, everyone)})
+    half_splits = null.half_splits(len(all_seeds), n_splits, np.random.default_rng(0))
+    half_splits = [(first.astype(bool), second.astype(bool)) for first, second in half_splits]
+    table = pd.DataFrame({"all_seeds": between(all_seeds, 1, all_seeds)})
     for name, side in (("halved", 1), ("null", 0)):
-        table[name] = pd.DataFrame([between(one, side, other) for one, other in halves]).mean()
+        table[name] = pd.DataFrame([between(first, side, second) for first, second in half_splits]).mean()
     table.insert(0, "source", table.index.map(SOURCES))
     return table.rename_axis("measure").reset_index()
 

@@ -1,8 +1,8 @@
-"""How many PIEs pruning makes beyond those that retraining alone makes: the null (not in the paper).
+"""How many PIEs pruning causes beyond those of retraining alone: the null (not in the paper).
 
 Two sets of unpruned models disagree as well. So the share of PIEs between half of the unpruned models and the
-PRUNED models of the other half stands beside its null, the share between the two halves of the unpruned models:
-the same number of models on every side, and no seed on two sides, averaged over many ways to halve the seeds.
+pruned models of the other half is compared with its null, the share between the two halves of the unpruned models:
+the same number of models on every side, and no seed on two sides, averaged over many half-splits of the seeds.
 """
 
 import itertools
@@ -16,18 +16,18 @@ from pielab.analysis import pies
 from pielab.data.tasks import effectiveness
 from pielab.errors import PielabError
 
-# Of two or three seeds drawn with replacement, hardly any draw leaves two sides to compare.
+# With two or three seeds, hardly any draw with replacement leaves two sides to compare.
 LEAST_SEEDS_FOR_AN_INTERVAL = 4
 
 
 @dataclass(frozen=True)
 class Null:
-    """The PIEs of one configuration beside those of retraining alone. Shares are of all examples.
+    """The PIEs of one configuration compared with those of retraining alone. Shares are of all examples.
 
     models_per_side: how many models vote on each side, half of the seeds.
-    null, pruned: the mean share of PIEs over the halvings, between unpruned halves and against the pruned half.
+    null, pruned: the mean share of PIEs over half-splits, between unpruned halves and against the pruned half.
     excess: pruned - null, with a 95 % interval from `low` to `high`; NaN for fewer than four seeds.
-    p_pie, p_null: (examples,), the share of halvings in which the example is a PIE, and a disagreement of the null.
+    p_pie, p_null: (examples,), the share of half-splits in which the example is a PIE, and a disagreement of the null.
     """
 
     models_per_side: int
@@ -47,9 +47,9 @@ def estimate(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 200, n_boots
         ids (seeds, examples), or bool (seeds, examples, classes).
     n_splits: how many half-splits to average, all of them if there are no more. n_bootstrap: samples for the interval.
 
-    The interval is a bootstrap over seeds: each sample draws the seeds anew with replacement and averages ten
-    halvings, in which all copies of a seed stand on one side. Drawing a seed twice makes the votes of a side
-    more alike, which shifts all samples; so they are centred on the estimate before the quantiles are taken.
+    The interval is a bootstrap over seeds: each sample draws the seeds with replacement and averages ten half-splits,
+    in which all copies of a seed are on the same side. Drawing a seed twice makes the votes of a side more alike, which
+    shifts all samples, so they are centred on the estimate before the quantiles are taken.
 
     Raises PielabError for fewer than two seeds, or unequal shapes.
     """
@@ -69,24 +69,23 @@ def excess_by_group(
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """P(PIE) and P(null) of each example, (examples,) each, and their difference in each group with its interval.
 
-    groups: (examples,), such as bins. Other arguments, halvings and interval as of `estimate`. The table has one row
+    groups: (examples,), such as bins. Other arguments, half-splits and interval as in `estimate`. The table has one row
     for each group that has examples, in order: excess, low, high; low and high are NaN for fewer than four seeds.
     """
     _check(dense, pruned)
-    drawn, draws = _ways(len(dense), n_splits, n_bootstrap, seed)
+    splits, resampled = _draw_half_splits(len(dense), n_splits, n_bootstrap, seed)
     _, places = np.unique(groups, return_inverse=True)
     sizes = np.bincount(places)
     p_null, p_pie = np.zeros((2, dense.shape[1]))
-    sums = np.zeros((sum(map(len, draws)), len(sizes)))
-    every = [*drawn, *itertools.chain(*draws)]
-    for part, of_null, of_pruned in pies.disagreements(dense, pruned, every):
-        p_null[part], p_pie[part] = (each[: len(drawn)].mean(axis=0) for each in (of_null, of_pruned))
-        more = of_pruned[len(drawn) :].astype(np.float32) - of_null[len(drawn) :]
-        sums += more @ (places[part][:, None] == np.arange(len(sizes))).astype(np.float32)
+    sums = np.zeros((sum(map(len, resampled)), len(sizes)))
+    for block, of_null, of_pruned in pies.disagreements(dense, pruned, [*splits, *itertools.chain(*resampled)]):
+        p_null[block], p_pie[block] = (differs[: len(splits)].mean(axis=0) for differs in (of_null, of_pruned))
+        more = of_pruned[len(splits) :].astype(np.float32) - of_null[len(splits) :]
+        sums += more @ (places[block][:, None] == np.arange(len(sizes))).astype(np.float32)
     excess = np.bincount(places, weights=p_pie - p_null) / sizes
     low = high = np.full(len(sizes), math.nan)
-    if draws:
-        lengths = np.array([len(each) for each in draws])
+    if resampled:
+        lengths = np.array([len(sample) for sample in resampled])
         samples = np.add.reduceat(sums, np.cumsum(lengths) - lengths) / lengths[:, None] / sizes
         low, high = np.quantile(samples, [0.025, 0.975], axis=0) - samples.mean(axis=0) + excess
     return p_pie, p_null, pd.DataFrame({"excess": excess, "low": low, "high": high})
@@ -97,39 +96,39 @@ def difference(
 ) -> tuple[float, float, float]:
     """How much larger the share of PIEs of `pruned` is than that of `other`, with a 95 % interval, low and high.
 
-    Both against the same unpruned models: the mean over halvings, as of `estimate`, whose null the difference leaves
-    out. Arguments and interval as of `estimate`; low and high are NaN for fewer than four seeds.
+    Both against the same unpruned models, as the mean over half-splits as in `estimate`; their nulls cancel out.
+    Arguments and interval as in `estimate`; low and high are NaN for fewer than four seeds.
     """
     _check(dense, pruned)
     _check(dense, other)
-    drawn, draws = _ways(len(dense), n_splits, n_bootstrap, seed)
-    every = [*drawn, *itertools.chain(*draws)]
-    shares = np.zeros(len(every))
+    splits, resampled = _draw_half_splits(len(dense), n_splits, n_bootstrap, seed)
+    all_splits = [*splits, *itertools.chain(*resampled)]
+    shares = np.zeros(len(all_splits))
     for sign, side in ((1, pruned), (-1, other)):
-        for _, _, of_pruned in pies.disagreements(dense, side, every):
+        for _, _, of_pruned in pies.disagreements(dense, side, all_splits):
             shares += sign * of_pruned.sum(axis=1) / dense.shape[1]
-    found = float(shares[: len(drawn)].mean())
-    if not draws:
-        return found, math.nan, math.nan
-    ends = np.cumsum([len(each) for each in draws])[:-1]
-    samples = np.array([each.mean() for each in np.split(shares[len(drawn) :], ends)])
-    low, high = np.quantile(samples, [0.025, 0.975]) - samples.mean() + found
-    return found, float(low), float(high)
+    mean = float(shares[: len(splits)].mean())
+    if not resampled:
+        return mean, math.nan, math.nan
+    ends = np.cumsum([len(sample) for sample in resampled])[:-1]
+    samples = np.array([sample.mean() for sample in np.split(shares[len(splits) :], ends)])
+    low, high = np.quantile(samples, [0.025, 0.975]) - samples.mean() + mean
+    return mean, float(low), float(high)
 
 
 def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 200, seed: int = 0) -> pd.DataFrame:
-    """How the share of PIEs and its null depend on the number of models that vote: what more seeds would change.
+    """How the share of PIEs and its null depend on the number of models that vote.
 
-    Arguments as of `estimate`. One row for each number of models on a side, from 1 to half of the seeds:
-    models_per_side; pies and null, mean shares over ways to draw the sides; and the 5 and 95 % quantiles over them,
-    such as pies_low.
+    Arguments as in `estimate`. One row for each number of models on a side, from 1 to half of the seeds:
+    models_per_side; pies and null, mean shares over ways to draw the sides; and pies_low, pies_high, null_low and
+    null_high, the 5 and 95 % quantiles over them.
     """
     _check(dense, pruned)
     random, rows = np.random.default_rng(seed), []
     for half in range(1, len(dense) // 2 + 1):
         shares = np.zeros((2, len(sides := half_splits(len(dense), n_splits, random, half))))
-        for _, *found in pies.disagreements(dense, pruned, sides):
-            shares += [each.sum(axis=1) for each in found]
+        for _, of_null, of_pruned in pies.disagreements(dense, pruned, sides):
+            shares += [of_null.sum(axis=1), of_pruned.sum(axis=1)]
         shares = shares.T / dense.shape[1]
         (null_low, pies_low), (null_high, pies_high) = np.quantile(shares, [0.05, 0.95], axis=0)
         null_mean, pies_mean = shares.mean(axis=0)
@@ -141,15 +140,19 @@ def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 20
 def _check(dense: np.ndarray, pruned: np.ndarray) -> None:
     pies.check_pair(dense, pruned)
     if len(dense) < 2:
-        raise PielabError("the null needs two unpruned models at least, to compare one with the other: add seeds.")
+        raise PielabError(
+            "too-few-unpruned-models",
+            "the null needs at least two unpruned models, to compare one with the other",
+            "add seeds",
+        )
 
 
-def _ways(seeds: int, n_splits: int, n_bootstrap: int, seed: int) -> tuple[list, list[list]]:
-    """The halvings to average, and those of each bootstrap sample, none of fewer than four seeds."""
-    drawn = half_splits(seeds, n_splits, np.random.default_rng(seed))
+def _draw_half_splits(seeds: int, n_splits: int, n_bootstrap: int, seed: int) -> tuple[list, list[list]]:
+    """The half-splits to average, and those of each bootstrap sample; no samples for fewer than four seeds."""
+    splits = half_splits(seeds, n_splits, np.random.default_rng(seed))
     random = np.random.default_rng((seed, 1))
     samples = n_bootstrap if seeds >= LEAST_SEEDS_FOR_AN_INTERVAL else 0
-    return drawn, [_bootstrap_halvings(seeds, random) for _ in range(samples)]
+    return splits, [_bootstrap_half_splits(seeds, random) for _ in range(samples)]
 
 
 def half_splits(
@@ -157,7 +160,7 @@ def half_splits(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Ways to put half of the seeds on each side, as weights (seeds,): all of them, or `number` random ones.
 
-    half: put only so many on each side.
+    half: the number of seeds on each side, if it is not half of them.
     """
     half = half or seeds // 2
     possible = math.comb(seeds, half) * math.comb(seeds - half, half)
@@ -173,48 +176,48 @@ def half_splits(
     return [tuple(np.isin(np.arange(seeds), side).astype(int) for side in pair) for pair in chosen]
 
 
-def _bootstrap_halvings(seeds: int, random: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Up to ten halvings of one draw of the seeds with replacement, all copies of a seed on one side."""
-    kept: list[tuple[np.ndarray, np.ndarray]] = []
-    while not kept:  # of few seeds drawn with replacement, one side can be left empty: draw again
+def _bootstrap_half_splits(seeds: int, random: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Up to ten half-splits of one draw of the seeds with replacement, all copies of a seed on one side."""
+    valid: list[tuple[np.ndarray, np.ndarray]] = []
+    while not valid:  # with few seeds, a draw can leave one side empty in every split
         weights = np.bincount(random.integers(seeds, size=seeds), minlength=seeds)
         drawn = [(first * weights, second * weights) for first, second in half_splits(seeds, 10, random)]
-        kept = [(first, second) for first, second in drawn if first.any() and second.any()]
-    return kept
+        valid = [(first, second) for first, second in drawn if first.any() and second.any()]
+    return valid
 
 
 def seed_interval(values: np.ndarray, n_bootstrap: int = 2000, seed: int = 0) -> tuple[float, float, float]:
     """The mean over seeds and its 95 % bootstrap interval; values (seeds,)."""
     values = np.asarray(values)
     means = np.random.default_rng(seed).choice(values, size=(n_bootstrap, len(values))).mean(axis=1)
-    return float(values.mean()), *(float(each) for each in np.quantile(means, [0.025, 0.975]))
+    return float(values.mean()), *map(float, np.quantile(means, [0.025, 0.975]))
 
 
 def effectiveness_on_pies(
     dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray, n_splits: int = 20, seed: int = 0
 ) -> dict[str, float]:
-    """How well unpruned and pruned models do on all examples and on the PIEs (Table 10, Figure 3), and the null.
+    """The effectiveness of unpruned and pruned models on all examples and on PIEs (Table 10, Figure 3), and the null.
 
     Single-label: accuracy of the two majority votes. On PIEs of a binary task the two add up to 1.
     Multi-label: macro-F1 of each seed, averaged over seeds.
-    The null is how well one half of the unpruned models does on its disagreements with the other half, averaged
-    over halvings: examples on which models disagree are hard, pruned or not.
+    The null is the effectiveness of one half of the unpruned models on its disagreements with the other half, averaged
+    over half-splits, because examples on which models disagree are hard with or without pruning.
 
-    Keys: unpruned_on_all, pruned_on_all, unpruned_on_pies, pruned_on_pies, null_on_pies. NaN where there is no PIE.
+    Keys: unpruned_on_all, pruned_on_all, unpruned_on_pies, pruned_on_pies, null_on_pies. NaN without PIEs.
     """
     random = np.random.default_rng(seed)
-    found = pies.find(dense, pruned)
+    is_pie = pies.find(dense, pruned)
     everything = np.ones(len(targets), dtype=bool)
-    halves = []
+    values = []
     for first, second in half_splits(len(dense), n_splits, random) if len(dense) > 1 else []:
-        one, other = dense[first == 1], dense[second == 1]
-        halves.append(_vote_effectiveness(one, targets, pies.find(one, other)))
-    known = [each for each in halves if not math.isnan(each)]
+        first_half, second_half = dense[first == 1], dense[second == 1]
+        values.append(_vote_effectiveness(first_half, targets, pies.find(first_half, second_half)))
+    known = [value for value in values if not math.isnan(value)]
     return {
         "unpruned_on_all": _vote_effectiveness(dense, targets, everything),
         "pruned_on_all": _vote_effectiveness(pruned, targets, everything),
-        "unpruned_on_pies": _vote_effectiveness(dense, targets, found),
-        "pruned_on_pies": _vote_effectiveness(pruned, targets, found),
+        "unpruned_on_pies": _vote_effectiveness(dense, targets, is_pie),
+        "pruned_on_pies": _vote_effectiveness(pruned, targets, is_pie),
         "null_on_pies": float(np.mean(known)) if known else math.nan,
     }
 

@@ -1,4 +1,4 @@
-"""The study's tables: one row an example, a configuration, or a seed."""
+"""The study's tables: one row per example, configuration or seed."""
 
 import json
 from pathlib import Path
@@ -23,10 +23,10 @@ EXAMPLE_COLUMNS = [*CONFIGURATION, "text", "label", "unpruned votes", "pruned vo
 
 
 def examples(split: Dataset, dense: Predictions, pruned: Predictions, estimate: null.Null) -> pd.DataFrame:
-    """One row an example of the split, in its order.
+    """One row per example of the split, in its order.
 
     Columns: example; label (class id, or the ids of its classes); unpruned, pruned (the majority class, or the set
-    of them); unpruned_votes, pruned_votes (a count for each class); pie; p_pie and p_null as in null.Null.
+    of majority classes); unpruned_votes, pruned_votes (a count for each class); pie; p_pie and p_null as in null.Null.
     """
     targets = datasets.targets(split)
     frame = pd.DataFrame({"example": np.arange(len(targets)), "label": _ids(targets)})
@@ -45,9 +45,9 @@ def summary(
     pruned: Predictions,
     estimate: null.Null,
 ) -> dict[str, Any]:
-    """What the report needs of one configuration; shares are of all test examples, in percent."""
+    """The numbers of one configuration that the report shows; shares are of all test examples, in percent."""
     p = parameters
-    found = pies.find(dense.classes, pruned.classes)
+    is_pie = pies.find(dense.classes, pruned.classes)
     targets = datasets.targets(data["test"])
     return {
         "dataset": paths.slug(p.dataset),
@@ -56,10 +56,10 @@ def summary(
         "threshold": p.threshold,
         "metric": "macro-F1" if dense.multi_label else "accuracy",
         "seeds": len(p.seeds),
-        "examples": len(found),
+        "examples": len(is_pie),
         "classes": datasets.class_names(data),
-        "pies": int(found.sum()),
-        "pies_percent": 100 * float(found.mean()),
+        "pies": int(is_pie.sum()),
+        "pies_percent": 100 * float(is_pie.mean()),
         "models_per_side": estimate.models_per_side,
         "halved_pies_percent": 100 * estimate.pruned,
         "null_percent": 100 * estimate.null,
@@ -71,23 +71,25 @@ def summary(
 
 
 def check_same_data(data: DatasetDict, dense: Predictions, pruned: Predictions, split: str = "test") -> None:
-    """Stop unless both sides' predictions were made on this split of these data."""
+    """Raise PielabError unless both sides' predictions were made on this split of these data."""
     targets, digest = datasets.targets(data[split]), datasets.digest(data)
     for side, runs in {"unpruned": dense, "pruned": pruned}.items():
         if len(targets) != runs.logits.shape[1] or runs.data_digest not in (None, digest):
             raise PielabError(
-                f"the {side} predictions were made on other texts or labels than these {len(targets)}: give the same "
-                f"dataset, columns and limit as in training, or train again if the data have changed."
+                "predictions-of-other-data",
+                f"the {side} predictions were made on other texts or labels than these {len(targets)}",
+                "give the same dataset, columns and limit as in training, or train again if the data have changed",
             )
         if runs.multi_label != (targets.ndim == 2):
             raise PielabError(
-                f"the {side} predictions are {'multi' if runs.multi_label else 'single'}-label and the data are not: "
-                f"multi-label predictions need decision_threshold in the metadata of their files."
+                "single-label-against-multi-label",
+                f"the {side} predictions are {'multi' if runs.multi_label else 'single'}-label and the data are not",
+                "multi-label predictions need decision_threshold in the metadata of their files",
             )
 
 
 def write_pies(folder: Path, frame: pd.DataFrame, summary: dict[str, Any], p: PieParameters, digest: str) -> None:
-    """Keep a configuration's examples as pies.parquet, with its summary and where the texts are in the metadata."""
+    """Write a configuration's examples to pies.parquet, with its summary and the source of the texts as metadata."""
     record = {"summary": summary, "data": p.data, "digest": digest, "seeds": p.seeds}
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata({"pielab": json.dumps(record)})
     with files.atomic_file(folder / "pies.parquet") as partial:
@@ -114,30 +116,31 @@ def _cure(path: Path) -> str:
 
 
 def configurations(study_folder: Path) -> pd.DataFrame:
-    """One row a configuration of the study whose PIEs are known, as `summary` gives them, in the paper's order.
+    """One row per configuration of the study whose PIEs are known, as `summary` gives them, in the paper's order.
 
-    Raises PielabError if there is none.
+    Raises PielabError if the study has no PIEs yet.
     """
     rows = [read_record(path)["summary"] for path in sorted(study_folder.glob("*/*/pies.parquet"))]
     if not rows:
         raise PielabError(
-            f"{study_folder} has no PIEs yet: run notebooks/03_pies.ipynb for a configuration, or 'make demo'."
+            "study-without-pies",
+            f"{study_folder} has no PIEs yet",
+            "run notebooks/03_pies.ipynb for a configuration, or 'make demo'",
         )
     return sort_as_paper(pd.DataFrame(rows))
 
 
 def seeds(study_folder: Path, further: bool = False) -> pd.DataFrame:
-    """One row a trained seed: dataset, model, pruner ("unpruned" too), threshold, seed, metric, effectiveness.
+    """One row per trained seed: dataset, model, pruner ("unpruned" too), threshold, seed, metric, effectiveness.
 
-    further: also a row for each metric beside the task's own, such as the accuracy where that is F1.
+    further: also a row for each metric beside the task's own, such as accuracy where the task's own is F1.
 
-    Where PIEs are known, only the seeds that voted: a folder may hold more, of a run with more seeds.
+    Where PIEs are known, only the seeds that voted, because a folder may hold more seeds from another run.
     """
     voted: dict[Path, set[int]] = {}
     for path in study_folder.glob("*/*/pies.parquet"):
-        found = set(read_record(path)["seeds"])
-        voted[path.parent] = found
-        voted[path.parents[1] / "dense"] = voted.get(path.parents[1] / "dense", set()) | found
+        voted[path.parent] = set(read_record(path)["seeds"])
+        voted[path.parents[1] / "dense"] = voted.get(path.parents[1] / "dense", set()) | voted[path.parent]
     rows = []
     for path in sorted(study_folder.glob("*/*/seeds/[0-9]*/metrics.json")):
         record = records.read(path.parent)
@@ -152,7 +155,7 @@ def seeds(study_folder: Path, further: bool = False) -> pd.DataFrame:
 
 
 def effectiveness(seeds: pd.DataFrame) -> pd.DataFrame:
-    """Table 9: mean and standard deviation over seeds of each configuration, and the change against the unpruned."""
+    """Table 9: mean and standard deviation over seeds per configuration, and the change against unpruned models."""
     grouped = seeds.groupby([*CONFIGURATION, "metric"], sort=False)["effectiveness"]
     table = grouped.agg(seeds="count", mean="mean", std="std").reset_index()
     keys = ["dataset", "model", "metric"]
@@ -176,8 +179,7 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> pd.DataFrame:
 def pie_examples(study_folder: Path, number: int = 20, folder: Path | None = None) -> pd.DataFrame:
     """Table 1: PIEs with their text, label and both votes, by turns from every configuration, or from one `folder`.
 
-    Of each configuration those come first that are PIEs more often than retraining alone makes them disagree; no
-    text is shown twice.
+    Examples of a configuration are ordered by P(PIE) - P(null), the largest first; no text is shown twice.
     """
     queues: list[list[tuple[dict[str, Any], pd.Series, str]]] = []
     loaded: dict[str, DatasetDict] = {}
@@ -194,19 +196,19 @@ def pie_examples(study_folder: Path, number: int = 20, folder: Path | None = Non
             while queue and (queue[0][2], queue[0][1]["example"]) in chosen:
                 queue.pop(0)
             if queue and len(chosen) < number:
-                made, row, key = queue.pop(0)
-                chosen[key, row["example"]] = _example(made, row, loaded[key])
+                made_by, row, key = queue.pop(0)
+                chosen[key, row["example"]] = _example(made_by, row, loaded[key])
     return pd.DataFrame(chosen.values(), columns=EXAMPLE_COLUMNS)
 
 
 def means(sides: dict[str, pd.Series], metric: str) -> pd.DataFrame:
-    """Means over seeds of a few sides, such as {"unpruned": ..., "pruned": ...}, with 95 % bootstrap intervals."""
+    """The mean over seeds of each side, such as {"unpruned": ..., "pruned": ...}, with its 95 % bootstrap interval."""
     rows = [(name, len(values), *null.seed_interval(values)) for name, values in sides.items()]
     return pd.DataFrame(rows, columns=["models", "seeds", f"mean test {metric}", "low", "high"]).set_index("models")
 
 
 def as_column(summary: dict[str, Any]) -> pd.DataFrame:
-    """A summary to look at, a line for each number."""
+    """A summary as a table to read, one row per number."""
     numbers = {name: value for name, value in summary.items() if name != "classes"}
     shown = {name: f"{value:.3g}" if isinstance(value, float) else str(value) for name, value in numbers.items()}
     return pd.DataFrame({"value": shown})
@@ -219,32 +221,36 @@ def save(frame: pd.DataFrame, report: Path, name: str) -> None:
 
 
 def save_pair_table(table: pd.DataFrame, p: PairParameters, name: str) -> None:
-    """Keep a table of the pair, for the report."""
+    """Write a table of the pair as CSV, for the report."""
     with files.atomic_file(p.pair_folder / f"{name}.csv") as partial:
         table.to_csv(partial, index=False)
 
 
 def read_pair_tables(study_folder: Path, name: str) -> pd.DataFrame:
-    """A table of all pairs of a study that have it; empty if none has."""
+    """The tables of that name of all pairs of a study, in one frame; empty if no pair has one."""
     parts = [pd.read_csv(path) for path in sorted(study_folder.glob(f"*/{name}.csv"))]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def pair_configurations(p: PairParameters) -> list[tuple[Path, dict[str, Any]]]:
     """Folders and summaries of the pair's configurations whose PIEs are known, in the paper's order."""
-    found = {path.parent: read_record(path)["summary"] for path in p.pair_folder.glob("*/pies.parquet")}
-    if not found:
-        raise PielabError(f"{p.pair_folder} has no PIEs yet: run notebooks/03_pies.ipynb for a configuration first.")
-    return sorted(found.items(), key=lambda each: (pruner_order(each[1]["pruner"]), each[1]["threshold"]))
+    summaries = [(path.parent, read_record(path)["summary"]) for path in p.pair_folder.glob("*/pies.parquet")]
+    if not summaries:
+        raise PielabError(
+            "pair-without-pies",
+            f"{p.pair_folder} has no PIEs yet",
+            "run notebooks/03_pies.ipynb for a configuration first",
+        )
+    return sorted(summaries, key=lambda pair: (pruner_order(pair[1]["pruner"]), pair[1]["threshold"]))
 
 
 def configuration_of(summary: dict[str, Any]) -> dict[str, Any]:
-    """The columns that name a configuration, of its summary."""
+    """The entries of a configuration's summary that identify it."""
     return {name: summary[name] for name in CONFIGURATION}
 
 
 def describe_votes(votes: np.ndarray, names: list[str]) -> str:
-    """The classes that were voted for, most votes first: "sports 7, tech 1"."""
+    """The classes with votes, the most votes first: "sports 7, tech 1"."""
     order = np.argsort(-np.asarray(votes), kind="stable")
     return ", ".join(f"{names[index]} {votes[index]}" for index in order if votes[index]) or "none"
 
@@ -263,10 +269,14 @@ def _example(summary: dict[str, Any], row: pd.Series, data: DatasetDict) -> dict
 
 
 def load_data(record: dict[str, Any], path: Path) -> DatasetDict:
-    """The texts and labels that the PIEs of `path` were found in; PielabError if they have changed since."""
+    """The data in which the PIEs of `path` were found; PielabError if its texts or labels have changed since."""
     data = datasets.load(**record["data"])
     if datasets.digest(data) != record["digest"]:
-        raise PielabError(f"the texts of {path} have changed since: train again, or restore {record['data']['name']}.")
+        raise PielabError(
+            "texts-changed-after-pies",
+            f"the texts or labels behind {path} have changed since it was written",
+            f"train again, or restore {record['data']['name']}",
+        )
     return data
 
 
@@ -276,13 +286,13 @@ def _ids(values: np.ndarray) -> list[Any]:
 
 
 def pruner_order(pruner: str) -> tuple[int, str]:
-    """The place of a pruner in the paper's tables, the unpruned models first; nested ones and other names come last."""
+    """A sort key for the order of the paper's tables: unpruned models first; nested pruners and other names last."""
     names = ["unpruned", *KNOWN]
     return (names.index(pruner) if pruner in names else len(names)), pruner
 
 
 def sort_as_paper(frame: pd.DataFrame, *further: str) -> pd.DataFrame:
-    """Rows by dataset, model, pruner as the paper's tables have them, threshold, and `further` columns."""
+    """Rows sorted by dataset, model, pruner in the order of the paper's tables, threshold, and `further` columns."""
     keys = ["dataset", "model", "pruner_rank", "threshold", *further]
     ordered = frame.assign(pruner_rank=frame["pruner"].map(pruner_order)).sort_values(keys, ignore_index=True)
     return ordered.drop(columns="pruner_rank")

@@ -1,1 +1,1 @@
-"""A study as notebooks to run: what it takes, how far it is, and one notebook as a job."""
+"""A study as jobs: the plan of what it takes, its status, and running one of its notebooks."""

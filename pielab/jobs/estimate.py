@@ -1,4 +1,4 @@
-"""What a study asks for and what of it is there, counted, and how long and large the rest will be."""
+"""Counts what a study asks for and what is done, and estimates the time and disk space of the rest."""
 
 import contextlib
 import io
@@ -19,11 +19,10 @@ from pielab.errors import PielabError
 from pielab.store import paths, records
 from pielab.store.cache import cache_folder
 
-# metrics.json: a kilobyte or two, and a line for each matrix of a pruned transformer.
+# Bytes of metrics.json: a kilobyte or two, and a line for each matrix of a pruned transformer.
 RECORD = 3_000
 
-
-# The kinds of seeds, each with those whose time stands in for its own: the nearest first.
+# The kinds of seeds, each with the kinds whose time can stand in for its own, the most similar first.
 KINDS = {
     "unpruned": ("at initialization", "gradual", "iterative"),
     "iterative": ("unpruned", "at initialization", "gradual"),
@@ -43,12 +42,12 @@ class Counts(NamedTuple):
 def notebooks(study: Study) -> pd.DataFrame:
     """How many notebooks a study has and how many are done: a row for each notebook, columns in all, done, left.
 
-    Those that train a part of a configuration's seeds have a row of their own.
+    Notebooks that train a part of a configuration's seeds have a row of their own.
     """
     folder = paths.root() / study.folder
-    found = [(Path(path).stem + (", parts" if "/parts/" in path else ""), path) for path in study.notebooks()]
-    rows = {name: {"in all": 0, "done": 0} for name in sorted({name for name, _ in found})}
-    for name, path in found:
+    named = [(Path(path).stem + (", parts" if "/parts/" in path else ""), path) for path in study.notebooks()]
+    rows = {name: {"in all": 0, "done": 0} for name in sorted({name for name, _ in named})}
+    for name, path in named:
         rows[name]["in all"] += 1
         rows[name]["done"] += (folder / path).exists()
     frame = pd.DataFrame.from_dict(rows, orient="index")
@@ -56,19 +55,19 @@ def notebooks(study: Study) -> pd.DataFrame:
 
 
 def seeds(study: Study) -> pd.DataFrame:
-    """Every seed that a study asks for, a row each.
+    """Every seed that a study asks for, one row each.
 
-    Columns pair, configuration, kind (a key of KINDS; a nested pruner is an iterative one), units (how many times the
-    seed is trained), from_unpruned (the units of the unpruned seed that it starts from), done, and of those that are
-    done: bytes, bytes_pruned (without what only an unpruned seed keeps), seconds (of the device, as if one seed ran at
-    a time), device, ended (seconds since 1970).
+    Columns pair, configuration, kind (a key of KINDS; nested pruners count as iterative), units (how many times the
+    seed is trained), from_unpruned (the units of the unpruned seed that it starts from), done, and for finished seeds
+    bytes, bytes_pruned (without files that only an unpruned seed has), seconds (of the device, as if one seed ran at a
+    time), device, ended (unix seconds).
     """
     asked = [(pair, "dense", "unpruned", 1, 0, values) for pair, values in study.dense.items()]
     for name, values in study.pruned.items():
         pair, _, configuration = name.partition("/")
         pruner = pruners.pruner(values["pruner"])
         threshold = float(values["threshold"])
-        # A nested pruner's goes on from the level below, with one unit of its own.
+        # A nested pruner's seed continues from the level below, with one unit of its own.
         phases, epochs = len(pruners.sparsities(pruner, threshold / 100)), int(values["epochs"])
         units = sum(schedules.phase_epochs(pruner, phases, epochs, values["budget"])) / epochs
         kind = "iterative" if pruner.starts_trained else pruner.schedule
@@ -78,20 +77,20 @@ def seeds(study: Study) -> pd.DataFrame:
     rows = []
     for pair, configuration, kind, units, from_unpruned, values in asked:
         folder = paths.root() / study.folder / pair / configuration
-        there = _names(folder / "seeds")
+        finished = _names(folder / "seeds")
         for seed in parse_seeds(values["seeds"]):
             row = {"pair": pair, "configuration": configuration, "kind": kind, "units": units}
             row["from_unpruned"] = from_unpruned
-            place = paths.seed(folder, seed)
-            rows.append(row | (_finished(place) if place.name in there else {"done": False}))
-    found = ["bytes", "bytes_pruned", "seconds", "device", "ended"]
-    return pd.DataFrame(rows, columns=["pair", "configuration", "kind", "units", "from_unpruned", "done", *found])
+            seed_folder = paths.seed(folder, seed)
+            rows.append(row | (_finished(seed_folder) if seed_folder.name in finished else {"done": False}))
+    columns = ["pair", "configuration", "kind", "units", "from_unpruned", "done"]
+    return pd.DataFrame(rows, columns=[*columns, "bytes", "bytes_pruned", "seconds", "device", "ended"])
 
 
 def units(seeds: pd.DataFrame) -> pd.DataFrame:
-    """The training units of each pair (rows), one unit a training of one model for its epochs.
+    """The training units of each pair (rows); one unit trains one model for its epochs.
 
-    seeds: as `seeds` gives them. Columns seeds, configurations, units a seed, if not shared (the same if every
+    seeds: as `seeds` gives them. Columns seeds, configurations, units a seed, if not shared (units a seed if every
     iterative configuration and nested trajectory trained its own unpruned models), in all, done, left.
     """
     rows = {}
@@ -112,25 +111,28 @@ def units(seeds: pd.DataFrame) -> pd.DataFrame:
 
 
 def times(seeds: pd.DataFrame) -> pd.DataFrame:
-    """The seconds of one unit of each pair (rows) and kind, and what they make of the units that are left.
+    """The seconds of one unit for each pair (rows) and kind, and the time of the units left.
 
-    seeds: as `seeds` gives them. Columns: the median seconds a unit of each kind that there is in `seeds`; spent and
-    left, seconds; device and others, names; borrowed, the kinds that have the time of another. A pair counts the seeds
-    on the device of its newest; one with none has NaN.
+    seeds: as `seeds` gives them. Columns: the median seconds per unit of each kind in `seeds`; spent and left, in
+    seconds; device and others, names of devices; borrowed, the kinds that take the time of another kind. Medians are
+    over the seeds on the device of the pair's newest seed, NaN without any.
     """
     rows = {}
     kinds = [kind for kind in KINDS if kind in set(seeds["kind"])]
     for pair, part in seeds.groupby("pair", sort=False):
         timed = part.dropna(subset=["seconds", "device"]).sort_values("ended")
         device = timed["device"].iloc[-1] if len(timed) else None
-        here = timed[timed["device"] == device]
-        own = (here["seconds"] / here["units"]).groupby(here["kind"]).median().to_dict()
-        each = {kind: next((own[one] for one in (kind, *KINDS[kind]) if one in own), float("nan")) for kind in kinds}
-        to_do = part[~part["done"]]
+        on_device = timed[timed["device"] == device]
+        own = (on_device["seconds"] / on_device["units"]).groupby(on_device["kind"]).median().to_dict()
+        per_unit = {
+            kind: next((own[source] for source in (kind, *KINDS[kind]) if source in own), float("nan"))
+            for kind in kinds
+        }
+        left = part[~part["done"]]
         rows[pair] = {
-            **each,
+            **per_unit,
             "spent": timed["seconds"].sum(),
-            "left": (to_do["units"] * to_do["kind"].map(each).astype(float)).sum(skipna=False),
+            "left": (left["units"] * left["kind"].map(per_unit).astype(float)).sum(skipna=False),
             "device": device,
             "others": sorted(set(timed["device"]) - {device}),
             "borrowed": [kind for kind in kinds if own and kind not in own],
@@ -139,34 +141,34 @@ def times(seeds: pd.DataFrame) -> pd.DataFrame:
 
 
 def disk(study: Study, seeds: pd.DataFrame, load: bool = True) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The bytes of the seeds of each pair (rows), and, of each pair of which they are not known, why not.
+    """The bytes of the seeds of each pair (rows); and by pair, why its sizes are not known, if they are not.
 
-    seeds: as `seeds` gives them. Columns unpruned and pruned (a seed), source, there, in all. What is done is measured;
-    else the size is estimated from the counts of the data set.
+    seeds: as `seeds` gives them. Columns unpruned and pruned (per seed), source, there, in all. Sizes are measured on
+    finished seeds, or else estimated from the counts of the data set.
     load: read data sets to count their examples, unless they are the paper's four, whose counts are published.
     """
     rows, unknown, counts = {}, {}, {}
     for pair, part in seeds.groupby("pair", sort=False):
         dense = part["kind"] == "unpruned"
-        a_seed = {"unpruned": part.loc[dense, "bytes"].median(), "pruned": part.loc[~dense, "bytes"].median()}
+        per_seed = {"unpruned": part.loc[dense, "bytes"].median(), "pruned": part.loc[~dense, "bytes"].median()}
         source = "measured"
-        if any(map(pd.isna, a_seed.values())):
+        if any(map(pd.isna, per_seed.values())):
             try:
                 first = next(name for name in study.pruned if name.startswith(f"{pair}/"))
                 p = PruneParameters(**study.parameters("02_prune", first))
-                guess, source = _estimate(p, part[dense], counts, load)
-                a_seed = {kind: guess[kind] if pd.isna(size) else size for kind, size in a_seed.items()}
+                estimated, source = _estimate(p, part[dense], counts, load)
+                per_seed = {kind: estimated[kind] if pd.isna(size) else size for kind, size in per_seed.items()}
             except (OSError, ValueError) as error:  # a PielabError is a ValueError
                 unknown[pair], source = str(error), "not known"
         left = part.loc[~part["done"], "kind"].map(lambda kind: "unpruned" if kind == "unpruned" else "pruned")
-        there = part["bytes"].sum()
-        in_all = there + left.map(a_seed).astype(float).sum(skipna=False)
-        rows[pair] = {**a_seed, "source": source, "there": there, "in all": in_all}
+        used = part["bytes"].sum()
+        in_all = used + left.map(per_seed).astype(float).sum(skipna=False)
+        rows[pair] = {**per_seed, "source": source, "there": used, "in all": in_all}
     return pd.DataFrame.from_dict(rows, orient="index"), unknown
 
 
 def folder_bytes(folder: Path | str) -> int:
-    """The bytes of all files in a folder and in those within."""
+    """The bytes of all files in a folder and its subfolders."""
     total = 0
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
@@ -178,15 +180,15 @@ def folder_bytes(folder: Path | str) -> int:
 def _estimate(
     p: PruneParameters, dense: pd.DataFrame, counts: dict[str, Counts], load: bool
 ) -> tuple[dict[str, float], str]:
-    """The bytes of a seed, unpruned and pruned, and how they are known; `counts` of data sets are kept for the next."""
-    if dense["done"].any():  # a pruned seed keeps what an unpruned one keeps, but for weights and early logits
+    """The bytes of an unpruned and a pruned seed, and their source; counts: filled in as a cache for the next pair."""
+    if dense["done"].any():  # a pruned seed has the files of an unpruned one except for weights and early logits
         pruned = dense["bytes" if p.save_weights else "bytes_pruned"].median()
         return {"unpruned": dense["bytes"].median(), "pruned": pruned}, "measured"
     key = repr(p.data)
     if key not in counts:
         known = published_counts(p)
         if known is None and not load:
-            raise PielabError(f"{p.dataset} was not read: leave out --no-data to estimate it.")
+            raise PielabError("data-set-not-counted", f"{p.dataset} was not read", "leave out --no-data to estimate it")
         if known is None:
             print(f"counting the examples of {p.dataset} (--no-data leaves that out)", file=sys.stderr, flush=True)
         counts[key] = known or count_examples(p)
@@ -195,17 +197,17 @@ def _estimate(
 
 
 def _finished(folder: Path) -> dict[str, Any]:
-    """What `seeds` says of a seed's folder; one whose record cannot be read is not done."""
+    """The columns of `seeds` that are read from a seed's folder; a seed with an unreadable record is not done."""
     try:
         record = records.read(folder)
     except (OSError, ValueError):
         return {"done": False}
-    alike = [folder / name for name in ("train.parquet", "test.parquet", "metrics.json")]
+    also_pruned = [folder / name for name in ("train.parquet", "test.parquet", "metrics.json")]
     seconds = record.get("seconds")
     return {
         "done": True,
         "bytes": folder_bytes(folder),
-        "bytes_pruned": sum(path.stat().st_size for path in alike if path.exists()),
+        "bytes_pruned": sum(path.stat().st_size for path in also_pruned if path.exists()),
         "seconds": None if seconds is None else seconds / record.get("workers", 1),
         "device": record.get("device"),
         "ended": (folder / "metrics.json").stat().st_mtime,
@@ -217,7 +219,7 @@ def _names(folder: Path) -> set[str]:
 
 
 def published_counts(p: DataParameters) -> Counts | None:
-    """The counts of one of the paper's four data sets, as Table 7 gives them; None for another data set."""
+    """The counts of one of the paper's four data sets from Table 7; None for another data set."""
     table = published.table("table7_datasets").replace({"dataset": published.DATASETS}).set_index("dataset")
     if p.dataset not in table.index:
         return None
@@ -226,10 +228,7 @@ def published_counts(p: DataParameters) -> Counts | None:
 
 
 def count_examples(p: DataParameters) -> Counts:
-    """The counts of a data set that is on this machine.
-
-    Raises PielabError if it is not.
-    """
+    """The counts of a data set that is on this machine, or PielabError."""
     from pielab.data import datasets
 
     _require_fetched(p.dataset)
@@ -238,7 +237,7 @@ def count_examples(p: DataParameters) -> Counts:
 
 
 def prediction_bytes(examples: int, classes: int) -> int:
-    """The bytes of one file of logits, by writing one: Parquet adds up to half to the plain 4 a logit, 8 an example."""
+    """The bytes of one file of logits, by writing one: Parquet adds up to half to 4 per logit and 8 per example."""
     from pielab.store.predictions import write
 
     file = io.BytesIO()
@@ -247,7 +246,7 @@ def prediction_bytes(examples: int, classes: int) -> int:
 
 
 def weight_bytes(p: TrainParameters, classes: int) -> int:
-    """The bytes of a model's weights, 4 a parameter; the paper's models count as its Table 5 says.
+    """The bytes of a model's weights, 4 per parameter; for the paper's models, parameters are from its Table 5.
 
     Raises PielabError if the model or its word vectors are not on this machine.
     """
@@ -266,9 +265,9 @@ def weight_bytes(p: TrainParameters, classes: int) -> int:
 
 
 def seed_bytes(p: TrainParameters, counts: Counts, pruned: bool = False, with_weights: bool = True) -> int:
-    """The bytes of a seed's folder: predictions, the record, and the weights unless they are not kept.
+    """The bytes of a seed's folder: predictions, the record, and the weights if `with_weights`.
 
-    pruned: without the early logits, which an unpruned seed keeps for EL2N.
+    pruned: without the early logits, which only an unpruned seed has (for EL2N).
     """
     train, test = prediction_bytes(counts.train, counts.classes), prediction_bytes(counts.test, counts.classes)
     logits = train + test + (0 if pruned else train)
@@ -276,12 +275,12 @@ def seed_bytes(p: TrainParameters, counts: Counts, pruned: bool = False, with_we
 
 
 def _is_of_paper(p: TrainParameters) -> bool:
-    """Whether the model is as large as the paper's: with all its layers, and the BiLSTM on vectors 300 wide."""
+    """Whether the model has the size of the paper's: all layers, and for the BiLSTM word vectors of width 300."""
     return p.num_hidden_layers is None and (p.model != "bilstm" or Path(p.word_vectors).name == "glove.840B.300d.txt")
 
 
 def _width(word_vectors: str) -> int:
-    """How many numbers a word vector has, from the first line of a text file: to read all takes minutes."""
+    """The width of word vectors, from the first line of a text file if possible, because loading all takes minutes."""
     from pielab.models.word_vectors import load
 
     _require_fetched(word_vectors)
@@ -290,11 +289,13 @@ def _width(word_vectors: str) -> int:
         return len(load(word_vectors).mean)
     with file.open("rb") as text:
         first = text.readline().split()
-    # word2vec's and fastText's files begin with two counts.
+    # Files of word2vec and fastText begin with two counts.
     return int(first[1]) if len(first) == 2 else len(first) - 1
 
 
 def _require_fetched(name: str) -> None:
-    """Nothing is fetched for an estimate."""
+    """Raises PielabError for an asset that is not in the cache, because an estimate downloads nothing."""
     if name in assets.ASSETS and not (cache_folder() / assets.ASSETS[name].filename).exists():
-        raise PielabError(f"{name} is not in the cache: run python -m pielab.assets, which fetches it.")
+        raise PielabError(
+            "asset-not-in-cache", f"{name} is not in the cache", "run python -m pielab.assets, which fetches it"
+        )

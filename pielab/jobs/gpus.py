@@ -1,4 +1,4 @@
-"""The GPUs of a machine without a queueing system, shared among the notebooks that run on it at once."""
+"""Assigns the GPUs of a machine without a queueing system to the notebooks that run on it at the same time."""
 
 import contextlib
 import os
@@ -10,9 +10,9 @@ from pathlib import Path
 
 
 def visible() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; empty if there is none."""
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; empty without GPUs."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return [each.strip() for each in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if each.strip()]
+        return [name.strip() for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name.strip()]
     try:
         listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
     except OSError:
@@ -22,10 +22,9 @@ def visible() -> list[str]:
 
 @contextlib.contextmanager
 def one_gpu(number: int) -> Iterator[None]:
-    """Gives this process and its children one GPU that no other notebook has, waiting for one if need be.
+    """Gives this process and its children one GPU that no other notebook uses, after waiting for one if necessary.
 
-    number: 0 hides the machine's GPUs from a notebook that did not ask for one. Where one at most is visible, as in a
-        job of SLURM, nothing changes for a notebook that did ask.
+    number: 1 for one GPU, which changes nothing if at most one is visible, as in a SLURM job; 0 hides all GPUs.
     """
     devices = visible()
     if number == 0 and devices:
@@ -34,15 +33,15 @@ def one_gpu(number: int) -> Iterator[None]:
         yield
         return
     with contextlib.ExitStack() as stack:
-        while not (chosen := next((each for each in devices if _lock(each, stack)), None)):
+        while not (chosen := next((device for device in devices if _lock(device, stack)), None)):
             time.sleep(1)
         os.environ["CUDA_VISIBLE_DEVICES"] = chosen
         yield
 
 
 def _lock(device: str, stack: contextlib.ExitStack) -> bool:
-    """Whether the device was free; it is ours until the stack ends, or this process does."""
-    import fcntl  # which Windows does not have
+    """Locks the device until the stack or this process ends; False if another process holds it."""
+    import fcntl  # not on Windows
 
     path = Path(tempfile.gettempdir()) / f"pielab-gpu-{os.getuid()}-{device.replace('/', '-')}.lock"
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

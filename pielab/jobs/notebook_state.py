@@ -1,4 +1,4 @@
-"""The state of every notebook of a study, read from its folder alone while it runs."""
+"""The state of every notebook of a study, read from the study's folder, also while it runs."""
 
 import contextlib
 import json
@@ -18,18 +18,18 @@ from pielab.config.types import parse_seeds
 from pielab.errors import PielabError
 from pielab.store import paths
 
-# A notebook that runs shows a sign of life every 20 s; after so many seconds without one it was killed.
+# A running notebook shows a sign of life every 20 s; after this many seconds without one it counts as killed.
 ALIVE = 90
-# The state that a reader must know first comes first.
+# Ordered by urgency.
 SYMBOLS = {"failed": "✗", "stopped": "■", "running": "▶", "waiting": "·", "done": "✓"}
 HERE = Path()
 
 
 @dataclass(frozen=True)
 class Notebook:
-    """One notebook of a study; its paths start from the study's folder and are "" if there is nothing to read.
+    """One notebook of a study; its paths are relative to the study's folder, "" for a file that does not exist.
 
-    fault: the sentence of one that failed. where: host and SLURM job of one that runs or was stopped.
+    fault: why a failed notebook failed, in one sentence. where: host and SLURM job of a running or stopped one.
     since: when it started, failed, or showed its last sign of life, in unix seconds.
     """
 
@@ -48,7 +48,7 @@ class Notebook:
 
     @property
     def part(self) -> bool:
-        """Whether it trains some of a configuration's seeds, and another notebook is the record of all."""
+        """Whether it trains only some of a configuration's seeds, which another notebook gathers."""
         return Path(self.path).parent.parent.name == "parts"
 
 
@@ -56,7 +56,7 @@ class Notebook:
 class Row:
     """One folder of a study: a configuration, a pair with its analysis, or the report.
 
-    seeds: how many are done, and how many are asked for; both 0 where nothing is trained.
+    seeds: how many are done, and how many are asked for; both 0 in a folder where nothing is trained.
     """
 
     folder: str
@@ -68,17 +68,17 @@ class Row:
 
     @property
     def state(self) -> str:
-        there = {notebook.state for notebook in self.notebooks}
-        return next(state for state in SYMBOLS if state in there)
+        states = {notebook.state for notebook in self.notebooks}
+        return next(state for state in SYMBOLS if state in states)
 
 
 def read(study_folder: Path) -> list[Row]:
-    """The state of everything that results/<study>/study.yaml asks for, in its order.
+    """The state of every folder that results/<study>/study.yaml asks for, in its order.
 
     Raises PielabError if the folder has no study.yaml.
     """
     asked = study.read(_config(study_folder))
-    # Read before the clock, so that no sign of life is in the future.
+    # The files before the clock, so that no sign of life is in the future.
     files = _files(study_folder)
     now = time.time()
 
@@ -93,30 +93,30 @@ def read(study_folder: Path) -> list[Row]:
     rows = []
     for pair, values in asked.dense.items():
         rows.append(row(f"{pair}/dense", "unpruned", ["01_train"], values))
-        for folder, each in asked.pruned.items():
+        for folder, pruned_values in asked.pruned.items():
             if folder.startswith(f"{pair}/"):
-                rows.append(row(folder, each["pruner"], ["02_prune", "03_pies"], each))
+                rows.append(row(folder, pruned_values["pruner"], ["02_prune", "03_pies"], pruned_values))
         rows.append(row(pair, "EL2N and readability", ["04_el2n", "05_readability"]))
     return [*rows, row("report", "figures, tables, PIEs", ["06_report", "07_explore"])]
 
 
 def count(rows: Iterable[Row]) -> dict[str, int]:
-    """By state how many notebooks there are, and notebooks, seeds and seeds_asked in all.
+    """The number of notebooks in each state, and the totals notebooks, seeds and seeds_asked.
 
-    A part of a configuration's training counts where it failed, runs or was stopped.
+    The states count parts of a configuration's training that failed, run or were stopped; `notebooks` does not.
     """
     rows = list(rows)
     notebooks = [notebook for row in rows for notebook in row.notebooks]
     counts = {state: sum(notebook.state == state for notebook in notebooks) for state in SYMBOLS}
-    seeds, asked = (sum(row.seeds[place] for row in rows) for place in (0, 1))
+    seeds, asked = (sum(row.seeds[index] for row in rows) for index in (0, 1))
     whole = sum(not notebook.part for notebook in notebooks)
     return counts | {"notebooks": whole, "seeds": seeds, "seeds_asked": asked}
 
 
 def may_be_alive(record: Mapping[str, Any]) -> bool:
-    """False if the process of a sign of life, its JSON, was one of this machine and is gone."""
+    """False if a sign of life, given as its JSON, is from a process of this machine that has ended."""
     if record.get("host") == socket.gethostname():
-        with contextlib.suppress(OSError, TypeError, KeyError):  # another user's, or half-written
+        with contextlib.suppress(OSError, TypeError, KeyError):  # another user's process, or a half-written record
             try:
                 os.kill(record["pid"], 0)
             except ProcessLookupError:
@@ -131,26 +131,30 @@ def _config(study_folder: Path) -> dict:
     except (FileNotFoundError, NotADirectoryError, yaml.YAMLError):
         config = None
     if not isinstance(config, dict):
-        raise PielabError(f"{path} is missing or no study: start the study, make study STUDY={study_folder.name}.")
+        raise PielabError(
+            "folder-without-study",
+            f"{path} is missing or no study",
+            f"start the study, make study STUDY={study_folder.name}",
+        )
     return config
 
 
 def _files(study_folder: Path) -> dict[str, os.DirEntry]:
-    """Every file of a study by its path from the study's folder, without those of its seeds."""
-    found, folders = {}, [""]
+    """Every file of a study by its path relative to the study's folder, except for files of its seeds."""
+    files, folders = {}, [""]
     while folders:
         prefix = folders.pop()
         with contextlib.suppress(FileNotFoundError), os.scandir(study_folder / prefix) as entries:
             for entry in entries:
                 if not entry.is_dir():
-                    found[prefix + entry.name] = entry
+                    files[prefix + entry.name] = entry
                 elif entry.name != "seeds":
                     folders.append(f"{prefix}{entry.name}/")
-    return found
+    return files
 
 
 def _parts(files: dict[str, os.DirEntry], record: Path, parts: Iterable[str]) -> list[Path]:
-    """The jobs that the seeds of a notebook are split over, those that there is to tell of until it is done."""
+    """The jobs over which a notebook's seeds are split, if they run, failed or were stopped; none once it is done."""
     if record.as_posix() in files:
         return []
     jobs = [record.parent / "parts" / seeds / record.name for seeds in parts]
@@ -163,38 +167,38 @@ def _seeds(folder: Path, asked: object) -> tuple[int, int]:
     names = {paths.seed(folder, seed).name for seed in parse_seeds(asked)}
     done = 0
     with contextlib.suppress(FileNotFoundError), os.scandir(folder / "seeds") as entries:
-        # A seed's folder gets its name when it is whole, so there is no need to look into thousands of them.
+        # A seed's folder gets its name when it is complete, so none of thousands needs to be opened.
         done = sum(entry.name in names for entry in entries)
     return done, len(names)
 
 
 def _notebook(study_folder: Path, files: dict[str, os.DirEntry], notebook: Path, now: float) -> Notebook:
-    """The state of a notebook by what there is of it; `notebook` is its path from the study's folder."""
+    """The state of a notebook, from its files; notebook: its path relative to the study's folder."""
     name = notebook.as_posix()
     log, fault, running = (place(HERE, notebook).as_posix() for place in (paths.log, paths.fault, paths.running))
-    there = log if log in files else ""
+    existing_log = log if log in files else ""
     sign = record(study_folder / running) if running in files else {}
     if running in files and now - _modified(files[running], now) < ALIVE and may_be_alive(sign):
-        # One that starts has its log in a moment.
+        # A notebook that has just started writes its log in a moment.
         return Notebook(name, "running", log, where=_where(sign), since=sign.get("started", now))
     if name in files:
         return Notebook(name, "done", _rendered(files, notebook))
-    # Snakemake makes an empty one of a job that ended well.
+    # For a job that ended well, Snakemake makes an empty file.
     if sentence := _sentence(study_folder / fault) if fault in files else "":
-        read = _rendered(files, Path(log)) if there else fault
+        read = _rendered(files, Path(log)) if existing_log else fault
         return Notebook(name, "failed", read, sentence, fault, since=_modified(files[fault], now))
     if running in files:
         since = _modified(files[running], now)
-        return Notebook(name, "stopped", there, where=_where(sign), since=since)
-    if there:
-        return Notebook(name, "failed", there, "it left no word of what went wrong", since=_modified(files[log], now))
+        return Notebook(name, "stopped", existing_log, where=_where(sign), since=since)
+    if existing_log:
+        return Notebook(name, "failed", log, "it left no word of what went wrong", since=_modified(files[log], now))
     return Notebook(name, "waiting")
 
 
 def _modified(entry: os.DirEntry, now: float) -> float:
     try:
         return entry.stat().st_mtime
-    except FileNotFoundError:  # it ended this moment
+    except FileNotFoundError:  # the notebook has just ended
         return now
 
 
@@ -206,7 +210,7 @@ def _rendered(files: dict[str, os.DirEntry], notebook: Path) -> str:
 
 
 def record(path: Path) -> dict:
-    """Where and since when a notebook runs; empty if it ended this moment, or its machine could not write it."""
+    """A notebook's sign of life: host, pid, job and start time; empty if it has just ended or could not write it."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -222,9 +226,9 @@ def _where(record: dict) -> str:
 def _sentence(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8", errors="replace").strip()
-    except FileNotFoundError:  # it starts again this moment
+    except FileNotFoundError:  # the notebook has just started again
         text = ""
     first = text.partition("\n")[0].removeprefix("error: ")
-    # Which notebook it was stands beside it, and whose exception it was matters only if it is not ours.
-    said = first.partition(" did not finish: ")[2] or first
-    return re.sub("^(PielabError|SeveralErrors|TransientError|PassingFault|DeadKernelError): ", "", said)
+    # The page names the notebook already, and only unexpected exceptions need their class name.
+    sentence = first.partition(" did not finish: ")[2] or first
+    return re.sub("^(PielabError|SeveralErrors|TransientError|PassingFault|DeadKernelError): ", "", sentence)

@@ -1,4 +1,4 @@
-"""What a study takes, in words, before it runs and while it does: notebooks, training units, disk and device time."""
+"""The plan of a study as text, before it runs or while it does: notebooks, training units, disk and device time."""
 
 import argparse
 import os
@@ -24,37 +24,38 @@ from pielab.store import paths
 
 
 def commands(study: Study, config: Mapping[str, Any]) -> dict[str, str]:
-    """By pair, the command that trains its first unpruned seed, which counts as the study's own.
+    """By pair, the command that trains its first unpruned seed, which the study then reuses.
 
     config: the content of the study's file.
     """
     papermill = "papermill" if shutil.which("papermill") else ".venv/bin/papermill"
-    found = {}
+    by_pair = {}
     for (pair, values), entry in zip(study.dense.items(), config["configurations"], strict=True):
         given = {"study": values["study"], "results": values["results"]}
         given |= {name: value for name, value in entry.items() if name in TrainParameters.model_fields}
         given |= {"seeds": parse_seeds(values["seeds"])[0]}
-        if given["results"] == "results":  # as the notebook has it
+        if given["results"] == "results":  # the notebook's default
             del given["results"]
-        # papermill would make a number of a name such as 2024, but for -r.
+        # With -p, papermill would turn a name such as 2024 into a number.
         options = [
             f"{'-r' if isinstance(value, str) else '-p'} {name} {_quote(value)}" for name, value in given.items()
         ]
         file = _quote(entry["params"])
-        found[pair] = f"{papermill} notebooks/01_train.ipynb out.ipynb -f {file} {' '.join(options)}"
-    return found
+        by_pair[pair] = f"{papermill} notebooks/01_train.ipynb out.ipynb -f {file} {' '.join(options)}"
+    return by_pair
 
 
 def text(study: Study, config: Mapping[str, Any], load: bool = True) -> str:
-    """The whole plan of a study, as it is printed; `config` is the content of its file."""
-    every = estimate.seeds(study)
+    """The whole plan of a study, as it is printed; config: the content of its file."""
+    seeds = estimate.seeds(study)
     pairs = f"{len(study.dense)} pair{'' if len(study.dense) == 1 else 's'} of data set and model"
-    runs = f"{len(every):,} runs (one seed of one configuration each), {every['done'].sum():,} done"
-    head = f"study {study.folder}: {pairs}, {runs}"
-    parts = [head, _notebooks_text(estimate.notebooks(study)), _units_text(estimate.units(every), study)]
-    parts += [
-        _disk_text(study, *estimate.disk(study, every, load)),
-        _times_text(estimate.times(every), commands(study, config)),
+    runs = f"{len(seeds):,} runs (one seed of one configuration each), {seeds['done'].sum():,} done"
+    parts = [
+        f"study {study.folder}: {pairs}, {runs}",
+        _notebooks_text(estimate.notebooks(study)),
+        _units_text(estimate.units(seeds), study),
+        _disk_text(study, *estimate.disk(study, seeds, load)),
+        _times_text(estimate.times(seeds), commands(study, config)),
     ]
     return "\n\n".join(parts)
 
@@ -66,7 +67,7 @@ def _notebooks_text(frame: pd.DataFrame) -> str:
 
 def _units_text(frame: pd.DataFrame, study: Study) -> str:
     total = frame[["in all", "done", "left"]].sum()
-    alone = (frame["if not shared"] * frame["seeds"]).sum()
+    not_shared = (frame["if not shared"] * frame["seeds"]).sum()
     shown = frame.map(_number)
     shown.insert(0, "epochs", [str(study.dense[pair]["epochs"]) for pair in frame.index])
     shown.loc["all"] = total.map(_number)
@@ -76,14 +77,14 @@ def _units_text(frame: pd.DataFrame, study: Study) -> str:
         f"A seed takes 1 unit unpruned, {_iterative_units(study)} with an iterative pruner, 1 with any other"
         f"{_nested_text(study)}. The unpruned training\n"
         "of a seed serves all iterative pruners of its pair: "
-        f"{_number(total['in all'])} units, and not the {_number(alone)} if each trained its own."
+        f"{_number(total['in all'])} units, and not the {_number(not_shared)} if each trained its own."
     )
 
 
 def _iterative_units(study: Study) -> str:
-    said = {"paper": str(pruners.ITERATIONS), "equal": "less than 1"}
-    budgets = {values["budget"] for values in study.dense.values()}
-    return " or ".join(said[each] + (f" (budget: {each})" if len(budgets) > 1 else "") for each in sorted(budgets))
+    units = {"paper": str(pruners.ITERATIONS), "equal": "less than 1"}
+    budgets = sorted({values["budget"] for values in study.dense.values()})
+    return " or ".join(units[budget] + (f" (budget: {budget})" if len(budgets) > 1 else "") for budget in budgets)
 
 
 def _number(value: float) -> str:
@@ -97,7 +98,7 @@ def _nested_text(study: Study) -> str:
 
 def _disk_text(study: Study, frame: pd.DataFrame, unknown: Mapping[str, str]) -> str:
     folder = paths.root() / study.folder
-    need = (frame["in all"] - frame["there"]).sum()
+    needed = (frame["in all"] - frame["there"]).sum()
     shown = pd.DataFrame(
         {
             "an unpruned seed": frame["unpruned"].map(_bytes),
@@ -109,12 +110,12 @@ def _disk_text(study: Study, frame: pd.DataFrame, unknown: Mapping[str, str]) ->
     )
     known = frame["in all"].sum(min_count=1)
     shown.loc["all"] = pd.Series({"there": _bytes(frame["there"].sum()), "in all": _bytes(known)})
-    free = shutil.disk_usage(next(place for place in (folder, *folder.absolute().parents) if place.exists())).free
+    free = shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
     lines = [f"{pair} is not known until its first seed is done: {why}" for pair, why in unknown.items()]
-    lines += ["all is of the pairs that are known."] if unknown and len(unknown) < len(frame) else []
+    lines += ["all is the sum of the known pairs."] if unknown and len(unknown) < len(frame) else []
     so_far = _bytes(estimate.folder_bytes(folder))
     lines += [f"{study.folder} has {so_far} so far, all its files; {_bytes(free)} are free there."]
-    lines += [f"That is too little for the {_bytes(need)} to come: make room."] if need > free else []
+    lines += [f"That is too little for the {_bytes(needed)} to come: make room."] if needed > free else []
     return "DISK for the seeds\n" + "\n".join([_table(shown), *lines])
 
 
@@ -129,18 +130,18 @@ def _times_text(frame: pd.DataFrame, commands: Mapping[str, str]) -> str:
     shown.loc["all"] = pd.Series({"spent": _duration(frame["spent"].sum()), "left": _duration(left)})
     lines = ["Device time, as if one seed ran at a time: a seed's seconds, divided by its job's workers."]
     if any(frame["borrowed"].map(len)):
-        lines.append("~ is not timed yet: it has the time of another kind of the same pair.")
+        lines.append("~ is not timed yet: it is the time of another kind of the same pair.")
     for pair, others in frame["others"][frame["others"].map(len) > 0].items():
-        lines.append(f"{pair} has seeds of {', '.join(others)} too: its times are of the device of its newest seed.")
+        lines.append(f"{pair} has seeds from {', '.join(others)} too: its times are those of its newest seed's device.")
     if untimed := [pair for pair in frame.index if not frame["device"][pair]]:
-        of = "No pair is timed yet." if len(untimed) == len(frame) else "all is of the timed pairs."
-        lines.append(f"{of} One unpruned seed times a pair, and measures its disk; it counts as done for the study:")
+        known = "No pair is timed yet." if len(untimed) == len(frame) else "all is the sum of the timed pairs."
+        lines.append(f"{known} One unpruned seed times a pair, and measures its disk; it counts as done for the study:")
         lines += [f"  {commands[pair]}" for pair in untimed]
     return "TIME of one unit, and of the study\n" + "\n".join([_table(shown), *lines])
 
 
 def _table(frame: pd.DataFrame) -> str:
-    """A frame of strings with its columns to the right and the names of its rows to the left; NaN is an empty cell."""
+    """A frame of strings as text, columns right-aligned and row names left-aligned; NaN is an empty cell."""
     cells = [["", *frame.columns], *([name, *row] for name, *row in frame.fillna("").itertuples())]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in cells]
@@ -170,19 +171,23 @@ def _quote(value: Any) -> str:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of a study's file. Raises PielabError if it is not there, or no YAML."""
+    """The content of a study's file. Raises PielabError if it is missing or not YAML."""
     if not path.is_file():
-        known = ", ".join(sorted(each.stem for each in (paths.root() / "params/studies").glob("*.yaml")))
-        raise PielabError(f"there is no study file {path}: make plan STUDY=name takes {known}.")
+        known = ", ".join(sorted(file.stem for file in (paths.root() / "params/studies").glob("*.yaml")))
+        raise PielabError("no-such-study-file", f"there is no study file {path}", f"make plan STUDY=name takes {known}")
     try:
         config = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
-        raise PielabError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+        raise PielabError(
+            "study-file-not-yaml",
+            f"{path} is not YAML ({' '.join(str(error).split())})",
+            "correct it there, after the example of params/studies/demo.yaml",
+        ) from None
     return config if isinstance(config, dict) else {}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m pielab.plan", description="Say what a study takes; runs nothing.")
+    parser = argparse.ArgumentParser(prog="python -m pielab.plan", description="Print what a study takes; run nothing.")
     parser.add_argument("study", help="a study's file, such as params/studies/demo.yaml")
     parser.add_argument("--no-data", action="store_true", help="read no data set to count its examples")
     given = parser.parse_args()
@@ -195,6 +200,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):  # of a reader such as head, which has seen enough
+    if hasattr(signal, "SIGPIPE"):  # so that a reader such as head can close the pipe
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     main()

@@ -1,7 +1,7 @@
-"""Execute one notebook with papermill: it gets its final name only when every cell has run.
+"""Execute one notebook with papermill; it gets its final name only when every cell has run.
 
-While it runs, and if it fails, the notebook is in the study's logs/ instead, so that a crashed one can be read
-and never passes for a finished one. Beside it there, a file .running says that it runs, and .txt why it failed.
+While it runs, and if it fails, the notebook is in the study's logs/ instead, so that a failed notebook can be read
+but is never taken for a finished one. Beside it, a file .running shows that it runs, and .txt says why it failed.
 
     python -m pielab.jobs.run TEMPLATE OUTPUT STUDY_FOLDER PARAMETERS_AS_JSON
 """
@@ -32,13 +32,13 @@ from pielab.jobs.notebook_state import may_be_alive, record
 from pielab.report import render
 from pielab.store import paths
 
-# glibc gives freed memory back to the system and asks for it again at every training step, an eighth of the time.
+# By default, glibc returns freed memory to the system at every training step, which costs an eighth of the time.
 MALLOC = {"MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_MMAP_THRESHOLD_": "4000000000"}
 HEARTBEAT_SECONDS = 20
 
 
 def kernel_manager(folder: str) -> type[AsyncKernelManager]:
-    """Talks to its kernel through files in `folder`: kernels that start at the same moment can pick the same ports."""
+    """A kernel manager on sockets in `folder`, because kernels that start at the same time can pick the same ports."""
 
     class SocketKernelManager(AsyncKernelManager):
         @traitlets.default("transport")
@@ -50,7 +50,7 @@ def kernel_manager(folder: str) -> type[AsyncKernelManager]:
             return f"{folder}/kernel"
 
         def format_kernel_cmd(self, extra_arguments=None) -> list[str]:
-            # Without this a kernel that is told to end writes an error about being interrupted.
+            # Without this, a kernel that is shut down logs an error about being interrupted.
             return super().format_kernel_cmd([*(extra_arguments or []), "--log-level=CRITICAL"])
 
     return SocketKernelManager if os.name == "posix" else AsyncKernelManager
@@ -58,7 +58,7 @@ def kernel_manager(folder: str) -> type[AsyncKernelManager]:
 
 @contextlib.contextmanager
 def heartbeat(path: Path) -> Iterator[None]:
-    """Says in the file `path` where this notebook runs, and touches it as long as it does."""
+    """Writes where this notebook runs to the file `path`, touches it as long as the notebook runs, and removes it."""
     path.write_text(
         json.dumps(
             {
@@ -87,9 +87,9 @@ def heartbeat(path: Path) -> Iterator[None]:
 
 
 def wait_for_another(path: Path) -> bool:
-    """Wait while another process runs this very notebook, as that of a Snakemake that was killed; whether one did.
+    """Wait while another process runs this notebook, for example after Snakemake was killed; True if one did.
 
-    path: its sign of life. A process of this machine is looked for, one of another must go on touching the file.
+    path: the other process's sign of life. On this machine the process must exist; on another it must touch the file.
     """
     waited, touched, since = False, _touched(path), time.monotonic()
     while touched and may_be_alive(record(path)) and time.monotonic() - since < 3 * HEARTBEAT_SECONDS:
@@ -130,13 +130,13 @@ def execute(template: str, log: Path, values: dict[str, Any], study_folder: Path
 
 
 def kernel_environment(given: argparse.Namespace) -> dict[str, Any]:
-    """The notebook's parameters; sets what its kernel inherits."""
+    """The notebook's parameters; sets the environment variables that its kernel inherits."""
     values = json.loads(given.parameters)
     if Path(given.template).stem in {"01_train", "02_prune"}:
         values["workers"] = given.workers
     for name, value in MALLOC.items():
         os.environ.setdefault(name, value)
-    # Another number of threads would round otherwise.
+    # Rounding depends on the number of threads.
     os.environ["OMP_NUM_THREADS"] = str(values.get("threads", 1))
     return values
 
@@ -152,16 +152,16 @@ def main(given: argparse.Namespace) -> int:
 
 
 def run(given: argparse.Namespace) -> int:
-    """As `main`, for a disk that can be written."""
+    """As `main`, except that it raises OSError if the disk cannot be written."""
     study, output = Path(given.study), Path(given.output)
     log, running, fault = (name(study, output) for name in (paths.log, paths.running, paths.fault))
     before = fault.read_text() if given.attempt > 1 and fault.exists() else ""
     if re.search(" did not finish: (PielabError|SeveralErrors): ", before):
-        print(before + "\n  not tried again, for that cannot help", file=sys.stderr)
+        print(before + "\n  not tried again, because that cannot help", file=sys.stderr)
         return 1
     for folder in (log.parent, output.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    fault.write_text("")  # Snakemake wants to show it, even if nobody lives to fill it
+    fault.write_text("")  # Snakemake shows this file, even if the job is killed before it writes anything
     if wait_for_another(running) and output.exists():
         return 0
     with heartbeat(running), gpus.one_gpu(given.gpus):
@@ -174,7 +174,7 @@ def run(given: argparse.Namespace) -> int:
         else:
             with contextlib.suppress(OSError):  # the disk may be full
                 fault.write_text(message)
-    # A part is no record that anybody reads, for the notebook that gathers them is; there may be thousands.
+    # Parts get no page: there may be thousands, and the notebook that gathers them is the record to read.
     show(study, log if reason is not None else None if "parts" in output.parts else output)
     if reason is not None:
         print(message, file=sys.stderr)
@@ -182,13 +182,13 @@ def run(given: argparse.Namespace) -> int:
 
 
 def show(study: Path, ended: Path | None = None) -> None:
-    """Make the page of a notebook that ended, and bring the study's up to date, unless it is none of Snakemake's."""
+    """Render a notebook that ended and update the study's page, in a study that Snakemake runs."""
     if paths.study_file(study).exists():
         try:
             if ended:
                 render.notebook(ended)
             status.page(study)
-        except (OSError, ValueError) as error:  # no reason for a notebook to fail
+        except (OSError, ValueError) as error:  # must not make the notebook fail
             print(f"the page of {study} is not up to date: {error}", file=sys.stderr)
 
 

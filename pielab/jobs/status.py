@@ -1,4 +1,4 @@
-"""How far a study is, while it runs: lines for the terminal, and a front page until it has its report.
+"""The progress of a study while it runs: lines for the terminal, and a front page until it has its report.
 
 python -m pielab.status results/demo
 """
@@ -17,17 +17,17 @@ from pielab.store import paths
 
 
 def page(study_folder: Path) -> Path | None:
-    """Write the provisional report/index.html of a study on its way; None if all is done, or the report is there.
+    """Write the provisional report/index.html of an unfinished study; None if all is done or it has its report.
 
-    The report gives way when a notebook of the study runs again.
+    If a notebook of the study runs again, this page replaces the report.
     """
     return _write(study_folder, read(study_folder))
 
 
 def lines(study_folder: Path, rows: list[Row]) -> list[str]:
-    """A bar for the whole study, then each configuration that is not done, those that failed first.
+    """A progress bar of the study, then its unfinished configurations ordered by urgency.
 
-    Those of a pair that have nothing to show yet share one line.
+    Configurations of a pair for which nothing is done yet share one line.
     """
     counts = count(rows)
     share = counts["seeds"] / counts["seeds_asked"]
@@ -37,21 +37,21 @@ def lines(study_folder: Path, rows: list[Row]) -> list[str]:
         f"{counts['seeds']}/{counts['seeds_asked']} seeds, {counts['done']}/{counts['notebooks']} notebooks done",
         *(f"{counts[state]} {state}" for state in SYMBOLS if state != "done" and counts[state]),
     ]
-    found, idle = [", ".join(parts)], {}
+    details, idle = [], {}
     for row in sorted(rows, key=lambda row: list(SYMBOLS).index(row.state)):
         if row.state == "waiting" and not row.seeds[0]:
             idle[row.pair] = idle.get(row.pair, 0) + 1
         elif row.state != "done":
             seeds = f"  {row.seeds[0]}/{row.seeds[1]} seeds" if row.seeds[1] else ""
-            details = [_detail(study_folder, notebook) for notebook in row.notebooks]
-            found.append(f"{row.state:<8} {row.folder}{seeds}  {'; '.join(filter(None, details))}".rstrip())
+            notebooks = "; ".join(filter(None, (_detail(study_folder, notebook) for notebook in row.notebooks)))
+            details.append(f"{row.state:<8} {row.folder}{seeds}  {notebooks}".rstrip())
     waiting = [f"{'waiting':<8} {pair}: {number} with nothing done yet" for pair, number in idle.items()]
     cure = ["what was stopped goes on when the study is run again"] if counts["stopped"] else []
-    return found + waiting + cure
+    return [", ".join(parts), *details, *waiting, *cure]
 
 
 def _detail(study_folder: Path, notebook: Notebook) -> str:
-    """What there is to say of a notebook that failed, runs or was stopped."""
+    """Why a notebook failed, or since when it runs or is stopped; "" for other states."""
     where = f" on {notebook.where}" if notebook.where else ""
     if notebook.state == "failed":
         return f"{notebook.name}: {notebook.fault}\n           read {study_folder / notebook.read}"
@@ -67,8 +67,9 @@ def clock(seconds: float) -> str:
 
 
 def _write(study_folder: Path, rows: list[Row]) -> Path | None:
-    there = {notebook.state for row in rows for notebook in row.notebooks}
-    if there == {"done"} or (paths.finished(study_folder).exists() and "running" not in there):
+    notebooks = [notebook for row in rows for notebook in row.notebooks]
+    states = {notebook.state for notebook in notebooks}
+    if states == {"done"} or (paths.finished(study_folder).exists() and "running" not in states):
         return None
     folder = study_folder / "report"
     pairs = {pair: [row for row in rows if row.pair == pair] for pair in dict.fromkeys(row.pair for row in rows)}
@@ -76,8 +77,8 @@ def _write(study_folder: Path, rows: list[Row]) -> Path | None:
         "status.html",
         study=study_folder.name,
         counts=count(rows),
-        pairs={pair: (count(each), each) for pair, each in pairs.items()},
-        notebooks={state: [each for row in rows for each in row.notebooks if each.state == state] for state in SYMBOLS},
+        pairs={pair: (count(rows_of_pair), rows_of_pair) for pair, rows_of_pair in pairs.items()},
+        notebooks={state: [notebook for notebook in notebooks if notebook.state == state] for state in SYMBOLS},
         symbols=SYMBOLS,
         written=time.strftime("%Y-%m-%d %H:%M:%S %Z"),
         clock=clock,
@@ -85,24 +86,24 @@ def _write(study_folder: Path, rows: list[Row]) -> Path | None:
         earlier=[name for name in ("06_report.html", "07_explore.html") if (folder / name).exists()],
         figures=sorted(path.name for path in (folder / "figures").glob("*.png")),
     )
-    # Without it Snakemake makes the report again, so that this page never stays in its place.
+    # Snakemake makes the report again if this file is missing, so this page never replaces it for good.
     paths.finished(study_folder).unlink(missing_ok=True)
     render.write(folder / "index.html", text)
     return folder / "index.html"
 
 
 def _show(study_folder: Path) -> None:
-    """Print the lines, write the page, and say where it is."""
+    """Print the lines and the path of the page, which is written."""
     rows = read(study_folder)
     print("\n".join(lines(study_folder, rows)))
     if _write(study_folder, rows) or paths.finished(study_folder).exists():
         print(f"page: {study_folder / 'report' / 'index.html'}")
     else:
-        print("the report comes last: run the study again if nothing of it runs any more")
+        print("the report comes last: run the study again if none of its notebooks runs any more")
 
 
 def _watch(study_folder: Path, seconds: float = 5.0) -> None:
-    """The lines and the page, kept up to date until all is done."""
+    """Keep the lines and the page up to date until all is done."""
     from rich.live import Live
     from rich.text import Text
 
@@ -117,7 +118,7 @@ def _watch(study_folder: Path, seconds: float = 5.0) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m pielab.status", description="How far a study is.")
+    parser = argparse.ArgumentParser(prog="python -m pielab.status", description="Show the progress of a study.")
     parser.add_argument("study", help="the folder of the study, such as results/demo")
     parser.add_argument("--watch", action="store_true", help="keep it up to date until all is done")
     given = parser.parse_args()
@@ -132,6 +133,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):  # of a reader such as head, which has seen enough
+    if hasattr(signal, "SIGPIPE"):  # so that a reader such as head can close the pipe
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     main()

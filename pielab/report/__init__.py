@@ -1,4 +1,4 @@
-"""Numbers in, pictures and pages out."""
+"""Figures, the paper's tables and HTML pages of a study's results."""
 
 from pielab._moved import forward
 

@@ -1,4 +1,4 @@
-"""Look through the PIEs of a study: a table that sorts and searches on any page, and widgets where a kernel runs."""
+"""Tools to browse the PIEs of a study: a table to sort and search in any page, and widgets in a running notebook."""
 
 import base64
 import html
@@ -25,7 +25,7 @@ from pielab.progress import Progress
 from pielab.report import figures
 from pielab.store import paths, predictions
 
-# EL2N is an early training error, so test examples have none: they get the same norm from the final predictions.
+# EL2N is an early training error, so for test examples the same norm of the final predictions stands in.
 PERCENTILE = {"test": "error-norm percentile", "train": "EL2N percentile"}
 EARLY_OR_FINAL = {"test": "test", "train": "early"}
 TEXT_LIMIT = 500
@@ -42,7 +42,7 @@ table.dataTable th .dtcc { flex: none; margin-left: 6px; }
 """
 FEW_VALUES = [*results.CONFIGURATION, "label"]
 CHOOSE_VALUES = {"extend": "dropdown", "icon": "search", "content": ["searchList"]}
-# What itables gives has been escaped: only this wrapping is HTML.
+# The cells that itables passes are escaped already; only this wrapping is HTML.
 WRAP_TEXT = itables.JavascriptFunction(
     "function (data, type) { return type === 'display'"
     " ? '<div class=\"pielab-text\" tabindex=\"0\">' + data + '</div>' : data; }"
@@ -53,8 +53,8 @@ WRAP_TEXT = itables.JavascriptFunction(
 class Split:
     """One split of the data of a pair, which its configurations share.
 
-    source: what it was read from. examples: the data set. class_names: in the order of their ids. texts: one an
-    example. percentile: (examples,), how hard an example is for the unpruned models, 100 for the hardest.
+    source: identifies the data it was read from. class_names: in the order of class ids. texts: one per example.
+    percentile: (examples,), how hard an example is for the unpruned models, 100 for the hardest.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Split:
 
 
 def read_split(folder: Path, name: str = "test", known: Split | None = None) -> Split:
-    """The split "test" or "train" of the data of a configuration; `known` itself if it is that.
+    """The split "test" or "train" of the data of a configuration; `known` is returned if it is that split already.
 
     Raises PielabError if predictions of it are missing, or the texts have changed.
     """
@@ -84,21 +84,21 @@ def read_split(folder: Path, name: str = "test", known: Split | None = None) -> 
 
 
 def pies(folder: Path, split: Split) -> pd.DataFrame:
-    """The PIEs of a configuration, first those that are PIEs more often than retraining alone makes them disagree.
+    """The PIEs of a configuration, those with the largest P(PIE) - P(null) first.
 
-    Columns: dataset, model, pruner, threshold; example (its place in the split), text, label, unpruned votes, pruned
+    Columns: dataset, model, pruner, threshold; example (its index in the split), text, label, unpruned votes, pruned
     votes (in words), P(PIE), P(null); a percentile, see PERCENTILE; the scores of readability; and votes, the
-    rows of the table that figures.votes takes. For the training set P(PIE) and P(null) are computed anew.
+    rows of the table that figures.votes takes. For the training set, P(PIE) and P(null) are computed here.
     """
     frame, record = results.read_pies(folder / "pies.parquet")
     if split.name == "train":
-        sides = [predictions.read_seeds(each, record["seeds"], "train") for each in (folder.parent / "dense", folder)]
+        sides = [predictions.read_seeds(side, record["seeds"], "train") for side in (folder.parent / "dense", folder)]
         null = estimate(*(side.classes for side in sides))
         frame = results.examples(split.examples, *sides, null)
-    found = frame.assign(surprise=frame["p_pie"] - frame["p_null"])[frame["pie"]]
-    found = found.sort_values("surprise", ascending=False, kind="stable")
-    places = found["example"].to_numpy()
-    if split.name == "test":  # which 05 has scored as a whole; a training set can be fifty times as large
+    pie_rows = frame.assign(surprise=frame["p_pie"] - frame["p_null"])[frame["pie"]]
+    pie_rows = pie_rows.sort_values("surprise", ascending=False, kind="stable")
+    places = pie_rows["example"].to_numpy()
+    if split.name == "test":  # 05 has cached scores of the whole test set; a training set can be fifty times as large
         scores = readability.scores(split.texts).iloc[places]
     else:
         scores = readability.scores([split.texts[place] for place in places])
@@ -108,37 +108,37 @@ def pies(folder: Path, split: Split) -> pd.DataFrame:
             **{name: record["summary"][name] for name in results.CONFIGURATION},
             "example": places,
             "text": [split.texts[place] for place in places],
-            "label": [", ".join(names[index] for index in np.atleast_1d(ids)) for ids in found["label"]],
-            "unpruned votes": [results.describe_votes(votes, names) for votes in found["unpruned_votes"]],
-            "pruned votes": [results.describe_votes(votes, names) for votes in found["pruned_votes"]],
-            "P(PIE)": found["p_pie"].to_numpy(),
-            "P(null)": found["p_null"].to_numpy(),
+            "label": [", ".join(names[index] for index in np.atleast_1d(ids)) for ids in pie_rows["label"]],
+            "unpruned votes": [results.describe_votes(votes, names) for votes in pie_rows["unpruned_votes"]],
+            "pruned votes": [results.describe_votes(votes, names) for votes in pie_rows["pruned_votes"]],
+            "P(PIE)": pie_rows["p_pie"].to_numpy(),
+            "P(null)": pie_rows["p_null"].to_numpy(),
             PERCENTILE[split.name]: split.percentile[places],
         }
     )
     return pd.concat([table, scores.reset_index(drop=True)], axis=1).assign(
-        votes=[_votes(row, names) for row in found.to_dict("records")]
+        votes=[_votes(row, names) for row in pie_rows.to_dict("records")]
     )
 
 
 def configurations(study_folder: Path) -> pd.DataFrame:
-    """One row a configuration whose PIEs are known: dataset, model, pruner, threshold, and its folder."""
-    found = results.configurations(study_folder)[results.CONFIGURATION]
+    """One row per configuration whose PIEs are known: dataset, model, pruner, threshold, and its folder."""
+    frame = results.configurations(study_folder)[results.CONFIGURATION]
     folders = [
         study_folder / paths.pair(row.dataset, row.model) / paths.configuration(row.pruner, row.threshold)
-        for row in found.itertuples()
+        for row in frame.itertuples()
     ]
-    return found.assign(folder=folders)
+    return frame.assign(folder=folders)
 
 
 def study_pies(study_folder: Path, split: str = "test") -> pd.DataFrame:
     """The PIEs of all configurations of a study, as `pies` gives them, one configuration after the other.
 
-    Raises PielabError if there are none yet.
+    Raises PielabError if the study has no PIEs yet.
     """
-    found, parts, known = configurations(study_folder), [], None
-    with Progress("PIEs", len(found)) as progress:
-        for row in found.itertuples():
+    frame, parts, known = configurations(study_folder), [], None
+    with Progress("PIEs", len(frame)) as progress:
+        for row in frame.itertuples():
             known = read_split(row.folder, split, known)
             parts.append(pies(row.folder, known))
             progress.step(f"{row.dataset}, {row.model}, {row.pruner}, {row.threshold:g} %")
@@ -146,32 +146,32 @@ def study_pies(study_folder: Path, split: str = "test") -> pd.DataFrame:
 
 
 def top_rows(found: pd.DataFrame, rows: int) -> pd.DataFrame:
-    """At most so many rows of `study_pies`: by turns from every configuration, then the surest first."""
+    """At most `rows` rows of `study_pies`, by turns from every configuration, sorted by P(PIE) - P(null)."""
     turn = found.groupby(results.CONFIGURATION).cumcount()
-    kept = found.loc[turn.sort_values(kind="stable").index[:rows]]
-    surprise = kept["P(PIE)"] - kept["P(null)"]
-    return kept.loc[surprise.sort_values(ascending=False, kind="stable").index]
+    chosen = found.loc[turn.sort_values(kind="stable").index[:rows]]
+    surprise = chosen["P(PIE)"] - chosen["P(null)"]
+    return chosen.loc[surprise.sort_values(ascending=False, kind="stable").index]
 
 
 def show(found: pd.DataFrame, rows: int = 1000) -> None:
-    """Display PIEs as a table that sorts, searches and needs neither kernel nor network, and say what it leaves out.
+    """Display PIEs as a table to sort and search, without kernel or network, with a note on what is left out.
 
-    It brings itables' JavaScript, which an Explorer on the same page uses as well.
+    It loads itables' JavaScript, which an Explorer on the same page uses as well.
     """
-    kept = top_rows(found, rows)
+    shown = top_rows(found, rows)
     sets = found.groupby(results.CONFIGURATION).ngroups
-    count = f"All {len(found):,} PIEs" if len(kept) == len(found) else f"{len(kept):,} of {len(found):,} PIEs"
+    count = f"All {len(found):,} PIEs" if len(shown) == len(found) else f"{len(shown):,} of {len(found):,} PIEs"
     note = f"{count} of {sets} configuration{'s' if sets > 1 else ''}."
-    if len(kept) < len(found):
+    if len(shown) < len(found):
         note += " Those are left out that differ least from retraining noise; the others stand by turns."
-    if any(len(text) > TEXT_LIMIT for text in kept["text"]):
+    if any(len(text) > TEXT_LIMIT for text in shown["text"]):
         note += f" Texts are cut after {TEXT_LIMIT} characters."
     itables.init_notebook_mode(all_interactive=False, connected=False)
-    display(HTML(f"<p>{note}</p>"), HTML(as_html(kept, text_limit=TEXT_LIMIT)))
+    display(HTML(f"<p>{note}</p>"), HTML(as_html(shown, text_limit=TEXT_LIMIT)))
 
 
 def as_html(found: pd.DataFrame, without: Sequence[str] = (), text_limit: int | None = None) -> str:
-    """PIEs as the HTML of an interactive table; texts are shown as texts, whatever HTML they hold."""
+    """PIEs as the HTML of an interactive table, in which texts are escaped."""
     texts = [" ".join(text.split()) for text in found["text"]]
     if text_limit:
         texts = [text if len(text) <= text_limit else f"{text[:text_limit]} …" for text in texts]
@@ -202,7 +202,7 @@ def as_html(found: pd.DataFrame, without: Sequence[str] = (), text_limit: int | 
 
 
 def example(found: pd.DataFrame, place: int = 0) -> HTML:
-    """One PIE, by its place in `found`: its text in full, its label, and the votes as a small plot."""
+    """One PIE, by its position in `found`: its full text, its label, and the votes as a small plot."""
     if found.empty:
         return HTML("There is no PIE.")
     row, picture = found.iloc[place], io.BytesIO()
@@ -220,10 +220,10 @@ def example(found: pd.DataFrame, place: int = 0) -> HTML:
 
 
 class Explorer(widgets.VBox):
-    """Choose a configuration and see its PIEs; choose one of them and see it whole. Needs a running kernel.
+    """Widgets to choose a configuration and see its PIEs, and each of them in full. Needs a running kernel.
 
-    choices: a dropdown for each of dataset, model, pruner and threshold, and for the split. found: the PIEs, as
-    `pies` gives them. table, chosen, whole: their table, the dropdown of their examples, and the one that is chosen.
+    choices: a dropdown for each of dataset, model, pruner, threshold and split. found: the PIEs, as `pies` gives them.
+    table, chosen, whole: the table of PIEs, a dropdown of their examples, and the chosen example in full.
     """
 
     def __init__(self, study_folder: Path, split: str = "test"):
@@ -242,19 +242,19 @@ class Explorer(widgets.VBox):
         self._choose()
 
     def __repr__(self) -> str:
-        # What stands in its place on a page without a kernel.
+        # Shown instead of the widgets on a page without a kernel.
         return "These choices need a running notebook: open it in JupyterLab and run all its cells."
 
     def _choose(self, change: Any = None) -> None:
-        """Offer what the study has with the choices before it, keep what can be kept, and show the PIEs."""
+        """Update each dropdown's options to fit the choices before it, keep valid choices, and show the PIEs."""
         if self.choosing:
             return
         self.choosing, rows = True, self.configurations
         for name in results.CONFIGURATION:
-            dropdown, kept = self.choices[name], self.choices[name].value
+            dropdown, previous = self.choices[name], self.choices[name].value
             values = list(dict.fromkeys(rows[name]))
             dropdown.options = [(f"{value:g} %" if name == "threshold" else value, value) for value in values]
-            dropdown.value = kept if kept in values else values[0]
+            dropdown.value = previous if previous in values else values[0]
             rows = rows[rows[name] == dropdown.value]
         self.choosing = False
         self._show_table(rows["folder"].iloc[0])
@@ -280,7 +280,7 @@ class Explorer(widgets.VBox):
 
 
 def _votes(row: dict[str, Any], names: list[str]) -> list[tuple[str, int, int, bool]]:
-    """Class, unpruned, pruned and whether it is a label, of the classes that have votes or are one."""
+    """Rows of class name, unpruned votes, pruned votes and whether it is a label, for classes with votes and labels."""
     own = set(np.atleast_1d(row["label"]))
     counts = enumerate(zip(row["unpruned_votes"], row["pruned_votes"], strict=True))
     return [(names[index], *pair, index in own) for index, pair in counts if any(pair) or index in own]

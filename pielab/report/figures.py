@@ -1,4 +1,4 @@
-"""The study's figures: tidy tables in, a matplotlib figure out."""
+"""The study's figures, each drawn from a tidy table."""
 
 from pathlib import Path
 
@@ -12,314 +12,302 @@ from pielab.report import style
 from pielab.report.style import ALL, ONLY_PIES, UNPRUNED
 
 
+@style.styled
 def losses(frame: pd.DataFrame, title: str) -> Figure:
     """The training loss of every seed by epoch; columns seed, epoch, loss."""
-    with style.context():
-        figure, axes = plt.subplots(figsize=(5, 2.8), layout="constrained")
-        sns.lineplot(frame, x="epoch", y="loss", units="seed", estimator=None, color=ALL, marker="o", ax=axes)
-        axes.set(title=title, xlabel="epoch", ylabel="mean training loss", ylim=(0, None))
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    return style.close(figure)
+    figure, axes = plt.subplots(figsize=(5, 2.8), layout="constrained")
+    sns.lineplot(frame, x="epoch", y="loss", units="seed", estimator=None, color=ALL, marker="o", ax=axes)
+    axes.set(title=title, xlabel="epoch", ylabel="mean training loss", ylim=(0, None))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure
 
 
+@style.styled
 def search(table: pd.DataFrame, metric: str) -> Figure:
-    """Every trial of a search by each hyper-parameter that varied, the best one marked; as tuning.search gives it."""
+    """Every trial of tuning.search by each hyper-parameter that varied, with the best trial marked."""
     names = [name for name in ("epochs", "batch_size", "learning_rate") if table[name].nunique() > 1]
     names = names or ["learning_rate"]
     ended, failed = table.dropna(subset="validation"), table[table["validation"].isna()]
     best = ended.nlargest(1, "validation")
-    with style.context():
-        size = (max(2.9 * len(names), 4.2), 3)
-        figure, grid = plt.subplots(1, len(names), figsize=size, sharey=True, squeeze=False, layout="constrained")
-        for axes, name in zip(grid[0], names, strict=True):
-            axes.plot(ended[name], ended["validation"], "o", color=ALL, alpha=0.6, label="trial")
-            axes.plot(best[name], best["validation"], "*", color=ONLY_PIES, markersize=14, label="the best")
-            if len(failed):  # at the lower edge, for they have no value
-                edge = {"transform": axes.get_xaxis_transform(), "label": "failed"}
-                axes.plot(failed[name], [0.03] * len(failed), "x", color=UNPRUNED, **edge)
-            axes.set_xlabel(name.replace("_", " ") + (", log scale" if name == "learning_rate" else ""))
-            axes.margins(0.1)
-            if name == "epochs":
-                axes.xaxis.get_major_locator().set_params(integer=True)
-                continue
-            values = table[name].unique()
-            if name == "learning_rate":
-                # Less than a factor of ten, as in Table 8, is too narrow for ticks at powers of ten.
-                values = {float(f"{each:.2g}") for each in np.geomspace(values.min(), values.max(), 3)}
-            axes.set_xscale("log")
-            axes.set_xticks(sorted(values), labels=[f"{each:g}" for each in sorted(values)])
-            axes.minorticks_off()
-        grid[0][0].set_ylabel(f"validation {metric}")
-        figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-        figure.suptitle(f"{style.counted(table, 'trial')} of random search, one model each", fontsize="medium")
-    return style.close(figure)
+    size = (max(2.9 * len(names), 4.2), 3)
+    figure, grid = plt.subplots(1, len(names), figsize=size, sharey=True, squeeze=False, layout="constrained")
+    for axes, name in zip(grid[0], names, strict=True):
+        axes.plot(ended[name], ended["validation"], "o", color=ALL, alpha=0.6, label="trial")
+        axes.plot(best[name], best["validation"], "*", color=ONLY_PIES, markersize=14, label="the best")
+        if len(failed):  # at the lower edge, because they have no value
+            edge = {"transform": axes.get_xaxis_transform(), "label": "failed"}
+            axes.plot(failed[name], [0.03] * len(failed), "x", color=UNPRUNED, **edge)
+        axes.set_xlabel(name.replace("_", " ") + (", log scale" if name == "learning_rate" else ""))
+        axes.margins(0.1)
+        if name == "epochs":
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            continue
+        values = table[name].unique()
+        if name == "learning_rate":
+            # A range below a factor of ten, as in Table 8, is too narrow for ticks at powers of ten.
+            values = {float(f"{rate:.2g}") for rate in np.geomspace(values.min(), values.max(), 3)}
+        axes.set_xscale("log")
+        axes.set_xticks(sorted(values), labels=[f"{value:g}" for value in sorted(values)])
+        axes.minorticks_off()
+    grid[0][0].set_ylabel(f"validation {metric}")
+    figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    figure.suptitle(f"{style.counted(table, 'trial')} of random search, one model each", fontsize="medium")
+    return figure
 
 
+@style.styled
 def two_sides(dense: pd.Series, pruned: pd.Series, metric: str, name: str) -> Figure:
     """The test accuracy of each seed, unpruned and pruned, with a line from one to the other."""
-    with style.context():
-        figure, axes = plt.subplots(figsize=(4, 3), layout="constrained")
-        for before, after in zip(dense, pruned, strict=True):
-            axes.plot([0, 1], [before, after], color=ALL, marker="o", alpha=0.7)
-        axes.set(xticks=[0, 1], xticklabels=["unpruned", name], xlim=(-0.4, 1.4), ylabel=f"test {metric}")
-        axes.set_title(f"each line is one of {len(dense)} seeds")
-    return style.close(figure)
+    figure, axes = plt.subplots(figsize=(4, 3), layout="constrained")
+    for before, after in zip(dense, pruned, strict=True):
+        axes.plot([0, 1], [before, after], color=ALL, marker="o", alpha=0.7)
+    axes.set(xticks=[0, 1], xticklabels=["unpruned", name], xlim=(-0.4, 1.4), ylabel=f"test {metric}")
+    axes.set_title(f"each line is one of {len(dense)} seeds")
+    return figure
 
 
+@style.styled
 def p_pie(frame: pd.DataFrame, models_per_side: int) -> Figure:
-    """How sure it is that an example is a PIE, beside how often retraining alone changes it; columns p_pie, p_null."""
-    with style.context():
-        figure, axes = plt.subplots(figsize=(5.4, 3), layout="constrained")
-        for column, label, colour, line in (
-            ("p_pie", "pruned against unpruned", ONLY_PIES, "-"),
-            ("p_null", "null: unpruned against unpruned", UNPRUNED, "--"),
-        ):
-            values = frame[column].sort_values(ascending=False).to_numpy()
-            axes.plot(100 * pd.RangeIndex(1, len(values) + 1) / len(values), values, line, color=colour, label=label)
-        axes.set(xlabel="% of the test examples, the surest first", ylabel="probability of a disagreement")
-        axes.set(xlim=(0, 100), ylim=(0, 1.02), title=f"{models_per_side} models on each side")
-        axes.legend(frameon=False)
-    return style.close(figure)
+    """P(PIE) and P(null) of the test examples, each sorted from the highest; columns p_pie, p_null."""
+    figure, axes = plt.subplots(figsize=(5.4, 3), layout="constrained")
+    for column, label, colour, line in (
+        ("p_pie", "pruned against unpruned", ONLY_PIES, "-"),
+        ("p_null", "null: unpruned against unpruned", UNPRUNED, "--"),
+    ):
+        values = frame[column].sort_values(ascending=False).to_numpy()
+        axes.plot(100 * pd.RangeIndex(1, len(values) + 1) / len(values), values, line, color=colour, label=label)
+    axes.set(xlabel="% of the test examples, the surest first", ylabel="probability of a disagreement")
+    axes.set(xlim=(0, 100), ylim=(0, 1.02), title=f"{models_per_side} models on each side")
+    axes.legend(frameon=False)
+    return figure
 
 
+@style.styled
 def by_models_per_side(table: pd.DataFrame) -> Figure:
-    """The share of PIEs and its null by the number of models that vote; as statistics.by_models_per_side gives them."""
-    with style.context():
-        figure, axes = plt.subplots(figsize=(5.4, 3), layout="constrained")
-        for column, label, colour, line in (
-            ("pies", "pruned against unpruned", ONLY_PIES, "-o"),
-            ("null", "null: unpruned against unpruned", UNPRUNED, "--o"),
-        ):
-            axes.plot(table["models_per_side"], 100 * table[column], line, color=colour, label=label)
-            low, high = 100 * table[f"{column}_low"], 100 * table[f"{column}_high"]
-            axes.fill_between(table["models_per_side"], low, high, color=colour, alpha=0.15, linewidth=0)
-        axes.set(xlabel="models on each side", ylabel="% of the test examples", ylim=(0, None))
-        axes.set_title("mean, and 5 to 95 % of the ways to draw the sides")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(frameon=False)
-    return style.close(figure)
+    """The share of PIEs and its null by the number of models that vote; table: as null.by_models_per_side gives it."""
+    figure, axes = plt.subplots(figsize=(5.4, 3), layout="constrained")
+    for column, label, colour, line in (
+        ("pies", "pruned against unpruned", ONLY_PIES, "-o"),
+        ("null", "null: unpruned against unpruned", UNPRUNED, "--o"),
+    ):
+        axes.plot(table["models_per_side"], 100 * table[column], line, color=colour, label=label)
+        low, high = 100 * table[f"{column}_low"], 100 * table[f"{column}_high"]
+        axes.fill_between(table["models_per_side"], low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.set(xlabel="models on each side", ylabel="% of the test examples", ylim=(0, None))
+    axes.set_title("mean, and 5 to 95 % of the ways to draw the sides")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(frameon=False)
+    return figure
 
 
+@style.styled
 def votes(table: pd.DataFrame, pruner: str) -> Figure:
-    """How many models of each side voted for each class, of one example.
+    """The votes for each class from the models of both sides, for one example.
 
-    table: a row for each class, columns class, unpruned, pruned (how many), and label, whether the example has it.
+    table: a row for each class; columns class, unpruned and pruned (numbers of votes), and label (whether it is one).
     """
-    with style.context():
-        figure, axes = plt.subplots(figsize=(4.8, 0.42 * len(table) + 1.1), layout="constrained")
-        for side, shift, colour, name in (
-            ("unpruned", -0.2, UNPRUNED, "unpruned"),
-            ("pruned", 0.2, style.COLOURS.get(pruner, ONLY_PIES), pruner),
-        ):
-            places = [place + shift for place in range(len(table))]
-            axes.barh(places, table[side], height=0.36, color=colour, label=name)
-        # A dollar would begin a formula.
-        names = [name.replace("$", r"\$") + " (label)" * own for name, own in table[["class", "label"]].to_numpy()]
-        axes.set(yticks=range(len(table)), yticklabels=names, xlabel="models that vote for the class")
-        axes.invert_yaxis()
-        axes.grid(axis="y", visible=False)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        figure.legend(loc="outside right upper", frameon=False)
-    return style.close(figure)
+    figure, axes = plt.subplots(figsize=(4.8, 0.42 * len(table) + 1.1), layout="constrained")
+    for side, shift, colour, name in (
+        ("unpruned", -0.2, UNPRUNED, "unpruned"),
+        ("pruned", 0.2, style.COLOURS.get(pruner, ONLY_PIES), pruner),
+    ):
+        places = [place + shift for place in range(len(table))]
+        axes.barh(places, table[side], height=0.36, color=colour, label=name)
+    # To matplotlib, a dollar sign starts a formula.
+    names = [name.replace("$", r"\$") + " (label)" * own for name, own in table[["class", "label"]].to_numpy()]
+    axes.set(yticks=range(len(table)), yticklabels=names, xlabel="models that vote for the class")
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    figure.legend(loc="outside right upper", frameon=False)
+    return figure
 
 
+@style.styled
 def effectiveness(seeds: pd.DataFrame) -> Figure:
     """Figure 1: mean test accuracy or F1 by threshold, a line for each pruner, against the unpruned models.
 
-    seeds: as tables.seeds gives them. Bars and bands are one standard deviation over seeds.
+    seeds: as results.seeds gives them. Bars and bands are one standard deviation over seeds.
     """
-    with style.context():
-        figure, panels = style.pair_panels(seeds)
-        for (dataset, model), axes in panels.items():
-            part = style.of_pair(seeds, dataset, model)
-            unpruned = part[part["pruner"] == "unpruned"]["effectiveness"]
-            mean, spread = unpruned.mean(), unpruned.std() if len(unpruned) > 1 else 0
-            axes.axhline(mean, color=UNPRUNED, linestyle="--", label="unpruned")
-            axes.axhspan(mean - spread, mean + spread, color=UNPRUNED, alpha=0.15, linewidth=0)
-            for name, rows in style.by_pruner(part):
-                group = rows.groupby("threshold")["effectiveness"].agg(["mean", "std"]).fillna(0)
-                style.pruner_line(axes, name, seeds, group.index, group["mean"], (group["std"], group["std"]))
-            axes.set_title(f"{dataset}, {model}: {style.counted(part, 'seed')}")
-            axes.set_ylabel(f"test {part['metric'].iloc[0]}")
-            axes.set_ylim(0, 1)
-        style.legend_below(figure, panels, "mean over seeds; bars and band: one standard deviation")
-    return style.close(figure)
+    figure, panels = style.pair_panels(seeds)
+    for (dataset, model), axes in panels.items():
+        part = style.of_pair(seeds, dataset, model)
+        unpruned = part[part["pruner"] == "unpruned"]["effectiveness"]
+        mean, spread = unpruned.mean(), unpruned.std() if len(unpruned) > 1 else 0
+        axes.axhline(mean, color=UNPRUNED, linestyle="--", label="unpruned")
+        axes.axhspan(mean - spread, mean + spread, color=UNPRUNED, alpha=0.15, linewidth=0)
+        for name, rows in style.by_pruner(part):
+            group = rows.groupby("threshold")["effectiveness"].agg(["mean", "std"]).fillna(0)
+            style.pruner_line(axes, name, seeds, group.index, group["mean"], (group["std"], group["std"]))
+        axes.set_title(f"{dataset}, {model}: {style.counted(part, 'seed')}")
+        axes.set_ylabel(f"test {part['metric'].iloc[0]}")
+        axes.set_ylim(0, 1)
+    style.legend_below(figure, panels, "mean over seeds; bars and band: one standard deviation")
+    return figure
 
 
+@style.styled
 def pie_shares(configurations: pd.DataFrame) -> Figure:
-    """Table 4 as a picture, beside its null: the share of PIEs by threshold, a line for each pruner.
+    """Table 4 as a figure, with its null: the share of PIEs by threshold, a line for each pruner.
 
-    configurations: as tables.configurations gives them. Bars are 95 % intervals of the excess over the null.
+    configurations: as results.configurations gives them. Bars are 95 % intervals of the excess over the null.
     """
-    with style.context():
-        figure, panels = style.pair_panels(configurations)
-        for (dataset, model), axes in panels.items():
-            part = style.of_pair(configurations, dataset, model)
-            axes.axhline(part["null_percent"].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
-            for name, rows in style.by_pruner(part):
-                bars = style.error_bars(rows, "excess_percent", "excess_low", "excess_high")
-                style.pruner_line(axes, name, configurations, rows["threshold"], rows["halved_pies_percent"], bars)
-            side = part["models_per_side"].iloc[0]
-            axes.set_title(
-                f"{dataset}, {model}: {side} model{'s' if side > 1 else ''} a side, {part['examples'].iloc[0]:,} texts"
-            )
-            axes.set_ylabel("PIEs, % of the test examples")
-            style.from_zero(axes)
-        style.legend_below(
-            figure, panels, "mean over halvings of the seeds;\nbars: 95 % interval of the excess over the null"
+    figure, panels = style.pair_panels(configurations)
+    for (dataset, model), axes in panels.items():
+        part = style.of_pair(configurations, dataset, model)
+        axes.axhline(part["null_percent"].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
+        for name, rows in style.by_pruner(part):
+            bars = style.error_bars(rows, "excess_percent", "excess_low", "excess_high")
+            style.pruner_line(axes, name, configurations, rows["threshold"], rows["halved_pies_percent"], bars)
+        side = part["models_per_side"].iloc[0]
+        axes.set_title(
+            f"{dataset}, {model}: {side} model{'s' if side > 1 else ''} a side, {part['examples'].iloc[0]:,} texts"
         )
-    return style.close(figure)
+        axes.set_ylabel("PIEs, % of the test examples")
+        style.from_zero(axes)
+    style.legend_below(
+        figure, panels, "mean over halvings of the seeds;\nbars: 95 % interval of the excess over the null"
+    )
+    return figure
 
 
+@style.styled
 def comparison(table: pd.DataFrame) -> Figure:
-    """Accuracy against PIEs beyond the null, a panel for each threshold; `table` as comparison.pruners gives it.
+    """Accuracy against PIEs beyond the null, a panel for each threshold; table: as comparison.pruners gives it.
 
-    The panels of a pair of data set and model are a line of their own if that is wide enough. Each has scales of its
-    own, for at a high sparsity a pruner or two may lie far from all others.
+    The panels of a pair of data set and model share a row of up to five. Scales differ between panels, because at high
+    sparsity a pruner or two can be far from all others.
     """
     thresholds = table.groupby(["dataset", "model"])["threshold"].nunique()
-    with style.context():
-        whole, panels = style.panels(table, "dataset", "model", "threshold", columns=min(thresholds.max(), 5))
-        for axes, part in panels:
-            for name, rows in style.by_pruner(part):
-                xerr = style.error_bars(rows, "mean", "low", "high")
-                yerr = style.error_bars(rows, "excess_percent", "excess_low", "excess_high")
-                bars = {"xerr": xerr, "yerr": yerr, "capsize": 2}
-                axes.errorbar(
-                    rows["mean"], rows["excess_percent"], label=name, **bars, **style.marker_style(name, table)
-                )
-            axes.axvline(part["unpruned"].iloc[0], color=UNPRUNED, linestyle=":", label="unpruned models")
-            axes.axhline(0, color=UNPRUNED, linestyle="--", label="null: retraining alone")
-            first = part.iloc[0]
-            axes.set_title(f"{first['dataset']}, {first['model']}: {first['threshold']:g} %\n{first['seeds']} seeds")
-            axes.set(xlabel=f"test {first['metric']}", ylabel="excess of PIEs, %")
-        note = "excess in % of the test examples; bars: 95 % intervals over seeds; scales differ"
-        style.legend(whole, [axes for axes, _ in panels], note)
-    return style.close(whole)
+    figure, panels = style.panels(table, "dataset", "model", "threshold", columns=min(thresholds.max(), 5))
+    for axes, part in panels:
+        for name, rows in style.by_pruner(part):
+            xerr = style.error_bars(rows, "mean", "low", "high")
+            yerr = style.error_bars(rows, "excess_percent", "excess_low", "excess_high")
+            bars = {"xerr": xerr, "yerr": yerr, "capsize": 2}
+            axes.errorbar(rows["mean"], rows["excess_percent"], label=name, **bars, **style.marker_style(name, table))
+        axes.axvline(part["unpruned"].iloc[0], color=UNPRUNED, linestyle=":", label="unpruned models")
+        axes.axhline(0, color=UNPRUNED, linestyle="--", label="null: retraining alone")
+        first = part.iloc[0]
+        axes.set_title(f"{first['dataset']}, {first['model']}: {first['threshold']:g} %\n{first['seeds']} seeds")
+        axes.set(xlabel=f"test {first['metric']}", ylabel="excess of PIEs, %")
+    note = "excess in % of the test examples; bars: 95 % intervals over seeds; scales differ"
+    style.legend(figure, [axes for axes, _ in panels], note)
+    return figure
 
 
+@style.styled
 def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
-    """Figure 3: how well the unpruned and the pruned majority do on all examples and on the PIEs, with the null."""
+    """Figure 3: effectiveness of the unpruned and pruned majority votes on all examples and on PIEs, with the null."""
     lines = (
         ("unpruned_on_all", "unpruned, all examples", ALL, "-", "o"),
         ("pruned_on_all", "pruned, all examples", ALL, ":", "s"),
         ("unpruned_on_pies", "unpruned, PIEs", ONLY_PIES, "-", "o"),
         ("pruned_on_pies", "pruned, PIEs", ONLY_PIES, ":", "s"),
     )
-    with style.context():
-        figure, panels = style.panels(configurations, "dataset", "model", "pruner")
-        positions = style.positions(configurations)
-        for axes, part in panels:
-            axes.set_title(f"{style.name(part)}\n{part['seeds'].iloc[0]} seeds")
-            where = [positions[threshold] for threshold in part["threshold"]]
-            null = part["null_on_pies"].mean()
-            axes.axhline(null, color=UNPRUNED, linestyle="--", label="null: unpruned, where unpruned disagree")
-            for column, label, colour, line, marker in lines:
-                axes.plot(where, part[column], line, color=colour, marker=marker, label=label)
-            axes.set_ylim(-0.03, 1.03)  # so that a marker at 0 or 1 is whole
-            axes.set(xticks=list(positions.values()), xticklabels=[f"{each:g}" for each in positions])
-            axes.set(xlabel="% of weights pruned", ylabel=part["metric"].iloc[0])
-            axes.set_xlim(-0.3, len(positions) - 0.7)
-        handles, labels = panels[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3 if len(panels) > 2 else 2, frameon=False)
-    return style.close(figure)
+    figure, panels = style.panels(configurations, "dataset", "model", "pruner")
+    positions = style.positions(configurations)
+    for axes, part in panels:
+        axes.set_title(f"{style.name(part)}\n{part['seeds'].iloc[0]} seeds")
+        places = [positions[threshold] for threshold in part["threshold"]]
+        null = part["null_on_pies"].mean()
+        axes.axhline(null, color=UNPRUNED, linestyle="--", label="null: unpruned, where unpruned disagree")
+        for column, label, colour, line, marker in lines:
+            axes.plot(places, part[column], line, color=colour, marker=marker, label=label)
+        axes.set_ylim(-0.03, 1.03)  # so that markers at 0 and 1 are not cut off
+        axes.set(xticks=list(positions.values()), xticklabels=[f"{threshold:g}" for threshold in positions])
+        axes.set(xlabel="% of weights pruned", ylabel=part["metric"].iloc[0])
+        axes.set_xlim(-0.3, len(positions) - 0.7)
+    style.legend(figure, [axes for axes, _ in panels], most=3 if len(panels) > 2 else 2)
+    return figure
 
 
+@style.styled
 def classes(table: pd.DataFrame) -> Figure:
-    """Figures 2 and 6: which classes the PIEs belong to and which all test examples, the most frequent class first.
+    """Figures 2 and 6: the classes of the PIEs and of all test examples, the most frequent class first.
 
     table: as classes.by_configuration gives it. Bars are 95 % intervals (Wilson) of the share of PIEs.
     """
-    with style.context():
-        figure, panels = style.panels(table, "dataset", "model", "pruner", "threshold")
-        for axes, part in panels:
-            bars = style.error_bars(part, "pies_percent", "low", "high")
-            look = {"color": ONLY_PIES, "marker": "s", "markersize": 3, "elinewidth": 0.8, "capsize": 1.5}
-            axes.plot(part["rank"], part["percent"], color=ALL, marker="o", markersize=3, label="all test examples")
-            axes.errorbar(part["rank"], part["pies_percent"], yerr=bars, label="PIEs", **look)
-            axes.plot(part["rank"], part["null_percent"], "--", color=UNPRUNED, label="null: where unpruned disagree")
-            axes.set_title(f"{style.name(part)}\n{part['threshold'].iloc[0]:g} % pruned: {part['pies'].iloc[0]} PIEs")
-            few = len(part) <= 10
-            axes.set_xticks(part["rank"], part["class"] if few else part["rank"], rotation=30 if few else 90)
-            axes.tick_params(axis="x", labelsize="small" if few else "x-small")
-            axes.set(xlabel="" if few else "class, the most frequent first", ylabel="% that have the class")
-            style.from_zero(axes)
-        handles, labels = panels[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
-    return style.close(figure)
+    figure, panels = style.panels(table, "dataset", "model", "pruner", "threshold")
+    for axes, part in panels:
+        bars = style.error_bars(part, "pies_percent", "low", "high")
+        marker = {"color": ONLY_PIES, "marker": "s", "markersize": 3, "elinewidth": 0.8, "capsize": 1.5}
+        axes.plot(part["rank"], part["percent"], color=ALL, marker="o", markersize=3, label="all test examples")
+        axes.errorbar(part["rank"], part["pies_percent"], yerr=bars, label="PIEs", **marker)
+        axes.plot(part["rank"], part["null_percent"], "--", color=UNPRUNED, label="null: where unpruned disagree")
+        axes.set_title(f"{style.name(part)}\n{part['threshold'].iloc[0]:g} % pruned: {part['pies'].iloc[0]} PIEs")
+        few = len(part) <= 10
+        axes.set_xticks(part["rank"], part["class"] if few else part["rank"], rotation=30 if few else 90)
+        axes.tick_params(axis="x", labelsize="small" if few else "x-small")
+        axes.set(xlabel="" if few else "class, the most frequent first", ylabel="% that have the class")
+        style.from_zero(axes)
+    style.legend(figure, [axes for axes, _ in panels], most=3)
+    return figure
 
 
+@style.styled
 def el2n(table: pd.DataFrame) -> Figure:
     """Figure 4: the share of PIEs by bin of EL2N in the training set, a line for each threshold, with the null.
 
-    table: as influence.by_configuration gives it. Shares are over halvings of the seeds, so that they can be compared
-    with the null. Bands are 95 % intervals of the excess over the null.
+    table: as el2n.by_configuration gives it. Shares are means over half-splits of the seeds, comparable with the null.
+    Bands are 95 % intervals of the excess over the null.
     """
     thresholds = sorted(set(table["threshold"]))
     markers = {threshold: "osD^v"[place % 5] for place, threshold in enumerate(thresholds)}
     colours = dict(zip(thresholds, sns.color_palette("viridis_r", len(thresholds) + 1)[1:], strict=True))
-    with style.context():
-        figure, panels = style.panels(table, "dataset", "model", "pruner")
-        handles: dict[str, object] = {}
-        for axes, part in panels:
-            axes.set_title(f"{style.name(part)}\n{part['seeds'].iloc[0]} seeds")
-            null = part.groupby("bin")["p_null"].mean()
-            axes.plot(null.index, 100 * null, color=UNPRUNED, linestyle="--", label="null: retraining alone")
-            for threshold, rows in part.groupby("threshold"):
-                look = {"color": colours[threshold], "marker": markers[threshold], "markersize": 3}
-                axes.plot(rows["bin"], 100 * rows["p_pie"], label=f"{threshold:g} % pruned", **look)
-                band = ((100 * (rows["p_null"] + rows[end])).clip(0, 100) for end in ("low", "high"))
-                axes.fill_between(rows["bin"], *band, color=colours[threshold], alpha=0.15, linewidth=0)
-            style.from_zero(axes)
-            axes.set(xlabel="bin of EL2N, the hardest last", ylabel="PIEs, % of the bin")
-            axes.xaxis.get_major_locator().set_params(integer=True)
-            handles |= {label: each for each, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False)
-    return style.close(figure)
+    figure, panels = style.panels(table, "dataset", "model", "pruner")
+    for axes, part in panels:
+        axes.set_title(f"{style.name(part)}\n{part['seeds'].iloc[0]} seeds")
+        null = part.groupby("bin")["p_null"].mean()
+        axes.plot(null.index, 100 * null, color=UNPRUNED, linestyle="--", label="null: retraining alone")
+        for threshold, rows in part.groupby("threshold"):
+            marker = {"color": colours[threshold], "marker": markers[threshold], "markersize": 3}
+            axes.plot(rows["bin"], 100 * rows["p_pie"], label=f"{threshold:g} % pruned", **marker)
+            band = ((100 * (rows["p_null"] + rows[end])).clip(0, 100) for end in ("low", "high"))
+            axes.fill_between(rows["bin"], *band, color=colours[threshold], alpha=0.15, linewidth=0)
+        style.from_zero(axes)
+        axes.set(xlabel="bin of EL2N, the hardest last", ylabel="PIEs, % of the bin")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    style.legend(figure, [axes for axes, _ in panels])
+    return figure
 
 
+@style.styled
 def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
     """Figure 5: the mean of each score over PIEs divided by its mean over all examples, by threshold, with the null.
 
-    table: as readability.by_configuration gives it. Bars are 95 % bootstrap intervals over examples. The mean is that
-    of the pruners that have every threshold, if there are two of each.
-    matched: divided by the mean over other examples as long as the PIEs.
+    table: as readability.by_configuration gives it. Bars are 95 % bootstrap intervals over examples. The mean line is
+    over the pruners that have every threshold, if there are at least two pruners and two thresholds.
+    matched: divide by the mean over other examples of the same length instead.
     """
     ratio, low, high, null = (
         ("matched", "matched_low", "matched_high", "null_matched") if matched else ("ratio", "low", "high", "null")
     )
     pairs = list(table.groupby(["dataset", "model"], sort=False).groups)
     names = list(dict.fromkeys(table["score"]))
-    lines = -(-len(names) // 4)
-    with style.context():
-        size = (11.5, 2.4 * lines * len(pairs) + 1)
-        figure, grid = plt.subplots(lines * len(pairs), 4, figsize=size, squeeze=False, layout="constrained")
-        handles: dict[str, object] = {}
-        for index, (pair, name) in enumerate((pair, name) for pair in pairs for name in names):
-            axes, part = grid.flat[index], style.of_pair(table, *pair)
-            part = part[part["score"] == name]
-            positions = style.positions(table)
-            axes.axhline(1, color="0.7", linewidth=0.8)
-            axes.axhline(part[null].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
-            for pruner, rows in style.by_pruner(part):
-                style.pruner_line(
-                    axes, pruner, table, rows["threshold"], rows[ratio], style.error_bars(rows, ratio, low, high)
-                )
-            # Of the same pruners at every threshold, or the line would show who is in it.
-            whole = part.pivot(index="threshold", columns="pruner", values=ratio).dropna(axis="columns")
-            if min(whole.shape) > 1:
-                at = [positions[each] for each in whole.index]
-                axes.plot(at, whole.mean(axis="columns"), color="black", linewidth=2.5, label="mean")
-            texts = f"{part['examples'].iloc[0]:,} texts"
-            axes.set_title(f"{name}\n{pair[0]}, {pair[1]}: {texts}", fontsize="small")
-            if index // 4 == lines * len(pairs) - 1:
-                axes.set_xlabel("% of weights pruned")
-            handles |= {label: each for each, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-        others = "others as long" if matched else "all"
-        figure.supylabel(f"mean over PIEs / mean over {others}", fontsize="medium")
-        look = {"ncols": style.columns(handles, 6), "frameon": False}
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", **look)
-    return style.close(figure)
+    n_rows = -(-len(names) // 4) * len(pairs)
+    figure, grid = plt.subplots(n_rows, 4, figsize=(11.5, 2.4 * n_rows + 1), squeeze=False, layout="constrained")
+    for index, (pair, name) in enumerate((pair, name) for pair in pairs for name in names):
+        axes, part = grid.flat[index], style.of_pair(table, *pair)
+        part = part[part["score"] == name]
+        positions = style.positions(table)
+        axes.axhline(1, color="0.7", linewidth=0.8)
+        axes.axhline(part[null].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
+        for pruner, rows in style.by_pruner(part):
+            bars = style.error_bars(rows, ratio, low, high)
+            style.pruner_line(axes, pruner, table, rows["threshold"], rows[ratio], bars)
+        # Over the same pruners at every threshold, so that the line does not depend on which pruners were run.
+        complete = part.pivot(index="threshold", columns="pruner", values=ratio).dropna(axis="columns")
+        if min(complete.shape) > 1:
+            places = [positions[threshold] for threshold in complete.index]
+            axes.plot(places, complete.mean(axis="columns"), color="black", linewidth=2.5, label="mean")
+        axes.set_title(f"{name}\n{pair[0]}, {pair[1]}: {part['examples'].iloc[0]:,} texts", fontsize="small")
+        if index // 4 == n_rows - 1:
+            axes.set_xlabel("% of weights pruned")
+    others = "others as long" if matched else "all"
+    figure.supylabel(f"mean over PIEs / mean over {others}", fontsize="medium")
+    style.legend(figure, grid.flat, most=6)
+    return figure
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The study's front page: figures, tables, PIEs and every rendered notebook, readable with no server and no network."""
+"""The study's front page: figures, tables, PIEs and every rendered notebook, readable without server or network."""
 
 import argparse
 import os
@@ -34,30 +34,30 @@ MORE_TABLES = ("classes", "el2n", "readability")
 NOTES = {
     "pie_shares": (
         "<b>pies percent</b> is the paper's number: all seeds vote on both sides. Two sets of unpruned models "
-        "disagree as well, and the fewer vote the more they do, so the null is taken between halves of the seeds "
-        "and compared with <b>halved pies percent</b>, unpruned halves against pruned halves. <b>excess</b> is their "
-        "difference with a 95 % interval (bootstrap over seeds). Where the interval holds 0, these PIEs cannot be "
+        "disagree as well, the more so the fewer models vote, so the null is taken between halves of the seeds and "
+        "compared with <b>halved pies percent</b>, unpruned halves against pruned halves. <b>excess</b> is their "
+        "difference with a 95 % interval (bootstrap over seeds). If the interval contains 0, these PIEs cannot be "
         "told from retraining noise."
     ),
     "comparison": (
-        "<b>epochs</b> is the training that each model has behind it; where it differs, so do PIEs for that alone. "
-        "<b>difference</b> is how many PIEs, in percent of the test examples, a pruner has more than the reference at "
-        "the same sparsity, over the same halves of the seeds, with a 95 % interval (bootstrap over seeds)."
+        "<b>epochs</b> is the training behind each model; a difference in epochs alone makes a difference in PIEs. "
+        "<b>difference</b> is how many more PIEs, in percent of the test examples, a pruner has than the reference at "
+        "the same sparsity, over the same half-splits of the seeds, with a 95 % interval (bootstrap over seeds)."
     ),
     "effectiveness_on_pies": (
-        "Examples on which models disagree are hard with or without pruning: <b>null on pies</b> is how well half of "
-        "the unpruned models does on its disagreements with the other half."
+        "Examples on which models disagree are hard with or without pruning: <b>null on pies</b> is the effectiveness "
+        "of half of the unpruned models on its disagreements with the other half."
     ),
 }
 
 
 def draw(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> dict[str, Figure]:
-    """The figures of a study of one kind, a key of FIGURES, by name; kept as SVG and PNG under report/figures.
+    """A study's figures of one kind, a key of FIGURES, by name; written as SVG and PNG to report/figures.
 
-    table: what they are drawn from, if it has been computed already.
+    table: the data of the figures, if they have been computed already.
 
-    As in the paper there is one for each pair of data set and model ("readability-snli-bilstm"), or one for each pruner
-    ("el2n-IMP-FT"), or one in all. Empty if the notebook that they are drawn from has not run.
+    As in the paper, there is one figure for each pair of data set and model ("readability-snli-bilstm"), one for each
+    pruner ("el2n-IMP-FT"), or a single one. Empty if the notebook that computes the data has not run.
     """
     by_pruner, by_pair = ["pruner"], ["dataset", "model"]
     function, read, keys = {
@@ -77,9 +77,9 @@ def draw(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> di
     folder, table = study_folder / "report" / "figures", read(study_folder) if table is None else table
     if kind in ("classes", "el2n", "readability"):
         results.save(table, study_folder / "report", kind)
-    # A configuration that was taken out of the study must not leave its figure behind.
-    for old in [*folder.glob(f"{kind}.*"), *folder.glob(f"{kind}-*")]:
-        old.unlink()
+    # A configuration that was removed from the study must not leave its figure behind.
+    for path in [*folder.glob(f"{kind}.*"), *folder.glob(f"{kind}-*")]:
+        path.unlink()
     if table.empty:
         return {}
     parts = table.groupby(keys, sort=False) if keys else [((), table)]
@@ -90,7 +90,7 @@ def draw(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> di
 
 
 def show(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> None:
-    """Draw the figures of one kind and display them in the notebook; arguments as of `draw`."""
+    """Draw the figures of one kind and display them in the notebook; arguments as in `draw`."""
     from IPython.display import display
 
     drawn = draw(study_folder, kind, table)
@@ -101,18 +101,22 @@ def show(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> No
 
 
 def write_index(study_folder: Path) -> Path:
-    """Render every finished notebook of the study to HTML, and write report/index.html around them.
+    """Render every finished notebook of the study to HTML, and write report/index.html with links to them.
 
-    Reads the figures and tables that 06_report made. Raises PielabError if they are not there.
+    Reads the figures and tables that 06_report made. Raises PielabError if they are missing.
     """
     folder = study_folder / "report"
     if not (folder / "tables" / "pie_shares.csv").exists():
-        raise PielabError(f"{folder} has no tables yet: run notebooks/06_report.ipynb for this study first.")
-    # As they are written: a text may consist of the word "None".
+        raise PielabError(
+            "report-without-tables",
+            f"{folder} has no tables yet",
+            "run notebooks/06_report.ipynb for this study first",
+        )
+    # As strings, because a text may consist of the word "None".
     examples = pd.read_csv(folder / "tables" / "pie_examples.csv", dtype=str, keep_default_na=False)
-    # A report that an earlier version made may lack the newer ones.
-    there = [name for name in TABLES if (folder / "tables" / f"{name}.csv").exists()]
-    shown = {name: pd.read_csv(folder / "tables" / f"{name}.csv") for name in there}
+    # A report made by an earlier version may lack newer tables.
+    names = [name for name in TABLES if (folder / "tables" / f"{name}.csv").exists()]
+    shown = {name: pd.read_csv(folder / "tables" / f"{name}.csv") for name in names}
     drawn = {kind: _names(folder / "figures", kind) for kind in FIGURES}
     page = render.render(
         "index.html",
@@ -136,24 +140,24 @@ def write_index(study_folder: Path) -> Path:
 
 
 def _names(folder: Path, kind: str) -> list[str]:
-    """The kept figures of a kind, "el2n-IMP-FT" and so on."""
+    """The names of the figures of a kind in `folder`, such as "el2n-IMP-FT"."""
     return sorted(path.stem for path in [*folder.glob(f"{kind}.png"), *folder.glob(f"{kind}-*.png")])
 
 
 def _paper_tables(folder: Path) -> dict[int, dict[str, str]]:
-    """Of each table of the paper that was written: title, HTML, and HTML of the view beside the published values."""
-    found = {}
+    """By number, the paper's tables in `folder`: title, stem, HTML, and "beside", HTML with the published values."""
+    tables = {}
     for number, title in paper.TABLES.items():
         stem = f"table_{number:02d}"
         if (folder / f"{stem}.html").exists():
-            found[number] = {
+            tables[number] = {
                 "title": title,
                 "stem": stem,
                 "html": (folder / f"{stem}.html").read_text(encoding="utf-8"),
             }
             if (beside := folder / f"{stem}_beside_published.csv").exists():
-                found[number]["beside"] = _html(pd.read_csv(beside))
-    return found
+                tables[number]["beside"] = _html(pd.read_csv(beside))
+    return tables
 
 
 def _notebooks(study_folder: Path) -> dict[str, list[tuple[str, str]]]:
@@ -169,7 +173,7 @@ def _notebooks(study_folder: Path) -> dict[str, list[tuple[str, str]]]:
 
 
 def _html(frame: pd.DataFrame) -> str:
-    # A row's own text decides: 12.3 percent, but an accuracy of 0.123.
+    # One decimal for columns in percent (12.3), three for fractions such as an accuracy (0.123).
     shares = ("excess", "difference")
     percent = {name: "{:.1f}".format for name in frame if "percent" in name or name.startswith(shares)}
     formats = {name: percent.get(name, "{:.3f}".format) for name in frame.select_dtypes("float")}

@@ -1,4 +1,4 @@
-"""The paper's tables and figures by number, as far as a study has run them; cells not run stay empty."""
+"""The paper's tables and figures by number, from the runs of a study; cells without a run stay empty."""
 
 import copy
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from pielab.store import records
 PAIR = ["model", "dataset"]
 THRESHOLDS = (20.0, 50.0, 70.0, 90.0, 99.0)
 
-# Table 1, PIEs with their text, is tables.pie_examples.
+# Table 1, PIEs with their text, is results.pie_examples.
 TABLES = {
     2: "The data sets",
     3: "The eight pruners",
@@ -43,7 +43,7 @@ _PAIRS = (
     "aapd-bilstm",
 )
 _PRUNERS = ("IBP-AI", "IIBP-WR", "IMP-FT", "MP-AI", "IMP-WR", "IRP-FT", "RP-AI")
-# Which files of report/figures show a figure. The captions of 7 to 13 do not name their pairs: the order of 21 to 27.
+# The files in report/figures of each figure. The captions of 7 to 13 name no pairs; their order is that of 21 to 27.
 FIGURES: dict[int, tuple[str, ...]] = {
     1: ("effectiveness",),
     2: ("classes-IIBP-FT",),
@@ -61,88 +61,94 @@ _BOLD, _BLUE = "font-weight: bold", "color: #0b5cad"
 
 
 def table(study_folder: Path, number: int) -> Styler:
-    """A table of the paper (2 to 10) from a study's results, laid out and marked as there.
+    """A table of the paper (2 to 10) from a study's results, laid out and marked as in the paper.
 
-    Raises PielabError for another number, and where nothing of it has been run.
+    Raises PielabError for another number, and if the study has no results for the table.
     """
     if number not in TABLES:
-        raise PielabError(f"the paper has no Table {number}: give 2 to {max(TABLES)}; Table 1 is tables.pie_examples.")
-    found = all_tables(study_folder)
-    if number not in found:
-        raise PielabError(f"{study_folder} has nothing for Table {number} yet: run notebooks 01_train to 03_pies.")
-    return found[number]
+        raise PielabError(
+            "no-such-paper-table",
+            f"the paper has no Table {number}",
+            f"give 2 to {max(TABLES)}; Table 1 is results.pie_examples",
+        )
+    tables = all_tables(study_folder)
+    if number not in tables:
+        raise PielabError(
+            "table-without-results",
+            f"{study_folder} has nothing for Table {number} yet",
+            "run notebooks 01_train to 03_pies",
+        )
+    return tables[number]
 
 
 def all_tables(study_folder: Path) -> dict[int, Styler]:
-    """Tables 2 to 10 as far as there is something to show. Raises PielabError if no PIEs are known yet."""
+    """Tables 2 to 10, those for which the study has results. Raises PielabError if it has no PIEs yet."""
     return _all_tables(study_folder, *_results(study_folder))
 
 
 def compare_with_published(study_folder: Path) -> dict[int, pd.DataFrame]:
-    """Tables 4, 9 and 10: published value, ours and the difference for each configuration that both have."""
-    return _beside_published(*_results(study_folder))
+    """Tables 4, 9 and 10: published value, ours and the difference for each configuration in both."""
+    return _compare_with_published(*_results(study_folder))
 
 
 def write_tables(study_folder: Path) -> dict[int, Styler]:
-    """Keep every table as report/tables/table_04.csv, .tex and .html, and those beside the published ones as CSV.
+    """Write every table as report/tables/table_04.csv, .tex and .html, and comparisons with the published ones as CSV.
 
     Gives the tables, as `all_tables` does.
     """
     folder, frames = study_folder / "report" / "tables", _results(study_folder)
-    made = _all_tables(study_folder, *frames)
+    tables = _all_tables(study_folder, *frames)
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("table_*"):
-        old.unlink()
-    for number, styler in made.items():
+    for path in folder.glob("table_*"):
+        path.unlink()
+    for number, styler in tables.items():
         stem = f"table_{number:02d}"
         styler.data.to_csv(folder / f"{stem}.csv")
-        # A uuid of its own makes the page the same in every run.
+        # A fixed uuid makes the HTML the same in every run.
         (folder / f"{stem}.html").write_text(styler.set_uuid(stem).to_html(), encoding="utf-8")
         (folder / f"{stem}.tex").write_text(latex(styler, stem), encoding="utf-8")
-    for number, frame in _beside_published(*frames).items():
+    for number, frame in _compare_with_published(*frames).items():
         frame.to_csv(folder / f"table_{number:02d}_beside_published.csv", index=False)
-    return made
+    return tables
 
 
 def _results(study_folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """tables.configurations and tables.effectiveness of a study."""
+    """results.configurations and results.effectiveness of a study."""
     return results.configurations(study_folder), results.effectiveness(results.seeds(study_folder))
 
 
 def _all_tables(study_folder: Path, configurations: pd.DataFrame, effectiveness: pd.DataFrame) -> dict[int, Styler]:
-    remaining, dense, data = (
-        _remaining(_counts(study_folder)),
-        _dense_records(study_folder),
-        data_card.of_study(study_folder),
-    )
-    made = {
+    remaining, data = _remaining(_counts(study_folder)), data_card.of_study(study_folder)
+    tables = {
         2: _table_2(data),
         3: _table_3(),
         4: _table_4(configurations, effectiveness),
         5: _percentages(remaining),
         6: remaining.style.format(na_rep="", precision=0, thousands=",") if len(remaining) else None,
         7: data.T.style.format(_plain, na_rep="") if len(data) else None,
-        8: _table_8(dense),
+        8: _table_8(_unpruned_parameters(study_folder)),
         9: _table_9(effectiveness) if len(effectiveness) else None,
         10: _table_10(configurations),
     }
-    return {number: _labelled(each.set_caption(TABLES[number])) for number, each in made.items() if each is not None}
+    return {
+        number: _labelled(table.set_caption(TABLES[number])) for number, table in tables.items() if table is not None
+    }
 
 
-def _beside_published(configurations: pd.DataFrame, effectiveness: pd.DataFrame) -> dict[int, pd.DataFrame]:
+def _compare_with_published(configurations: pd.DataFrame, effectiveness: pd.DataFrame) -> dict[int, pd.DataFrame]:
     on_pies = {"pruned_on_pies": "pruned", "unpruned_on_pies": "unpruned"}
-    made = {
+    tables = {
         4: published.compare(configurations, "table4_pies_percent", {"pies_percent": "pies_percent"}),
         9: published.compare(effectiveness, "table9_effectiveness", {"mean": "mean", "std": "std"}),
         10: published.compare(configurations, "table10_effectiveness_on_pies", on_pies),
     }
-    return {number: frame for number, frame in made.items() if len(frame)}
+    return {number: frame for number, frame in tables.items() if len(frame)}
 
 
 def latex(styler: Styler, label: str) -> str:
     """A table for a LaTeX document, with its colours and bold type."""
     caption = str(styler.caption).replace("%", r"\%").replace("±", r"$\pm$")
-    # Of a copy: the table itself shall go on showing its names as they are.
+    # A copy, because the escaped labels are for LaTeX only.
     body = _labelled(copy.deepcopy(styler), escape="latex").to_latex(
         hrules=True, convert_css=True, caption=caption, label=f"tab:{label}", position_float="centering"
     )
@@ -152,28 +158,28 @@ def latex(styler: Styler, label: str) -> str:
 
 
 def _labelled(styler: Styler, escape: str = "html") -> Styler:
-    """Thresholds as 50 and 99.5, and names as they are."""
+    """Formats index labels: thresholds as 50 and 99.5, names unchanged but escaped."""
     for axis in (0, 1):
-        styler.format_index(lambda each: f"{each:g}" if isinstance(each, float) else each, axis=axis, escape=escape)
+        styler.format_index(lambda label: f"{label:g}" if isinstance(label, float) else label, axis=axis, escape=escape)
     return styler
 
 
 def _plain(value: float | str) -> str:
-    """A number with one decimal if it has any; other texts as they are."""
+    """A number with one decimal, or none if that is 0; strings unchanged."""
     return f"{value:,.1f}".removesuffix(".0") if isinstance(value, (int, float)) else value
 
 
 def _grid(frame: pd.DataFrame, value: str) -> pd.DataFrame:
-    """A column of configurations as the paper lays it out: a line for each pair and pruner, a column a threshold.
+    """One value per configuration in the paper's layout: a row for each pair and pruner, a column for each threshold.
 
-    A pair of the paper has all its lines; cells not run are NaN.
+    Pairs of the paper have all its rows; configurations that were not run are NaN.
     """
     whole = frame.pivot(index=[*PAIR, "pruner"], columns="threshold", values=value)
     pairs = list(frame.groupby(PAIR, sort=False).groups)
     models, data = published.MODELS.values(), published.DATASETS.values()
     in_paper = [pair for pair in pairs if pair[0] in models and pair[1] in data]
-    lines = set(whole.index) | {(*pair, pruner) for pair in in_paper for pruner in PRUNERS}
-    ordered = sorted(lines, key=lambda line: (pairs.index(line[:2]), results.pruner_order(line[2])))
+    rows = set(whole.index) | {(*pair, pruner) for pair in in_paper for pruner in PRUNERS}
+    ordered = sorted(rows, key=lambda row: (pairs.index(row[:2]), results.pruner_order(row[2])))
     columns = sorted(set(whole.columns) | (set(THRESHOLDS) if in_paper else set()))
     index = pd.MultiIndex.from_tuples(ordered, names=[*PAIR, "pruner"])
     return whole.reindex(index=index, columns=pd.Index(columns, name="% pruned"))
@@ -186,7 +192,7 @@ def _table_2(data: pd.DataFrame) -> Styler | None:
 
 
 def _table_3() -> Styler:
-    rows = [(name, each.score, each.schedule, each.retraining or "") for name, each in PRUNERS.items()]
+    rows = [(name, pruner.score, pruner.schedule, pruner.retraining or "") for name, pruner in PRUNERS.items()]
     return pd.DataFrame(rows, columns=["pruner", "score", "schedule", "retraining"]).set_index("pruner").style
 
 
@@ -201,29 +207,29 @@ def _table_4(configurations: pd.DataFrame, effectiveness: pd.DataFrame) -> Style
 
 
 def _extremes(quality: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Where a column's best and worst values of each pair are, bool; nowhere if there is nothing to choose from."""
+    """Where each pair has the best and the worst value of a column, bool; False if all its values are equal."""
     by_pair = quality.groupby(level=PAIR, sort=False)
     several = by_pair.transform("nunique") > 1
     return several & (quality == by_pair.transform("max")), several & (quality == by_pair.transform("min"))
 
 
-def _table_8(dense: pd.DataFrame) -> Styler | None:
-    if dense.empty:
+def _table_8(parameters: pd.DataFrame) -> Styler | None:
+    if parameters.empty:
         return None
     columns = ["batch_size", "epochs", "learning_rate"]
-    return dense.set_index(["dataset", "model"])[columns].style.format({"learning_rate": "{:g}"}, na_rep="")
+    return parameters.set_index(["dataset", "model"])[columns].style.format({"learning_rate": "{:g}"}, na_rep="")
 
 
 def _table_9(effectiveness: pd.DataFrame) -> Styler:
     mean, std = (_with_unpruned(_grid(effectiveness, column)) for column in ("mean", "std"))
-    texts = mean.map("{:.3f}".format) + std.map(lambda each: "" if np.isnan(each) else f" ± {each:.3f}")
+    texts = mean.map("{:.3f}".format) + std.map(lambda value: "" if np.isnan(value) else f" ± {value:.3f}")
     best, _ = _extremes(mean)
     marks = pd.DataFrame("", index=mean.index, columns=mean.columns).mask(best, _BOLD)
     return texts.mask(mean.isna(), "").style.apply(lambda _: marks, axis=None)
 
 
 def _with_unpruned(grid: pd.DataFrame) -> pd.DataFrame:
-    """The unpruned models as the column of 0 % that stands at every pruner."""
+    """Moves the unpruned models' row of each pair into a column, 0 %, of all its pruners."""
     if "unpruned" not in grid.index.get_level_values("pruner"):
         return grid
     unpruned = grid.xs("unpruned", level="pruner")[0.0]
@@ -244,14 +250,14 @@ def _table_10(configurations: pd.DataFrame) -> Styler:
         bold = on_pies[side][threshold] > on_all[side][threshold]
         blue = (on_pies["pruned"][threshold] > on_pies["unpruned"][threshold]) & (side == "pruned")
         marks[threshold, side] = [
-            "; ".join(style for style, is_marked in ((_BOLD, a), (_BLUE, b)) if is_marked)
-            for a, b in zip(bold, blue, strict=True)
+            "; ".join(style for style, is_marked in ((_BOLD, is_bold), (_BLUE, is_blue)) if is_marked)
+            for is_bold, is_blue in zip(bold, blue, strict=True)
         ]
     return values.style.apply(lambda _: marks, axis=None).format(precision=3, na_rep="")
 
 
 def _remaining(counts: pd.DataFrame) -> pd.DataFrame:
-    """Parameters that remain, by pair: unpruned, and a column for each threshold."""
+    """The number of parameters that remain, by pair: a column "unpruned", and one for each threshold."""
     if counts.empty:
         return counts
     columns = sorted(set(counts["threshold"]) | ({0.0} | set(THRESHOLDS)))
@@ -281,14 +287,17 @@ def _counts(study_folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _dense_records(study_folder: Path) -> pd.DataFrame:
-    found = [_first_record(folder) for folder in sorted(study_folder.glob("*/dense/seeds"))]
-    rows = [each["parameters"] | {name: each[name] for name in ("dataset", "model")} for each in found if each]
+def _unpruned_parameters(study_folder: Path) -> pd.DataFrame:
+    """The parameters with which the unpruned models were trained, one row per pair."""
+    rows = []
+    for folder in sorted(study_folder.glob("*/dense/seeds")):
+        if record := _first_record(folder):
+            rows.append(record["parameters"] | {name: record[name] for name in ("dataset", "model")})
     return pd.DataFrame(rows)
 
 
 def _first_record(seeds: Path) -> Mapping:
-    """The metrics of the first seed of a configuration; empty where predictions came without any."""
+    """The record of the first seed of a configuration; empty if its predictions were imported without one."""
     path = next(iter(sorted(seeds.glob("[0-9]*/metrics.json"))), None)
     record = records.read(path.parent) if path else {}
     return record if "parameters" in record else {}

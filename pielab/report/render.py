@@ -1,4 +1,4 @@
-"""HTML pages from report/templates, and notebooks as pages."""
+"""HTML pages from the templates in report/templates, and from notebooks."""
 
 import logging
 from pathlib import Path
@@ -10,32 +10,32 @@ from pielab.store import files
 
 
 def render(template: str, **values: Any) -> str:
-    """A page of report/templates with these values, which are escaped."""
+    """The HTML of a template in report/templates, filled in with `values`, which are escaped."""
     loader = jinja2.PackageLoader("pielab.report")
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template(template).render(values)
 
 
 def write(path: Path, text: str) -> None:
-    """Put a whole page in place at once."""
+    """Write a page atomically."""
     with files.atomic_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def notebook(path: Path) -> Path:
-    """A notebook as one HTML file beside it that loads nothing from elsewhere; made anew only if it is older."""
+    """Convert a notebook to a self-contained HTML file beside it, unless that is up to date; gives the file's path."""
     import nbformat
     from nbconvert import HTMLExporter
 
     page = path.with_suffix(".html")
     if page.exists() and page.stat().st_mtime >= path.stat().st_mtime:
         return page
-    # It would warn that our figures, which the text describes, have no alternative text.
+    # Without this it warns about figures without alternative text, although the notebooks' text describes them.
     logging.getLogger("traitlets").setLevel(logging.ERROR)
     exporter = HTMLExporter(template_name="lab", mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="")
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
     node = nbformat.read(path, as_version=4)
-    # Widgets would be drawn by scripts from elsewhere.
+    # Widgets would load scripts from the network.
     node.metadata.pop("widgets", None)
     body, _ = exporter.from_notebook_node(node)
     write(page, body)

@@ -1,1 +1,1 @@
-"""What PIEs are like: how much they matter for generalisation, how hard they are to read, their classes."""
+"""Properties of PIEs: their influence on generalisation (EL2N), their readability, and their classes."""

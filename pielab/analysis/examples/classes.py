@@ -10,12 +10,12 @@ from pielab.analysis import results
 
 
 def by_configuration(study_folder: Path) -> pd.DataFrame:
-    """Which classes the PIEs of each configuration of a study belong to, and which all test examples (Figure 6).
+    """The classes of the PIEs of each configuration of a study, and those of all test examples (Figure 6).
 
-    One row for each configuration and class, the most frequent class first: class, rank (from 1), examples, pies (how
-    many there are of each), percent, pies_percent and null_percent: how many of all examples, of the PIEs, and of the
-    examples on which unpruned models disagree (each as much as it is one of them) have the class; low and high, the
-    95 % interval of pies_percent (Wilson 1927). NaN where there is no PIE.
+    One row for each configuration and class, the most frequent class first: class, rank (from 1); examples and pies,
+    the configuration's numbers of each; percent, pies_percent and null_percent, the share with this class among all
+    examples, among the PIEs, and among the examples on which unpruned models disagree (weighted by P(null)); low and
+    high, the 95 % interval of pies_percent (Wilson 1927). NaN without PIEs.
     """
     parts = []
     for path in sorted(study_folder.glob("*/*/pies.parquet")):
@@ -23,29 +23,29 @@ def by_configuration(study_folder: Path) -> pd.DataFrame:
         names = np.array(record["summary"]["classes"])
         hot = _multi_hot(frame["label"], len(names))
         order = np.argsort(-hot.sum(axis=0), kind="stable")
-        hot, found, weights = hot[:, order], frame["pie"].to_numpy(), frame["p_null"].to_numpy()
-        number = int(found.sum())
-        nothing = np.full(len(names), np.nan)
+        hot, is_pie, weights = hot[:, order], frame["pie"].to_numpy(), frame["p_null"].to_numpy()
+        number = int(is_pie.sum())
+        missing = np.full(len(names), np.nan)
         intervals = [
             stats.binomtest(int(count), number).proportion_ci(method="wilson") if number else (np.nan, np.nan)
-            for count in hot[found].sum(axis=0)
+            for count in hot[is_pie].sum(axis=0)
         ]
         shares = {
             "percent": hot.mean(axis=0),
-            "pies_percent": hot[found].mean(axis=0) if number else nothing,
+            "pies_percent": hot[is_pie].mean(axis=0) if number else missing,
             "low": np.array([low for low, _ in intervals]),
             "high": np.array([high for _, high in intervals]),
-            "null_percent": np.average(hot, axis=0, weights=weights) if weights.any() else nothing,
+            "null_percent": np.average(hot, axis=0, weights=weights) if weights.any() else missing,
         }
         part = pd.DataFrame({"class": names[order], "rank": np.arange(1, len(names) + 1)})
-        part = part.assign(examples=len(frame), pies=number, **{name: 100 * each for name, each in shares.items()})
+        part = part.assign(examples=len(frame), pies=number, **{name: 100 * share for name, share in shares.items()})
         parts.append(part.assign(**results.configuration_of(record["summary"])))
     return results.sort_as_paper(pd.concat(parts, ignore_index=True), "rank") if parts else pd.DataFrame()
 
 
 def _multi_hot(labels: pd.Series, n_classes: int) -> np.ndarray:
-    """Which classes each example has, bool (examples, classes), of class ids or lists of them."""
+    """Class ids, or lists of them, as a bool array (examples, classes)."""
     ids = [np.atleast_1d(label) for label in labels]
     hot = np.zeros((len(ids), n_classes), dtype=bool)
-    hot[np.repeat(np.arange(len(ids)), [len(each) for each in ids]), np.concatenate(ids).astype(int)] = True
+    hot[np.repeat(np.arange(len(ids)), list(map(len, ids))), np.concatenate(ids).astype(int)] = True
     return hot

@@ -14,13 +14,14 @@ from pielab.store import predictions
 def el2n(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """EL2N of each example (examples,): the mean over initialisations of the L2 norm of p(x) - y (equation 1).
 
-    probabilities: (seeds, examples, classes), softmax for one label, sigmoid for several, of unpruned models early in
-        training. targets: (examples, classes), one-hot or multi-hot.
+    probabilities: (seeds, examples, classes) of unpruned models early in training: softmax for single-label tasks,
+        sigmoid for multi-label ones. targets: (examples, classes), one-hot or multi-hot.
     """
     if probabilities.ndim != 3 or probabilities.shape[1:] != targets.shape:
         raise PielabError(
-            f"probabilities {probabilities.shape} and targets {targets.shape} do not fit: give (seeds, examples, "
-            f"classes) and (examples, classes)."
+            "probabilities-of-other-shape",
+            f"probabilities {probabilities.shape} and targets {targets.shape} do not fit",
+            "give (seeds, examples, classes) and (examples, classes)",
         )
     return np.linalg.norm(probabilities - targets, axis=2).mean(axis=0)
 
@@ -32,9 +33,9 @@ def bins(scores: np.ndarray, number: int = 20) -> np.ndarray:
 
 
 def by_bin(places: np.ndarray, **shares: np.ndarray) -> pd.DataFrame:
-    """The mean of some shares in each bin of EL2N (Figure 4): columns bin (from 1), examples, and one for each share.
+    """The mean of each share in each bin of EL2N (Figure 4): columns bin (from 1), examples, and one for each share.
 
-    places: (examples,), as `bins` gives them. shares: (examples,) each, such as whether the example is a PIE.
+    places: (examples,), as `bins` gives them. shares: (examples,) each, for instance whether an example is a PIE.
     """
     frame = pd.DataFrame({"bin": places + 1, **shares})
     grouped = frame.groupby("bin")
@@ -55,16 +56,16 @@ def error_norms(runs: predictions.Predictions, targets: np.ndarray) -> np.ndarra
     """
     probabilities = predictions.sigmoid if runs.multi_label else predictions.softmax
     hot = targets if runs.multi_label else np.eye(runs.logits.shape[2])[targets]
-    # One seed after the other: the probabilities of all are several times as large as their logits.
-    return np.mean([el2n(probabilities(each)[None], hot) for each in runs.logits], axis=0)
+    # One seed at a time, because the probabilities of all seeds take several times the memory of their logits.
+    return np.mean([el2n(probabilities(logits)[None], hot) for logits in runs.logits], axis=0)
 
 
 def by_configuration(p: InfluenceParameters, scores: np.ndarray) -> pd.DataFrame:
     """The share of PIEs among the training examples of each bin of EL2N (Figure 4), beside its null.
 
     One row for each configuration and bin: pruner, threshold, bin, examples, pies (all seeds on both sides), p_pie and
-    p_null (over halvings of the seeds, as in statistics.Null), their difference excess with a 95 % interval from low to
-    high (bootstrap over seeds), and seeds, how many there are.
+    p_null (over half-splits of the seeds, as in null.Null), their difference excess with a 95 % interval from low to
+    high (bootstrap over seeds), and seeds, their number.
     """
     dense = predictions.read_seeds(p.dense_folder, p.seeds, "train").classes
     places, parts = bins(scores, p.bins), []

@@ -1,4 +1,4 @@
-"""How hard a text is to read: seven scores and its length (Section 4.3), and how PIEs compare with all examples."""
+"""Readability of texts: seven scores and the length (Section 4.3), for PIEs compared with all examples."""
 
 import hashlib
 import multiprocessing
@@ -30,15 +30,15 @@ SCORES = {
 }
 LENGTH = "length in tokens"
 CHUNK = 500
-# So many characters take about as long as it takes to start a second process and share them.
+# Scoring this many characters takes about as long as starting a second process and sharing the work with it.
 PARALLEL_FROM = 2_000_000
 
 
 def scores(texts: Sequence[str], processes: int = 1, cache: bool = True) -> pd.DataFrame:
-    """Eight columns, the seven scores of textstat and the length in words, and one row for each text.
+    """The seven scores of textstat and the length in words (eight columns), one row for each text.
 
-    Scores differ between versions of textstat, so its version is part of what the cache knows a text by.
-    processes: how many to share the work among.
+    Scores differ between versions of textstat, so its version is part of the cache key.
+    processes: the number of worker processes.
     """
     whole = hashlib.sha256(version("textstat").encode())
     for text in texts:
@@ -58,16 +58,16 @@ def ratios(table: pd.DataFrame, found: np.ndarray, n_bootstrap: int = 1000, seed
 
     table: scores of all examples. found: which of them are PIEs, bool (examples,).
 
-    score; ratio, the mean over PIEs divided by the mean over all examples, with a 95 % bootstrap interval over
-    examples, low to high; p, of Welch's t-test between PIEs and the rest; matched, the same as ratio at equal length,
-    as `matched_ratios` gives it, with its interval over PIEs, matched_low to matched_high. NaN where there are too few
-    PIEs, or too few others.
+    Columns: score; ratio, the mean over PIEs divided by the mean over all examples, with a 95 % bootstrap interval over
+    examples, low to high; p of Welch's t-test between PIEs and the rest; matched, the ratio at equal length as
+    `matched_ratios` gives it, with its interval over PIEs, matched_low to matched_high. NaN for fewer than two PIEs or
+    fewer than two other examples.
     """
     random = np.random.default_rng(seed)
     values = table.to_numpy(dtype=float)
     draws, of_pies = [], values[found]
     for _ in range(n_bootstrap if found.any() else 0):
-        # How often each example is drawn: to gather the rows takes six times as long.
+        # Counts of draws per example, because gathering the drawn rows takes six times as long.
         drawn = np.bincount(random.integers(len(values), size=len(values)), minlength=len(values)).astype(float)
         weights = drawn[found]
         if weights.any():
@@ -93,25 +93,24 @@ def ratios(table: pd.DataFrame, found: np.ndarray, n_bootstrap: int = 1000, seed
 def matched_ratios(
     table: pd.DataFrame, weights: np.ndarray, n_bootstrap: int = 0, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What is left of the ratios when length is taken away: the mean over PIEs divided by that over others as long.
+    """Ratios at equal length: the mean over PIEs divided by the mean over other examples of the same length.
 
-    Each PIE is compared with the mean of the examples whose length is within 5 % of its own; PIEs without any are left
-    out. weights: (examples,) from 0 to 1, how much each is a PIE; for the null, how often unpruned models disagree.
+    Each PIE is compared with the mean of the examples whose length is within 5 % of its own; PIEs without such examples
+    are left out. weights: (examples,) from 0 to 1: 1 for a PIE, or for the null, how often unpruned models disagree.
 
     Gives ratio, low and high, (columns,) each; the 95 % bootstrap interval is over PIEs, NaN without `n_bootstrap`.
     """
     values, lengths, weights = table.to_numpy(dtype=float), table[LENGTH].to_numpy(), np.asarray(weights)
     others = _means_of_equal_length(values, lengths, 1 - weights)
-    kept = (weights > 0) & np.isfinite(others).all(axis=1)
+    matched = (weights > 0) & np.isfinite(others).all(axis=1)
     missing = np.full(values.shape[1], np.nan)
-    if not kept.any():
+    if not matched.any():
         return missing, missing, missing
-    own, others, weights = values[kept], others[kept], weights[kept]
-    random, number = np.random.default_rng((seed, 2)), int(kept.sum())
+    own, others, weights = values[matched], others[matched], weights[matched]
+    random, number = np.random.default_rng((seed, 2)), int(matched.sum())
     draws = []
-    with np.errstate(
-        invalid="ignore", divide="ignore"
-    ):  # a score can be zero in all the others, such as difficult words
+    # Some scores, such as difficult words, can be zero in all other examples.
+    with np.errstate(invalid="ignore", divide="ignore"):
         for _ in range(n_bootstrap):
             drawn = weights * random.multinomial(number, np.full(number, 1 / number))
             draws.append((drawn @ own) / (drawn @ others))
@@ -123,15 +122,17 @@ def by_configuration(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.DataF
     """How the PIEs of each configuration compare with all test examples, for each score (Figure 5).
 
     scores: of all test examples, as `scores` gives them. One row for each configuration and score, as
-    `ratios` gives them, with p_corrected over all of them (Benjamini and Hochberg 1995), and null and
-    null_matched: the ratios of the examples on which unpruned models disagree, each as much as it is one of them.
+    `ratios` gives them, with p_corrected over all rows (Benjamini and Hochberg 1995), and null and
+    null_matched: the ratios of the examples on which unpruned models disagree, weighted by P(null).
     """
     parts = []
     for folder, summary in results.pair_configurations(p):
         frame, _ = results.read_pies(folder / "pies.parquet")
         if len(frame) != len(scores):
             raise PielabError(
-                f"{folder} has PIEs of {len(frame)} texts, and {len(scores)} were scored: give the same limit."
+                "scores-of-other-texts",
+                f"{folder} has PIEs of {len(frame)} texts, and {len(scores)} were scored",
+                "give the same limit",
             )
         table = ratios(scores, frame["pie"].to_numpy(), p.n_bootstrap)
         weights = frame["p_null"].to_numpy()
@@ -148,7 +149,7 @@ def by_configuration(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.DataF
 
 
 def _means_of_equal_length(values: np.ndarray, lengths: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """For each example the weighted mean of those within 5 % of its length, (examples, columns); NaN without any."""
+    """For each example the weighted mean of all within 5 % of its length, (examples, columns); NaN for no weight."""
     order = np.argsort(lengths, kind="stable")
     weighted = np.c_[values, np.ones(len(values))][order] * weights[order, None]
     sums = np.vstack([np.zeros(values.shape[1] + 1), np.cumsum(weighted, axis=0)])
@@ -156,25 +157,25 @@ def _means_of_equal_length(values: np.ndarray, lengths: np.ndarray, weights: np.
     last = np.searchsorted(lengths[order], 1.05 * lengths, side="right")
     within = sums[last] - sums[first]
     with np.errstate(invalid="ignore", divide="ignore"):
-        # Sums over long runs leave a trace of rounding where there is nothing.
+        # Differences of long cumulative sums are not exactly zero where no weight is.
         return np.where(within[:, -1:] > 1e-6, within[:, :-1] / within[:, -1:], np.nan)
 
 
 def _score_all(texts: list[str], processes: int) -> pd.DataFrame:
     chunks = [texts[start : start + CHUNK] for start in range(0, len(texts), CHUNK)]
     with Progress("readability", len(chunks)) as progress:
-        done = []
-        for part in _map(chunks, processes):
-            done.append(part)
-            progress.step(f"{sum(map(len, done)):,} texts")
-    return pd.DataFrame([row for part in done for row in part], columns=[*SCORES, LENGTH])
+        rows = []
+        for chunk in _map(chunks, processes):
+            rows += chunk
+            progress.step(f"{len(rows):,} texts")
+    return pd.DataFrame(rows, columns=[*SCORES, LENGTH])
 
 
 def _map(chunks: list[list[str]], processes: int):
     if processes == 1 or sum(len(text) for chunk in chunks for text in chunk) < PARALLEL_FROM:
         yield from map(_score_chunk, chunks)
         return
-    # A forked child of a process with threads of its own can hang, so the children start afresh.
+    # A child forked from a process with threads can hang, so the workers are spawned.
     options = {"mp_context": multiprocessing.get_context("spawn"), "initializer": end_with_parent}
     with ProcessPoolExecutor(processes, **options) as pool:
         yield from pool.map(_score_chunk, chunks)
