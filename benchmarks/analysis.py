@@ -52,7 +52,8 @@ def pielab_side(given: tuple) -> dict:
     dense, pruned = (
         predictions.read_seeds(folder / side, range(SEEDS), "train").classes for side in ("dense", "pruned")
     )
-    p_pie, p_null, table = null.excess_by_group(dense, pruned, bins, RESAMPLES, RESAMPLES)
+    numbers = {"n_splits": RESAMPLES, "n_bootstrap": RESAMPLES}
+    p_pie, p_null, table = null.excess_by_group(dense, pruned, bins, **numbers)
     return {"scores": scores, "pies": pies.find(dense, pruned), "p_pie": p_pie, "p_null": p_null, "table": table}
 
 

@@ -41,7 +41,8 @@ def main() -> None:
     for seeds in (4, 8, 16, 30):
         truth = true_excess(seeds // 2)
         found = [
-            null.estimate(unpruned(seeds), pruned(seeds), RESAMPLES, RESAMPLES, seed=trial) for trial in range(TRIALS)
+            null.estimate(unpruned(seeds), pruned(seeds), n_splits=RESAMPLES, n_bootstrap=RESAMPLES, seed=trial)
+            for trial in range(TRIALS)
         ]
         held = sum(each.low <= truth <= each.high for each in found)
         width = np.mean([each.high - each.low for each in found])

@@ -66,7 +66,7 @@ def test_what_is_added_is_what_the_notebooks_read(mine, logits):
     assert np.array_equal(dense.logits, logits) and np.array_equal(pruned.logits, logits)
     expected = (logits.argmax(axis=2) == datasets.targets(data["test"])).mean(axis=1)
     assert scores["accuracy"].tolist() == expected.tolist() and scores["seed"].tolist() == [0, 1, 2, 3]
-    null = estimate(dense.classes, pruned.classes, 10, 10)
+    null = estimate(dense.classes, pruned.classes, n_splits=10, n_bootstrap=10)
     summary = results.summary(p, data, dense, pruned, null)
     results.write_pies(p.folder, results.examples(data["test"], dense, pruned, null), summary, p, datasets.digest(data))
     table = results.effectiveness(results.seeds(p.study_folder))
@@ -246,7 +246,7 @@ def test_el2n_has_what_it_needs_with_training_and_early_predictions(mine, logits
     importing.add(logits, **mine, train=pruned, pruner="AWQ", threshold=75)
     p = notebooks_parameters(PieParameters, mine, pruner="AWQ", threshold=75)
     sides = [predictions.read_seeds(each, p.seeds) for each in (p.dense_folder, p.folder)]
-    null = estimate(*(side.classes for side in sides), 10, 10)
+    null = estimate(*(side.classes for side in sides), n_splits=10, n_bootstrap=10)
     summary = results.summary(p, data, *sides, null)
     results.write_pies(p.folder, results.examples(data["test"], *sides, null), summary, p, datasets.digest(data))
     q = notebooks_parameters(InfluenceParameters, mine, bins=5)
@@ -258,7 +258,7 @@ def test_el2n_has_what_it_needs_with_training_and_early_predictions(mine, logits
 def test_the_example_of_the_docs_runs_as_it_stands(tmp_path):
     text = DOCUMENT.read_text()
     blocks = {kind: "".join(re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)) for kind in ("python", "sh")}
-    assert blocks["python"].count("bring.add") == 2 and blocks["sh"].count("papermill") == 3
+    assert blocks["python"].count("importing.add") == 2 and blocks["sh"].count("papermill") == 3
     (tmp_path / "mine.py").write_text(blocks["python"])
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)

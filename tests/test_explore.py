@@ -68,7 +68,7 @@ def study_folder(tmp_path_factory):
             runs[0, 1:number:2] = right[1:number:2]
             write_runs(p.folder, split, runs)
         sides = [predictions.read_seeds(folder, p.seeds) for folder in (p.dense_folder, p.folder)]
-        null = estimate(*(side.classes for side in sides), p.n_splits, p.n_bootstrap)
+        null = estimate(*(side.classes for side in sides), n_splits=p.n_splits, n_bootstrap=p.n_bootstrap)
         found = results.examples(data["test"], *sides, null)
         results.write_pies(p.folder, found, results.summary(p, data, *sides, null), p, datasets.digest(data))
     return root / "results" / "made"

@@ -71,7 +71,8 @@ def test_old_names_compute_what_the_new_ones_do():
     dense, pruned = runs(0), runs(1, flipped=0.4)
     assert (pielab.pies.find(dense, pruned) == (pielab.pies.majority(dense) != pielab.pies.majority(pruned))).all()
     assert (pielab.pies.single_label(dense, pruned) == pielab.pies.find(dense, pruned)).all()
-    old, new = pielab.statistics.null(dense, pruned, resamples=30), pielab.null.estimate(dense, pruned, 30, 30)
+    old = pielab.statistics.null(dense, pruned, resamples=30)
+    new = pielab.null.estimate(dense, pruned, n_splits=30, n_bootstrap=30)
     assert (old.excess, old.low, old.high) == (new.excess, new.low, new.high) and old.low < old.excess < old.high
     hot = np.eye(3)[np.arange(40) % 3]
     probabilities = np.random.default_rng(2).random((8, 40, 3))

@@ -67,7 +67,7 @@ def study_folder(tmp_path_factory):
             p = PieParameters(**made_parameters(root) | {"pruner": pruner, "threshold": threshold})
             write_runs(p.folder, runs(threshold / 120), made | {"pruner": pruner, "threshold": threshold}, targets)
             dense, pruned = (predictions.read_seeds(folder, p.seeds) for folder in (p.dense_folder, p.folder))
-            null = estimate(dense.classes, pruned.classes, p.n_splits, p.n_bootstrap)
+            null = estimate(dense.classes, pruned.classes, n_splits=p.n_splits, n_bootstrap=p.n_bootstrap)
             frame = results.examples(data["test"], dense, pruned, null)
             summary = results.summary(p, data, dense, pruned, null)
             results.write_pies(p.folder, frame, summary, p, datasets.digest(data))

@@ -40,7 +40,9 @@ class Null:
     p_null: np.ndarray
 
 
-def estimate(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 200, n_bootstrap: int = 200, seed: int = 0) -> Null:
+def estimate(
+    dense: np.ndarray, pruned: np.ndarray, *, n_splits: int = 200, n_bootstrap: int = 200, seed: int = 0
+) -> Null:
     """The null of a configuration, and its excess of PIEs over it.
 
     dense, pruned: predictions of the unpruned and the pruned models of the same seeds in the same order: class
@@ -54,7 +56,8 @@ def estimate(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 200, n_boots
     Raises PielabError for fewer than two seeds, or unequal shapes.
     """
     everything = np.zeros(dense.shape[1], dtype=int)
-    p_pie, p_null, table = excess_by_group(dense, pruned, everything, n_splits, n_bootstrap, seed)
+    numbers = {"n_splits": n_splits, "n_bootstrap": n_bootstrap, "seed": seed}
+    p_pie, p_null, table = excess_by_group(dense, pruned, everything, **numbers)
     excess, low, high = (float(table[name].iloc[0]) for name in ("excess", "low", "high"))
     return Null(len(dense) // 2, float(p_null.mean()), float(p_pie.mean()), excess, low, high, p_pie, p_null)
 
@@ -63,6 +66,7 @@ def excess_by_group(
     dense: np.ndarray,
     pruned: np.ndarray,
     groups: np.ndarray,
+    *,
     n_splits: int = 200,
     n_bootstrap: int = 200,
     seed: int = 0,
@@ -92,7 +96,13 @@ def excess_by_group(
 
 
 def difference(
-    dense: np.ndarray, pruned: np.ndarray, other: np.ndarray, n_splits: int = 200, n_bootstrap: int = 200, seed: int = 0
+    dense: np.ndarray,
+    pruned: np.ndarray,
+    other: np.ndarray,
+    *,
+    n_splits: int = 200,
+    n_bootstrap: int = 200,
+    seed: int = 0,
 ) -> tuple[float, float, float]:
     """How much larger the share of PIEs of `pruned` is than that of `other`, with a 95 % interval, low and high.
 
