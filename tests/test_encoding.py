@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from conftest import refused
 
 from pielab.data.words import words
-from pielab.errors import PielabError
 from pielab.models import batches, classifier, encoders, tokens, word_vectors
 
 
@@ -58,7 +58,7 @@ def test_of_a_word_that_is_there_twice_the_first_vector_counts(tmp_path):
 
 
 def test_vectors_of_none_of_the_words_stop(vectors_file):
-    with pytest.raises(PielabError, match="no vector for any of the texts' 1 words"):
+    with refused("no-word-with-vector", "vectors of the texts' language", "no vector for any of the texts' 1 words"):
         encoders.word_encoder(["zzz"], 3, vectors_file)
 
 

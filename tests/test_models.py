@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from conftest import refused
 
 from pielab.compression import masks
-from pielab.errors import PielabError
 from pielab.models import classifier
 
 TABLE_5 = [
@@ -67,11 +67,12 @@ def test_minilm_2l_is_the_first_two_pretrained_layers():
 
 def test_a_model_folder_that_does_not_fit_is_one_sentence(tmp_path, tiny_bert, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(PielabError, match=r"is not bilstm, minilm or minilm-2l, and transformers could not load it"):
+    problem = "is not bilstm, minilm or minilm-2l, and transformers could not load it"
+    with refused("model-not-loaded", "the folder of a saved transformers model", problem):
         classifier.build(str(tmp_path), 2)
-    with pytest.raises(PielabError, match="num_hidden_layers = 3 is more than the 2"):
+    with refused("too-many-layers", "give 2 at most", "num_hidden_layers = 3 is more than the 2 of"):
         classifier.build(tiny_bert, 2, num_hidden_layers=3)
-    with pytest.raises(PielabError, match="is for transformers"):
+    with refused("layers-of-bilstm", "give None for the BiLSTM", "num_hidden_layers = 1 is for transformers"):
         classifier.build("bilstm", 2, num_hidden_layers=1)
 
 
@@ -82,12 +83,13 @@ def test_a_checkpoint_that_lacks_the_encoders_weights_is_refused(tmp_path, tiny_
     state = load_file(tmp_path / "copy" / "model.safetensors")
     kept = {name: value for name, value in state.items() if "layer.1" not in name}
     save_file(kept, tmp_path / "copy" / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(PielabError, match="lack 16 of the encoder's, such as bert.encoder.layer.1"):
+    problem = "lack 16 of the encoder's, such as bert.encoder.layer.1"
+    with refused("encoder-weights-missing", "whose weights belong to its config.json", problem):
         classifier.build(str(tmp_path / "copy"), 3)
 
 
 def test_more_tokens_than_a_model_reads_is_one_sentence():
-    with pytest.raises(PielabError, match="max_tokens = 513 is too many: minilm reads 512 at most"):
+    with refused("too-many-tokens", "minilm reads 512 at most", "max_tokens = 513 is too many"):
         classifier.encoder("minilm", [], 513)
 
 

@@ -1,4 +1,4 @@
-"""Texts to token ids, and a classifier in its initial state."""
+"""Encode texts as token ids, and build a classifier in its initial state."""
 
 from pielab._moved import forward
 

@@ -1,4 +1,4 @@
-"""Which texts share a batch, and batches cut on the device itself, where all tokens lie from the start."""
+"""Group texts into batches, and cut the batches on the device, to which all tokens are copied once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,16 +10,18 @@ from torch import Tensor
 
 from pielab.models.tokens import Tokens
 
-# Of so many batches at a time the texts are sorted by length, and of a small data set of a quarter at most.
+# Texts are sorted by length within pools of 50 batches; a small data set has four pools at least.
 POOL, LEAST_POOLS = 50, 4
-# As many tokens with their padding make a batch of predictions; more need memory and are no quicker. A model that reads
-# texts of one width token by token is small and waits at each, so that it gets many more.
+# Tokens in a batch of predictions, padding included; larger batches need more memory and are no quicker. A recurrent
+# model, which reads one width token by token, is small and waits at every token, so that its batches are larger.
 TOKENS_AT_ONCE, TOKENS_FIXED_WIDTH = 2**13, 2**17
 
 
 class Encoder(Protocol):
-    """padding: the token id that texts are filled up with. width: to how many tokens; None, the longest of the batch
-    and a mask that hides the padding.
+    """What batches need to know of an encoder.
+
+    padding: the token id that texts are padded with. width: the number of tokens that all texts are padded to, or None
+        to pad to the longest of the batch and mask the padding.
     """
 
     padding: int
@@ -30,7 +32,8 @@ class Encoder(Protocol):
 class DeviceTokens:
     """The tokens of all texts on a device.
 
-    ids: (tokens,). starts: (texts,), where each text begins. lengths: (texts,), of each text; on the CPU, known.
+    ids: (tokens,). starts: (texts,), where each text begins. lengths: (texts,), in tokens. known: the lengths on the
+        CPU, where reading them does not wait for the device.
     """
 
     encoder: Encoder
@@ -40,49 +43,48 @@ class DeviceTokens:
     known: np.ndarray = field(repr=False)
 
     def in_batches(self, chosen: list[np.ndarray]) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-        """For each batch the places of its texts, (examples,), and the model's inputs, (examples, width) each."""
+        """Each batch as the indices of its texts (examples,) and the model's inputs, (examples, width) each."""
         if not chosen:
             return
-        # Carried to the device together: a device that computes need not wait for each.
-        together = torch.from_numpy(np.concatenate(chosen)).to(self.ids.device)
-        for indices, places in zip(chosen, together.split([len(each) for each in chosen]), strict=True):
+        # In one copy, because a copy for every batch would make the device wait.
+        on_device = torch.from_numpy(np.concatenate(chosen)).to(self.ids.device)
+        for indices, places in zip(chosen, on_device.split([len(batch) for batch in chosen]), strict=True):
             lengths = self.known[indices]
             width = self.encoder.width or int(lengths.max())
             yield places, self._inputs(places, width, padded=bool(lengths.min() < width))
 
     def _inputs(self, places: Tensor, width: int, padded: bool) -> dict[str, Tensor]:
         steps = torch.arange(width, device=self.ids.device)
-        where = self.starts[places, None] + steps
+        positions = self.starts[places, None] + steps
         if not padded:
-            # Without a mask attention has quicker kernels.
-            return {"input_ids": self.ids[where].long()}
-        there = steps < self.lengths[places, None]
-        ids = torch.where(there, self.ids[where.clamp_(max=len(self.ids) - 1)].long(), self.encoder.padding)
-        return {"input_ids": ids} if self.encoder.width else {"input_ids": ids, "attention_mask": there.long()}
+            # Attention has quicker kernels without a mask.
+            return {"input_ids": self.ids[positions].long()}
+        mask = steps < self.lengths[places, None]
+        ids = torch.where(mask, self.ids[positions.clamp_(max=len(self.ids) - 1)].long(), self.encoder.padding)
+        return {"input_ids": ids} if self.encoder.width else {"input_ids": ids, "attention_mask": mask.long()}
 
 
 def to_device(tokens: Tokens, encoder: Encoder, device: torch.device) -> DeviceTokens:
-    """Texts with all their tokens on the device."""
-    # Even of no text with a word a place can be read.
+    """Copy all tokens to the device."""
+    # One token at least, because padding is read as a clamped index.
     ids = tokens.ids if len(tokens.ids) else np.zeros(1, np.int32)
-    on_device = [torch.from_numpy(each).to(device) for each in (ids, tokens.starts[:-1], tokens.lengths)]
+    on_device = [torch.from_numpy(array).to(device) for array in (ids, tokens.starts[:-1], tokens.lengths)]
     return DeviceTokens(encoder, *on_device, known=tokens.lengths)
 
 
 def shuffled(number: int, size: int, random: np.random.Generator) -> list[np.ndarray]:
-    """Every example once, in batches of `size` and one of what is left."""
+    """Every example once, shuffled, in batches of `size`; the last one may be smaller."""
     order = random.permutation(number)
     return [order[start : start + size] for start in range(0, number, size)]
 
 
 def bucketed(lengths: np.ndarray, size: int, random: np.random.Generator) -> list[np.ndarray]:
-    """As `shuffled`, but texts of like length share a batch: shuffled, sorted within pools of many batches, and the
-    batches shuffled again.
+    """Every example once, texts of like length in a batch: shuffled, sorted within pools, the batches shuffled again.
 
-    lengths: (texts,), in tokens.
+    lengths: (texts,), in tokens. One batch may be smaller than `size`.
     """
     order = random.permutation(len(lengths))
-    # What is left of whole batches is a batch of chance texts: those at one end of a pool would weigh more.
+    # The smaller batch gets random texts: the shortest or longest ones of a pool would weigh more than others.
     left = len(order) % size
     rest, order = order[:left], order[left:]
     pool = size * max(1, min(POOL, len(order) // (LEAST_POOLS * size)))
@@ -94,12 +96,14 @@ def bucketed(lengths: np.ndarray, size: int, random: np.random.Generator) -> lis
 
 
 def by_length(lengths: np.ndarray, width: int | None) -> list[np.ndarray]:
-    """Every example once, the shortest first, in batches for predictions."""
+    """Every example once, the shortest first, in batches for predictions.
+
+    lengths: (texts,), in tokens. width: that of the encoder.
+    """
     order = np.argsort(lengths, kind="stable")
     if width:
-        return np.split(
-            order, range(max(1, TOKENS_FIXED_WIDTH // width), len(order), max(1, TOKENS_FIXED_WIDTH // width))
-        )
+        size = max(1, TOKENS_FIXED_WIDTH // width)
+        return np.split(order, range(size, len(order), size))
     batches, start = [], 0
     while start < len(order):
         ahead = lengths[order[start : start + TOKENS_AT_ONCE]]

@@ -20,15 +20,15 @@ _MINILM = {
 
 
 class Output(NamedTuple):
-    """What a model gives back, under the name that transformers use."""
+    """A model's output, under the name that transformers use."""
 
     logits: Tensor
 
 
 class FullPrecision(nn.Linear):
-    """A linear layer that computes in its weights' precision whatever the autocast around it.
+    """A linear layer that computes in its weights' precision, outside any autocast.
 
-    As a model's last, it keeps logits from being rounded until classes tie.
+    As the last layer, it keeps logits from being rounded until classes tie.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ class BiLSTM(nn.Module):
         self.classifier = FullPrecision(128, n_classes)
 
     def forward(self, input_ids: Tensor) -> Output:
-        """Logits (examples, classes) of input_ids (examples, tokens)."""
+        """Logits (examples, classes) from input_ids (examples, tokens)."""
         states, _ = self.lstm(nn.functional.embedding(input_ids, self.vectors))
         hidden = self.lstm.hidden_size
         features = torch.cat([states[:, -1, :hidden], states[:, 0, hidden:]], dim=1)
@@ -66,17 +66,24 @@ def encoder(
     word_vectors: str = "glove-6b-50d",
     padding: str = "random",
 ) -> encoders.WordEncoder | encoders.SubwordEncoder:
-    """What turns texts into this model's token ids; `texts` are all that a BiLSTM will ever read, None is any."""
+    """The encoder of a model's texts.
+
+    texts: all texts that a BiLSTM will read, so that its vocabulary holds their words alone, or None for any text.
+
+    Raises PielabError if the model cannot be loaded or reads fewer than `max_tokens`.
+    """
     if model == "bilstm":
         return encoders.word_encoder(texts, max_tokens, word_vectors, padding)
     from transformers import AutoConfig, AutoTokenizer
 
-    with _one_sentence(model):
+    with _loading(model):
         tokenizer = AutoTokenizer.from_pretrained(_source(model)[0])
         config = AutoConfig.from_pretrained(_source(model)[0])
     longest = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", max_tokens))
     if max_tokens > longest:
-        raise PielabError(f"max_tokens = {max_tokens} is too many: {model} reads {longest} at most.")
+        raise PielabError(
+            "too-many-tokens", f"max_tokens = {max_tokens} is too many", f"{model} reads {longest} at most"
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return encoders.SubwordEncoder(tokenizer, max_tokens)
@@ -91,18 +98,24 @@ def build(
     num_hidden_layers: int | None = None,
     meta: bool = False,
 ) -> nn.Module:
-    """A classifier in its initial state, the same for the same seed: its call gives an object with `.logits`.
+    """A classifier in its initial state, which the seed fixes; it returns an object with `.logits`.
 
     model: "bilstm"; "minilm" (six pretrained layers, fetched) or "minilm-2l" (its first two); a Hub id such as
-        "bert-base-uncased"; or a folder that a transformers model was saved in.
-    vectors: the BiLSTM's word vectors (vocabulary, width) float32; GloVe 6B 50-d of every word if not given.
-    num_hidden_layers: keep only so many layers of a transformer.
+        "bert-base-uncased"; or the folder of a saved transformers model.
+    vectors: the BiLSTM's word vectors (vocabulary, width) float32; all of GloVe 6B 50-d if not given.
+    num_hidden_layers: keep only the first so many layers of a transformer.
     meta: build a transformer from its configuration alone, on the meta device, without weights.
+
+    Raises PielabError if the model cannot be loaded, lacks weights of its encoder or has too few layers.
     """
     torch.manual_seed(seed)
     if model == "bilstm":
         if num_hidden_layers:
-            raise PielabError(f"num_hidden_layers = {num_hidden_layers} is for transformers: the BiLSTM has two.")
+            raise PielabError(
+                "layers-of-bilstm",
+                f"num_hidden_layers = {num_hidden_layers} is for transformers",
+                "give None for the BiLSTM, which has two",
+            )
         if vectors is None:
             vectors = encoders.word_encoder(None, 1).vectors
         return BiLSTM(n_classes, vectors)
@@ -110,59 +123,70 @@ def build(
 
     source, layers = _source(model)
     layers = num_hidden_layers or layers
-    with _one_sentence(model):
+    with _loading(model):
         config = AutoConfig.from_pretrained(source)
     if layers and layers > config.num_hidden_layers:
-        raise PielabError(f"num_hidden_layers = {layers} is more than the {config.num_hidden_layers} of {model}.")
+        raise PielabError(
+            "too-many-layers",
+            f"num_hidden_layers = {layers} is more than the {config.num_hidden_layers} of {model}",
+            f"give {config.num_hidden_layers} at most",
+        )
     config.num_labels = n_classes
-    if config.pad_token_id is None:  # as for the tokenizer: such a model finds the last token before the padding
+    if config.pad_token_id is None:  # as for the tokenizer, because such a model finds the last token by its padding
         config.pad_token_id = config.eos_token_id
     config.num_hidden_layers = layers or config.num_hidden_layers
     if meta:
         with torch.device("meta"):
             return AutoModelForSequenceClassification.from_config(config)
     options = {"use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}
-    with _one_sentence(model), _quiet():
+    with _loading(model), _quiet():
         network, info = AutoModelForSequenceClassification.from_pretrained(
             source, config=config, output_loading_info=True, **options
         )
-    # A new classification layer is meant to be new; anything else the checkpoint lacks makes it the wrong one.
+    # The classification layer and the pooler may be new; a checkpoint that lacks anything else is the wrong one.
     inside = f"{network.base_model_prefix}."
     missing = [key for key in info["missing_keys"] if key.startswith(inside) and "pooler" not in key]
     if missing:
-        raise PielabError(f"the weights of {model} lack {len(missing)} of the encoder's, such as {missing[0]}.")
+        raise PielabError(
+            "encoder-weights-missing",
+            f"the weights of {model} lack {len(missing)} of the encoder's, such as {missing[0]}",
+            "give a folder whose weights belong to its config.json",
+        )
     last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
     last.__class__ = FullPrecision
     return network
 
 
 def count_parameters(model: nn.Module) -> int:
-    """The number of trained parameters, as in Table 5."""
+    """The number of trainable parameters, as in Table 5."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _source(model: str) -> tuple[str, int | None]:
-    """Where transformers find the model, and how many of its layers the name asks for."""
+    """The path or Hub id that transformers load, and the number of layers that the name asks for."""
     if model in {"minilm", "minilm-2l"}:
         return str(assets.extract("minilm", _MINILM)), 2 if model == "minilm-2l" else None
     return str(paths.find(model) or model), None
 
 
 @contextlib.contextmanager
-def _one_sentence(model: str):
+def _loading(model: str):
+    """Raises PielabError if transformers cannot load the model."""
     try:
         yield
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0].rstrip(".:")
         raise PielabError(
+            "model-not-loaded",
             f"model = {model!r} is not bilstm, minilm or minilm-2l, and transformers could not load it from a folder "
-            f"or the Hub: {reason}"
+            f"or the Hub ({reason})",
+            "give one of these, the folder of a saved transformers model, or a Hub id that this machine can fetch",
         ) from None
 
 
 @contextlib.contextmanager
 def _quiet():
-    """No report of the new classification layer, which is meant to be new, and no bar for loading a few tensors."""
+    """Silences the report on the new classification layer and the bar for loading tensors."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -1,4 +1,4 @@
-"""Texts to token ids: words for the BiLSTM, the model's own subwords for a transformer."""
+"""Encode texts as token ids: words for the BiLSTM, the model's own subwords for a transformer."""
 
 import json
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ PADDING, UNKNOWN = 0, 1
 
 
 def split(texts: Sequence[str]) -> tuple[Tokens, Sequence[str]]:
-    """The `words` of texts: the distinct ones, and the place of each of a text's words among them."""
+    """The words of texts as indices into the distinct words, which come second in order of first use."""
 
     def make() -> tuple[Tokens, list[str]]:
-        places: dict[str, int] = {}
-        rows = [[places.setdefault(word, len(places)) for word in words(text)] for text in texts]
-        return tokens.join(rows), list(places)
+        index: dict[str, int] = {}
+        rows = [[index.setdefault(word, len(index)) for word in words(text)] for text in texts]
+        return tokens.join(rows), list(index)
 
     return tokens.cached(texts, f"words {WORD.pattern}", make)
 
@@ -33,7 +33,7 @@ def split(texts: Sequence[str]) -> tuple[Tokens, Sequence[str]]:
 class WordEncoder:
     """Word ids for the BiLSTM, padded to exactly `max_tokens`; the paper's BiLSTM reads the padding.
 
-    vectors: (vocabulary, width) float32; row 0 is padding, row 1 any unknown word.
+    vectors: (vocabulary, width) float32; row 0 is the padding, row 1 that of every unknown word.
     """
 
     padding: ClassVar[int] = PADDING
@@ -46,16 +46,16 @@ class WordEncoder:
         return self.max_tokens
 
     def encode(self, texts: Sequence[str]) -> Tokens:
-        found, distinct = split(texts)
+        indices, distinct = split(texts)
         ids = np.array([self.ids.get(word, UNKNOWN) for word in distinct], dtype=np.int32)
-        return Tokens(ids[found.ids], found.starts).cut(self.max_tokens)
+        return Tokens(ids[indices.ids], indices.starts).cut(self.max_tokens)
 
 
 @dataclass(frozen=True)
 class SubwordEncoder:
     """A transformer's own tokens, padded to the longest of the batch and masked.
 
-    Masked padding leaves the logits as they are, so texts of like length share a batch, and little of it is padding.
+    Masked padding leaves the logits unchanged, so texts of like length can share a batch, which saves padding.
     """
 
     width: ClassVar[None] = None
@@ -72,10 +72,10 @@ class SubwordEncoder:
         def make() -> tuple[Tokens, list[str]]:
             return tokens.join(self.tokenizer(list(texts), **options)["input_ids"]), []
 
-        if not self.tokenizer.is_fast:  # another kind does not say what its tokens depend on
+        if not self.tokenizer.is_fast:  # only a fast one can list the rules that its tokens depend on
             return make()[0]
         rules = json.loads(self.tokenizer.backend_tokenizer.to_str())
-        # What its last call was given.
+        # These two keep the options of its last call.
         rules = {name: rule for name, rule in rules.items() if name not in {"truncation", "padding"}}
         return tokens.cached(texts, json.dumps([self.max_tokens, rules]), make)[0]
 
@@ -83,21 +83,26 @@ class SubwordEncoder:
 def word_encoder(
     texts: Sequence[str] | None, max_tokens: int, word_vectors: str = "glove-6b-50d", padding: str = "random"
 ) -> WordEncoder:
-    """An encoder for the words of `texts` that have a vector, or for every word that has one if `texts` is None.
+    """An encoder for the words of `texts` that have a vector, or for all words with a vector if `texts` is None.
 
     word_vectors: "glove-6b-50d" (fetched), or the path of a text file with a word and its numbers on each line.
-    padding: the vector that texts are filled up with: "random" (one draw with the vectors' mean and standard
-        deviation per dimension, the same in every run), "zero" or "mean". An unknown word is the mean of all
-        vectors (A.2).
+    padding: the vector that texts are padded with: "random" (one draw with the vectors' mean and standard deviation
+        per dimension, the same in every run), "zero" or "mean". An unknown word gets the mean of all vectors (A.2).
+
+    Raises PielabError if none of the words has a vector.
     """
     known = load(word_vectors)
-    wanted = known.words.unique()
+    asked = known.words.unique()
     if texts is not None:
-        wanted = pa.array(sorted(split(texts)[1]), pa.string())
-    rows = pc.index_in(wanted, value_set=known.words)  # a word that is there twice counts by its first vector
-    found = wanted.filter(rows.is_valid()).to_pylist()
-    if not found:
-        raise PielabError(f"word_vectors = {word_vectors!r} has no vector for any of the texts' {len(wanted)} words.")
+        asked = pa.array(sorted(split(texts)[1]), pa.string())
+    rows = pc.index_in(asked, value_set=known.words)  # of a word with two vectors, the first counts
+    vocabulary = asked.filter(rows.is_valid()).to_pylist()
+    if not vocabulary:
+        raise PielabError(
+            "no-word-with-vector",
+            f"word_vectors = {word_vectors!r} has no vector for any of the texts' {len(asked)} words",
+            "give vectors of the texts' language, for words in lower case",
+        )
     fill = {
         "random": np.random.default_rng(0).normal(known.mean, known.std),
         "zero": np.zeros_like(known.mean),
@@ -105,4 +110,4 @@ def word_encoder(
     }[padding]
     special = np.array([fill, known.mean], dtype=np.float32)
     matrix = np.vstack([special, known.matrix[rows.drop_null().to_numpy()]])
-    return WordEncoder({word: index for index, word in enumerate(found, start=2)}, matrix, max_tokens)
+    return WordEncoder({word: index for index, word in enumerate(vocabulary, start=2)}, matrix, max_tokens)

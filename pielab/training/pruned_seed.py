@@ -1,4 +1,16 @@
-"""One seed pruned and retrained as its pruner says, and kept whole."""
+"""Prune and retrain one seed, from its initial state to its folder.
+
+1. `Experiment.build` gives the model in the seed's initial state, and `masks.prunable` the weights that may be pruned.
+2. `_resume` loads the checkpoint of an interrupted run. If there is none, `_start` gives masks that keep every weight;
+   for iterative and nested pruners it also loads the trained weights of the unpruned seed.
+3. A phase scores the weights, prunes the lowest ones, rewinds the rest to the initial state if the pruner does so, and
+   retrains. An iterative pruner has three phases, a nested one a phase for each level, and a pruner at initialization
+   one. After each phase but the last, a nested pruner writes the seed of that level, and the checkpoint is saved: the
+   model, its masks, and the losses and seconds so far.
+4. `save_seed` evaluates the model and writes the folder; then the checkpoint is deleted.
+
+Gradual pruners have no phases: `_prune_while_training` replaces steps 2 and 3.
+"""
 
 import dataclasses
 import time
@@ -21,8 +33,8 @@ from pielab.training.workers import OnEpoch, ReportProgress, epoch_note
 
 
 def train(experiment: Experiment, seed: int, report: ReportProgress) -> None:
-    """Prune and retrain a seed, and put it into its folder."""
-    _keep(experiment, seed, *prune_seed(experiment, seed, report))
+    """Prune and retrain a seed, write its folder and delete its checkpoint."""
+    _save(experiment, seed, *prune_seed(experiment, seed, report))
     clear_checkpoint(experiment.parameters.folder, seed)
     report(f"seed {seed} kept", 1)
 
@@ -30,10 +42,11 @@ def train(experiment: Experiment, seed: int, report: ReportProgress) -> None:
 def prune_seed(
     experiment: Experiment, seed: int, report: ReportProgress = lambda note, steps: None
 ) -> tuple[nn.Module, dict]:
-    """One seed pruned and retrained: the model, and the record of what was done to it.
+    """Prune and retrain a seed; returns the model and the entries of its record that describe this.
 
-    Goes on after the last iteration or level that pielab.phases has kept, and keeps each but the last. The seeds of a
-    nested pruner's lower levels are put into their folders on the way.
+    Resumes after the last phase that has a checkpoint. A nested pruner writes the seeds of its lower levels on the way.
+
+    Raises PielabError if the checkpoint or the unpruned seed is damaged, or if training diverges.
     """
     p: PruneParameters = experiment.parameters
     pruner = pruners.pruner(p.pruner)
@@ -43,8 +56,8 @@ def prune_seed(
         return _prune_while_training(experiment, seed, model, weights, report)
     recipe = experiment.recipe()
     initial = {name: value.clone() for name, value in model.state_dict().items()}
-    kept = _kept_phase(experiment, seed, model, recipe, report)
-    masks, state = kept or _first_phase(experiment, seed, model, weights)
+    resumed = _resume(experiment, seed, model, recipe, report)
+    masks, state = resumed or _start(experiment, seed, model, weights)
     sparsities = p.sparsities
     for phase, sparsity in list(enumerate(sparsities, start=1))[state["phase"] :]:
         start, epochs = time.perf_counter(), p.phase_epochs[phase - 1]
@@ -54,46 +67,46 @@ def prune_seed(
             model.load_state_dict(initial)
         on_epoch = epoch_note(report, seed, "retraining", epochs)
         losses = experiment.train(model, seed, phase, epochs, on_epoch, weights=weights, masks=masks)
-        before = 0 if pruner.schedule == "nested" else state["seconds"]  # a level has its own time
+        before = 0 if pruner.schedule == "nested" else state["seconds"]  # each level records its own time
         seconds = before + time.perf_counter() - start
         state = {"recipe": recipe, "phase": phase, "losses": [*state["losses"], losses], "seconds": seconds}
         if phase < len(sparsities):
             if pruner.schedule == "nested":
-                _keep_level(
-                    experiment, p.levels_to_threshold[phase - 1], seed, model, _record(weights, masks, state), report
-                )
+                level = p.levels_to_threshold[phase - 1]
+                _save_level(experiment, level, seed, model, _record(weights, masks, state), report)
             save_checkpoint(p.folder, seed, model, masks, state)
     return model, _record(weights, masks, state)
 
 
 def finished(experiment: Experiment, seed: int) -> bool:
-    """Whether a pruned seed is there; PielabError if it is of another recipe."""
+    """Whether a pruned seed has its folder; PielabError if that was made with another recipe."""
     p = experiment.parameters
     return records.finished(paths.seed(p.folder, seed), experiment.recipe(), exported=p.save_weights)
 
 
 def at_level(experiment: Experiment, level: float) -> Experiment:
-    """The experiment of a lower level of the same trajectory."""
+    """The experiment of another level of a nested pruner, with the same texts."""
     return dataclasses.replace(experiment, parameters=experiment.parameters.model_copy(update={"threshold": level}))
 
 
 def _prune_while_training(
     experiment: Experiment, seed: int, model: nn.Module, weights: dict[str, Tensor], report: ReportProgress
 ) -> tuple[nn.Module, dict]:
+    """`prune_seed` for gradual pruners, which prune within a single training and write no checkpoint."""
     p: PruneParameters = experiment.parameters
     start = time.perf_counter()
-    pruned = {"gradual": gradual(experiment, weights)}
+    options = {"gradual": gradual(experiment, weights)}
     on_epoch = epoch_note(report, seed, "training", p.epochs)
     if pruners.pruner(p.pruner).self_regularised:
-        pruned["teacher"] = Teacher()
-        on_epoch = _teach(pruned["teacher"], experiment, model, seed, on_epoch)
-    losses = experiment.train(model, seed, 1, p.epochs, on_epoch, **pruned)
+        options["teacher"] = Teacher()
+        on_epoch = _teach(options["teacher"], experiment, model, seed, on_epoch)
+    losses = experiment.train(model, seed, 1, p.epochs, on_epoch, **options)
     state = {"losses": [losses], "seconds": time.perf_counter() - start}
-    return model, _record(weights, pruned["gradual"].masks, state)
+    return model, _record(weights, options["gradual"].masks, state)
 
 
 def _teach(teacher: Teacher, experiment: Experiment, model: nn.Module, seed: int, then: OnEpoch) -> OnEpoch:
-    """Lets the teacher consider the model of each epoch."""
+    """After each epoch, offers the model and its validation score to the teacher; then calls `then`."""
 
     def on_epoch(epoch: int, loss: float) -> None:
         metric = evaluate(experiment, model, seed, ["validation"], threshold_split="validation")[2]
@@ -105,10 +118,14 @@ def _teach(teacher: Teacher, experiment: Experiment, model: nn.Module, seed: int
 
 
 def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[str, Any]) -> dict[str, Any]:
-    """What was done to a seed, once its masks are found in its weights."""
-    alive = [name for name, mask in masks.items() if weights[name].detach().cpu()[~mask].any()]
-    if alive:
-        raise RuntimeError(f"pruned weights of {alive} are not zero after training; please report this")
+    """The entries of a seed's record on its pruning: losses by phase, seconds, and pruned weights of each matrix.
+
+    state: losses (a list of mean epoch losses for each phase) and seconds, as in a checkpoint. Raises RuntimeError if
+        weights that the masks prune are not zero.
+    """
+    not_zero = [name for name, mask in masks.items() if weights[name].detach().cpu()[~mask].any()]
+    if not_zero:
+        raise RuntimeError(f"pruned weights of {not_zero} are not zero after training; please report this")
     return {
         "losses": state["losses"],
         "seconds": state["seconds"],
@@ -117,36 +134,44 @@ def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[st
     }
 
 
-def _keep_level(
+def _save_level(
     experiment: Experiment, level: float, seed: int, model: nn.Module, record: dict[str, Any], report: ReportProgress
 ) -> None:
-    """Keep the seed of a lower level, unless it is there."""
+    """Evaluate the seed of a lower level and write its folder, unless it has one."""
     if not finished(at_level(experiment, level), seed):
-        _keep(at_level(experiment, level), seed, model, record)
+        _save(at_level(experiment, level), seed, model, record)
         report(f"seed {seed} kept at {level:g} %", 0)
 
 
-def _keep(experiment: Experiment, seed: int, model: nn.Module, record: dict[str, Any]) -> None:
+def _save(experiment: Experiment, seed: int, model: nn.Module, record: dict[str, Any]) -> None:
+    """Evaluate a pruned seed and write its folder."""
     p = experiment.parameters
     save_seed(p.folder, seed, experiment, model, experiment.recipe(), record, save_weights=p.save_weights)
 
 
-def _kept_phase(
+def _resume(
     experiment: Experiment, seed: int, model: nn.Module, recipe: dict[str, Any], report: ReportProgress
 ) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """The masks and state that an interrupted run of the seed has left, with its weights in the model."""
+    """Load the weights of an interrupted run into the model; returns its masks and state, or None without a checkpoint.
+
+    state: as in `save_checkpoint`.
+    """
     p = experiment.parameters
-    found = load_checkpoint(p.folder, seed, recipe, model)
-    if found:
-        phase = found[1]["phase"]
+    checkpoint = load_checkpoint(p.folder, seed, recipe, model)
+    if checkpoint:
+        phase = checkpoint[1]["phase"]
         report(f"seed {seed} goes on after iteration {phase}", sum(p.phase_epochs[:phase]))
-    return found
+    return checkpoint
 
 
-def _first_phase(
+def _start(
     experiment: Experiment, seed: int, model: nn.Module, weights: dict[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Masks that prune nothing; the model of an iterative or nested pruner gets the weights of the unpruned seed."""
+    """Masks that keep every weight, and the state before the first phase.
+
+    Iterative and nested pruners start from the trained weights of the unpruned seed, which are loaded into the model;
+    with an equal budget, from those after `branch_epochs`.
+    """
     p = experiment.parameters
     if pruners.pruner(p.pruner).starts_trained:
         folder = paths.seed(p.dense_folder, seed)
@@ -162,6 +187,7 @@ def _first_phase(
 def _scores(
     score: str, experiment: Experiment, model: nn.Module, weights: dict[str, Tensor], seed: int, phase: int
 ) -> dict[str, Tensor]:
+    """The score of every prunable weight, by matrix; impact uses a random sample of training examples per phase."""
     if score == "magnitude":
         return magnitude(weights)
     if score == "random":

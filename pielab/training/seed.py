@@ -1,7 +1,7 @@
-"""A seed's life: a trained model evaluated and saved, and the checkpoints that a long seed goes on from.
+"""Evaluate a trained seed and write its folder atomically; save and load the checkpoint that it resumes from.
 
-The checkpoint of the last finished iteration or level of pruning lies beside the seeds as safetensors, in one file that
-is replaced whole, and goes when the seed is done.
+A checkpoint is one safetensors file beside the seeds' folders. It is replaced atomically after each iteration or level
+of pruning but the last, and deleted when the seed's folder is written.
 """
 
 import json
@@ -32,24 +32,25 @@ def evaluate(
     splits: Iterable[str] = datasets.SPLITS,
     threshold_split: str = "train",
 ) -> tuple[dict[str, np.ndarray], float | None, dict[str, float]]:
-    """Logits (examples, classes), the decision threshold, and accuracy or macro-F1; logits and metric by split.
+    """Logits (examples, classes) of each split, the decision threshold, and the experiment's metric of each split.
 
-    splits: with `threshold_split` if texts have several labels, for the decision threshold is chosen there; else it is
-        None.
+    splits: must include `threshold_split` if texts have several labels, because the decision threshold is the best one
+        on that split. If texts have one label, the threshold is None.
 
     Raises PielabError if the logits are not finite.
     """
     logits = {split: experiment.predict(model, split) for split in splits}
-    if not all(np.isfinite(each).all() for each in logits.values()):
-        rate = experiment.parameters.learning_rate
+    if not all(np.isfinite(split_logits).all() for split_logits in logits.values()):
         raise PielabError(
-            f"seed {seed} ended with weights that are not finite, with learning_rate = {rate:g}: lower it."
+            "weights-not-finite",
+            f"seed {seed} ended with weights that are not finite, with learning_rate = "
+            f"{experiment.parameters.learning_rate:g}",
+            "lower learning_rate",
         )
     threshold = None
     if experiment.multi_label:
-        chosen = logits[threshold_split], experiment.targets[threshold_split]
-        threshold = tasks.best_decision_threshold(*chosen)
-    metric = {split: experiment.evaluate(_said(each, threshold), split) for split, each in logits.items()}
+        threshold = tasks.best_decision_threshold(logits[threshold_split], experiment.targets[threshold_split])
+    metric = {split: experiment.evaluate(_predicted(logits[split], threshold), split) for split in logits}
     return logits, threshold, metric
 
 
@@ -64,14 +65,21 @@ def save_seed(
     extra: Mapping[str, np.ndarray] = MappingProxyType({}),
     shared: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> None:
-    """Evaluate a trained seed, write it under a temporary name and rename it when it is whole.
+    """Evaluate a trained seed and write its folder, which gets its name only when complete.
 
-    extra: more logits to keep, by name. shared: the weights that other seeds start from, if these are not the model's.
+    The folder holds the logits (train.parquet, test.parquet), metrics.json and, with `save_weights`, the weights: of a
+    pruned transformer as the folder `model`, of any other model as weights.safetensors.
+
+    recipe: the parameters that the result depends on. record: further entries of metrics.json.
+    extra: more logits (examples, classes), each written as <name>.parquet.
+    shared: weights for shared.safetensors, where iterative pruners with an equal budget branch off.
+
+    Raises PielabError if the logits are not finite.
     """
     target = paths.seed(folder, seed)
     logits, threshold, metric = evaluate(experiment, model, seed)
     further = {
-        name: {split: experiment.evaluate(_said(each, threshold), split, name) for split, each in logits.items()}
+        name: {split: experiment.evaluate(_predicted(logits[split], threshold), split, name) for split in logits}
         for name in experiment.metrics[1:]
     }
     p = experiment.parameters
@@ -106,8 +114,8 @@ def save_seed(
         "versions": record["versions"],
     }
     with files.atomic_folder(target) as partial:
-        for split, values in {"train": logits["train"], "test": logits["test"], **extra}.items():
-            predictions.write(partial / f"{split}.parquet", values, {**metadata, "split": split})
+        for name, saved in {"train": logits["train"], "test": logits["test"], **extra}.items():
+            predictions.write(partial / f"{name}.parquet", saved, {**metadata, "split": name})
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))
         if save_weights and hasattr(model, "save_pretrained") and "pruner" in recipe:
             _export(experiment, model, partial / "model")
@@ -118,12 +126,12 @@ def save_seed(
 
 
 def save_checkpoint(folder: Path, seed: int, model: nn.Module, masks: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Keep a model's weights, its masks (bool, by the weights' names), and `state` as JSON.
+    """Write a model's weights, its masks (bool, by the weights' names) and `state`, as JSON, to the seed's checkpoint.
 
-    state: recipe, the parameters that the seed depends on; phase, the number of the iteration or level; and what else
-        the seed's record needs.
+    state: "recipe", the parameters that the seed depends on; "phase", the number of the finished pruning step, from 1;
+        and "losses" and "seconds" of the phases so far, for the seed's record.
     """
-    # Copies, for the weights of an LSTM may be parts of one tensor.
+    # Copies, because the weights of an LSTM may be views of one tensor.
     tensors = {f"model.{name}": value.detach().cpu().clone() for name, value in model.state_dict().items()}
     tensors |= {f"mask.{name}": mask.cpu() for name, mask in masks.items()}
     with files.atomic_file(paths.phase(folder, seed)) as partial:
@@ -133,9 +141,9 @@ def save_checkpoint(folder: Path, seed: int, model: nn.Module, masks: dict[str, 
 def load_checkpoint(
     folder: Path, seed: int, recipe: dict[str, Any], model: nn.Module
 ) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Put the kept weights into the model; gives the masks and `state`, or None if nothing is kept.
+    """Load the checkpoint's weights into the model; returns its masks and `state`, or None if there is no checkpoint.
 
-    Raises PielabError if the file is damaged, or of other parameters.
+    Raises PielabError if the file is damaged or was written with another recipe.
     """
     path = paths.phase(folder, seed)
     if not path.exists():
@@ -147,29 +155,30 @@ def load_checkpoint(
     records.require_same(state["recipe"], recipe, path)
     parts = {"model.": {}, "mask.": {}}
     for name, value in tensors.items():
-        prefix = next(each for each in parts if name.startswith(each))
+        prefix = next(part for part in parts if name.startswith(part))
         parts[prefix][name.removeprefix(prefix)] = value
     model.load_state_dict(parts["model."])
     return parts["mask."], state
 
 
 def clear_checkpoint(folder: Path, seed: int) -> None:
-    """Forget a seed's kept iteration."""
+    """Delete a seed's checkpoint, if there is one."""
     paths.phase(folder, seed).unlink(missing_ok=True)
 
 
 def _export(experiment: Experiment, model: nn.Module, folder: Path) -> None:
-    """A pruned transformer as a folder that plain transformers load, its pruned weights zero."""
+    """Save a pruned transformer as a folder that transformers alone can load; its pruned weights are zero."""
     model.save_pretrained(folder)
     experiment.encoder.tokenizer.save_pretrained(folder)
 
 
 def versions() -> dict[str, str]:
+    """The versions of the packages that a seed's result may depend on."""
     return {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")}
 
 
-def _said(logits: np.ndarray, threshold: float | None) -> np.ndarray:
-    """What a model says: class ids (examples,), or multi-hot classes (examples, classes)."""
+def _predicted(logits: np.ndarray, threshold: float | None) -> np.ndarray:
+    """The predicted class ids (examples,), or multi-hot classes (examples, classes) if there is a threshold."""
     thresholds = None if threshold is None else np.array([threshold], dtype=np.float32)
     return predictions.Predictions(logits[None], (0,), thresholds).classes[0]
 

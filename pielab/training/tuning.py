@@ -1,4 +1,4 @@
-"""The random search for epochs, batch size and learning rate (paper, A.4 and Table 8); every finished trial is kept."""
+"""Random search for epochs, batch size and learning rate (paper, A.4 and Table 8); every finished trial is saved."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -22,13 +22,13 @@ from pielab.store import files, paths, records
 from pielab.training.experiment import Experiment
 from pielab.training.seed import evaluate
 
-# Its log has a line for every trial; the progress bar says the same in one.
+# The progress bar shows what Optuna logs for every trial.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 SEARCHED = ("epochs", "batch_size", "learning_rate")
 COLUMNS = ["trial", *SEARCHED, "validation", "seconds", "reason"]
 
-# A params file, paragraph by paragraph, and what it says of the other notebooks where they were given nothing else.
+# The parameters of a params file, paragraph by paragraph, and the values of those that the notebook was not given.
 PARAGRAPHS = (
     ("dataset", "data_dir", "text", "text_pair", "label", "label_separator", "limit"),
     (
@@ -56,19 +56,23 @@ OTHERS = {
 
 
 def proposals(p: TuneParameters) -> list[dict[str, Any]]:
-    """What each trial trains with: epochs, batch_size, learning_rate (drawn uniformly in its logarithm).
+    """The epochs, batch_size and learning_rate (log-uniform) of each trial.
 
-    A trial's proposal depends on `search_seed` and its number alone: not on how many there are or which have run.
+    A trial's proposal depends on `search_seed` and the trial's number alone.
+
+    Raises PielabError if several trials would all be the same.
     """
     space = _space(p)
-    if p.trials > 1 and all(each.single() for each in space.values()):
+    if p.trials > 1 and all(distribution.single() for distribution in space.values()):
         raise PielabError(
+            "identical-trials",
             f"epochs_range, batch_sizes and learning_rate_range leave one choice, so all {p.trials} trials would be "
-            "the same: give one of them several values."
+            "the same",
+            "give one of them several values",
         )
     drawn = []
     for trial in range(p.trials):
-        # One sampler for all would begin anew, and repeat itself, when a search that was cut off goes on.
+        # A sampler for each trial, because one for all would repeat its draws when an interrupted search resumes.
         seed = int(np.random.SeedSequence((p.search_seed, trial)).generate_state(1)[0])
         sampler = optuna.samplers.RandomSampler(seed=seed)
         drawn.append(optuna.create_study(sampler=sampler).ask(space).params)
@@ -76,57 +80,58 @@ def proposals(p: TuneParameters) -> list[dict[str, Any]]:
 
 
 def search(experiment: Experiment) -> pd.DataFrame:
-    """Run the trials that are not there yet; one row for each trial.
+    """Run the trials that are missing; returns a row for each trial.
 
-    experiment: as prepare gives it for TuneParameters. Each trial trains the unpruned initialisation
-        `search_seed`; its model is not kept.
+    experiment: from `prepare` with TuneParameters. Each trial trains the unpruned model of the seed `search_seed`,
+        which is not saved.
 
-    Columns trial, epochs, batch_size, learning_rate, validation (accuracy, or macro-F1 if texts have several labels),
-    seconds and reason: why a trial failed, its loss having become infinite or not a number; its validation is NaN.
-    A trial that is cut off leaves nothing. Raises PielabError if the folder has a search of another space, model or
-    data.
+    Columns trial, epochs, batch_size, learning_rate, validation (the experiment's metric, NaN if the trial diverged),
+    seconds and reason (why it diverged, or empty). An interrupted trial is not saved.
+
+    Raises PielabError if the folder has a search of another space, model or data.
     """
     p: TuneParameters = experiment.parameters
     drawn = proposals(p)
-    with _kept(p, p.recipe() | {"data": experiment.data_digest}) as kept:
-        there = set(_table(kept, p.trials)["trial"])
-        todo = [trial for trial in range(p.trials) if trial not in there]
+    with _open_study(p, p.recipe() | {"data": experiment.data_digest}) as study:
+        finished = set(_table(study, p.trials)["trial"])
+        todo = [trial for trial in range(p.trials) if trial not in finished]
         with Progress("searching", sum(drawn[trial]["epochs"] + 1 for trial in todo)) as progress:
             end = 0
             for trial in todo:
                 end += drawn[trial]["epochs"] + 1
-                so_far = _so_far(_table(kept, p.trials))
+                so_far = _so_far(_table(study, p.trials))
                 value, attributes = _run(experiment, trial, drawn[trial], progress, so_far)
                 state = TrialState.FAIL if value is None else TrialState.COMPLETE
                 options = {"params": drawn[trial], "distributions": _space(p), "user_attrs": attributes}
-                # Written when it is over, in one piece, so that no half of it can count.
-                kept.add_trial(create_trial(state=state, value=value, **options))
+                # Added whole once it has ended, so that an interrupted trial does not count.
+                study.add_trial(create_trial(state=state, value=value, **options))
                 # A trial that diverged has not made all its steps.
-                progress.step(f"trial {trial} kept; {_so_far(_table(kept, p.trials))}", end - progress.done)
-        return _table(kept, p.trials)
+                progress.step(f"trial {trial} kept; {_so_far(_table(study, p.trials))}", end - progress.done)
+        return _table(study, p.trials)
 
 
 def best(table: pd.DataFrame) -> pd.Series:
-    """The row of the best trial; of equally good ones the first."""
+    """The row of the trial with the highest validation metric, the first of equals; PielabError if all diverged."""
     if table["validation"].isna().all():
         raise PielabError(
-            f"the loss of none of the {len(table)} trials stayed finite: give another study name, and a lower "
-            "learning_rate_range."
+            "all-trials-diverged",
+            f"the loss of none of the {len(table)} trials stayed finite",
+            "give another study name, and a lower learning_rate_range",
         )
     return table.loc[table["validation"].idxmax()]
 
 
 def write_params(experiment: Experiment, table: pd.DataFrame, names: Mapping[str, Any]) -> Path:
-    """Write the best trial as a params file for every notebook, tune/<dataset>-<model>.yaml; gives its path.
+    """Write the best trial as a params file for every notebook, tune/<dataset>-<model>.yaml; returns its path.
 
-    names: the notebook's globals(). What a params file gave for other notebooks, such as seeds, is passed on.
+    names: the notebook's globals(). Values that a params file gave for other notebooks, such as seeds, are copied.
     """
     p: TuneParameters = experiment.parameters
     row = best(table).to_dict()
-    found = {name: row[name] for name in SEARCHED}
+    tuned = {name: row[name] for name in SEARCHED}
     given = current_names(names)
-    passed_on = {name: given.get(name, value) for name, value in OTHERS.items()}
-    values = passed_on | p.model_dump(mode="json") | found
+    others = {name: given.get(name, default) for name, default in OTHERS.items()}
+    values = others | p.model_dump(mode="json") | tuned
     path = p.folder / f"{paths.pair(p.dataset, p.model)}.yaml"
     shown = f"{p.results}/{p.study}/{path.relative_to(p.study_folder)}"
     failed = int(table["validation"].isna().sum())
@@ -136,8 +141,8 @@ def write_params(experiment: Experiment, table: pd.DataFrame, names: Mapping[str
         f"# with {row['validation']:.4f} validation {experiment.metric} (trial {row['trial']}).",
         f"# papermill notebooks/01_train.ipynb out.ipynb -f {shown}",
     ]
-    paragraphs = [{name: values[name] for name in each} for each in PARAGRAPHS]
-    text = "\n".join(yaml.dump(each, Dumper=_Lines, sort_keys=False) for each in paragraphs)
+    paragraphs = [{name: values[name] for name in paragraph} for paragraph in PARAGRAPHS]
+    text = "\n".join(yaml.dump(paragraph, Dumper=_Lines, sort_keys=False) for paragraph in paragraphs)
     with files.atomic_file(path) as partial:
         partial.write_text("\n".join(lines) + "\n" + text)
     return path
@@ -146,21 +151,21 @@ def write_params(experiment: Experiment, table: pd.DataFrame, names: Mapping[str
 def _run(
     experiment: Experiment, trial: int, proposal: Mapping[str, Any], progress: Progress, so_far: str
 ) -> tuple[float | None, dict[str, Any]]:
-    """The validation metric of one trial, None if it diverged, and what else to keep of it."""
+    """Train and evaluate one trial: its validation metric, None if it diverged, and its attributes for the study."""
     p: TuneParameters = experiment.parameters
-    same = {name: getattr(p, name) for name in BuildParameters.model_fields}
-    experiment = replace(experiment, parameters=TrainParameters(**same, **proposal, seeds=p.search_seed, workers=1))
+    shared = {name: getattr(p, name) for name in BuildParameters.model_fields}
+    experiment = replace(experiment, parameters=TrainParameters(**shared, **proposal, seeds=p.search_seed, workers=1))
 
     def note(epoch: int, loss: float) -> None:
         progress.step(f"trial {trial}, epoch {epoch} of {proposal['epochs']}, loss {loss:.3f}; {so_far}")
 
     start = time.perf_counter()
-    # Outside of what may diverge: a model that cannot be built ends the search.
+    # Before `try`, because a model that cannot be built ends the search.
     model = experiment.build(p.search_seed)
     value, failure = None, {}
     try:
         experiment.train(model, p.search_seed, 0, proposal["epochs"], note)
-        # The test split stays unseen.
+        # Without the test split, which must stay unseen.
         splits = ("train", "validation") if experiment.multi_label else ("validation",)
         value = evaluate(experiment, model, p.search_seed, splits)[2]["validation"]
     except PielabError as error:
@@ -177,8 +182,8 @@ def _space(p: TuneParameters) -> dict[str, BaseDistribution]:
 
 
 @contextmanager
-def _kept(p: TuneParameters, recipe: dict[str, Any]) -> Iterator[optuna.Study]:
-    """The search's trials in tune/search.db, which Optuna's own tools read as well."""
+def _open_study(p: TuneParameters, recipe: dict[str, Any]) -> Iterator[optuna.Study]:
+    """The Optuna study in tune/search.db with the finished trials; PielabError if they are of another recipe."""
     p.folder.mkdir(parents=True, exist_ok=True)
     storage = optuna.storages.RDBStorage(f"sqlite:///{p.folder / 'search.db'}")
     try:
@@ -193,25 +198,27 @@ def _kept(p: TuneParameters, recipe: dict[str, Any]) -> Iterator[optuna.Study]:
         storage.engine.dispose()
 
 
-def _table(kept: optuna.Study, trials: int) -> pd.DataFrame:
+def _table(study: optuna.Study, trials: int) -> pd.DataFrame:
+    """The finished ones of the first `trials` trials, with the columns of `search`."""
     rows = [
-        {"reason": ""} | each.user_attrs | each.params | {"validation": each.value}
-        for each in kept.get_trials(deepcopy=False)
-        if each.user_attrs["trial"] < trials
+        {"reason": ""} | trial.user_attrs | trial.params | {"validation": trial.value}
+        for trial in study.get_trials(deepcopy=False)
+        if trial.user_attrs["trial"] < trials
     ]
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"validation": float})
-    # Two notebooks that run the same search at once do some trials twice, with the same outcome.
+    # Two notebooks that run the same search at once may both run a trial, with the same result.
     return table.drop_duplicates("trial").sort_values("trial", ignore_index=True)
 
 
 class _Lines(yaml.SafeDumper):
-    """A line for every parameter, lists too."""
+    """Writes every parameter on one line, lists included."""
 
 
-_Lines.add_representer(list, lambda dumper, each: dumper.represent_sequence("tag:yaml.org,2002:seq", each, True))
+_Lines.add_representer(list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, True))
 
 
 def _so_far(table: pd.DataFrame) -> str:
+    """The best trial so far, for the progress bar."""
     if table["validation"].isna().all():
         return "best: none yet"
     row = best(table)

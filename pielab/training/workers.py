@@ -1,4 +1,4 @@
-"""Several seeds at once, each in a process of its own: a small model alone cannot fill a GPU, nor one thread a CPU."""
+"""Train several seeds at once in separate processes, because one small model uses neither a GPU nor a CPU fully."""
 
 import multiprocessing
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from pielab.progress import end_with_parent
 
-# What a seed tells the progress bar: a note, and how many steps were made.
+# Advances the progress bar: report(note, steps).
 ReportProgress = Callable[[str, int], None]
 # Trains one seed: function(experiment, seed, report).
 SeedFunction = Callable[[Any, int, ReportProgress], None]
@@ -20,20 +20,20 @@ def run_seeds(
 ) -> None:
     """Call function(experiment, seed, report) for every seed, `workers` at a time.
 
-    The processes inherit the environment, so that they share the GPU of this one, and each computes with the
-    experiment's own number of threads: the results are those of one process. If a seed fails, those under way are
-    finished first.
+    The processes inherit the environment, so that they share this process's GPU, and each uses the experiment's number
+    of threads, so that results do not depend on `workers`. The first exception of a seed is raised once the seeds in
+    progress are finished; those still waiting are cancelled.
     """
     if workers == 1 or len(seeds) < 2:
         for seed in seeds:
             function(experiment, seed, report)
         return
-    # A forked child cannot use a GPU, and one of a process with threads of its own can hang.
+    # A forked process cannot use a GPU, and it can hang if its parent has threads.
     context = multiprocessing.get_context("spawn")
-    # Its put ends when the note can be read, so that those of a seed that is done are all there.
+    # put() returns once the message is readable, so none of a finished seed's messages is lost.
     notes = context.SimpleQueue()
     with ProcessPoolExecutor(
-        min(workers, len(seeds)), mp_context=context, initializer=_begin, initargs=(function, experiment, notes)
+        min(workers, len(seeds)), mp_context=context, initializer=_start_process, initargs=(function, experiment, notes)
     ) as pool:
         pending = {pool.submit(_train, seed) for seed in seeds}
         failed = None
@@ -42,17 +42,18 @@ def run_seeds(
                 done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                 while not notes.empty():
                     report(*notes.get())
-                failed = failed or next((each for each in done if not each.cancelled() and each.exception()), None)
+                errors = (future for future in done if not future.cancelled() and future.exception())
+                failed = failed or next(errors, None)
                 if failed:
-                    pending = {each for each in pending if not each.cancel()}
+                    pending = {future for future in pending if not future.cancel()}
         finally:
             pool.shutdown(cancel_futures=True)
         if failed:
             failed.result()
 
 
-def _begin(function: SeedFunction, experiment: Any, notes: Any) -> None:
-    """What a process keeps for all its seeds."""
+def _start_process(function: SeedFunction, experiment: Any, notes: Any) -> None:
+    """Set up a process once for all its seeds."""
     global _function, _experiment, _report
     _function, _experiment, _report = function, experiment, lambda note, steps=1: notes.put((note, steps))
     experiment.seed_process()
@@ -64,5 +65,5 @@ def _train(seed: int) -> None:
 
 
 def epoch_note(report: ReportProgress, seed: int, what: str, epochs: int) -> OnEpoch:
-    """Reports each epoch of a seed, as one step."""
+    """A function that reports each epoch of a seed as one step; what: the kind of training, for its note."""
     return lambda epoch, loss: report(f"seed {seed}, {what}, epoch {epoch} of {epochs}, loss {loss:.3f}", 1)
