@@ -14,12 +14,12 @@ class PielabError(ValueError):
     A notebook shows that sentence alone, because a traceback through helpers tells the user nothing.
     """
 
-    def __init__(self, id: str, problem: str = "", cure: str = ""):
+    def __init__(self, id: str, problem: str, cure: str):
         super().__init__(id, problem, cure)  # all three, so that it survives pickling in a worker process
         self.id, self.problem, self.cure = id, problem, cure
 
     def __str__(self) -> str:
-        return f"{self.problem}: {self.cure}." if self.problem else self.id
+        return f"{self.problem}: {self.cure}."
 
     def within(self, where: str) -> "PielabError":
         """The same error, with the place of the mistake in front of the problem."""

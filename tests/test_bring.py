@@ -78,7 +78,7 @@ def test_the_notebooks_tell_other_texts_from_these(mine, logits):
     importing.add(logits, **mine)
     make_texts(TEXTS, seed=1).to_csv(Path(mine["dataset"]) / "test.csv", index=False)
     found = predictions.read_seeds(folder(mine, "dense"), range(4))
-    with pytest.raises(PielabError, match="made on other texts or labels"):
+    with refused("predictions-of-other-data", "give the same dataset"):
         results.check_same_data(datasets.load(mine["dataset"]), found, found)
 
 
@@ -106,7 +106,7 @@ def test_to_add_again_changes_nothing_and_others_are_refused(mine, logits):
 
 def test_pielabs_own_seeds_are_neither_overwritten_nor_taken_for_trained(mine, logits, given):
     importing.add(logits, **mine)
-    with pytest.raises(PielabError, match="holds predictions that were made elsewhere: give another study name"):
+    with refused("predictions-made-elsewhere", "give another study name"):
         records.finished(folder(mine, "dense") / "seeds" / "00", {"epochs": 2})
     record = folder(mine, "dense") / "seeds" / "00" / "metrics.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"parameters": {"epochs": 2}}))
@@ -115,7 +115,7 @@ def test_pielabs_own_seeds_are_neither_overwritten_nor_taken_for_trained(mine, l
     p = TrainParameters(
         **{name: given[name] for name in TrainParameters.model_fields if name in given} | {"dataset": mine["dataset"]}
     )
-    with pytest.raises(PielabError, match="has no training texts: put a train file beside its test file"):
+    with refused("empty-training-split", "put a train file beside its test file"):
         prepare(p, datasets.load(mine["dataset"]))
 
 
@@ -178,12 +178,15 @@ def test_what_does_not_fit_is_one_sentence_and_nothing_is_written(mine, logits, 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seeds": "none"}, "seeds = 'none' is not accepted by bring.add: give a range"),
-        ({"pruner": "AWQ"}, "threshold = None is not accepted by bring.add: give a percentage"),
-        ({"pruner": "AWQ", "threshold": 0}, "threshold = 0 is not accepted by bring.add"),
-        ({"pruner": "4 bit", "threshold": 50}, "pruner = '4 bit' is not accepted by bring.add: give one of IIBP-WR"),
-        ({"study": "a/b"}, "study = 'a/b' is not accepted by bring.add"),
-        ({"txt": "body"}, "txt is not a parameter of bring.add: did you mean text"),
+        ({"seeds": "none"}, "seeds = 'none' is not accepted by importing.add: give a range"),
+        ({"pruner": "AWQ"}, "threshold = None is not accepted by importing.add: give a percentage"),
+        ({"pruner": "AWQ", "threshold": 0}, "threshold = 0 is not accepted by importing.add"),
+        (
+            {"pruner": "4 bit", "threshold": 50},
+            "pruner = '4 bit' is not accepted by importing.add: give one of IIBP",
+        ),
+        ({"study": "a/b"}, "study = 'a/b' is not accepted by importing.add"),
+        ({"txt": "body"}, "txt is not a parameter of importing.add: did you mean text"),
     ],
 )
 def test_the_parameters_are_checked_like_a_notebooks(mine, logits, change, message):
@@ -207,9 +210,9 @@ def test_pruned_models_need_unpruned_ones_of_the_same_seeds(mine, logits):
     with refused("unpruned-seeds-not-added", "PIEs need the same seeds", problem):
         importing.add(logits, **mine, pruner="AWQ", threshold=75)
     importing.add(logits[:1], **mine, pruner="AWQ", threshold=75)
-    with pytest.raises(PielabError, match="no predictions .*AWQ-75/seeds/01/test.parquet: train this seed"):
+    with refused("no-such-predictions", "train this seed", "AWQ-75/seeds/01/test.parquet"):
         predictions.read_seeds(folder(mine, "AWQ-75"), (0, 1))
-    with pytest.raises(PielabError, match=r"no predictions in .*AWQ-50 \(beside it: AWQ-75, dense\): run 01_train"):
+    with refused("no-predictions-of-configuration", "run 01_train", "AWQ-50 (beside it: AWQ-75, dense)"):
         predictions.read_seeds(folder(mine, "AWQ-50"), (0, 1))
 
 

@@ -70,7 +70,7 @@ def test_other_names_than_the_papers_are_for_predictions_that_are_there(given):
     p = check("03_pies", given | {"n_splits": 20, "n_bootstrap": 20, "pruner": "AWQ_4-bit.v2"})
     assert p.folder.name == "AWQ_4-bit.v2-60"
     for name in ("unpruned", "a/b", "..", "", " "):
-        with refused("value-not-accepted", "or the name that bring.add", f"pruner = {name!r} is not accepted by 03"):
+        with refused("value-not-accepted", "or the name that importing.add", f"pruner = {name!r} is not accepted"):
             check("03_pies", given | {"n_splits": 20, "n_bootstrap": 20, "pruner": name})
 
 

@@ -16,7 +16,7 @@ from pielab.compression import pruners
 from pielab.compression.masks import dense_masks, magnitude, prunable, prune, random_scores
 from pielab.config.parameters import PruneParameters
 from pielab.data import datasets, tasks
-from pielab.errors import PielabError, TransientError
+from pielab.errors import TransientError
 from pielab.models import classifier
 from pielab.store import paths, predictions, records
 from pielab.training import loop, pruned_seed, runs

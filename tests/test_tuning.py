@@ -15,7 +15,6 @@ from conftest import refused
 from pielab.config.parameters import NOTEBOOKS, TrainParameters, TuneParameters
 from pielab.config.validation import check
 from pielab.data import datasets
-from pielab.errors import PielabError
 from pielab.models import classifier
 from pielab.report import figures
 from pielab.training import loop, runs, tuning
@@ -137,18 +136,17 @@ def test_a_search_that_is_killed_goes_on(asked, tmp_path, trained):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"learning_rate_range": [1e-3, 2e-2]}, r"learning_rate_range = \[0.001, 0.01\] and not \[0.001, 0.02\]"),
-        ({"epochs_range": 2}, r"epochs_range = \[1, 3\] and not \[2, 2\]"),
-        ({"batch_sizes": "16"}, r"batch_sizes = \[16, 32\] and not \[16\]"),
+        ({"learning_rate_range": [1e-3, 2e-2]}, "learning_rate_range = [0.001, 0.01] and not [0.001, 0.02]"),
+        ({"epochs_range": 2}, "epochs_range = [1, 3] and not [2, 2]"),
+        ({"batch_sizes": "16"}, "batch_sizes = [16, 32] and not [16]"),
         ({"search_seed": 1}, "search_seed = 0 and not 1"),
         ({"max_tokens": 7}, "max_tokens = 8 and not 7"),
     ],
 )
 def test_another_search_in_the_same_folder_stops_and_says_what_differs(asked, changes, message):
     tuning.search(prepared(asked, trials=1))
-    with pytest.raises(PielabError, match=f"tune was made with {message}: give another study name, or delete") as error:
+    with refused("made-with-other-parameters", "give another study name, or delete", f"tune was made with {message}"):
         tuning.search(prepared(asked, **changes))
-    assert "\n" not in str(error.value)
 
 
 def test_other_texts_under_the_same_name_stop(asked, tmp_path):
@@ -157,7 +155,7 @@ def test_other_texts_under_the_same_name_stop(asked, tmp_path):
     frame.to_csv(copy, index=False)
     tuning.search(prepared(asked, dataset=str(copy), trials=1))
     frame.assign(text=frame["text"] + " cat").to_csv(copy, index=False)
-    with pytest.raises(PielabError, match="was made with data = "):
+    with refused("made-with-other-parameters", "give another study name", "was made with data = "):
         tuning.search(prepared(asked, dataset=str(copy), trials=2))
 
 
@@ -288,10 +286,8 @@ def test_the_progress_names_the_best_so_far_and_ends_complete(asked, monkeypatch
     ],
 )
 def test_a_range_that_is_not_accepted_is_one_line_that_says_what_is(asked, name, value, accepted):
-    with pytest.raises(PielabError) as error:
+    with refused("value-not-accepted", f"give {accepted}", f"{name} = {value!r} is not accepted by 00_tune"):
         check("00_tune", asked | {name: value})
-    assert str(error.value).startswith(f"{name} = {value!r} is not accepted by 00_tune: give {accepted}")
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("value", [[2e-5, 2e-4], ("2e-5", "2e-4"), "2e-5,2e-4", "2e-5, 2e-4", "[2e-5, 2e-4]"])

@@ -15,6 +15,8 @@ from pielab.training import workers
 # What the processes import: pickle sends functions by name.
 MODULE = """
 import os, pathlib, time
+from conftest import refused
+
 from pielab.errors import PielabError
 
 class Experiment:
@@ -89,7 +91,7 @@ def test_a_seed_that_fails_says_why_and_those_under_way_are_finished(module, tmp
 def test_a_process_that_is_killed_is_a_fault_that_may_pass(module, tmp_path):
     from pielab.errors import TransientError, as_transient
 
-    with pytest.raises(TransientError, match="a worker process was killed"), as_transient(tmp_path):
+    with refused("worker-killed", "raise memory_gb", kind=TransientError), as_transient(tmp_path):
         workers.run_seeds(module.die, module.Experiment(tmp_path / "out"), range(2), 2, lambda *note: None)
 
 

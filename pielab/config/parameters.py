@@ -100,7 +100,7 @@ class PrunedParameters(PairParameters):
     """One pruner at one threshold, on one model and data set."""
 
     pruner: PrunerName = Field(
-        description=f"one of {PRUNER_NAMES}, or the name that bring.add was given (letters, digits, - _ .)"
+        description=f"one of {PRUNER_NAMES}, or the name that importing.add was given (letters, digits, - _ .)"
     )
     threshold: Percentage = Field(description="a percentage of the prunable weights above 0 and below 100, such as 90")
 

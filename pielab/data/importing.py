@@ -129,9 +129,9 @@ def _parameters(given: dict[str, Any], seeds: str | Sequence[int] | None, models
                 "name their pruner as well",
             )
         del given["pruner"], given["threshold"]
-        p = validate(PairParameters, given, "bring.add")
+        p = validate(PairParameters, given, "importing.add")
         return p, p.dense_folder
-    p = validate(PrunedParameters, given, "bring.add")
+    p = validate(PrunedParameters, given, "importing.add")
     missing = [str(seed) for seed in p.seeds if not paths.seed(p.dense_folder, seed).exists()]
     if missing and p.dense_folder.exists():
         raise PielabError(
