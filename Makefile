@@ -1,4 +1,4 @@
-# A newcomer's commands; each makes the environment if need be.
+# Each command makes the environment if needed.
 PYTHON ?= python3
 BIN := .venv/bin
 STUDY ?= demo
@@ -6,17 +6,17 @@ STUDY ?= demo
 .PHONY: help demo study plan status test bench lint lab notebooks messages clean
 
 help:
-	@echo "make demo    run the default study, about 15 minutes on 2 cores; ends with where its report is"
+	@echo "make demo    run the default study, about 15 minutes on 2 cores, and print where its report is"
 	@echo "make test    run all tests, the notebooks included"
 	@echo "make study STUDY=name    run params/studies/<name>.yaml"
-	@echo "make plan STUDY=name     say what that study takes (notebooks, training units, disk, hours), and run nothing"
-	@echo "make status STUDY=name   how far it is, and a page of it"
+	@echo "make plan STUDY=name     show what that study takes (notebooks, training units, disk, hours); runs nothing"
+	@echo "make status STUDY=name   show its progress, and update its status page"
 	@echo "make lab     open the notebooks in JupyterLab"
-	@echo "make bench   measure what is quick, about 14 minutes on 2 idle cores; writes benchmarks/RESULTS.md"
-	@echo "make lint    check the style of code and notebooks, and which package imports which"
-	@echo "make notebooks    run the notebooks on their defaults and store their outputs"
+	@echo "make bench   run the benchmarks, about 14 minutes on 2 idle cores; writes benchmarks/RESULTS.md"
+	@echo "make lint    check the style of code and notebooks, and the imports between packages"
+	@echo "make notebooks    run the notebooks with their defaults and store the outputs"
 	@echo "make messages     write docs/messages.md, the table of all error messages"
-	@echo "make clean   remove the environment and what tools leave behind; results/ stays"
+	@echo "make clean   remove the environment and tool caches; results/ stays"
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("pielab needs Python 3.11 or newer, not " + sys.version.split()[0] + ": make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/all.py [--repeats 3] [--only recipe|masks|analysis|readability | --again]
 
---only measures one part anew, --again none: the page is then made of the rows that are there. What benchmarks/paired.py
-and benchmarks/gpu.py left in paired.json and gpu.json stands on the page as well.
+--only measures one part again; --again measures none and writes the page from the stored rows. The page also shows the
+results of benchmarks/paired.py and benchmarks/gpu.py, from paired.json and gpu.json.
 """
 
 import argparse
@@ -29,7 +29,7 @@ COLUMNS = ["case", "side", "seconds, median (least to most)", "times pielab's", 
 
 
 def run(repeats: int, parts: Sequence[str], path: Path) -> None:
-    """Measure parts, and write what they gave into a file, each as soon as it ends: a failure loses no other."""
+    """Measure parts and write each one's rows to a file as soon as it ends, so that a failure loses no other part."""
     found = json.loads(path.read_text()) if len(parts) < len(NAMES) and path.exists() else {"rows": {}, "minutes": {}}
     found |= {
         "machine": machine(),
@@ -58,7 +58,7 @@ def machine() -> str:
 
 
 def ratios(rows: list[dict]) -> pd.DataFrame:
-    """Each side of each case: how many times pielab's seconds it takes, repeat by repeat; median, least and most."""
+    """Time of each side of each case as a multiple of pielab's, per repeat: median, least and most."""
     found = []
     for row in rows:
         own = next(each for each in rows if each["case"] == row["case"] and each["side"] == "pielab")
@@ -100,7 +100,7 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def figure(rows: dict[str, list[dict]], path: Path) -> None:
-    """How many times pielab's time the other sides take, on a logarithmic axis."""
+    """Plot the other sides' time as a multiple of pielab's, on a logarithmic axis."""
     frame = pd.concat([ratios(each) for each in rows.values()])
     frame = frame[(frame["side"] != "pielab") & frame["compared"]]
     sides = list(dict.fromkeys(frame["side"]))

@@ -2,8 +2,9 @@
 
     .venv/bin/python benchmarks/analysis.py [--small] [--repeats 5] [--json FILE]
 
-What 03 and 04 compute of a configuration, from 30 + 30 seeds, with 200 resamples, on one core as the notebooks do. The
-other side is a loop over half-splits; at full size it makes so many resamples as its name says, and is not compared.
+The computations of 03 and 04 for one configuration, from 30 + 30 seeds, with 200 half-splits and 200 bootstrap samples,
+on one core as in the notebooks. The other side loops over the half-splits; at full size it makes only as many resamples
+as its name says, and is not compared.
 """
 
 import tempfile
@@ -21,7 +22,7 @@ SEEDS, RESAMPLES, BINS = 30, 200, 20
 
 
 def make(folder: Path, examples: int, classes: int, several: bool) -> None:
-    """Predictions of made-up models: some examples are hard for all of them, and pruned models err more."""
+    """Write predictions of synthetic models: some examples are hard for all, and pruned models err more."""
     random = np.random.default_rng(0)
     if several:
         targets = (random.random((examples, classes)) < 0.05).astype(np.float32)
@@ -58,7 +59,7 @@ def pielab_side(given: tuple) -> dict:
 
 
 def loop_side(resamples: int, given: tuple) -> dict:
-    """The same with numpy, one half-split after the other."""
+    """The same with numpy, one half-split after another."""
     folder, targets = given
     early = predictions.read_seeds(folder / "dense", range(SEEDS), "early")
     several = early.multi_label
@@ -117,7 +118,7 @@ def summary(result: dict) -> dict:
 
 
 def not_compared(result: dict) -> None:
-    """For a side that does less."""
+    """The summary of a side that does less work."""
 
 
 def same(one: dict, other: dict) -> bool:

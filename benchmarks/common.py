@@ -1,4 +1,4 @@
-"""What the benchmarks share: sides measured in turn, each in a process of its own, and what comes of it."""
+"""Shared by the benchmarks: sides measured in turn, each in its own process, and their results."""
 
 import argparse
 import functools
@@ -39,16 +39,16 @@ def measure(
     children: dict[str, int] | None = None,
     alone: bool = True,
 ) -> list[dict]:
-    """Rows of a case, one a side: seconds of each repeat, peak_mb of its process, and before_mb before the work.
+    """Measure a case, one row per side: seconds of each repeat, peak_mb of its process, and before_mb before the work.
 
-    sides: what each does with what `prepare` makes, or that of its name; they take turns. summary: of a result, None if
-    there is nothing to compare. same: whether two summaries agree; a side whose last result differs from the first
-    side's stops the benchmark. judge: how good a result is, of what was prepared and the result, a number judged for
-    each repeat. children: how many processes of equal size a side starts, whose memory counts as well. alone: each side
-    in a process of its own; if not, all share one, and memory says nothing. What is given must be a module's, for a
-    process imports it.
+    sides: functions of the data that `prepare` (or the `prepare` of that name) returns; they take turns. summary: of a
+    result, None if there is nothing to compare. same: whether two summaries agree; if a side's last result differs from
+    the first side's, the benchmark stops. judge: scores a result, given the prepared data, once per repeat. children:
+    number of equally large processes that a side starts, whose memory counts too. alone: run each side in its own
+    process; otherwise all share one, and memory is not meaningful. All functions must be at module level, because the
+    processes import them.
     """
-    # A side's process stays, so that it prepares once.
+    # A side keeps its process, so that it prepares once.
     pools = {name: _process() for name in sides} if alone else dict.fromkeys(sides, _shared())
     rows = [{"benchmark": benchmark, "case": case, "side": name, "seconds": []} for name in sides]
     made = {name: ((case, name), prepare[name]) if isinstance(prepare, dict) else (case, prepare) for name in sides}
@@ -91,7 +91,7 @@ def _prepare(case: Any, prepare: Callable) -> None:
 def _run(
     case: Any, prepare: Callable, work: Callable, summary: Callable, judge: Callable | None
 ) -> tuple[float, float, float, float, Any, float | None]:
-    """Seconds of the work, MB of this process and of its largest child at most, MB before it, summary and judgement."""
+    """Seconds of the work, peak MB of this process and of its largest child, MB before it, summary and score."""
     _prepare(case, prepare)
     start = time.perf_counter()
     result = work(_prepared["data"])
@@ -104,12 +104,12 @@ def _run(
 
 
 def use_cores(number: int) -> None:
-    """Let the sides' processes compute with so many threads."""
+    """Set the number of threads of the sides' processes."""
     os.environ["OMP_NUM_THREADS"] = str(number)
 
 
 def show(rows: list[dict]) -> None:
-    """Print rows of one case."""
+    """Print the rows of one case."""
     print(f"{rows[0]['benchmark']}: {rows[0]['case']}")
     for row in rows:
         print(
@@ -124,7 +124,7 @@ def spread(values: list[float], digits: int = 3) -> str:
 
 
 def main(run: Callable[[bool, int], list[dict]], description: str, repeats: int = 5) -> None:
-    """The command line of a benchmark; `run` is told whether to be small, and how many repeats to make."""
+    """The command line of a benchmark; `run` takes whether to be small, and the number of repeats."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--small", action="store_true", help="small data: does it work?")
     parser.add_argument("--repeats", type=int, default=repeats)

@@ -1,10 +1,9 @@
-"""What a GPU trains in a second, and how many hours the paper's whole grid takes at that rate.
+"""Training throughput of a GPU, and how many hours the paper's whole grid takes at that rate.
 
     .venv/bin/python benchmarks/gpu.py [--small] [--repeats 3] [--json FILE] [--peak 989]
 
-Needs a GPU and nothing else: texts as long as those of the paper's data sets, of random tokens, and models of random
-weights, trained as the study trains them. Meant to take about five minutes. Without a GPU --small runs it on the CPU,
-to see that it works.
+Needs only a GPU: random tokens in texts as long as those of the paper's data sets, and models with random weights,
+trained as in a study. Should take about five minutes. Without a GPU, --small runs it on the CPU to check that it works.
 """
 
 import argparse
@@ -33,7 +32,7 @@ from pielab.models.tokens import Tokens
 from pielab.training import loop, workers
 
 PROJECT = Path(__file__).parents[1]
-# Dense bfloat16 TFLOP/s as the makers give them, by what a device's name contains; the first that fits.
+# Vendors' dense bfloat16 TFLOP/s, by a part of the device's name; the first match counts.
 PEAKS = {
     "H100 PCIe": 756,
     "H100": 989,
@@ -47,9 +46,9 @@ PEAKS = {
 CLASSES = {"imdb": 2, "snli": 3, "reuters": 23, "aapd": 54}
 SEVERAL = {"reuters", "aapd"}
 STEPS, WORDS, WIDTH = 60, 50_000, 300
-# How many BiLSTMs at once: on the shortest texts all of these, on the others the one that is quickest.
+# Numbers of BiLSTMs at once: all are tried on the shortest texts, the fastest is used on the others.
 WORKERS = (1, 4, 8, 16)
-# So many seconds they train.
+# Seconds that they train.
 TOGETHER = 10.0
 
 
@@ -59,7 +58,7 @@ class Padded:
 
 @dataclass(frozen=True)
 class Seeds:
-    """What the processes that train BiLSTMs share: the name of a data set, how much of it, how long to train, and a
+    """Shared by the processes that train BiLSTMs: the name of a data set, how much of it, how long to train, and a
     folder in which they wait for each other.
     """
 
@@ -87,7 +86,7 @@ def classes(like: str, number: int, random: np.random.Generator) -> np.ndarray:
 
 
 def bert(like: str, device: torch.device, small: bool, repeats: int, peak: float | None) -> dict[str, Any]:
-    """Tokens that BERT-base trains and predicts in a second, without padding."""
+    """Tokens that BERT-base trains and predicts per second, without padding."""
     from transformers import BertConfig, BertForSequenceClassification
 
     sizes = {"num_hidden_layers": 1, "hidden_size": 64, "intermediate_size": 256, "num_attention_heads": 2}
@@ -103,7 +102,7 @@ def bert(like: str, device: torch.device, small: bool, repeats: int, peak: float
     options = {"batch_size": size, "learning_rate": 1e-5, "seed": 0, "precision": precision, "bucketed": True}
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    # The first epoch warms up; each ends with its losses read, so that all its work is done.
+    # The first epoch warms up; reading the losses at the end of each waits for all its work.
     note = lambda epoch, loss: ends.append(time.perf_counter())  # noqa: E731
     loop.train(model, Padded, tokens, targets, epochs=repeats + 1, **options, on_epoch=note)
     seconds = np.diff(ends)
@@ -122,7 +121,7 @@ def bert(like: str, device: torch.device, small: bool, repeats: int, peak: float
 
 
 def flops(config: Any, each: np.ndarray) -> float:
-    """Of training on texts of such lengths once: six for each weight of a matrix and token, and attention's."""
+    """FLOPs of one training pass over texts of these lengths: six per matrix weight and token, plus attention."""
     width, layers = config.hidden_size, config.num_hidden_layers
     weights = layers * (4 * width**2 + 2 * width * config.intermediate_size)
     return float((6 * weights * each + 12 * layers * width * each.astype(float) ** 2).sum())
@@ -133,9 +132,9 @@ class _Enough(Exception):
 
 
 def bilstm(like: str, device: torch.device, number: int, small: bool) -> dict[str, Any]:
-    """Texts that so many processes, each with a BiLSTM of its own, train in a second together.
+    """Texts per second that this many processes, each with its own BiLSTM, train together.
 
-    Every text is padded to the data set's max_tokens, as the paper has it.
+    Every text is padded to the data set's max_tokens, as in the paper.
     """
     size = 16 if small else recipe_of(like, "bilstm")["batch_size"]
     texts = size * (2 if small else max(2, 2**14 // size))
@@ -147,7 +146,7 @@ def bilstm(like: str, device: torch.device, number: int, small: bool) -> dict[st
     with tempfile.TemporaryDirectory() as folder:
         seeds = Seeds(like, str(device), texts, 1.0 if small else TOGETHER, size, number, Path(folder))
         workers.run_seeds(train_bilstm, seeds, range(number), number, report)
-    # While all of them train, and each has warmed up.
+    # From when all have warmed up, while all train.
     start, end = max(each[0] for each in ends.values()), min(each[-1] for each in ends.values())
     epochs = sum(sum(start < when <= end for when in each) for each in ends.values())
     seconds, rate = [end - start], epochs * texts / (end - start)
@@ -171,7 +170,7 @@ def train_bilstm(seeds: Seeds, seed: int, report: workers.ReportProgress) -> Non
     began: float | None = None
 
     def on_epoch(epoch: int, loss: float) -> None:
-        """Ends some time after every process has had an epoch, so that there is a time in which all of them train."""
+        """Stop some time after every process has finished an epoch, so that all train at once for a while."""
         nonlocal began
         report(str(seed), time.time_ns())
         (seeds.folder / f"{seed}-warm").touch()
@@ -191,8 +190,8 @@ def recipe_of(like: str, model: str) -> dict[str, Any]:
 def hours(rows: list[dict]) -> pd.DataFrame:
     """The hours of the paper's grid at these rates, one row a pair.
 
-    A unit is one training for all its epochs, and ends with predictions of all splits. Those of the BiLSTM are not
-    measured: they count a third of the training of as many texts.
+    A unit is one training for all its epochs, followed by predictions on all splits. Those of the BiLSTM are not
+    measured: they count as a third of training on as many texts.
     """
     config = yaml.safe_load((PROJECT / "params/studies/paper.yaml").read_text())
     units = estimate.units(estimate.seeds(study.read(config)))

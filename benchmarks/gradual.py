@@ -1,9 +1,9 @@
-"""What pruning while training adds to training: ten steps of BERT-base with GMP, PINS-CE and PINS, and without.
+"""Overhead of pruning during training: ten steps of BERT-base with GMP, PINS-CE and PINS, and without.
 
     .venv/bin/python benchmarks/gradual.py [--small] [--repeats 3] [--json FILE]
 
-Ten steps are one window: the importance is added up ten times, averaged, ranked and applied once. The batch is as short
-as SNLI's, for which a step costs least and pruning most. Random weights; one thread, as seeds share the cores.
+Ten steps are one window: the importance is summed ten times, averaged, ranked and applied once. The batch is as short
+as SNLI's, where a step costs least and pruning relatively most. Random weights; one thread, because seeds share cores.
 """
 
 import copy
@@ -23,7 +23,7 @@ SCHEDULE = Schedule(initial_phase=0.05, final_phase=0.3, window=STEPS, importanc
 
 
 def prepare(name: str | None, small: bool) -> tuple:
-    """A model with its optimizer and a batch; what prunes it, half way through; and a teacher."""
+    """A model with its optimizer and a batch; its pruner, halfway through the run; and a teacher."""
     model, optimizer, batch, weights, _ = masks.step(small)
     if name is None:
         return model, optimizer, batch, None, None

@@ -1,13 +1,12 @@
-"""Texts as long as those of the paper's data sets, made of BBC news, for their own texts cannot be had everywhere."""
+"""Texts as long as those of the paper's data sets, made of BBC news, because the originals may be missing."""
 
 import numpy as np
 
 from pielab.data import datasets
 from pielab.data.words import words
 
-# Every twentieth part of the training texts of each data set, shortest to longest: words, and bert-base-uncased's
-# subwords, cut at the paper's max_tokens. Counted over 6,000 texts (of SNLI over 6,000 of 20,000 pairs, of AAPD over
-# 1,000 of its validation texts).
+# Quantiles in steps of 5 % of the lengths of each data set's training texts: words, and bert-base-uncased's subwords,
+# cut at the paper's max_tokens. Counted over 6,000 texts (SNLI: 6,000 of 20,000 pairs; AAPD: 1,000 validation texts).
 WORDS = {
     "imdb": [11, 79, 110, 129, 140, 149, 158, 168, 179, 190, 205, 220, 241, 267, 296, 334, 385, 443, 537, 712, 1992],
     "snli": [8, 14, 15, 17, 17, 18, 19, 20, 20, 21, 22, 23, 24, 25, 26, 27, 28, 30, 33, 37, 82],
@@ -24,7 +23,7 @@ MAX_TOKENS = {"imdb": 512, "snli": 128, "reuters": 256, "aapd": 256}
 
 
 def draw(quantiles: list[int], number: int, random: np.random.Generator) -> np.ndarray:
-    """Lengths (number,) of that distribution, between its points linear."""
+    """Lengths (number,) drawn from that distribution, interpolated linearly between its points."""
     return np.interp(random.random(number), np.linspace(0, 1, len(quantiles)), quantiles).round().astype(int)
 
 
@@ -36,7 +35,7 @@ def mean(quantiles: list[int]) -> float:
 def texts(like: str, number: int, classes: int, several: bool = False, seed: int = 0) -> tuple[list[str], np.ndarray]:
     """Texts with the lengths of a data set, and their classes: ids (number,), or multi-hot (number, classes).
 
-    several: a text has one class or two, a piece of news of each.
+    several: a text has one class or two, with a piece of news from each.
     """
     random = np.random.default_rng(seed)
     news = datasets.load("bbc-news").values()

@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/masks.py [--small] [--repeats 5] [--json FILE]
 
-The other sides: numpy's percentile of each matrix; where scores are equal, a stable sort; torch.nn.utils.prune. No two
-made weights are equal, for only then do all sides have to agree.
+The other sides: numpy's percentile of each matrix; for tied scores, a stable sort; torch.nn.utils.prune. The random
+weights have no ties, because only then must all sides agree.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from pielab.compression.masks import apply_masks, dense_masks, impact, magnitude
 
 LAYERS, WIDTH = 12, 768
 SMALL_LAYERS, SMALL_WIDTH = 2, 64
-# The batch that a step costs least for, and so its masks most: SNLI's length.
+# SNLI's length: the cheapest step, and so the relatively most expensive masks.
 BATCH, TOKENS = 32, 22
 
 
@@ -30,7 +30,7 @@ def shapes(small: bool) -> list[tuple[int, int]]:
 
 
 def weights_and_masks(small: bool, sparsity: float, zeros: float = 0) -> tuple[dict, dict, dict]:
-    """Weights, no two of a matrix equal; gradients, some of them zero; and masks that prune a share."""
+    """Weights without ties within a matrix; gradients, some of them zero; and masks that prune a share."""
     torch.set_num_threads(common.CORES)
     torch.manual_seed(0)
     weights, gradients = {}, {}
@@ -89,10 +89,10 @@ def digest(masks: dict) -> str:
 
 
 def step(small: bool) -> tuple:
-    """BERT of random weights, as a training step leaves it, its optimizer, a batch, masks of 70 % pruned."""
+    """BERT with random weights after a training step, its optimizer, a batch, and masks that prune 70 %."""
     from transformers import BertConfig, BertForSequenceClassification
 
-    torch.set_num_threads(1)  # as the study's params have it: seeds share the cores
+    torch.set_num_threads(1)  # as in the study's params: seeds share the cores
     torch.manual_seed(0)
     layers, width = (SMALL_LAYERS, SMALL_WIDTH) if small else (LAYERS, WIDTH)
     sizes = {"hidden_size": width, "intermediate_size": 4 * width, "num_attention_heads": width // 64}
@@ -100,14 +100,14 @@ def step(small: bool) -> tuple:
     weights = prunable(model)
     masks = prune(magnitude(weights), dense_masks(weights), 0.7)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.0, fused=True)
-    masks = {name: mask.to(weights[name].dtype) for name, mask in masks.items()}  # as pielab.training has them
+    masks = {name: mask.to(weights[name].dtype) for name, mask in masks.items()}  # as in pielab.training
     batch = {"input_ids": torch.randint(30_000, (BATCH, TOKENS)), "labels": torch.randint(3, (BATCH,))}
     train_step((model, optimizer, batch, weights, masks))
     return model, optimizer, batch, weights, masks
 
 
 def train_step(given: tuple) -> None:
-    """A step as pielab.training makes it, on one batch, without masks."""
+    """One training step as in pielab.training, on one batch, without masks."""
     model, optimizer, batch, *_ = given
     model.train()
     optimizer.zero_grad(set_to_none=True)
@@ -123,7 +123,7 @@ def pielab_masking(given: tuple) -> dict:
 
 
 def hook_masking(given: tuple) -> dict:
-    """What the hooks of torch.nn.utils.prune do before each forward pass."""
+    """The work of torch.nn.utils.prune's hooks before each forward pass."""
     *_, weights, masks = given
     with torch.no_grad():
         return {name: masks[name].to(dtype=weight.dtype) * weight for name, weight in weights.items()}

@@ -1,10 +1,10 @@
-"""Does the quick way to train give other results than the plain one? Seed by seed on the demo's texts.
+"""Does the quick way to train change results? Compared with the plain one, seed by seed, on the demo's texts.
 
     .venv/bin/python benchmarks/paired.py [--small] [--seeds 10] [--json FILE]
 
-Plain: batches of chance texts, float32. Quick: texts of like length share a batch, bfloat16. The same seeds on both
-sides, unpruned models with the demo's params; the articles of BBC news are all cut at the demo's max_tokens, so batches
-of like length are tried on texts as long as SNLI's pairs as well. Takes about 15 minutes on 2 cores.
+Plain: randomly drawn batches, float32. Quick: texts of similar length share a batch, bfloat16. The same seeds on both
+sides, unpruned models with the demo's params. BBC news articles are all cut at the demo's max_tokens, so batches of
+similar length are also tested on texts as long as SNLI's pairs. Takes about 15 minutes on 2 cores.
 """
 
 import argparse
@@ -38,7 +38,7 @@ SIDES = {
 
 
 def accuracies(model: str, like: str, small: bool, seed: int) -> dict[str, float]:
-    """Test accuracy of a seed trained in both ways."""
+    """Test accuracy of a seed trained both ways."""
     torch.set_num_threads(1)
     p = yaml.safe_load((PROJECT / f"params/bbc-news-{model}.yaml").read_text()) | CASES[model, like]
     number = 40 if small else 1000

@@ -1,9 +1,9 @@
-"""Readability of as many texts as IMDB's test set has, and how PIEs compare with all of them.
+"""Readability of as many texts as in IMDB's test set, and the ratios of PIEs to all of them.
 
     .venv/bin/python benchmarks/readability.py [--small] [--repeats 5] [--json FILE]
 
-IMDB's own reviews where $PIELAB_DATA has them; otherwise passages of BBC news that are as long. The other sides:
-textstat's functions one after the other in one process; a bootstrap that gathers the rows of each sample.
+Uses IMDB's own reviews if $PIELAB_DATA has them, otherwise BBC news passages of the same length. The other sides:
+textstat's functions one after another in one process; a bootstrap that gathers the rows of each sample.
 """
 
 import os
@@ -23,8 +23,8 @@ TEXTS, RESAMPLES = 25_000, 1000
 
 
 def make(folder: Path, number: int) -> str:
-    """Texts in a file of the folder; gives what they are."""
-    import lengths  # here, for each process that scores texts imports this module
+    """Write the texts to a file of the folder and return their description."""
+    import lengths  # imported here, because each process that scores texts imports this module
 
     from pielab.data import datasets
 
@@ -43,7 +43,7 @@ def make(folder: Path, number: int) -> str:
 
 
 def read(folder: Path, warm: bool) -> list[str]:
-    """The texts; warm: their scores are in a cache of this benchmark's own then."""
+    """Read the texts; warm: with their scores in a cache of this benchmark's own."""
     os.environ["PIELAB_CACHE"] = str(folder)
     texts = pd.read_parquet(folder / "texts.parquet")["text"].tolist()
     if warm:
@@ -79,7 +79,7 @@ def textstat_side(texts: list[str]) -> np.ndarray:
 
 
 def made_scores(number: int) -> tuple[pd.DataFrame, np.ndarray]:
-    """Scores of made-up texts, and which are PIEs."""
+    """Scores of synthetic texts, and which are PIEs."""
     random = np.random.default_rng(0)
     lengths = random.integers(20, 800, size=number).astype(float)
     table = pd.DataFrame({name: random.normal(10, 2, size=number) + lengths / 100 for name in readability.SCORES})
@@ -113,7 +113,7 @@ def run(small: bool, repeats: int) -> list[dict]:
     common.use_cores(1)
     rows = []
     options = {"alone": not small}
-    # All texts once, for textstat takes minutes; a part of them several times.
+    # All texts once, because textstat takes minutes; a part of them several times.
     for number, times in [(30, repeats)] if small else [(TEXTS // 25, repeats), (TEXTS, 1)]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

@@ -1,13 +1,13 @@
-"""Training a pruned model as pielab does it, as the paper describes it, and with Hugging Face's Trainer.
+"""Training a pruned model with pielab, with the paper's recipe, and with Hugging Face's Trainer.
 
     .venv/bin/python benchmarks/recipe.py [--small] [--repeats 3] [--json FILE]
 
-The same texts, initial state, half of the weights pruned, batch size and number of updates. The published recipe pads
-every text to max_tokens, computes in float32 and judges the training and the test set after every epoch, with 100
-decision thresholds by scikit-learn for several labels. The Trainer pads to the longest of a batch, masks by
-torch.nn.utils.prune and judges the test set after every epoch. pielab judges both sets once. Training and test set have
-the paper's proportion; the accuracy (macro-F1 for several labels) is of 200 other texts, outside the time. Each side
-has one thread, as seeds share the cores.
+All sides use the same texts, initial state, batch size and number of updates, with half of the weights pruned. The
+published recipe pads every text to max_tokens, computes in float32 and evaluates the training and test set after every
+epoch, for several labels with 100 decision thresholds in scikit-learn. The Trainer pads to the longest text of a batch,
+masks with torch.nn.utils.prune and evaluates the test set after every epoch. pielab evaluates both sets once. Training
+and test set have the paper's proportion; the accuracy (macro-F1 for several labels) is on 200 other texts, not timed.
+Each side has one thread, because seeds share the cores.
 """
 
 import contextlib
@@ -41,9 +41,9 @@ SIZES = {"snli": (192, 4), "reuters": (48, 10), "imdb": (32, 40)}
 BATCHES = {"snli": 12, "reuters": 3, "imdb": 2}
 CLASSES = {"snli": 3, "reuters": 5, "imdb": 2}
 JUDGED = 200
-# Of each model: epochs, learning rate.
+# Epochs and learning rate of each model.
 OPTIONS = {"BERT": (2, 3e-4), "BiLSTM": (2, 3e-3)}
-# BERT is the first layer of a pretrained one, for a CPU.
+# BERT is the first layer of a pretrained one, to fit a CPU.
 MODELS = {"BERT": ("minilm", 1), "BiLSTM": ("bilstm", None)}
 SPARSITY = 0.5
 
@@ -57,7 +57,7 @@ def prepare(like: str, model: str, small: bool, repeats: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     train, test = (16, 4) if small else SIZES[like]
-    if model == "BiLSTM" and not small:  # which takes a CPU minutes as the recipe has it
+    if model == "BiLSTM" and not small:  # the full recipe takes a CPU minutes
         train, test = train // 2, test // 2
     judged = 20 if small else JUDGED
     texts, targets = lengths.texts(like, train + test + judged, CLASSES[like], several=like == "reuters")
@@ -66,7 +66,7 @@ def prepare(like: str, model: str, small: bool, repeats: int) -> dict[str, Any]:
     encoder = classifier.encoder(name, texts, longest)
     tokens, used = encoder.encode(texts), None
     if model == "BERT":
-        # Of its vocabulary only what is used: with one layer, the others' embeddings would be most of the model.
+        # Only the used vocabulary: with one layer, the other embeddings would be most of the model.
         used, ids = np.unique(np.concatenate([[encoder.padding], tokens.ids]), return_inverse=True)
         tokens = Tokens(ids[1:].astype(np.int32), tokens.starts)
     parts = {"train": slice(train), "test": slice(train, train + test), "judged": slice(train + test, None)}
@@ -76,12 +76,12 @@ def prepare(like: str, model: str, small: bool, repeats: int) -> dict[str, Any]:
         "encoder": encoder,
         "tokens": {name: tokens[part] for name, part in parts.items()},
         "targets": {name: targets[part] for name, part in parts.items()},
-        # Made before the time is taken, with one to warm up.
+        # Made before timing starts, with one to warm up.
         "models": [built(name, CLASSES[like], seed, used, options) for seed in range(repeats + 1)],
         "options": {"epochs": 1 if small else epochs, "batch_size": BATCHES[like], "learning_rate": rate},
         "longest": longest,
     }
-    # What is made once, of a process and not of a seed, is made now.
+    # Work done once per process, not per seed, is done now.
     network, weights, masks = given["models"].pop()
     some = {"weights": weights, "masks": masks, "seed": 0, **given["options"], "epochs": 1}
     loop.train(network, encoder, tokens[:4], targets[:4], **some)
@@ -89,7 +89,7 @@ def prepare(like: str, model: str, small: bool, repeats: int) -> dict[str, Any]:
 
 
 def built(name: str, classes: int, seed: int, used: np.ndarray | None, options: dict) -> tuple[nn.Module, dict, dict]:
-    """A model of a seed, its prunable weights, and masks of half of them; used: the tokens that it is to know."""
+    """A seed's model, its prunable weights, and masks of half of them; used: its vocabulary."""
     model = classifier.build(name, classes, seed, **options)
     if used is not None:
         embeddings = model.get_input_embeddings()
@@ -147,7 +147,7 @@ def published(given: dict[str, Any]) -> Trained:
 
 
 def judge(logits: dict[str, list[np.ndarray]]) -> float:
-    """The decision threshold with the best macro-F1 on the training set, as one writes it with scikit-learn."""
+    """The decision threshold with the best macro-F1 on the training set, written with scikit-learn."""
     values, wanted = logits["train"]
     said = predictions.sigmoid(values)
     thresholds = [step / 100 for step in range(100)]
@@ -155,7 +155,7 @@ def judge(logits: dict[str, list[np.ndarray]]) -> float:
 
 
 def trainer(given: dict[str, Any]) -> Trained:
-    """As one would write it today."""
+    """The usual Hugging Face implementation."""
     from datasets import Dataset
     from torch.nn.utils import prune
     from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
@@ -213,7 +213,7 @@ def trainer(given: dict[str, Any]) -> Trained:
 
 
 def to_longest(given: dict[str, Any], name: str) -> dict[str, torch.Tensor]:
-    """Every text padded to max_tokens."""
+    """Pad every text to max_tokens."""
     tokens, encoder = given["tokens"][name], given["encoder"]
     ids = torch.full((len(tokens), given["longest"]), encoder.padding, dtype=torch.long)
     for row, start, end in zip(ids, tokens.starts, tokens.starts[1:], strict=False):
@@ -235,7 +235,7 @@ def mask(weights: dict, masks: dict) -> None:
 
 
 def accuracy(given: dict[str, Any], trained: Trained) -> float:
-    """Accuracy, or macro-F1, on the texts that no side has seen."""
+    """Accuracy, or macro-F1, on texts that no side has seen."""
     model, threshold = trained
     wanted = given["targets"]["judged"]
     logits = loop.predict(model, given["encoder"], given["tokens"]["judged"])
@@ -249,13 +249,13 @@ def sides(model: str) -> dict[str, Any]:
     if "amx_bf16" in Path("/proc/cpuinfo").read_text():
         found["pielab, bfloat16"] = partial(pielab, torch.bfloat16)
     found["published recipe"] = published
-    # Its hooks do not reach the flat weights of an nn.LSTM.
+    # The Trainer's pruning hooks do not reach the flat weights of an nn.LSTM.
     return found | ({"Trainer, torch.nn.utils.prune": trainer} if model == "BERT" else {})
 
 
 def run(small: bool, repeats: int) -> list[dict]:
     rows = []
-    # As the study's notebooks have it: without it, memory that is freed goes back to the system at every step.
+    # As in a study's notebooks: otherwise freed memory returns to the system at every step.
     os.environ |= {"MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_MMAP_THRESHOLD_": "4000000000"}
     pairs = itertools.product(OPTIONS, SIZES)
     for model, like in [("BERT", "reuters"), ("BiLSTM", "snli")] if small else pairs:

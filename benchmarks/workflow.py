@@ -1,9 +1,9 @@
-"""What the workflow itself costs: a study of 1,000 configurations whose notebooks do nothing.
+"""Overhead of the workflow itself: a study of 1,000 configurations whose notebooks do nothing.
 
     .venv/bin/python benchmarks/workflow.py [--configurations 40] [--profile workflow/profiles/slurm ...]
 
-Prints the time and the memory of Snakemake's planning, what a job takes when Snakemake runs some of them, and what
-one takes alone. Other options are Snakemake's.
+Prints the time and memory of Snakemake's planning, the time per job when Snakemake runs some of them, and that of one
+job alone. Other options are passed to Snakemake.
 """
 
 import argparse
@@ -28,7 +28,7 @@ PAIR = "bbc-news-bilstm"
 
 
 def make_project(folder: Path) -> None:
-    """A copy of the project whose notebooks have their parameters cell alone, and the study."""
+    """Copy the project, with notebooks reduced to their parameters cell, and write the study."""
     for name in ("params", "workflow", "pielab"):
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "notebooks").mkdir()
@@ -47,7 +47,7 @@ def make_project(folder: Path) -> None:
 
 
 def snakemake(folder: Path, *options: str) -> tuple[float, str]:
-    """Wall seconds of a run of Snakemake, and what it printed."""
+    """Wall seconds of a Snakemake run, and its output."""
     command = [sys.executable, "-m", "snakemake", "--configfile", "params/studies/nothing.yaml", *options]
     start = time.perf_counter()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -58,14 +58,14 @@ def snakemake(folder: Path, *options: str) -> tuple[float, str]:
 
 
 def alone(folder: Path) -> tuple[float, float]:
-    """Wall seconds of one job, and the MB of its processes together at their peak."""
+    """Wall seconds of one job, and the peak MB of its processes together."""
     command = [sys.executable, "-m", "pielab.jobs.run", "notebooks/03_pies.ipynb", "results/nothing/alone.ipynb"]
     start, peak = time.perf_counter(), 0
     process = psutil.Popen([*command, "results/nothing", "{}"], cwd=folder)
     while process.poll() is None:
         with contextlib.suppress(psutil.Error):
             family = [process, *process.children(recursive=True)]
-            # Memory that several processes share counts once.
+            # Memory shared by several processes counts once.
             peak = max(peak, sum(each.memory_full_info().pss for each in family))
         time.sleep(0.2)
     if process.returncode:

@@ -1,4 +1,4 @@
-"""How often the interval of the excess holds the true one, in a simulation whose truth is known: see null.md.
+"""Coverage of the interval of the excess, in a simulation with a known true excess: see null.md.
 
 python docs/null_coverage.py
 """
@@ -14,7 +14,7 @@ PRUNED = UNPRUNED / 2 + random.normal(0, 0.4, (EXAMPLES, CLASSES))
 
 
 def models(mean: np.ndarray, seeds: int, spread: float) -> np.ndarray:
-    """Class ids (seeds, examples): noise in each example, and a leaning of each model to some classes."""
+    """Class ids (seeds, examples), with noise per example and a bias of each model towards some classes."""
     noise = random.normal(0, 0.7, (seeds, EXAMPLES, CLASSES)) + random.normal(0, spread, (seeds, 1, CLASSES))
     return (mean + noise).argmax(axis=2)
 

@@ -15,8 +15,6 @@ from pielab.training import workers
 # What the processes import: pickle sends functions by name.
 MODULE = """
 import os, pathlib, time
-from conftest import refused
-
 from pielab.errors import PielabError
 
 class Experiment:

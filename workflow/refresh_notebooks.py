@@ -1,6 +1,6 @@
-"""Run the notebooks on their defaults and store their outputs, which the tests compare with theirs (nbval).
+"""Run the notebooks with their defaults and store the outputs, which the tests compare with a new run (nbval).
 
-Cells tagged `shows-text` are stored without output: the texts are other people's.
+Cells tagged `shows-text` are stored without output, because the texts belong to others.
 """
 
 import base64
@@ -16,7 +16,7 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
 def smaller(png: str) -> str:
-    """A picture with 64 colours, enough for a figure, at a third of its size."""
+    """Reduce a picture to 64 colours, enough for a figure, at a third of its size."""
     picture = io.BytesIO()
     Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(64).save(picture, "PNG", optimize=True)
     return base64.b64encode(picture.getvalue()).decode()
@@ -25,14 +25,14 @@ def smaller(png: str) -> str:
 def refresh(path: Path, folder: str) -> None:
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": folder}}
-    # The state of widgets is megabytes, and holds texts.
+    # Widget state is megabytes large and contains texts.
     options = {"record_timing": False, "store_widget_state": False}
     NotebookClient(notebook, kernel_name="python3", resources=resources, **options).execute()
     for cell in notebook.cells:
         if "shows-text" in cell.metadata.get("tags", []):
             cell.outputs = []
         for output in cell.get("outputs", []):
-            # The identifier of a display is drawn anew in every run.
+            # Display identifiers change with every run.
             output.pop("transient", None)
             if "image/png" in output.get("data", {}):
                 output["data"]["image/png"] = smaller(output["data"]["image/png"])
