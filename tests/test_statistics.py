@@ -52,7 +52,7 @@ def test_the_null_is_the_mean_over_all_half_splits(seeds, seed, multi_label):
 def test_two_unpruned_models_that_never_agree_and_a_pruned_one_that_does():
     dense = np.array([[0, 0, 0], [1, 1, 1]])
     found = null.estimate(dense, pruned=np.array([[1, 0, 2], [0, 0, 1]]))
-    # Halvings: dense 0 against (dense 1, pruned 1), dense 1 against (dense 0, pruned 0).
+    # Half-splits: dense 0 against (dense 1, pruned 1), dense 1 against (dense 0, pruned 0).
     assert found.null == 1
     assert found.p_pie.tolist() == [0, 0.5, 1]
     assert math.isnan(found.low) and math.isnan(found.high)

@@ -60,18 +60,18 @@ def find(dense: np.ndarray, pruned: np.ndarray) -> np.ndarray:
 
 
 def disagreements(
-    dense: np.ndarray, pruned: np.ndarray, halvings: Sequence[HalfSplit]
+    dense: np.ndarray, pruned: np.ndarray, half_splits: Sequence[HalfSplit]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Examples on which two majority votes differ, for many half-splits in one matrix product.
 
     dense, pruned: class ids (seeds, examples), or bool (seeds, examples, classes), of the same seeds.
-    halvings: half-splits, each as two arrays (seeds,) of whole weights, one for each side.
+    half_splits: half-splits, each as two arrays (seeds,) of whole weights, one for each side.
 
     Yields blocks of the examples: their ids (block,), and two bool arrays (half-splits, block). The first is the null:
     the unpruned models of the two sides disagree. In the second, the unpruned models of the first side disagree with
     the pruned models of the second. Examples on which all models agree are in no block.
     """
-    first, second = (np.array(side, dtype=np.float32) for side in zip(*halvings, strict=True))
+    first, second = (np.array(side, dtype=np.float32) for side in zip(*half_splits, strict=True))
     blocks = _multi_label_blocks if dense.ndim == 3 else _single_label_blocks
     return blocks(dense, pruned, first, second)
 

@@ -27,9 +27,10 @@ from pielab.config.types import (
 )
 from pielab.store import paths
 
+_UNDERIVED = [name for name in pruners.KNOWN if name not in pruners.NESTED | pruners.SCOPED]
 PRUNER_NAMES = (
-    f"{', '.join(pruners.PRUNERS | pruners.GRADUAL)}, each also as IMP-FT-global or PINS-local with its other scope, "
-    "and the iterative ones as IMP-FT-nested"
+    f"{', '.join(_UNDERIVED)}, each also as IMP-FT-global or PINS-local with its other scope, and the iterative "
+    "ones as IMP-FT-nested"
 )
 
 # These change no seed: the number of seeds, where they are stored, and the hardware they are trained on.

@@ -166,7 +166,7 @@ def pie_shares(configurations: pd.DataFrame) -> Figure:
         axes.set_ylabel("PIEs, % of the test examples")
         style.from_zero(axes)
     style.legend_below(
-        figure, panels, "mean over halvings of the seeds;\nbars: 95 % interval of the excess over the null"
+        figure, panels, "mean over half-splits of the seeds;\nbars: 95 % interval of the excess over the null"
     )
     return figure
 

@@ -20,7 +20,7 @@ MARKERS |= dict(zip(GRADUAL, "phd", strict=True))
 VARIANTS = dict.fromkeys(NESTED, ":") | dict.fromkeys(SCOPED, "--")
 for _name in VARIANTS:
     COLOURS[_name], MARKERS[_name] = (styles[_name.rpartition("-")[0]] for styles in (COLOURS, MARKERS))
-# For pruners that pielab does not know.
+# For pruners without a colour of their own.
 MORE_COLOURS, MORE_MARKERS = ("#56b4e9", "#999933", "#aa4499", "#44aa99", "#661100"), "<>8Hd"
 UNPRUNED = "0.25"
 ALL, ONLY_PIES = sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[1]
@@ -110,8 +110,8 @@ def pruner_line(axes: Axes, name: str, frame: pd.DataFrame, thresholds, values, 
 
 def marker_style(name: str, frame: pd.DataFrame) -> dict[str, str]:
     """Colour, marker and line of a pruner; frame: the data of the whole figure."""
-    names = pruners(frame)
-    more = names.index(name) - len(set(names) & set(KNOWN))
+    unstyled = [pruner for pruner in pruners(frame) if pruner not in COLOURS]
+    more = unstyled.index(name) if name in unstyled else 0
     colour_and_marker = {
         "color": COLOURS.get(name, MORE_COLOURS[more % len(MORE_COLOURS)]),
         "marker": MARKERS.get(name, MORE_MARKERS[more % len(MORE_MARKERS)]),
