@@ -164,14 +164,14 @@ def test_choosing_changes_the_table_and_the_example(study_folder):
     assert explorer.note.value == "12 PIEs of 30 examples" and len(explorer.chosen.options) == 12
     before, (table,) = explorer.whole.value, explorer.table.outputs
     explorer.chosen.value = 5
-    assert explorer.whole.value != before and f"Example {explorer.found['example'].iloc[5]}<" in explorer.whole.value
+    assert explorer.whole.value != before and f"Example {explorer.pies['example'].iloc[5]}<" in explorer.whole.value
     explorer.choices["pruner"].value = "MP-AI"
     assert explorer.choices["threshold"].value == 99
     assert explorer.note.value == "20 PIEs of 30 examples" and explorer.chosen.value == 0
     assert explorer.table.outputs[0]["data"] != table["data"]
     assert "zyzzyva" in explorer.table.outputs[0]["data"]["text/html"]
     explorer.choices["split"].value = "train"
-    assert explorer.note.value == "20 PIEs of 77 examples" and "EL2N percentile" in explorer.found
+    assert explorer.note.value == "20 PIEs of 77 examples" and "EL2N percentile" in explorer.pies
 
 
 def test_a_split_without_predictions_says_so_and_the_others_still_work(study_folder, tmp_path):

@@ -80,26 +80,26 @@ def named(dataset: str) -> bool:
     return dataset.startswith(PREFIX) and not set("/.\\") & set(dataset)
 
 
-def find(found: Task, *folders: Path) -> Path | None:
+def find(task: Task, *folders: Path) -> Path | None:
     """The first of `folders`, or of their subfolders with the task's name, that has its development set; else None."""
-    inside = ("", found.folder, f"glue_data/{found.folder}")
+    inside = ("", task.folder, f"glue_data/{task.folder}")
     paths = [folder / name for folder in folders for name in inside]
-    return next((path for path in paths if (path / f"{found.dev}.tsv").exists()), None)
+    return next((path for path in paths if (path / f"{task.dev}.tsv").exists()), None)
 
 
-def read(found: Task, folder: Path) -> dict[str, pd.DataFrame]:
+def read(task: Task, folder: Path) -> dict[str, pd.DataFrame]:
     """train, validation and test with the columns text, text_pair if there is one, and label.
 
     Truncated lines, of which QQP has a few, are left out.
 
     Raises PielabError if a file or a column is missing, or if a label is not one of the task's.
     """
-    return _splits(*(_read(found, folder / f"{stem}.tsv") for stem in ("train", found.dev)))
+    return _splits(*(_read(task, folder / f"{stem}.tsv") for stem in ("train", task.dev)))
 
 
-def from_hub(found: Task, frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def from_hub(task: Task, frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """A task's splits on the Hub (train, and validation or validation_matched) in the form that `read` gives."""
-    names = dict(zip((*found.hub, "label"), (*("text", "text_pair")[: len(found.hub)], "label"), strict=True))
+    names = dict(zip((*task.hub, "label"), (*("text", "text_pair")[: len(task.hub)], "label"), strict=True))
     dev = "validation_matched" if "validation_matched" in frames else "validation"
     return _splits(*(frames[split].rename(columns=names)[list(names.values())] for split in ("train", dev)))
 

@@ -13,20 +13,20 @@ def task_of(dataset: str, classes: list[str]) -> glue.Task | None:
     return None if task and task.labels and sorted(task.labels) != classes else task
 
 
-def metrics(found: glue.Task | None, targets: np.ndarray) -> tuple[str, ...]:
+def metrics(task: glue.Task | None, targets: np.ndarray) -> tuple[str, ...]:
     """The metrics of a data set, its main one first; those of Table 9 if it is no task of GLUE."""
     if targets.ndim == 2:
         return ("macro-F1",)
-    return found.metrics if found else ("accuracy",)
+    return task.metrics if task else ("accuracy",)
 
 
-def score(metric: str, predicted: np.ndarray, targets: np.ndarray, found: glue.Task | None) -> float:
+def score(metric: str, predicted: np.ndarray, targets: np.ndarray, task: glue.Task | None) -> float:
     """One of `metrics`, for class ids (examples,) or multi-hot classes (examples, classes).
 
     F1 is that of the positive class.
     """
     if metric == "F1":
-        positive = sorted(found.labels).index(found.labels[-1])
+        positive = sorted(task.labels).index(task.labels[-1])
         return float(f1_score(targets == positive, predicted == positive, zero_division=0))
     if metric == "Matthews correlation":
         return float(matthews_corrcoef(targets, predicted))

@@ -145,24 +145,24 @@ def study_pies(study_folder: Path, split: str = "test") -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def top_rows(found: pd.DataFrame, rows: int) -> pd.DataFrame:
+def top_rows(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
     """At most `rows` rows of `study_pies`, by turns from every configuration, sorted by P(PIE) - P(null)."""
-    turn = found.groupby(results.CONFIGURATION).cumcount()
-    chosen = found.loc[turn.sort_values(kind="stable").index[:rows]]
+    turn = frame.groupby(results.CONFIGURATION).cumcount()
+    chosen = frame.loc[turn.sort_values(kind="stable").index[:rows]]
     surprise = chosen["P(PIE)"] - chosen["P(null)"]
     return chosen.loc[surprise.sort_values(ascending=False, kind="stable").index]
 
 
-def show(found: pd.DataFrame, rows: int = 1000) -> None:
+def show(frame: pd.DataFrame, rows: int = 1000) -> None:
     """Display PIEs as a table to sort and search, without kernel or network, with a note on what is left out.
 
     It loads itables' JavaScript, which an Explorer on the same page uses as well.
     """
-    shown = top_rows(found, rows)
-    sets = found.groupby(results.CONFIGURATION).ngroups
-    count = f"All {len(found):,} PIEs" if len(shown) == len(found) else f"{len(shown):,} of {len(found):,} PIEs"
+    shown = top_rows(frame, rows)
+    sets = frame.groupby(results.CONFIGURATION).ngroups
+    count = f"All {len(frame):,} PIEs" if len(shown) == len(frame) else f"{len(shown):,} of {len(frame):,} PIEs"
     note = f"{count} of {sets} configuration{'s' if sets > 1 else ''}."
-    if len(shown) < len(found):
+    if len(shown) < len(frame):
         note += " Those are left out that differ least from retraining noise; the others stand by turns."
     if any(len(text) > TEXT_LIMIT for text in shown["text"]):
         note += f" Texts are cut after {TEXT_LIMIT} characters."
@@ -170,15 +170,15 @@ def show(found: pd.DataFrame, rows: int = 1000) -> None:
     display(HTML(f"<p>{note}</p>"), HTML(as_html(shown, text_limit=TEXT_LIMIT)))
 
 
-def as_html(found: pd.DataFrame, without: Sequence[str] = (), text_limit: int | None = None) -> str:
+def as_html(frame: pd.DataFrame, without: Sequence[str] = (), text_limit: int | None = None) -> str:
     """PIEs as the HTML of an interactive table, in which texts are escaped."""
-    texts = [" ".join(text.split()) for text in found["text"]]
+    texts = [" ".join(text.split()) for text in frame["text"]]
     if text_limit:
         texts = [text if len(text) <= text_limit else f"{text[:text_limit]} …" for text in texts]
-    percentile = next(name for name in PERCENTILE.values() if name in found)
+    percentile = next(name for name in PERCENTILE.values() if name in frame)
     digits = {"P(PIE)": 2, "P(null)": 2, **dict.fromkeys(readability.SCORES, 1)}
     whole = dict.fromkeys([percentile, "difficult words", readability.LENGTH], 0)
-    table = found.assign(text=texts, threshold=found["threshold"].map("{:g}".format)).round(digits | whole)
+    table = frame.assign(text=texts, threshold=frame["threshold"].map("{:g}".format)).round(digits | whole)
     table = table.astype(dict.fromkeys(whole, int)).drop(columns=["votes", *without])
     named = [*results.CONFIGURATION, "text", "label", "unpruned votes", "pruned votes"]
     place = {name: table.columns.get_loc(name) for name in named if name in table}
@@ -201,11 +201,11 @@ def as_html(found: pd.DataFrame, without: Sequence[str] = (), text_limit: int | 
     )
 
 
-def example(found: pd.DataFrame, place: int = 0) -> HTML:
-    """One PIE, by its position in `found`: its full text, its label, and the votes as a small plot."""
-    if found.empty:
+def example(frame: pd.DataFrame, place: int = 0) -> HTML:
+    """One PIE, by its position in `frame`: its full text, its label, and the votes as a small plot."""
+    if frame.empty:
         return HTML("There is no PIE.")
-    row, picture = found.iloc[place], io.BytesIO()
+    row, picture = frame.iloc[place], io.BytesIO()
     counts = pd.DataFrame(row["votes"], columns=["class", "unpruned", "pruned", "label"])
     figures.votes(counts, row["pruner"]).savefig(picture, format="png", dpi=110)
     plot = base64.b64encode(picture.getvalue()).decode()
@@ -222,13 +222,13 @@ def example(found: pd.DataFrame, place: int = 0) -> HTML:
 class Explorer(widgets.VBox):
     """Widgets to choose a configuration and see its PIEs, and each of them in full. Needs a running kernel.
 
-    choices: a dropdown for each of dataset, model, pruner, threshold and split. found: the PIEs, as `pies` gives them.
+    choices: a dropdown for each of dataset, model, pruner, threshold and split. pies: the PIEs, as `pies` gives them.
     table, chosen, whole: the table of PIEs, a dropdown of their examples, and the chosen example in full.
     """
 
     def __init__(self, study_folder: Path, split: str = "test"):
         self.configurations = configurations(study_folder)
-        self.found, self.known, self.choosing = pd.DataFrame(), None, False
+        self.pies, self.known, self.choosing = pd.DataFrame(), None, False
         self.choices = {name: widgets.Dropdown(description=name) for name in results.CONFIGURATION}
         self.choices["split"] = widgets.Dropdown(description="split", options=list(PERCENTILE), value=split)
         self.note, self.table, self.whole = widgets.HTML(), widgets.Output(), widgets.HTML()
@@ -263,20 +263,20 @@ class Explorer(widgets.VBox):
         try:
             self.note.value = "reading the predictions …"
             self.known = read_split(folder, self.choices["split"].value, self.known)
-            self.found = pies(folder, self.known)
-            self.note.value = f"{len(self.found):,} PIEs of {len(self.known.texts):,} examples"
+            self.pies = pies(folder, self.known)
+            self.note.value = f"{len(self.pies):,} PIEs of {len(self.known.texts):,} examples"
         except PielabError as error:
-            self.found, self.note.value = pd.DataFrame(), html.escape(str(error))
-        shown = as_html(self.found, without=results.CONFIGURATION) if len(self.found) else ""
+            self.pies, self.note.value = pd.DataFrame(), html.escape(str(error))
+        shown = as_html(self.pies, without=results.CONFIGURATION) if len(self.pies) else ""
         self.table.outputs = ({"output_type": "display_data", "data": {"text/html": shown}, "metadata": {}},)
-        rows = enumerate(self.found.itertuples())
+        rows = enumerate(self.pies.itertuples())
         self.chosen.options = [(f"{row.example}: {' '.join(row.text.split())[:80]}", place) for place, row in rows]
-        self.chosen.value = 0 if len(self.found) else None
+        self.chosen.value = 0 if len(self.pies) else None
         self._show_example()
 
     def _show_example(self, change: Any = None) -> None:
         place = self.chosen.value
-        self.whole.value = "" if place is None else example(self.found, place).data
+        self.whole.value = "" if place is None else example(self.pies, place).data
 
 
 def _votes(row: dict[str, Any], names: list[str]) -> list[tuple[str, int, int, bool]]:

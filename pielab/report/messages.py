@@ -36,8 +36,8 @@ class Message(NamedTuple):
 def messages() -> list[Message]:
     """All messages of the package, by id."""
     package = Path(pielab.__file__).parent
-    found = [message for path in sorted(package.rglob("*.py")) for message in _in_module(path, package)]
-    return sorted(found)
+    every = [message for path in sorted(package.rglob("*.py")) for message in _in_module(path, package)]
+    return sorted(every)
 
 
 def table() -> str:

@@ -53,10 +53,10 @@ def scores(texts: Sequence[str], processes: int = 1, cache: bool = True) -> pd.D
     return table
 
 
-def ratios(table: pd.DataFrame, found: np.ndarray, n_bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+def ratios(table: pd.DataFrame, is_pie: np.ndarray, n_bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
     """How PIEs compare with all examples: one row for each column of `table` (Figure 5).
 
-    table: scores of all examples. found: which of them are PIEs, bool (examples,).
+    table: scores of all examples. is_pie: which of them are PIEs, bool (examples,).
 
     Columns: score; ratio, the mean over PIEs divided by the mean over all examples, with a 95 % bootstrap interval over
     examples, low to high; p of Welch's t-test between PIEs and the rest; matched, the ratio at equal length as
@@ -65,24 +65,24 @@ def ratios(table: pd.DataFrame, found: np.ndarray, n_bootstrap: int = 1000, seed
     """
     random = np.random.default_rng(seed)
     values = table.to_numpy(dtype=float)
-    draws, of_pies = [], values[found]
-    for _ in range(n_bootstrap if found.any() else 0):
+    draws, of_pies = [], values[is_pie]
+    for _ in range(n_bootstrap if is_pie.any() else 0):
         # Counts of draws per example, because gathering the drawn rows takes six times as long.
         drawn = np.bincount(random.integers(len(values), size=len(values)), minlength=len(values)).astype(float)
-        weights = drawn[found]
+        weights = drawn[is_pie]
         if weights.any():
             draws.append((weights @ of_pies / weights.sum()) / (drawn @ values / len(values)))
     low, high = np.quantile(draws, [0.025, 0.975], axis=0) if draws else np.full((2, values.shape[1]), np.nan)
-    enough = min(found.sum(), (~found).sum()) > 1
+    enough = min(is_pie.sum(), (~is_pie).sum()) > 1
     missing = np.full(values.shape[1], np.nan)
-    matched, matched_low, matched_high = matched_ratios(table, found.astype(float), n_bootstrap, seed)
+    matched, matched_low, matched_high = matched_ratios(table, is_pie.astype(float), n_bootstrap, seed)
     return pd.DataFrame(
         {
             "score": table.columns,
-            "ratio": values[found].mean(axis=0) / values.mean(axis=0) if found.any() else missing,
+            "ratio": values[is_pie].mean(axis=0) / values.mean(axis=0) if is_pie.any() else missing,
             "low": low,
             "high": high,
-            "p": stats.ttest_ind(values[found], values[~found], equal_var=False).pvalue if enough else missing,
+            "p": stats.ttest_ind(values[is_pie], values[~is_pie], equal_var=False).pvalue if enough else missing,
             "matched": matched if enough else missing,
             "matched_low": matched_low if enough else missing,
             "matched_high": matched_high if enough else missing,
