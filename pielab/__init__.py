@@ -38,7 +38,7 @@ def __getattr__(name: str):
         raise AttributeError(f"module 'pielab' has no attribute {name!r}; it has {', '.join(__all__)}")
     module = importlib.import_module(f"pielab.{_MODULES.get(name, name)}")
     if name in _moved.OLD and not hasattr(module, "__getattr__"):
-        module.__getattr__ = _moved.forward(name)
+        module.__getattr__, _ = _moved.forward(name)
     return module
 
 

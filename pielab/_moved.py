@@ -134,9 +134,16 @@ def find(old: str, name: str) -> Any:
     raise AttributeError(f"module 'pielab.{old}' has no attribute {name!r}")
 
 
-def forward(old: str) -> Callable[[str], Any]:
-    """The `__getattr__` of an old module."""
-    return lambda name: find(old, name)
+def names(old: str) -> list[str]:
+    """What `find` finds of the old module `old`, for completion in a notebook."""
+    moved = [name.partition(".")[2] for name in NAMES if name.startswith(f"{old}.")]
+    modules = [importlib.import_module(f"pielab.{module}") for module in MODULES.get(old, ())]
+    return sorted({*moved, *(name for module in modules for name in vars(module) if not name.startswith("_"))})
+
+
+def forward(old: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The `__getattr__` and the `__dir__` of an old module."""
+    return lambda name: find(old, name), lambda: names(old)
 
 
 class OldModules:
@@ -153,7 +160,7 @@ class OldModules:
 
     @staticmethod
     def exec_module(module: ModuleType) -> None:
-        module.__getattr__ = forward(module.__name__.rpartition(".")[2])
+        module.__getattr__, module.__dir__ = forward(module.__name__.rpartition(".")[2])
 
     @staticmethod
     def get_code(name: str) -> CodeType:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
 
 import pielab
 
@@ -65,6 +67,14 @@ def test_an_old_name_is_found_as_an_attribute_and_by_import(module):
         namespace = {}
         exec(f"from pielab.{module} import {name}", namespace)
         assert found is namespace[name] or found.__code__ is namespace[name].__code__
+
+
+@pytest.mark.parametrize("code", ["pielab.mod", "pielab.pies.majo", "pielab.models.buil", "pielab.statistics.nul"])
+def test_names_complete_in_a_notebook(code):
+    shell = InteractiveShell()
+    shell.user_ns["pielab"] = pielab
+    with provisionalcompleter():
+        assert list(shell.Completer.completions(code, len(code))), code
 
 
 def test_old_names_compute_what_the_new_ones_do():

@@ -2,4 +2,4 @@
 
 from pielab._moved import forward
 
-__getattr__ = forward("models")
+__getattr__, __dir__ = forward("models")

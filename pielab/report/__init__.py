@@ -2,4 +2,4 @@
 
 from pielab._moved import forward
 
-__getattr__ = forward("report")
+__getattr__, __dir__ = forward("report")

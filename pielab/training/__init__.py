@@ -7,4 +7,4 @@ seed. It trains with `loop`, on the encoded texts of an `experiment`, and evalua
 
 from pielab._moved import forward
 
-__getattr__ = forward("training")
+__getattr__, __dir__ = forward("training")
