@@ -6,7 +6,7 @@ STUDY ?= demo
 .PHONY: help demo study plan status test bench lint lab notebooks messages clean
 
 help:
-	@echo "make demo    run the default study, about 15 minutes on 2 cores, and print where its report is"
+	@echo "make demo    run the default study, 12 to 17 minutes on 2 cores, and print where its report is"
 	@echo "make test    run all tests, the notebooks included"
 	@echo "make study STUDY=name    run params/studies/<name>.yaml"
 	@echo "make plan STUDY=name     show what that study takes (notebooks, training units, disk, hours); runs nothing"
