@@ -68,8 +68,6 @@ NAMES: dict[str, str] = {
     "published.beside": "data.published.compare",
     "readability.MANY": "analysis.examples.readability.PARALLEL_FROM",
     "records.readable": "store.records.checked_read",
-    "report.FIGURES": "report.page.FIGURES",
-    "report.MORE_TABLES": "report.page.MORE_TABLES",
     "report.NOTES": "report.page.NOTES",
     "report.TABLES": "report.page.TABLES",
     "report.draw": "report.page.draw",

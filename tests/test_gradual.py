@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, log_softmax, softmax
 from torch import nn
 
-from pielab.compression import gradual, pruners, schedules
+from pielab.compression import gradual, pruners
 from pielab.compression.masks import dense_masks, prune
 from pielab.compression.schedules import Schedule, sparsity_at
 from pielab.training import distillation
@@ -228,24 +228,3 @@ def test_the_teacher_is_the_latest_of_the_best():
         taught = teacher.model.state_dict()
         assert all(torch.equal(taught[name], states[best][name]) for name in taught)
     assert not any(each.requires_grad for each in teacher.model.parameters())
-
-
-@pytest.mark.parametrize(("epochs", "parts"), [(4, [1, 1, 1, 1]), (10, [2, 3, 2, 3]), (7, [1, 2, 2, 2])])
-def test_an_equal_budget_is_shared_among_the_trainings(epochs, parts):
-    iterative, gradually = pruners.pruner("IMP-FT"), pruners.pruner("PINS")
-    assert [schedules.branch_epochs(epochs, "equal"), *schedules.phase_epochs(iterative, 3, epochs, "equal")] == parts
-    assert schedules.phase_epochs(gradually, 1, epochs, "equal") == [epochs]
-    assert schedules.branch_epochs(epochs, "paper") == epochs
-    assert schedules.phase_epochs(iterative, 3, epochs, "paper") == [epochs] * 3
-
-
-@pytest.mark.parametrize(
-    ("pruner", "id", "cure"),
-    [
-        ("IMP-FT", "too-few-epochs-to-share", "give 4 epochs or more"),
-        ("IMP-FT-nested", "equal-budget-of-nested", "leave the nested pruners out"),
-    ],
-)
-def test_a_budget_that_cannot_be_shared_is_one_sentence(pruner, id, cure):
-    with refused(id, cure, "budget = 'equal'"):
-        schedules.phase_epochs(pruners.pruner(pruner), 3, 3, "equal")

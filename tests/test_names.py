@@ -37,7 +37,7 @@ OLD = {
     "published": "beside table",
     "readability": "SCORES matched_ratios ratios scores",
     "records": "finished losses metrics pruned_counts read",
-    "report": "FIGURES draw show write_index",
+    "report": "draw show write_index",
     "runs": "Experiment prepare train_dense train_pruned",
     "statistics": "Null by_models_per_side difference effectiveness_on_pies excess_by_group halvings null",
     "status": "lines page",

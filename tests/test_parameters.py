@@ -143,18 +143,19 @@ def test_the_recipe_holds_what_decides_a_result_and_nothing_else(given):
 @pytest.mark.parametrize("levels", [[90, 20, 60], "20,60,90", "[20, 60, 90]", (20.0, 60.0, 90.0)])
 def test_a_nested_recipe_holds_the_levels_that_were_passed_and_no_other(given, levels):
     p = check("02_prune", given | {"pruner": "IMP-FT-nested", "levels": levels})
-    assert p.levels == (20, 60, 90) and p.levels_to_threshold == (20, 60) and p.recipe()["levels"] == [20, 60]
+    assert p.levels == (20, 60, 90) and [step.threshold for step in p.trajectory.steps] == [20, 60]
+    assert p.recipe()["levels"] == [20, 60]
     alone = check("02_prune", given | {"pruner": "IMP-FT-nested", "levels": "20,60"})
     assert records.digest(alone.recipe()) == records.digest(p.recipe())
     one_step = check("02_prune", given | {"pruner": "IMP-FT-nested"})
-    assert one_step.levels_to_threshold == (60,) and one_step.recipe()["levels"] == [60]
+    assert len(one_step.trajectory.steps) == 1 and one_step.recipe()["levels"] == [60]
     assert "levels" not in p.recipe(TrainParameters)
 
 
 def test_levels_are_nothing_to_other_pruners(given):
     without, with_levels = (PruneParameters(**given | {"levels": each}) for each in (None, [20, 50]))
     assert with_levels.recipe() == without.recipe() and "levels" not in without.recipe()
-    assert with_levels.levels_to_threshold == (60,)
+    assert with_levels.trajectory == without.trajectory
 
 
 def test_a_nested_threshold_that_is_not_among_its_levels_is_one_line(given):

@@ -17,7 +17,7 @@ from pielab.compression.pruners import KNOWN, NESTED, PRUNERS
 from pielab.config.parameters import PieParameters
 from pielab.data import datasets
 from pielab.report import figures, paper, style
-from pielab.report.page import FIGURES, draw, write_index
+from pielab.report.page import PANELS, draw, write_index
 from pielab.store import paths, predictions
 
 SEEDS = 4
@@ -221,7 +221,7 @@ def test_the_front_page_stands_alone(study_folder):
     results.save(results.effectiveness_on_pies(configurations), folder, "effectiveness_on_pies")
     examples = results.pie_examples(study_folder, 5)
     results.save(examples.assign(text="<script>alert(1)</script>"), folder, "pie_examples")
-    for kind in FIGURES:
+    for kind in PANELS:
         draw(study_folder, kind)
     paper.write_tables(study_folder)
     notebook = {

@@ -10,6 +10,7 @@ import pandas as pd
 
 from pielab.analysis import null, results
 from pielab.compression.pruners import KNOWN
+from pielab.compression.schedules import trajectory
 from pielab.errors import PielabError
 from pielab.store import paths, predictions, records
 
@@ -80,12 +81,9 @@ def epochs(pair_folder: Path, pruner: str, threshold: float) -> float:
     record = _first_record(pair_folder / paths.configuration(pruner, threshold))
     if "losses" not in record or pruner not in KNOWN:
         return math.nan
-    own = sum(len(losses) for losses in record["losses"])
-    if not KNOWN[pruner].starts_trained:
-        return own
-    if record["parameters"].get("budget") == "equal":
-        return record["parameters"]["epochs"]
-    return own + unpruned_epochs(pair_folder)
+    recipe, own = record["parameters"], sum(len(losses) for losses in record["losses"])
+    budget = recipe.get("budget", "paper")
+    return own + trajectory(KNOWN[pruner], threshold, recipe.get("levels") or (), recipe["epochs"], budget).start_epochs
 
 
 def unpruned_epochs(pair_folder: Path) -> float:

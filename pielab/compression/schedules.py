@@ -1,10 +1,11 @@
-"""The epochs of pruned models, and the sparsity of gradual pruners over time."""
+"""The trajectory of a seed: its start, prunings and epochs; and the sparsity of gradual pruners over time."""
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pielab.compression.pruners import ITERATIONS, Pruner
+from pielab.compression.pruners import ITERATIONS, Pruner, sparsities
 from pielab.errors import PielabError
 
 
@@ -49,24 +50,72 @@ def sparsity_at(step: int, phases: tuple[int, int], final: float) -> float:
     return final * (1 - (1 - progress) ** 3)
 
 
-def branch_epochs(epochs: int, budget: str) -> int:
-    """The epochs of the unpruned training that iterative pruners start from.
+@dataclass(frozen=True)
+class Step:
+    """One pruning of a seed, and the training that follows.
 
-    budget: "paper", all of it; or "equal", with which unpruned models train for as many epochs in all as pruned ones,
-        and an iterative pruner branches off after the first of four equal parts; 0 if the epochs are too few for that.
+    sparsity: the share pruned, 0 for none. epochs: of the training. threshold: of the configuration, in percent, whose
+        seed the model then is; None in between.
     """
-    return epochs if budget == "paper" else _parts(epochs)[0]
+
+    sparsity: float
+    epochs: int
+    threshold: float | None = None
 
 
-def phase_epochs(pruner: Pruner, phases: int, epochs: int, budget: str) -> list[int]:
-    """The epochs of training after each of `phases` pruning steps.
+@dataclass(frozen=True)
+class Trajectory:
+    """How a seed gets from its start to its configuration.
 
-    budget: "paper", `epochs` each, as in the unpruned training; or "equal", `epochs` in all, the shared ones included.
-
-    Raises PielabError if the budget is "equal" and the pruner nested, or the epochs too few.
+    start: "initial" (the initial state), "unpruned" (the trained weights of the unpruned seed), or "branch" (those
+        after some of its epochs). start_epochs: the epochs of unpruned training before the start.
     """
-    if budget == "paper" or not pruner.starts_trained:
-        return [epochs] * phases
+
+    start: str
+    start_epochs: int
+    steps: tuple[Step, ...]
+
+    @property
+    def epochs(self) -> int:
+        """The epochs of training after the start."""
+        return sum(step.epochs for step in self.steps)
+
+    @property
+    def own_steps(self) -> tuple[Step, ...]:
+        """The steps after the last one that is also the seed of another configuration."""
+        shared = [number for number, step in enumerate(self.steps[:-1], start=1) if step.threshold is not None]
+        return self.steps[max(shared, default=0) :]
+
+
+def trajectory(pruner: Pruner, threshold: float, levels: Sequence[float], epochs: int, budget: str) -> Trajectory:
+    """The trajectory of a pruner to a threshold, in percent.
+
+    levels: the thresholds of a nested pruner; those below its own are seeds of other configurations on the way.
+    epochs: of the unpruned training. budget: "paper", as many after each pruning; or "equal", as many in all, the
+        unpruned ones before the start included.
+
+    Raises PielabError if the pruner cannot have that budget, or the sparsity is not possible.
+    """
+    lower = sorted(level for level in levels if level < threshold) if pruner.schedule == "nested" else []
+    shares = sparsities(pruner, threshold / 100, [level / 100 for level in lower])
+    thresholds = [*lower, threshold] if lower else [*[None] * (len(shares) - 1), threshold]
+    parts = [epochs] * len(shares)
+    start, start_epochs = ("unpruned", epochs) if pruner.starts_trained else ("initial", 0)
+    if budget == "equal" and pruner.starts_trained:
+        start, start_epochs, parts = "branch", branch_epochs(epochs), _parts_after_branch(pruner, epochs)
+    return Trajectory(start, start_epochs, tuple(map(Step, shares, parts, thresholds)))
+
+
+def branch_epochs(epochs: int) -> int:
+    """With an equal budget, the epochs of unpruned training after which iterative pruners branch off: a quarter.
+
+    0 if there are fewer than four epochs.
+    """
+    return _parts(epochs)[0]
+
+
+def _parts_after_branch(pruner: Pruner, epochs: int) -> list[int]:
+    """The epochs after each pruning with an equal budget; PielabError for a nested pruner, or too few epochs."""
     if pruner.schedule == "nested":
         raise PielabError(
             "equal-budget-of-nested",

@@ -182,11 +182,6 @@ class TrainParameters(BuildParameters, PairParameters):
         default=0, description="the weight decay of AdamW from 0, such as 0.01; 0 is Adam"
     )
 
-    @property
-    def branch_epochs(self) -> int:
-        """The epochs of unpruned training before iterative pruners branch off."""
-        return schedules.branch_epochs(self.epochs, self.budget)
-
     def _without_effect(self) -> set[str]:
         names = ("budget", "warmup", "decay", "weight_decay")
         return {name for name in names if getattr(self, name) == TrainParameters.model_fields[name].default}
@@ -220,16 +215,10 @@ class PruneParameters(TrainParameters, PrunedParameters):
     uncertainty_beta: Share = Field(default=0.99, description="a share from 0 and below 1, such as 0.99")
 
     @property
-    def sparsities(self) -> list[float]:
-        """The share pruned after each pruning step."""
-        levels = [level / 100 for level in self.levels_to_threshold]
-        return pruners.sparsities(pruners.pruner(self.pruner), self.sparsity, levels)
-
-    @property
-    def phase_epochs(self) -> list[int]:
-        """The epochs of training after each pruning step; PielabError if the pruner cannot have that budget."""
+    def trajectory(self) -> schedules.Trajectory:
+        """From a seed's start to its threshold; PielabError if the pruner cannot have that budget."""
         pruner = pruners.pruner(self.pruner)
-        return schedules.phase_epochs(pruner, len(self.sparsities), self.epochs, self.budget)
+        return schedules.trajectory(pruner, self.threshold, self.levels or (), self.epochs, self.budget)
 
     def _without_effect(self) -> set[str]:
         names = super()._without_effect() | ({"prune_pooler"} if self.prune_pooler else set())
@@ -237,17 +226,10 @@ class PruneParameters(TrainParameters, PrunedParameters):
             return names
         return names | {field.name for field in dataclasses.fields(schedules.Schedule)}
 
-    @property
-    def levels_to_threshold(self) -> tuple[float, ...]:
-        """The levels of a nested pruner up to the threshold, or the threshold alone; higher levels have no effect."""
-        if self.pruner not in pruners.NESTED:
-            return (self.threshold,)
-        return tuple(level for level in self.levels or (self.threshold,) if level <= self.threshold)
-
     def recipe(self, kind: type[BuildParameters] | None = None) -> dict[str, Any]:
         """As for every notebook, with the levels up to the threshold of a nested pruner."""
-        levels = {"levels": list(self.levels_to_threshold)} if kind is None and self.pruner in pruners.NESTED else {}
-        return super().recipe(kind) | levels
+        passed = [level for level in self.levels or (self.threshold,) if level <= self.threshold]
+        return super().recipe(kind) | ({"levels": passed} if kind is None and self.pruner in pruners.NESTED else {})
 
 
 class PieParameters(PrunedParameters):

@@ -191,7 +191,7 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_budget(p: PruneParameters, where: str) -> None:
     try:
-        _ = p.phase_epochs
+        _ = p.trajectory
     except PielabError as error:
         raise error.within(f"{where}, {p.pruner}") from None
 

@@ -65,15 +65,14 @@ def seeds(study: Study) -> pd.DataFrame:
     asked = [(pair, "dense", "unpruned", 1, 0, values) for pair, values in study.dense.items()]
     for name, values in study.pruned.items():
         pair, _, configuration = name.partition("/")
-        pruner = pruners.pruner(values["pruner"])
-        threshold = float(values["threshold"])
-        # A nested pruner's seed continues from the level below, with one unit of its own.
-        phases, epochs = len(pruners.sparsities(pruner, threshold / 100)), int(values["epochs"])
-        units = sum(schedules.phase_epochs(pruner, phases, epochs, values["budget"])) / epochs
-        kind = "iterative" if pruner.starts_trained else pruner.schedule
-        lowest = threshold == min(map(float, values["levels"] or [threshold]))
-        shared = schedules.branch_epochs(epochs, values["budget"]) / epochs if pruner.starts_trained and lowest else 0
-        asked.append((pair, configuration, kind, units, shared, values))
+        pruner, epochs = pruners.pruner(values["pruner"]), int(values["epochs"])
+        levels = list(map(float, values["levels"] or []))
+        trajectory = schedules.trajectory(pruner, float(values["threshold"]), levels, epochs, values["budget"])
+        kind = pruner.schedule if trajectory.start == "initial" else "iterative"
+        units = sum(step.epochs for step in trajectory.own_steps) / epochs
+        # The first configuration of a trajectory stands for its start.
+        from_unpruned = trajectory.start_epochs / epochs if trajectory.own_steps == trajectory.steps else 0
+        asked.append((pair, configuration, kind, units, from_unpruned, values))
     rows = []
     for pair, configuration, kind, units, from_unpruned, values in asked:
         folder = paths.root() / study.folder / pair / configuration

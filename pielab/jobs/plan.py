@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from rich import filesize
 
 from pielab.compression import pruners
 from pielab.config import study as studies
@@ -62,7 +63,7 @@ def text(study: Study, config: Mapping[str, Any], load: bool = True) -> str:
 
 def _notebooks_text(frame: pd.DataFrame) -> str:
     whole = pd.concat([frame, frame.sum().to_frame("all").T])
-    return "NOTEBOOKS\n" + _table(whole.map("{:,}".format))
+    return "NOTEBOOKS\n" + whole.map("{:,}".format).to_string()
 
 
 def _units_text(frame: pd.DataFrame, study: Study) -> str:
@@ -73,7 +74,7 @@ def _units_text(frame: pd.DataFrame, study: Study) -> str:
     shown.loc["all"] = total.map(_number)
     return (
         "TRAINING UNITS: one unit trains one model for its epochs\n"
-        f"{_table(shown)}\n"
+        f"{shown.to_string(na_rep='')}\n"
         f"A seed takes 1 unit unpruned, {_iterative_units(study)} with an iterative pruner, 1 with any other"
         f"{_nested_text(study)}. The unpruned training\n"
         "of a seed serves all iterative pruners of its pair: "
@@ -116,7 +117,7 @@ def _disk_text(study: Study, frame: pd.DataFrame, unknown: Mapping[str, str]) ->
     so_far = _bytes(estimate.folder_bytes(folder))
     lines += [f"{study.folder} has {so_far} so far, all its files; {_bytes(free)} are free there."]
     lines += [f"That is too little for the {_bytes(needed)} to come: make room."] if needed > free else []
-    return "DISK for the seeds\n" + "\n".join([_table(shown), *lines])
+    return "DISK for the seeds\n" + "\n".join([shown.to_string(na_rep=""), *lines])
 
 
 def _times_text(frame: pd.DataFrame, commands: Mapping[str, str]) -> str:
@@ -137,25 +138,11 @@ def _times_text(frame: pd.DataFrame, commands: Mapping[str, str]) -> str:
         known = "No pair is timed yet." if len(untimed) == len(frame) else "all is the sum of the timed pairs."
         lines.append(f"{known} One unpruned seed times a pair, and measures its disk; it counts as done for the study:")
         lines += [f"  {commands[pair]}" for pair in untimed]
-    return "TIME of one unit, and of the study\n" + "\n".join([_table(shown), *lines])
-
-
-def _table(frame: pd.DataFrame) -> str:
-    """A frame of strings as text, columns right-aligned and row names left-aligned; NaN is an empty cell."""
-    cells = [["", *frame.columns], *([name, *row] for name, *row in frame.fillna("").itertuples())]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in cells]
-    return "\n".join(line.rstrip() for line in lines)
+    return "TIME of one unit, and of the study\n" + "\n".join([shown.to_string(na_rep=""), *lines])
 
 
 def _bytes(number: float) -> str:
-    if pd.isna(number):
-        return "?"
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"
+    return "?" if pd.isna(number) else filesize.decimal(int(number))
 
 
 def _duration(seconds: float) -> str:

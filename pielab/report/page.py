@@ -1,8 +1,11 @@
 """The study's front page: figures, tables, PIEs and every rendered notebook, readable without server or network."""
 
 import argparse
+import functools
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -14,15 +17,77 @@ from pielab.errors import PielabError
 from pielab.report import figures, paper, render
 from pielab.store import files, paths
 
-FIGURES = {
-    "effectiveness": "Accuracy or F1 against the unpruned models (Figure 1)",
-    "pie_shares": "How many test examples are PIEs, and how many retraining alone would change (Table 4)",
-    "comparison": "Pruners at equal sparsity: accuracy or F1, and PIEs beyond the null",
-    "effectiveness_on_pies": "Accuracy or F1 on all examples and on the PIEs (Figures 3, 7 to 13)",
-    "classes": "The classes of the PIEs and of all test examples (Figures 2, 6)",
-    "el2n": "PIEs of the training set by how much an example matters for generalisation, EL2N (Figures 4, 14 to 20)",
-    "readability": "How hard the PIEs are to read, compared with all examples (Figures 5, 21 to 27)",
-    "readability_matched": "The same, compared with other examples as long as the PIEs",
+BY_PAIR, BY_PRUNER = ("dataset", "model"), ("pruner",)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A kind of figure of the report.
+
+    draw: draws it from a table. read: the table of a study. keys: the columns of which each combination has a figure of
+        its own, as in the paper. saved: whether its table is written to report/tables as well.
+    """
+
+    title: str
+    draw: Callable[[pd.DataFrame], Figure]
+    read: Callable[[Path], pd.DataFrame]
+    keys: tuple[str, ...] = ()
+    saved: bool = False
+
+
+def _pair_tables(name: str) -> Callable[[Path], pd.DataFrame]:
+    return functools.partial(results.read_pair_tables, name=name)
+
+
+# A new figure is one entry here and one function in report/figures.
+PANELS = {
+    "effectiveness": Panel(
+        "Accuracy or F1 against the unpruned models (Figure 1)", figures.effectiveness, results.seeds
+    ),
+    "pie_shares": Panel(
+        "How many test examples are PIEs, and how many retraining alone would change (Table 4)",
+        figures.pie_shares,
+        results.configurations,
+    ),
+    "comparison": Panel(
+        "Pruners at equal sparsity: accuracy or F1, and PIEs beyond the null",
+        figures.comparison,
+        comparison.pruners,
+        BY_PAIR,
+    ),
+    "effectiveness_on_pies": Panel(
+        "Accuracy or F1 on all examples and on the PIEs (Figures 3, 7 to 13)",
+        figures.effectiveness_on_pies,
+        results.configurations,
+        BY_PAIR,
+    ),
+    "classes": Panel(
+        "The classes of the PIEs and of all test examples (Figures 2, 6)",
+        figures.classes,
+        classes.by_configuration,
+        BY_PRUNER,
+        saved=True,
+    ),
+    "el2n": Panel(
+        "PIEs of the training set by how much an example matters for generalisation, EL2N (Figures 4, 14 to 20)",
+        figures.el2n,
+        _pair_tables("el2n"),
+        BY_PRUNER,
+        saved=True,
+    ),
+    "readability": Panel(
+        "How hard the PIEs are to read, compared with all examples (Figures 5, 21 to 27)",
+        figures.readability,
+        _pair_tables("readability"),
+        BY_PAIR,
+        saved=True,
+    ),
+    "readability_matched": Panel(
+        "The same, compared with other examples as long as the PIEs",
+        functools.partial(figures.readability, matched=True),
+        _pair_tables("readability"),
+        BY_PAIR,
+    ),
 }
 TABLES = {
     "pie_shares": "PIEs beside their null, in percent of the test examples",
@@ -30,7 +95,6 @@ TABLES = {
     "comparison": "Pruners at equal sparsity",
     "effectiveness_on_pies": "The two majority votes on the PIEs, beside their null",
 }
-MORE_TABLES = ("classes", "el2n", "readability")
 NOTES = {
     "pie_shares": (
         "<b>pies percent</b> is the paper's number: all seeds vote on both sides. Two sets of unpruned models "
@@ -52,38 +116,24 @@ NOTES = {
 
 
 def draw(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> dict[str, Figure]:
-    """A study's figures of one kind, a key of FIGURES, by name; written as SVG and PNG to report/figures.
+    """A study's figures of one kind, a key of PANELS, by name; written as SVG and PNG to report/figures.
 
     table: the data of the figures, if they have been computed already.
 
-    As in the paper, there is one figure for each pair of data set and model ("readability-snli-bilstm"), one for each
-    pruner ("el2n-IMP-FT"), or a single one. Empty if the notebook that computes the data has not run.
+    There is one figure for each pair of data set and model ("readability-snli-bilstm"), one for each pruner
+    ("el2n-IMP-FT"), or a single one. Empty if the notebook that computes the data has not run.
     """
-    by_pruner, by_pair = ["pruner"], ["dataset", "model"]
-    function, read, keys = {
-        "effectiveness": (figures.effectiveness, results.seeds, []),
-        "pie_shares": (figures.pie_shares, results.configurations, []),
-        "comparison": (figures.comparison, comparison.pruners, by_pair),
-        "effectiveness_on_pies": (figures.effectiveness_on_pies, results.configurations, by_pair),
-        "classes": (figures.classes, classes.by_configuration, by_pruner),
-        "el2n": (figures.el2n, lambda folder: results.read_pair_tables(folder, "el2n"), by_pruner),
-        "readability": (figures.readability, lambda folder: results.read_pair_tables(folder, "readability"), by_pair),
-        "readability_matched": (
-            lambda table: figures.readability(table, matched=True),
-            lambda folder: results.read_pair_tables(folder, "readability"),
-            by_pair,
-        ),
-    }[kind]
-    folder, table = study_folder / "report" / "figures", read(study_folder) if table is None else table
-    if kind in ("classes", "el2n", "readability"):
+    panel = PANELS[kind]
+    folder, table = study_folder / "report" / "figures", panel.read(study_folder) if table is None else table
+    if panel.saved:
         results.save(table, study_folder / "report", kind)
     # A configuration that was removed from the study must not leave its figure behind.
     for path in [*folder.glob(f"{kind}.*"), *folder.glob(f"{kind}-*")]:
         path.unlink()
     if table.empty:
         return {}
-    parts = table.groupby(keys, sort=False) if keys else [((), table)]
-    drawn = {"-".join([kind, *key]): function(part) for key, part in parts}
+    parts = table.groupby(list(panel.keys), sort=False) if panel.keys else [((), table)]
+    drawn = {"-".join([kind, *key]): panel.draw(part) for key, part in parts}
     for name, figure in drawn.items():
         figures.save(figure, folder, name)
     return drawn
@@ -117,13 +167,17 @@ def write_index(study_folder: Path) -> Path:
     # A report made by an earlier version may lack newer tables.
     names = [name for name in TABLES if (folder / "tables" / f"{name}.csv").exists()]
     shown = {name: pd.read_csv(folder / "tables" / f"{name}.csv") for name in names}
-    drawn = {kind: _names(folder / "figures", kind) for kind in FIGURES}
+    drawn = {kind: _names(folder / "figures", kind) for kind in PANELS}
     page = render.render(
         "index.html",
         study=study_folder.name,
-        figures={kind: (title, drawn[kind]) for kind, title in FIGURES.items() if drawn[kind]},
+        figures={kind: (panel.title, drawn[kind]) for kind, panel in PANELS.items() if drawn[kind]},
         tables={name: (TABLES[name], NOTES.get(name, ""), _html(frame)) for name, frame in shown.items()},
-        more=[path.name for path in sorted((folder / "tables").glob("*.csv")) if path.stem in MORE_TABLES],
+        more=[
+            f"{kind}.csv"
+            for kind in sorted(PANELS)
+            if PANELS[kind].saved and (folder / "tables" / f"{kind}.csv").exists()
+        ],
         paper_tables=_paper_tables(folder / "tables"),
         paper_figures=paper.FIGURES,
         drawn={name for names in drawn.values() for name in names},

@@ -138,7 +138,7 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
 def check(experiment: Experiment) -> None:
     """Raises PielabError, before anything is trained, if the pruner does not accept the budget or schedule."""
     p: PruneParameters = experiment.parameters
-    _ = p.phase_epochs  # raises it for the budget
+    _ = p.trajectory  # raises it for the budget
     if pruners.pruner(p.pruner).schedule == "gradual":
         gradual(experiment, {})
 

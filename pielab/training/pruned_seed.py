@@ -58,22 +58,21 @@ def prune_seed(
     initial = {name: value.clone() for name, value in model.state_dict().items()}
     resumed = _resume(experiment, seed, model, recipe, report)
     masks, state = resumed or _start(experiment, seed, model, weights)
-    sparsities = p.sparsities
-    for phase, sparsity in list(enumerate(sparsities, start=1))[state["phase"] :]:
-        start, epochs = time.perf_counter(), p.phase_epochs[phase - 1]
+    steps = p.trajectory.steps
+    for phase, step in list(enumerate(steps, start=1))[state["phase"] :]:
+        start = time.perf_counter()
         scores = _scores(pruner.score, experiment, model, weights, seed, phase)
-        masks = prune(scores, masks, sparsity, pruner.scope)
+        masks = prune(scores, masks, step.sparsity, pruner.scope)
         if pruner.retraining == "rewinding":
             model.load_state_dict(initial)
-        on_epoch = epoch_note(report, seed, "retraining", epochs)
-        losses = experiment.train(model, seed, phase, epochs, on_epoch, weights=weights, masks=masks)
-        before = 0 if pruner.schedule == "nested" else state["seconds"]  # each level records its own time
-        seconds = before + time.perf_counter() - start
+        on_epoch = epoch_note(report, seed, "retraining", step.epochs)
+        losses = experiment.train(model, seed, phase, step.epochs, on_epoch, weights=weights, masks=masks)
+        seconds = state["seconds"] + time.perf_counter() - start
         state = {"recipe": recipe, "phase": phase, "losses": [*state["losses"], losses], "seconds": seconds}
-        if phase < len(sparsities):
-            if pruner.schedule == "nested":
-                level = p.levels_to_threshold[phase - 1]
-                _save_level(experiment, level, seed, model, _record(weights, masks, state), report)
+        if phase < len(steps):
+            if step.threshold is not None:
+                _save_level(experiment, step.threshold, seed, model, _record(weights, masks, state), report)
+                state["seconds"] = 0.0  # each level records its own time
             save_checkpoint(p.folder, seed, model, masks, state)
     return model, _record(weights, masks, state)
 
@@ -160,7 +159,7 @@ def _resume(
     checkpoint = load_checkpoint(p.folder, seed, recipe, model)
     if checkpoint:
         phase = checkpoint[1]["phase"]
-        report(f"seed {seed} goes on after iteration {phase}", sum(p.phase_epochs[:phase]))
+        report(f"seed {seed} goes on after iteration {phase}", sum(step.epochs for step in p.trajectory.steps[:phase]))
     return checkpoint
 
 
@@ -169,18 +168,16 @@ def _start(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Masks that keep every weight, and the state before the first phase.
 
-    Iterative and nested pruners start from the trained weights of the unpruned seed, which are loaded into the model;
-    with an equal budget, from those after `branch_epochs`.
+    Loads the weights of the unpruned seed into the model, if the trajectory starts from them.
     """
     p = experiment.parameters
-    if pruners.pruner(p.pruner).starts_trained:
-        folder = paths.seed(p.dense_folder, seed)
-        if p.budget == "equal":
-            with records.checked_read(folder / "shared.safetensors", records.retraining_cure(folder)) as path:
-                model.load_state_dict(load_file(path, device=str(experiment.device)))
-        else:
-            with records.checked_read(folder / "weights.safetensors", records.retraining_cure(folder)) as path:
-                load_model(model, path, device=str(experiment.device))
+    folder, start = paths.seed(p.dense_folder, seed), p.trajectory.start
+    if start == "branch":
+        with records.checked_read(folder / "shared.safetensors", records.retraining_cure(folder)) as path:
+            model.load_state_dict(load_file(path, device=str(experiment.device)))
+    if start == "unpruned":
+        with records.checked_read(folder / "weights.safetensors", records.retraining_cure(folder)) as path:
+            load_model(model, path, device=str(experiment.device))
     return dense_masks(weights), {"phase": 0, "losses": [], "seconds": 0.0}
 
 

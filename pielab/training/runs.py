@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
-from pielab.compression import pruners, schedules
+from pielab.compression import schedules
 from pielab.config.parameters import TrainParameters
 from pielab.errors import as_transient
 from pielab.progress import Progress
@@ -36,17 +36,17 @@ def train_pruned(experiment: Experiment) -> pd.DataFrame:
 
     Raises PielabError if a seed's folder, or that of a lower level, was made with another recipe.
     """
-    p = experiment.parameters
-    if pruners.pruner(p.pruner).starts_trained:
+    p, trajectory = experiment.parameters, experiment.parameters.trajectory
+    if trajectory.start != "initial":
         train_dense(experiment)
     todo = [seed for seed in p.seeds if not pruned_seed.finished(experiment, seed)]
     for seed in set(p.seeds).difference(todo):
         clear_checkpoint(p.folder, seed)  # left if a run was killed right after it wrote the seed's folder
-    for level in p.levels_to_threshold[:-1]:
+    for level in [step.threshold for step in trajectory.steps[:-1] if step.threshold is not None]:
         for seed in todo:
             # Raises PielabError for another recipe before anything is trained.
             pruned_seed.finished(pruned_seed.at_level(experiment, level), seed)
-    _train(pruned_seed.train, experiment, todo, p.folder, f"{p.pruner} at {p.threshold:g} %", sum(p.phase_epochs) + 1)
+    _train(pruned_seed.train, experiment, todo, p.folder, f"{p.pruner} at {p.threshold:g} %", trajectory.epochs + 1)
     return records.metrics(p.folder, p.seeds)
 
 
@@ -70,7 +70,7 @@ def _train_unpruned(experiment: Experiment, seed: int, report: ReportProgress) -
     branch: dict[str, Tensor] = {}
     on_epoch = _copy_early_logits(early, experiment, model, epoch_note(report, seed, "unpruned", p.epochs))
     if p.budget == "equal":
-        on_epoch = _copy_branch_weights(branch, p.branch_epochs, model, on_epoch)
+        on_epoch = _copy_branch_weights(branch, schedules.branch_epochs(p.epochs), model, on_epoch)
     losses = experiment.train(model, seed, 0, p.epochs, on_epoch)
     record = {"losses": [losses], "seconds": time.perf_counter() - start}
     recipe, options = experiment.recipe(TrainParameters), {"extra": early, "shared": branch}
