@@ -40,7 +40,7 @@ status: .venv/ready
 	@$(BIN)/python -m pielab.status results/$(STUDY)
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: .venv/ready
 	$(BIN)/ruff check

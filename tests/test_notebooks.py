@@ -9,8 +9,11 @@ from pathlib import Path
 
 import papermill
 import pytest
+from conftest import refused
+from papermill.cli import _resolve_type
 
 from pielab.config.parameters import NOTEBOOKS
+from pielab.config.validation import check
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 TEMPLATES = sorted(FOLDER.glob("*.ipynb"))
@@ -88,20 +91,29 @@ def run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("name", "value", "id", "cure"),
     [
-        ("treshold 90", "treshold is not a parameter of 02_prune: did you mean threshold?"),
-        ("threshold ninety", "threshold = 'ninety' is not accepted by 02_prune: give a percentage"),
-        ("threshold 0", "threshold = 0 is not accepted by 02_prune: give a percentage"),
-        ("seeds 5-2", "seeds = '5-2' is not accepted by 02_prune: give a range such as 0-29"),
-        ("pruner IMPFT", "pruner = 'IMPFT' is not accepted by 02_prune: give one of IIBP-WR"),
+        ("treshold", "90", "unknown-parameter", "did you mean threshold?"),
+        ("threshold", "ninety", "value-not-accepted", "give a percentage"),
+        ("threshold", "0", "value-not-accepted", "give a percentage"),
+        ("seeds", "5-2", "value-not-accepted", "give a range such as 0-29"),
+        ("pruner", "IMPFT", "value-not-accepted", "give one of IIBP-WR"),
     ],
 )
-def test_what_papermill_lets_through_stops_with_one_line(run, given, message):
-    done = run("02_prune", "-p", *given.split())
+def test_what_papermill_lets_through_is_refused(name, value, id, cure):
+    """With the defaults of 02_prune's own cell, and the value as papermill makes it of -p."""
+    names = {}
+    (defaults,) = tagged(json.loads((FOLDER / "02_prune.ipynb").read_text()), "parameters")
+    exec(source(defaults), names)
+    with refused(id, cure, f"{name} " if id == "unknown-parameter" else f"{name} = {_resolve_type(value)!r}"):
+        check("02_prune", names | {name: _resolve_type(value)})
+
+
+def test_a_refused_parameter_is_one_line_of_a_notebook(run):
+    done = run("02_prune", "-p", "treshold", "90")
     assert done.returncode != 0
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("PielabError")]
-    assert line.startswith(f"PielabError: {message}")
+    assert line.startswith("PielabError: treshold is not a parameter of 02_prune: did you mean threshold?")
     assert "Traceback" not in "".join(done.stderr.partition("Exception encountered")[1:])
 
 
