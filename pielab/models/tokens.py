@@ -1,15 +1,13 @@
 """The token ids of many texts as two arrays, cached so that a large data set is tokenized only once."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
-import safetensors
 from safetensors.numpy import load_file, save_file
 
-from pielab.store import files
-from pielab.store.cache import cache_folder
+from pielab.store.cache import derived
 
 # Fewer characters than this are tokenized again in less than a second.
 CACHE_FROM_CHARACTERS = 1_000_000
@@ -60,23 +58,20 @@ def cached(
     """
     if sum(map(len, texts)) < CACHE_FROM_CHARACTERS:
         return make()
-    key = hashlib.sha256(made_by.encode("utf-8", "surrogatepass") + b"\0")
-    for text in texts:
-        key.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    path = cache_folder() / "tokens" / f"{key.hexdigest()[:32]}.safetensors"
-    if path.exists():
-        try:
-            stored = load_file(path)
-            words = stored["words"].tobytes().decode("utf-8", "surrogatepass")
-            return Tokens(stored["ids"], stored["starts"]), words.split("\n") if words else []
-        except (safetensors.SafetensorError, KeyError, OSError, UnicodeDecodeError):
-            path.unlink(missing_ok=True)  # a damaged file is made again
-    tokens, words = make()
+    return derived("tokens/{}.safetensors", texts, made_by, make, _read, _write)
+
+
+def _read(path: Path) -> tuple[Tokens, Sequence[str]]:
+    stored = load_file(path)
+    words = stored["words"].tobytes().decode("utf-8", "surrogatepass")
+    return Tokens(stored["ids"], stored["starts"]), words.split("\n") if words else []
+
+
+def _write(tokens_and_words: tuple[Tokens, Sequence[str]], path: Path) -> None:
+    tokens, words = tokens_and_words
     as_bytes = "\n".join(words).encode("utf-8", "surrogatepass")
-    arrays = {"ids": tokens.ids, "starts": tokens.starts, "words": np.frombuffer(as_bytes, dtype=np.uint8)}
-    with files.atomic_file(path) as partial:
-        save_file(arrays, partial)
-    return tokens, words
+    words_array = np.frombuffer(as_bytes, dtype=np.uint8)
+    save_file({"ids": tokens.ids, "starts": tokens.starts, "words": words_array}, path)
 
 
 def _starts(lengths: np.ndarray) -> np.ndarray:

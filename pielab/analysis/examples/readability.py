@@ -1,6 +1,6 @@
 """Readability of texts: seven scores and the length (Section 4.3), for PIEs compared with all examples."""
 
-import hashlib
+import functools
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,8 +15,7 @@ from pielab.config.parameters import ReadabilityParameters
 from pielab.data.words import words
 from pielab.errors import PielabError
 from pielab.progress import Progress, end_with_parent
-from pielab.store import files
-from pielab.store.cache import cache_folder
+from pielab.store.cache import derived
 
 # Name in the paper: name in textstat.
 SCORES = {
@@ -40,17 +39,10 @@ def scores(texts: Sequence[str], processes: int = 1, cache: bool = True) -> pd.D
     Scores differ between versions of textstat, so its version is part of the cache key.
     processes: the number of worker processes.
     """
-    whole = hashlib.sha256(version("textstat").encode())
-    for text in texts:
-        whole.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    stored = cache_folder() / "readability" / f"{whole.hexdigest()[:32]}.parquet"
-    if cache and stored.exists():
-        return pd.read_parquet(stored)
-    table = _score_all(list(texts), processes)
-    if cache:
-        with files.atomic_file(stored) as partial:
-            table.to_parquet(partial)
-    return table
+    make = functools.partial(_score_all, list(texts), processes)
+    if not cache:
+        return make()
+    return derived("readability/{}.parquet", texts, version("textstat"), make, pd.read_parquet, pd.DataFrame.to_parquet)
 
 
 def ratios(table: pd.DataFrame, is_pie: np.ndarray, n_bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
