@@ -50,6 +50,13 @@ class TransientError(PielabError):
 # The former name, in scripts and in logs of studies.
 PassingFault = TransientError
 
+
+def first_line(error: Exception) -> str:
+    """The first line of an exception's message without a final full stop, or its class if it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".:") if lines else type(error).__name__
+
+
 _FULL = ("No space left on device", "Disk quota exceeded")
 _GPU_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 _MEMORY = ("can't allocate memory", "not enough memory", "Cannot allocate memory")

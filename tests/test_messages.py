@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pielab.errors import PielabError, SeveralErrors, TransientError
+from pielab.errors import PielabError, SeveralErrors, TransientError, first_line
 from pielab.report import messages
 
 PROJECT = Path(__file__).parents[1]
@@ -48,3 +48,11 @@ def test_an_error_is_a_sentence_and_survives_the_way_from_another_process():
     assert type(again) is TransientError and str(again) == "the study x: the Hub did not answer: try again."
     both = pickle.loads(pickle.dumps(SeveralErrors(error, PielabError("no-such-file", "there is no x", "give y"))))
     assert str(both) == "the Hub did not answer: try again.\nthere is no x: give y." and both.id == "no-network"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [(ValueError("no such file.\nat all"), "no such file"), (OSError(), "OSError"), (ValueError("\n"), "ValueError")],
+)
+def test_the_first_line_of_another_error_is_never_empty(error, line):
+    assert first_line(error) == line

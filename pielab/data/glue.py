@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from pielab.errors import PielabError
+from pielab.errors import PielabError, first_line
 
 HUB = "nyu-mll/glue"
 SOURCE = "its .tsv files from https://gluebenchmark.com/tasks"
@@ -111,8 +111,9 @@ def _read(task: Task, path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, **options, **header)
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise PielabError("glue-file-unreadable", f"{path} could not be read ({reason})", f"get {SOURCE}") from None
+        raise PielabError(
+            "glue-file-unreadable", f"{path} could not be read ({first_line(error)})", f"get {SOURCE}"
+        ) from None
     if missing := [column for column in task.columns if column not in frame]:
         raise PielabError(
             "glue-column-missing",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pielab.data import assets
-from pielab.errors import PielabError
+from pielab.errors import PielabError, first_line
 from pielab.models import encoders
 from pielab.store import paths
 
@@ -174,12 +174,13 @@ def _loading(model: str):
     """Raises PielabError if transformers cannot load the model."""
     try:
         yield
+    except PielabError:  # such as an asset that could not be downloaded, which a retry may cure
+        raise
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".:")
         raise PielabError(
             "model-not-loaded",
             f"model = {model!r} is not bilstm, minilm or minilm-2l, and transformers could not load it from a folder "
-            f"or the Hub ({reason})",
+            f"or the Hub ({first_line(error)})",
             "give one of these, the folder of a saved transformers model, or a Hub id that this machine can fetch",
         ) from None
 
