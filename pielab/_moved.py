@@ -94,7 +94,9 @@ def _without_data(function: Callable) -> Callable:
 
 def _with_resamples(function: Callable) -> Callable:
     """Takes the argument that is n_splits and n_bootstrap now, as far as the function has them."""
-    names = {"n_splits", "n_bootstrap"}.intersection(function.__code__.co_varnames)
+    import inspect  # which takes longer to import than all of this
+
+    names = {"n_splits", "n_bootstrap"}.intersection(inspect.signature(function).parameters)
 
     def call(*args: Any, resamples: int | None = None, **options: Any) -> Any:
         return function(*args, **({} if resamples is None else dict.fromkeys(names, resamples)), **options)

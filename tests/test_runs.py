@@ -368,6 +368,24 @@ def test_the_seconds_of_a_level_are_its_own(given, monkeypatch):
     assert record["seconds"] == lower["seconds"] == 5
 
 
+def test_the_seconds_of_a_level_are_its_own_after_a_kill_too(given, monkeypatch):
+    now, save = iter(range(0, 10_000, 5)), pruned_seed.save_checkpoint
+    experiment = prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
+    runs.train_dense(experiment)
+    monkeypatch.setattr(pruned_seed.time, "perf_counter", lambda: next(now))
+
+    def killed(*args):
+        save(*args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pruned_seed, "save_checkpoint", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pruned_seed.prune_seed(experiment, 0)
+    _, record = pruned_seed.prune_seed(experiment, 0)
+    assert record["seconds"] == 5
+
+
 def epochs_of(folder, seed=0):
     return [len(losses) for losses in records.read(paths.seed(folder, seed))["losses"]]
 

@@ -67,12 +67,13 @@ def prune_seed(
             model.load_state_dict(initial)
         on_epoch = epoch_note(report, seed, "retraining", step.epochs)
         losses = experiment.train(model, seed, phase, step.epochs, on_epoch, weights=weights, masks=masks)
-        seconds = state["seconds"] + time.perf_counter() - start
+        after_level = phase > 1 and steps[phase - 2].threshold is not None
+        before = 0 if after_level else state["seconds"]  # each level records its own time
+        seconds = before + time.perf_counter() - start
         state = {"recipe": recipe, "phase": phase, "losses": [*state["losses"], losses], "seconds": seconds}
         if phase < len(steps):
             if step.threshold is not None:
                 _save_level(experiment, step.threshold, seed, model, _record(weights, masks, state), report)
-                state["seconds"] = 0.0  # each level records its own time
             save_checkpoint(p.folder, seed, model, masks, state)
     return model, _record(weights, masks, state)
 
