@@ -16,7 +16,6 @@ from conftest import make_texts, refused
 from pielab.analysis import results
 from pielab.analysis.examples import el2n
 from pielab.analysis.null import estimate
-from pielab.config import parameters
 from pielab.config.parameters import InfluenceParameters, PieParameters, TrainParameters
 from pielab.data import datasets, importing
 from pielab.errors import PielabError
@@ -52,7 +51,7 @@ def folder(mine, name):
 
 
 def notebooks_parameters(kind, mine, **more):
-    return kind(**{**importing.DEFAULTS, "seeds": "0-3", "n_splits": 10, "n_bootstrap": 10, **mine, **more})
+    return kind(**{"seeds": "0-3", "n_splits": 10, "n_bootstrap": 10, **mine, **more})
 
 
 def test_what_is_added_is_what_the_notebooks_read(mine, logits):
@@ -283,7 +282,3 @@ def test_the_example_of_the_docs_runs_as_it_stands(tmp_path):
     page = (study / "report" / "index.html").read_text()
     assert "quantised" in page and "../reviews-classifier/quantised-75/03_pies.html" in page
     assert (study / "report" / "figures" / "pie_shares.png").exists()
-
-
-def test_every_parameter_that_add_knows_is_a_notebooks():
-    assert set(importing.DEFAULTS) <= set(parameters.NOTEBOOKS["03_pies"].model_fields)

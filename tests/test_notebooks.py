@@ -12,7 +12,7 @@ import pytest
 from conftest import refused
 from papermill.cli import _resolve_type
 
-from pielab.config.parameters import NOTEBOOKS
+from pielab.config.parameters import DEFAULTS, NOTEBOOKS
 from pielab.config.validation import check
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
@@ -40,6 +40,17 @@ def test_the_parameters_cell_sets_exactly_what_the_check_knows(template):
     (cell,) = tagged(template, "parameters")
     names = [target.id for line in ast.parse(source(cell)).body for target in line.targets]
     assert len(names) == len(set(names)) and set(names) == set(NOTEBOOKS[template["stem"]].model_fields)
+
+
+# A notebook alone takes about a minute; a params file or a study that leaves these out gets the field's default.
+A_MINUTE = {"limit": 200, "trials": 3}
+
+
+def test_the_parameters_cell_has_the_defaults_of_the_fields(template):
+    (cell,) = tagged(template, "parameters")
+    values = {line.targets[0].id: ast.literal_eval(line.value) for line in ast.parse(source(cell)).body}
+    optional = {name: value for name, value in (DEFAULTS | A_MINUTE).items() if name in values}
+    assert values == values | optional and all(DEFAULTS[name] != value for name, value in A_MINUTE.items())
 
 
 def test_the_first_helper_call_is_the_check(template):

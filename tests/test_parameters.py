@@ -1,15 +1,34 @@
 """The check that every notebook begins with."""
 
+import inspect
 import pickle
 
 import pytest
 from conftest import refused
 
 from pielab.config import parameters, types
-from pielab.config.parameters import PruneParameters, TrainParameters
+from pielab.config.parameters import DEFAULTS, NOTEBOOKS, PruneParameters, TrainParameters, TuneParameters
 from pielab.config.validation import check
+from pielab.data import datasets
 from pielab.errors import PielabError, SeveralErrors
 from pielab.store import records
+
+# A configuration of today's defaults, and what has been added to recipes since there were any.
+SHORT = {
+    **{"study": "s", "dataset": "bbc-news", "limit": 200, "model": "bilstm", "max_tokens": 32},
+    **{"epochs": 4, "batch_size": 32, "learning_rate": 3e-3, "seeds": "0-1"},
+}
+NEWER = {"budget": "equal", "warmup": 0.1, "decay": "linear", "weight_decay": 0.01, "prune_pooler": False}
+RECIPE_ORDER = (
+    "dataset text text_pair label label_separator limit model pruner threshold num_hidden_layers word_vectors padding "
+    "max_tokens threads precision bucketed epochs batch_size learning_rate budget warmup decay weight_decay "
+    "impact_examples prune_layer_norm prune_pooler initial_phase final_phase window importance_beta uncertainty_beta "
+    "levels"
+)
+
+
+def only(kind, values):
+    return {name: value for name, value in values.items() if name in kind.model_fields}
 
 
 def test_good_parameters_come_back_typed(given):
@@ -138,6 +157,65 @@ def test_the_recipe_holds_what_decides_a_result_and_nothing_else(given):
     changed = PruneParameters(**given | {"seeds": "0-9", "results": "elsewhere", "device": "auto"})
     assert records.digest(p.recipe()) == records.digest(changed.recipe())
     assert records.digest(p.recipe()) != records.digest(PruneParameters(**given | {"epochs": 3}).recipe())
+
+
+# The recipe of the version before fields were marked, by what is set beside the paper's values.
+HASHES = [
+    ({}, "bf9cea79341eb0cd", "e6c9c3c7701859d7"),
+    (NEWER, "f84f200bd6e6071b", "392b66b2639e3955"),
+    ({"pruner": "PINS"}, "7e532bdc12d1a15c", "e6c9c3c7701859d7"),
+    ({"pruner": "GMP-local", "window": 3} | NEWER, "738c57d077c67ec3", "392b66b2639e3955"),
+    ({"pruner": "IMP-WR-nested", "levels": [90, 20, 60]}, "4901c9271be1a328", "e6c9c3c7701859d7"),
+]
+
+
+@pytest.mark.parametrize(("changes", "pruned", "unpruned"), HASHES)
+def test_recipes_are_those_of_earlier_versions(changes, pruned, unpruned):
+    p = PruneParameters(**SHORT | {"pruner": "IMP-FT", "threshold": 60} | changes)
+    assert records.digest(p.recipe()) == pruned and records.digest(p.recipe(TrainParameters)) == unpruned
+    assert records.digest(TrainParameters(**only(TrainParameters, SHORT | changes)).recipe()) == unpruned
+    # The order in which a record lists them.
+    order = [name for name in RECIPE_ORDER.split() if name in p.recipe()]
+    assert list(p.recipe()) == order and set(p.recipe(TrainParameters)) < set(order)
+
+
+def test_the_recipe_of_a_search_is_that_of_earlier_versions():
+    space = {"trials": 4, "epochs_range": [1, 3], "batch_sizes": [16, 32], "learning_rate_range": [1e-3, 1e-2]}
+    p = TuneParameters(**only(TuneParameters, SHORT | space))
+    assert records.digest(p.recipe()) == "844060bc4de03d29"
+    assert p.model_copy(update={"warmup": 0.1}).recipe() == p.recipe() | {"warmup": 0.1}
+
+
+def test_a_parameter_has_one_default():
+    """Whatever notebook has it, and in `datasets.load`."""
+    for kind in NOTEBOOKS.values():
+        defaults = {name: field.default for name, field in kind.model_fields.items() if not field.is_required()}
+        assert defaults.items() <= DEFAULTS.items()
+    loaded = inspect.signature(datasets.load).parameters
+    assert all(loaded[name].default == DEFAULTS[name] for name in TrainParameters(**SHORT).data if name != "name")
+
+
+@pytest.mark.parametrize(
+    ("changes", "id", "cure", "problem"),
+    [
+        ({"epochs": 3}, "too-few-epochs-to-share", "give 4 epochs or more", "budget = 'equal' shares epochs = 3 among"),
+        (
+            {"pruner": "IMP-WR-nested", "epochs": 8},
+            "equal-budget-of-nested",
+            "leave the nested pruners out, or give budget",
+            "budget = 'equal' has no meaning for a nested pruner",
+        ),
+    ],
+)
+def test_parameters_that_do_not_go_together_are_one_line(given, changes, id, cure, problem):
+    with refused(id, cure) as caught:
+        check("02_prune", given | {"budget": "equal"} | changes)
+    assert caught.value.problem.startswith(problem)
+
+
+def test_the_phases_of_a_gradual_pruner_leave_steps_between_if_one_has_its_default(given):
+    with refused("value-not-accepted", "and, with initial_phase, below 1", "final_phase = 0.2 is not accepted by "):
+        check("02_prune", given | {"initial_phase": 0.9})
 
 
 @pytest.mark.parametrize("levels", [[90, 20, 60], "20,60,90", "[20, 60, 90]", (20.0, 60.0, 90.0)])

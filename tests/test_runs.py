@@ -424,8 +424,6 @@ def test_only_a_gradual_pruner_depends_on_its_options(given):
 def test_a_schedule_that_does_not_fit_stops_before_anything_is_trained(given):
     with refused("window-too-long", "lower window", "window = 10 is longer than the 6 steps between"):
         prepared(given, pruner="PINS", epochs=1, window=10)
-    with refused("too-few-epochs-to-share", "give 4 epochs or more", "epochs = 3"):
-        prepared(given, pruner="IMP-FT", epochs=3, budget="equal")
 
 
 def test_self_regularisation_changes_training_once_there_is_a_teacher(given):

@@ -1,17 +1,16 @@
 """A study file is checked as a whole before anything runs."""
 
-import ast
 from pathlib import Path
 
-import nbformat
 import pytest
 import yaml
 from conftest import refused
 
 from pielab.config import study
-from pielab.config.parameters import NOTEBOOKS, JobParameters, TrainParameters, TuneParameters
+from pielab.config.parameters import DEFAULTS, FIELDS, NOTEBOOKS, JobParameters, TrainParameters, TuneParameters
 from pielab.config.types import parse_seeds
 from pielab.data import published
+from pielab.training import tuning
 
 PROJECT = Path(__file__).parents[1]
 
@@ -42,23 +41,11 @@ def test_the_demo_is_what_the_readme_promises():
 
 
 @pytest.mark.parametrize("path", sorted((PROJECT / "params").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_params_file_is_complete_and_named_after_what_it_holds(path):
+def test_every_params_file_has_what_is_needed_and_is_named_after_what_it_holds(path):
     values = yaml.safe_load(path.read_text())
     assert path.stem == f"{values['dataset']}-{values['model']}"
-    needed = {name for kind in (*NOTEBOOKS.values(), JobParameters) for name in kind.model_fields}
-    needed -= {"study", "pruner", "threshold", *study.OPTIONS}
-    assert needed - set(study.DEFAULTS) <= set(values) <= needed
-
-
-@pytest.mark.parametrize("name", ["01_train", "02_prune"])
-def test_what_a_params_file_leaves_out_is_the_same_in_a_study_and_in_a_notebook(name):
-    cells = nbformat.read(PROJECT / f"notebooks/{name}.ipynb", 4).cells
-    (source,) = (cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))
-    told = {each.targets[0].id: ast.literal_eval(each.value) for each in ast.parse(source).body}
-    known = NOTEBOOKS[name].model_fields
-    assert {each: told[each] for each in study.DEFAULTS if each in known} == {
-        each: default for each, default in study.DEFAULTS.items() if each in known
-    }
+    accepted = FIELDS.keys() - tuning.NOT_IN_FILE
+    assert accepted - DEFAULTS.keys() <= values.keys() <= accepted
 
 
 def test_the_papers_study_is_9840_runs():
@@ -81,12 +68,21 @@ def test_a_nested_pruner_passes_through_the_thresholds_that_the_study_gives_it(c
     assert len(read.pruned) == 6 and "levels" not in read.parameters("03_pies", f"{pair}/IMP-FT-nested-90")
 
 
-def test_a_params_file_from_before_there_were_levels_goes_on(config, tmp_path):
+def test_what_a_params_file_leaves_out_has_its_default(config, tmp_path):
     values = yaml.safe_load((PROJECT / "params/bbc-news-bilstm.yaml").read_text())
-    del values["levels"]
-    (tmp_path / "old.yaml").write_text(yaml.safe_dump(values))
-    config["configurations"][0]["params"] = str(tmp_path / "old.yaml")
-    assert all(values["levels"] is None for values in study.read(config).pruned.values())
+    needed = {name: value for name, value in values.items() if name not in DEFAULTS}
+    assert set(needed) == {"dataset", "model", "max_tokens", "seeds", *tuning.SEARCHED} | {
+        *("epochs_range", "batch_sizes", "learning_rate_range")
+    }
+    (tmp_path / "short.yaml").write_text(yaml.safe_dump(needed))
+    config["configurations"] = [{"params": str(tmp_path / "short.yaml"), "pruners": {"IMP-FT": [50]}}]
+    read = study.read(config)
+    pair, target = "bbc-news-bilstm", "bbc-news-bilstm/IMP-FT-50"
+    for notebook, key in {"01_train": pair, "02_prune": target, "03_pies": target, "04_el2n": pair}.items():
+        given = read.parameters(notebook, key)
+        defaults = {name: DEFAULTS[name] for name in given if name in DEFAULTS}
+        assert given == given | defaults and NOTEBOOKS[notebook](**given).study == config["study"]
+    assert {name: read.dense[pair][name] for name in JobParameters.model_fields} == JobParameters().model_dump()
 
 
 def test_an_old_name_in_a_params_file_or_an_entry_is_read(config, tmp_path):

@@ -1,10 +1,10 @@
 """The search for hyper-parameters: what it tries, that it goes on where it was, and the params file it ends with."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import refused
 
-from pielab.config.parameters import NOTEBOOKS, TrainParameters, TuneParameters
+from pielab.config.parameters import DEFAULTS, FIELDS, NOTEBOOKS, TrainParameters, TuneParameters
 from pielab.config.validation import check
 from pielab.data import datasets
 from pielab.models import classifier
@@ -20,7 +20,9 @@ from pielab.report import figures
 from pielab.training import loop, runs, tuning
 from pielab.training.experiment import prepare
 
-PROJECT = Path(__file__).parents[1]
+# Those of other notebooks than 00_tune.
+DEFAULTS_OF_OTHERS = {name: value for name, value in DEFAULTS.items() if name not in TuneParameters.model_fields}
+DEFAULTS_OF_OTHERS = {name: value for name, value in DEFAULTS_OF_OTHERS.items() if name not in tuning.NOT_IN_FILE}
 
 
 @pytest.fixture
@@ -184,9 +186,15 @@ def test_a_trial_that_diverges_has_its_reason_and_the_search_goes_on(asked, trai
 def test_what_is_no_divergence_ends_the_search(asked):
     with refused("layers-of-bilstm", "give None for the BiLSTM", "num_hidden_layers = 1 is for transformers"):
         tuning.search(prepared(asked, num_hidden_layers=1))
+
+
+def test_trials_that_would_all_be_the_same_are_refused(asked):
+    one = {"epochs_range": 1, "batch_sizes": 16, "learning_rate_range": 1e-3}
     problem = "leave one choice, so all 4 trials would be the same"
     with refused("identical-trials", "give one of them several values", problem):
-        tuning.search(prepared(asked, epochs_range=1, batch_sizes=16, learning_rate_range=1e-3))
+        check("00_tune", asked | one)
+    for several in ({"trials": 1}, {"epochs_range": [1, 2]}, {"batch_sizes": [16, 32]}):
+        check("00_tune", asked | one | several)
 
 
 def test_of_equally_good_trials_the_first_is_the_best():
@@ -221,16 +229,33 @@ def test_the_params_file_trains_to_the_value_that_the_search_says(asked, given):
     assert comment.endswith(f"-f {path}")
 
 
-def test_the_params_file_has_the_form_of_those_in_the_repository(asked):
+def test_the_params_file_has_every_parameter_once_in_paragraphs_and_its_defaults(asked):
     experiment = prepared(asked, trials=1)
-    written = tuning.write_params(experiment, tuning.search(experiment), {}).read_text()
-    ours = (PROJECT / "params/bbc-news-bilstm.yaml").read_text()
-    names = [line.partition(":")[0] for line in ours.splitlines() if not line.startswith("#")]
-    assert [line.partition(":")[0] for line in written.splitlines() if not line.startswith("#")] == names
+    written = tuning.write_params(experiment, tuning.search(experiment), {"budget": "equal"}).read_text()
+    _, *paragraphs = re.sub("(?m)^#.*\n", "\n", written).strip().split("\n\n")
+    assert [paragraph.partition(":")[0] for paragraph in paragraphs] == list(tuning.PARAGRAPHS)
+    names = re.findall(r"(?m)^(\w+):", written)
+    assert len(names) == len(set(names)) and set(names) == FIELDS.keys() - tuning.NOT_IN_FILE
+    assert {"study", "pruner", "threshold", "results", "examples", "split", "rows"} == tuning.NOT_IN_FILE
     values = yaml.safe_load(written)
+    assert values == values | DEFAULTS_OF_OTHERS | {"budget": "equal", "seeds": "0-29"}
     for notebook in ("00_tune", "01_train", "04_el2n", "05_readability"):
         known = set(NOTEBOOKS[notebook].model_fields) & set(values)
         NOTEBOOKS[notebook](study="s", results="r", **{name: values[name] for name in known})
+
+
+def test_trials_train_with_the_settings_that_they_are_given(asked, given, monkeypatch):
+    settings = {"warmup": 0.25, "decay": "linear", "weight_decay": 0.1}
+    seen, original = [], loop.train
+    monkeypatch.setattr(loop, "train", lambda *args, **options: seen.append(options) or original(*args, **options))
+    experiment = prepared(asked, trials=1, **settings)
+    table = tuning.search(experiment)
+    assert {name: seen[0][name] for name in settings} == settings
+    values = yaml.safe_load(tuning.write_params(experiment, table, {}).read_text())
+    p = check("01_train", values | settings | {"study": "test", "results": asked["results"], "seeds": 0})
+    assert runs.train_dense(prepare(p, datasets.load(**p.data)))["validation"][0] == table["validation"][0]
+    with refused("made-with-other-parameters", "another study name", "made with warmup = 0.25 and not None"):
+        tuning.search(prepared(asked, trials=1))
 
 
 def test_several_labels_are_tuned_by_macro_f1_and_the_decision_threshold_of_the_training_set(asked, given, tmp_path):

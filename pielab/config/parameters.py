@@ -1,40 +1,52 @@
 """The parameters of each notebook, with the values that they accept."""
 
-import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 from pydantic import BaseModel, Field
+from pydantic.fields import FieldInfo
 
 from pielab.compression import pruners, schedules
 from pielab.config.types import (
+    Beta,
+    Bool,
+    Budget,
     Count,
     CountRange,
     Counts,
+    DecayKind,
+    Device,
     FinalShare,
+    InitialShare,
     KnownPruner,
     Levels,
     Name,
     Natural,
-    NotNegative,
     Percentage,
     Positive,
     PositiveRange,
+    Precision,
     PrunerName,
     Seeds,
-    Share,
+    StudyName,
+    WarmupShare,
+    WeightDecayRate,
 )
+from pielab.errors import PielabError
 from pielab.store import paths
 
-_UNDERIVED = [name for name in pruners.KNOWN if name not in pruners.NESTED | pruners.SCOPED]
-PRUNER_NAMES = (
-    f"{', '.join(_UNDERIVED)}, each also as IMP-FT-global or PINS-local with its other scope, and the iterative "
-    "ones as IMP-FT-nested"
-)
+# The marks of fields: when a field is in the recipe, which identifies a result. One without a mark always is.
+NEVER = "never in the recipe"  # where the results are and how many, and the hardware: none changes a seed
+UNLESS_DEFAULT = "in the recipe unless at its default"  # so that results from before the field keep their hash
+IF_GRADUAL = "in the recipe of a gradual pruner"
 
-# These change no seed: the number of seeds, where they are stored, and the hardware they are trained on.
-NOT_IN_RECIPE = {"study", "results", "data_dir", "seeds", "trials", "device", "workers", "save_weights", "levels"}
+# Fields that several notebooks have.
+Warmup = Annotated[WarmupShare, UNLESS_DEFAULT, Field(default=0)]
+Decay = Annotated[DecayKind, UNLESS_DEFAULT, Field(default="none")]
+WeightDecay = Annotated[WeightDecayRate, UNLESS_DEFAULT, Field(default=0)]
+HalfSplits = Annotated[Count, Field(default=200, description="how many half-splits of the seeds to average, from 1")]
+Bootstraps = Annotated[Count, Field(default=200, description="how many bootstrap samples for each interval, from 1")]
 
 
 class Parameters(BaseModel):
@@ -42,8 +54,8 @@ class Parameters(BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    study: Name = Field(pattern=r"^\w[\w.-]*$", description="the name of a study: letters, digits, - _ and .")
-    results: Name = Field(description="a folder for results")
+    study: Annotated[StudyName, NEVER]
+    results: Annotated[Name, NEVER] = Field("results", description="a folder for results")
 
     @property
     def study_folder(self) -> Path:
@@ -63,12 +75,12 @@ class DataParameters(Parameters):
     dataset: Name = Field(
         description="bbc-news, a CSV, Parquet or JSONL file, a folder of such files, a Hub id, or glue-rte and so on"
     )
-    data_dir: Name | None = Field(description="a folder, or None")
-    text: Name = Field(description="the name of the text column")
-    text_pair: Name | None = Field(description="the name of the second text column, or None")
-    label: Name = Field(description="the name of the label column")
-    label_separator: Name | None = Field(description="what separates several labels in the label column, or None")
-    limit: Count | None = Field(description="how many examples of each split to keep, from 1, or None for all")
+    data_dir: Annotated[Name | None, NEVER] = Field(None, description="a folder, or None")
+    text: Name = Field("text", description="the name of the text column")
+    text_pair: Name | None = Field(None, description="the name of the second text column, or None")
+    label: Name = Field("label", description="the name of the label column")
+    label_separator: Name | None = Field(None, description="what separates several labels in the label column, or None")
+    limit: Count | None = Field(None, description="how many examples of each split to keep, from 1, or None for all")
 
     @property
     def data(self) -> dict[str, Any]:
@@ -90,7 +102,7 @@ class ModelParameters(DataParameters):
 class PairParameters(ModelParameters):
     """One model on one data set, and its seeds."""
 
-    seeds: Seeds
+    seeds: Annotated[Seeds, NEVER]
 
     @property
     def dense_folder(self) -> Path:
@@ -100,9 +112,7 @@ class PairParameters(ModelParameters):
 class PrunedParameters(PairParameters):
     """One pruner at one threshold, on one model and data set."""
 
-    pruner: PrunerName = Field(
-        description=f"one of {PRUNER_NAMES}, or the name that importing.add was given (letters, digits, - _ .)"
-    )
+    pruner: PrunerName
     threshold: Percentage = Field(description="a percentage of the prunable weights above 0 and below 100, such as 90")
 
     @property
@@ -117,46 +127,64 @@ class PrunedParameters(PairParameters):
 class BuildParameters(ModelParameters):
     """The architecture, the input and the hardware of a model."""
 
-    num_hidden_layers: Count | None = Field(description="how many layers of the transformer to keep, or None for all")
-    word_vectors: Name = Field(description="glove-6b-50d, or the path of a text file of word vectors")
-    padding: Literal["random", "zero", "mean"] = Field(description="random, zero or mean")
-    max_tokens: Count = Field(description="how many tokens of a text to read, from 1")
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto, cpu, cuda or mps")
-    threads: Count = Field(description="how many CPU threads to compute with, from 1")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        description="auto (bfloat16 on a GPU that has it, else float32), float32 or bfloat16"
+    num_hidden_layers: Count | None = Field(
+        None, description="how many layers of the transformer to keep, or None for all"
     )
-    bucketed: bool = Field(strict=True, description="True or False: whether texts of like length share a batch")
+    word_vectors: Name = Field("glove-6b-50d", description="glove-6b-50d, or the path of a text file of word vectors")
+    padding: Literal["random", "zero", "mean"] = Field("random", description="random, zero or mean")
+    max_tokens: Count = Field(description="how many tokens of a text to read, from 1")
+    device: Annotated[Device, NEVER] = "auto"
+    threads: Count = Field(1, description="how many CPU threads to compute with, from 1")
+    precision: Precision = "auto"
+    bucketed: Bool = Field(True, description="True or False: whether texts of like length share a batch")
 
     def recipe(self, kind: type["BuildParameters"] | None = None) -> dict[str, Any]:
-        """The parameters that determine a seed or a trial: all but NOT_IN_RECIPE, and those without effect.
+        """The parameters that determine a seed or a trial, as their fields are marked.
 
         kind: only the parameters of that class, such as TrainParameters for the unpruned models of a pruned one.
         """
-        excluded = NOT_IN_RECIPE | self._without_effect()
-        names = [name for name in (kind or type(self)).model_fields if name not in excluded]
+        fields = (kind or type(self)).model_fields
+        names = [name for name, field in fields.items() if self._in_recipe(name, field)]
         dumped = self.model_dump(mode="json", include=set(names))
         return {name: dumped[name] for name in names} | {"dataset": paths.slug(self.dataset)}
 
-    def _without_effect(self) -> set[str]:
-        """Fields left out of the recipe at their default, so that results of older versions keep their hash."""
-        return set()
+    def _in_recipe(self, name: str, field: FieldInfo) -> bool:
+        if UNLESS_DEFAULT in field.metadata:
+            return getattr(self, name) != field.default
+        if IF_GRADUAL in field.metadata:
+            return pruners.pruner(self.pruner).schedule == "gradual"
+        return NEVER not in field.metadata
 
 
 class TuneParameters(BuildParameters):
     """00_tune: the search for hyperparameters of the unpruned models."""
 
-    trials: Count = Field(description="how many trials the search has, from 1")
-    search_seed: Natural = Field(description="a whole number from 0")
+    trials: Annotated[Count, NEVER] = Field(100, description="how many trials the search has, from 1")
+    search_seed: Natural = Field(0, description="a whole number from 0")
     epochs_range: CountRange = Field(description="the fewest and the most epochs, such as [2, 6] or 2,6, or one number")
     batch_sizes: Counts = Field(description="the batch sizes to choose from, such as [16, 32] or 16,32, or one number")
     learning_rate_range: PositiveRange = Field(
         description="the lowest and the highest learning rate, such as [2e-5, 2e-4] or 2e-5,2e-4, or one number"
     )
+    warmup: Warmup
+    decay: Decay
+    weight_decay: WeightDecay
 
     @property
     def folder(self) -> Path:
         return self.pair_folder / "tune"
+
+    @pydantic.model_validator(mode="after")
+    def _trials_differ(self) -> Self:
+        space = (self.epochs_range, self.batch_sizes, self.learning_rate_range)
+        if self.trials > 1 and all(len(set(choices)) == 1 for choices in space):
+            raise PielabError(
+                "identical-trials",
+                f"epochs_range, batch_sizes and learning_rate_range leave one choice, so all {self.trials} trials "
+                "would be the same",
+                "give one of them several values",
+            )
+        return self
 
 
 class TrainParameters(BuildParameters, PairParameters):
@@ -165,66 +193,42 @@ class TrainParameters(BuildParameters, PairParameters):
     epochs: Count = Field(description="how many epochs to train, from 1")
     batch_size: Count = Field(description="how many examples to a batch, from 1")
     learning_rate: Positive = Field(description="a learning rate above 0, such as 2e-3")
-    workers: Count = Field(description="how many seeds to train at once, each in a process of its own, from 1")
-    budget: Literal["paper", "equal"] = Field(
-        default="paper",
-        description="paper (each retraining takes as many epochs as the unpruned training) or equal (every model, "
-        "pruned or not, takes `epochs` in all)",
+    workers: Annotated[Count, NEVER] = Field(
+        1, description="how many seeds to train at once, each in a process of its own, from 1"
     )
-    warmup: Share = Field(
-        default=0,
-        description="the share of a training's steps in which the learning rate rises, from 0 and below 1, such as 0.1",
-    )
-    decay: Literal["none", "linear"] = Field(
-        default="none", description="none (a constant learning rate) or linear (it falls to 0 at the end of a training)"
-    )
-    weight_decay: NotNegative = Field(
-        default=0, description="the weight decay of AdamW from 0, such as 0.01; 0 is Adam"
-    )
-
-    def _without_effect(self) -> set[str]:
-        names = ("budget", "warmup", "decay", "weight_decay")
-        return {name for name in names if getattr(self, name) == TrainParameters.model_fields[name].default}
+    budget: Annotated[Budget, UNLESS_DEFAULT] = "paper"
+    warmup: Warmup
+    decay: Decay
+    weight_decay: WeightDecay
 
 
 class PruneParameters(TrainParameters, PrunedParameters):
     """02_prune: the training of one pruner at one threshold."""
 
-    pruner: KnownPruner = Field(description=f"one of {PRUNER_NAMES}")
-    levels: Levels | None = Field(
-        description="the thresholds that a nested pruner passes through, each once and its own threshold among them, "
-        "such as [20, 50, 90] or 20,50,90, or None for its own alone"
+    pruner: KnownPruner
+    levels: Annotated[Levels, NEVER] = None  # `recipe` adds those of a nested pruner
+    impact_examples: Count = Field(100, description="how many training examples the impact score sees, from 1")
+    prune_layer_norm: Bool = False
+    save_weights: Annotated[Bool, NEVER] = False
+    prune_pooler: Annotated[Bool, UNLESS_DEFAULT] = True
+    initial_phase: Annotated[InitialShare, IF_GRADUAL] = 0.05
+    final_phase: Annotated[FinalShare, IF_GRADUAL] = 0.2
+    window: Annotated[Count, IF_GRADUAL] = Field(
+        10, description="how many steps a gradual pruner averages the importance over before it prunes, from 1"
     )
-    impact_examples: Count = Field(description="how many training examples the impact score sees, from 1")
-    prune_layer_norm: bool = Field(strict=True, description="True or False")
-    save_weights: bool = Field(strict=True, description="True or False")
-    prune_pooler: bool = Field(default=True, strict=True, description="True or False")
-    initial_phase: Share = Field(
-        default=0.05,
-        description="the share of a gradual pruner's steps before it prunes, from 0 and below 1, such as 0.05",
-    )
-    final_phase: FinalShare = Field(
-        default=0.2,
-        description="the share of a gradual pruner's steps with the final sparsity, from 0 and, with initial_phase, "
-        "below 1, such as 0.2",
-    )
-    window: Count = Field(
-        default=10, description="how many steps a gradual pruner averages the importance over before it prunes, from 1"
-    )
-    importance_beta: Share = Field(default=0.85, description="a share from 0 and below 1, such as 0.85")
-    uncertainty_beta: Share = Field(default=0.99, description="a share from 0 and below 1, such as 0.99")
+    importance_beta: Annotated[Beta, IF_GRADUAL] = 0.85
+    uncertainty_beta: Annotated[Beta, IF_GRADUAL] = 0.99
 
     @property
     def trajectory(self) -> schedules.Trajectory:
-        """From a seed's start to its threshold; PielabError if the pruner cannot have that budget."""
+        """From a seed's start to its threshold."""
         pruner = pruners.pruner(self.pruner)
         return schedules.trajectory(pruner, self.threshold, self.levels or (), self.epochs, self.budget)
 
-    def _without_effect(self) -> set[str]:
-        names = super()._without_effect() | ({"prune_pooler"} if self.prune_pooler else set())
-        if pruners.pruner(self.pruner).schedule == "gradual":
-            return names
-        return names | {field.name for field in dataclasses.fields(schedules.Schedule)}
+    @pydantic.model_validator(mode="after")
+    def _has_trajectory(self) -> Self:
+        _ = self.trajectory  # raises PielabError if the pruner cannot have that budget
+        return self
 
     def recipe(self, kind: type[BuildParameters] | None = None) -> dict[str, Any]:
         """As for every notebook, with the levels up to the threshold of a nested pruner."""
@@ -235,36 +239,36 @@ class PruneParameters(TrainParameters, PrunedParameters):
 class PieParameters(PrunedParameters):
     """03_pies: the predictions of one configuration against those of the unpruned models."""
 
-    n_splits: Count = Field(description="how many half-splits of the seeds to average, from 1")
-    n_bootstrap: Count = Field(description="how many bootstrap samples for the interval, from 1")
+    n_splits: HalfSplits
+    n_bootstrap: Bootstraps
 
 
 class InfluenceParameters(PairParameters):
     """04_el2n: the PIEs of the training set by bins of EL2N."""
 
-    bins: Count = Field(description="how many bins of EL2N, from 1")
-    n_splits: Count = Field(description="how many half-splits of the seeds to average, from 1")
-    n_bootstrap: Count = Field(description="how many bootstrap samples for the intervals, from 1")
+    bins: Count = Field(20, description="how many bins of EL2N, from 1")
+    n_splits: HalfSplits
+    n_bootstrap: Bootstraps
 
 
 class ReadabilityParameters(PairParameters):
     """05_readability: the readability of the PIEs of the test set."""
 
-    n_bootstrap: Count = Field(description="how many bootstrap samples for the intervals, from 1")
-    processes: Count = Field(description="how many processes to score texts with, from 1")
+    n_bootstrap: Bootstraps
+    processes: Count = Field(1, description="how many processes to score texts with, from 1")
 
 
 class ReportParameters(Parameters):
     """06_report: the results of a study so far."""
 
-    examples: Count = Field(description="how many PIEs to show with their text, from 1")
+    examples: Count = Field(20, description="how many PIEs to show with their text, from 1")
 
 
 class ExploreParameters(Parameters):
     """07_explore: a page to look through the PIEs of a study."""
 
-    split: Literal["test", "train"] = Field(description="test or train")
-    rows: Count = Field(description="how many rows the table of the page may have, from 1")
+    split: Literal["test", "train"] = Field("test", description="test or train")
+    rows: Count = Field(1000, description="how many rows the table of the page may have, from 1")
 
 
 class JobParameters(BaseModel):
@@ -272,11 +276,9 @@ class JobParameters(BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    seeds_per_job: Count | None = Field(
-        default=None, description="how many seeds a job trains, from 1, or None for all"
-    )
-    memory_gb: Positive = Field(default=16, description="the memory of a job in gigabytes, above 0")
-    hours: Positive = Field(default=12, description="the time limit of a job in hours, above 0")
+    seeds_per_job: Count | None = Field(None, description="how many seeds a job trains, from 1, or None for all")
+    memory_gb: Positive = Field(16, description="the memory of a job in gigabytes, above 0")
+    hours: Positive = Field(12, description="the time limit of a job in hours, above 0")
 
 
 NOTEBOOKS: dict[str, type[Parameters]] = {
@@ -289,3 +291,8 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "06_report": ReportParameters,
     "07_explore": ExploreParameters,
 }
+
+_KINDS = (TrainParameters, *NOTEBOOKS.values(), JobParameters)
+# Every parameter by its name, in the order of a params file, and the defaults of those that may be left out.
+FIELDS = {name: field for kind in _KINDS for name, field in kind.model_fields.items()}
+DEFAULTS = {name: field.default for name, field in FIELDS.items() if not field.is_required()}

@@ -10,6 +10,8 @@ import yaml
 from pielab.compression.pruners import NESTED
 from pielab.config import parameters
 from pielab.config.parameters import (
+    DEFAULTS,
+    FIELDS,
     ExploreParameters,
     InfluenceParameters,
     JobParameters,
@@ -24,17 +26,8 @@ from pielab.config.validation import current_names, validate
 from pielab.errors import PielabError
 from pielab.store import paths
 
-# The parameters of 06_report and 07_explore that a study file may set, with their defaults.
-OPTIONS = {"results": "results", "examples": 20, "split": "test", "rows": 1000}
-# Execution settings; they never change results.
-JOB = {"workers": 1} | JobParameters().model_dump()
-# The parameters that a params file may leave out.
-DEFAULTS = {
-    name: field.default
-    for kind in parameters.NOTEBOOKS.values()
-    for name, field in kind.model_fields.items()
-    if not field.is_required()
-}
+# The parameters of 06_report and 07_explore that a study file may set.
+OPTIONS = [name for name in {**ReportParameters.model_fields, **ExploreParameters.model_fields} if name in DEFAULTS]
 
 
 @dataclass(frozen=True)
@@ -91,7 +84,7 @@ def read(config: Mapping[str, Any]) -> Study:
 
     Raises PielabError with the entry or file, the name and the accepted values.
     """
-    report = {name: config.get(name, default) for name, default in OPTIONS.items()}
+    report = {name: config.get(name, DEFAULTS[name]) for name in OPTIONS}
     if not config.get("study") or not isinstance(config.get("configurations"), list):
         raise PielabError(
             "not-a-study", "this is no study", "give snakemake --configfile params/studies/demo.yaml, or another study"
@@ -143,7 +136,7 @@ def _pruned(pair: str, values: dict[str, Any], pruners: Mapping[str, Any], where
             levels = thresholds if pruner in NESTED else None
             configuration = values | {"pruner": pruner, "threshold": threshold, "levels": levels}
             validate(PieParameters, _only(PieParameters, configuration), where)
-            _check_budget(validate(PruneParameters, _only(PruneParameters, configuration), where), where)
+            validate(PruneParameters, _only(PruneParameters, configuration), where, f"{where}, {pruner}")
             pruned[f"{pair}/{paths.configuration(pruner, threshold)}"] = configuration
     return pruned
 
@@ -162,14 +155,11 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
             "no-such-params-file", f"the study asks for {path}, which does not exist", "give a file of params/"
         )
     values = (
-        JOB
-        | DEFAULTS
+        DEFAULTS
         | current_names(yaml.safe_load(path.read_text()))
         | current_names({name: value for name, value in entry.items() if name not in {"params", "pruners"}})
     )
-    known = {name for kind in (*parameters.NOTEBOOKS.values(), JobParameters) for name in kind.model_fields}
-    unknown = sorted(set(values) - known)
-    if unknown:
+    if unknown := sorted(values.keys() - FIELDS):
         raise PielabError(
             "parameter-of-no-notebook",
             f"{entry['params']} or its entry in the study sets {', '.join(unknown)}, which no notebook has",
@@ -187,13 +177,6 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
                 "unnamed-dataset-or-model", f"{entry['params']} does not say which {name}", "give its name"
             )
     return values
-
-
-def _check_budget(p: PruneParameters, where: str) -> None:
-    try:
-        _ = p.trajectory
-    except PielabError as error:
-        raise error.within(f"{where}, {p.pruner}") from None
 
 
 def _only(kind: type[parameters.Parameters], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,17 @@
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from pielab.compression.pruners import KNOWN, NESTED
+from pielab.compression.pruners import KNOWN, NESTED, SCOPED
+
+_UNDERIVED = [name for name in KNOWN if name not in NESTED | SCOPED]
+PRUNER_NAMES = (
+    f"{', '.join(_UNDERIVED)}, each also as IMP-FT-global or PINS-local with its other scope, and the iterative "
+    "ones as IMP-FT-nested"
+)
 
 
 def _no_bool(value: Any) -> Any:
@@ -81,18 +87,13 @@ def _ascending(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
-def _distinct(value: tuple[float, ...]) -> tuple[float, ...]:
-    """Distinct numbers in ascending order."""
+def _levels(value: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+    """Distinct levels, ascending; if the pruner is nested, its threshold, validated before them, is one of them."""
     if len(set(value)) < len(value):
-        raise ValueError("a number twice")
-    return tuple(sorted(value))
-
-
-def _has_threshold(value: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
-    """Levels that include the threshold, a parameter validated before them, if the pruner is nested."""
+        raise ValueError("a level twice")
     if info.data.get("pruner") in NESTED and info.data.get("threshold", value[0]) not in value:
         raise ValueError("the threshold is not among the levels")
-    return value
+    return tuple(sorted(value))
 
 
 def _leaves_steps(value: float, info: ValidationInfo) -> float:
@@ -102,28 +103,76 @@ def _leaves_steps(value: float, info: ValidationInfo) -> float:
     return value
 
 
+Bool = Annotated[bool, Field(strict=True, description="True or False")]
 Natural = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1)]
 Counts = Annotated[tuple[Count, ...], BeforeValidator(_numbers), Field(min_length=1)]
 CountRange = Annotated[tuple[Count, Count], BeforeValidator(_two_numbers), AfterValidator(_ascending)]
 Positive = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, lt=1)]
-FinalShare = Annotated[Share, AfterValidator(_leaves_steps)]
-NotNegative = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, allow_inf_nan=False)]
 Percentage = Annotated[Positive, Field(lt=100)]
+_Levels = Annotated[tuple[Percentage, ...], BeforeValidator(_numbers), Field(min_length=1), AfterValidator(_levels)]
 Levels = Annotated[
-    tuple[Percentage, ...],
-    BeforeValidator(_numbers),
-    Field(min_length=1),
-    AfterValidator(_distinct),
-    AfterValidator(_has_threshold),
+    _Levels | None,
+    Field(
+        description="the thresholds that a nested pruner passes through, each once and its own threshold among them, "
+        "such as [20, 50, 90] or 20,50,90, or None for its own alone"
+    ),
 ]
 PositiveRange = Annotated[tuple[Positive, Positive], BeforeValidator(_two_numbers), AfterValidator(_ascending)]
 Name = Annotated[str, Field(min_length=1, strict=True)]
-PrunerName = Annotated[str, BeforeValidator(_pruner_name)]
-KnownPruner = Annotated[str, BeforeValidator(_known_pruner)]
+StudyName = Annotated[
+    Name, Field(pattern=r"^\w[\w.-]*$", description="the name of a study: letters, digits, - _ and .")
+]
+PrunerName = Annotated[
+    str,
+    BeforeValidator(_pruner_name),
+    Field(description=f"one of {PRUNER_NAMES}, or the name that importing.add was given (letters, digits, - _ .)"),
+]
+KnownPruner = Annotated[str, BeforeValidator(_known_pruner), Field(description=f"one of {PRUNER_NAMES}")]
 Seeds = Annotated[
     tuple[int, ...],
     BeforeValidator(parse_seeds),
     Field(description="a range such as 0-29, a list such as 0,3,7, or one seed"),
 ]
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Field(description="auto, cpu, cuda or mps")]
+Precision = Annotated[
+    Literal["auto", "float32", "bfloat16"],
+    Field(description="auto (bfloat16 on a GPU that has it, else float32), float32 or bfloat16"),
+]
+Budget = Annotated[
+    Literal["paper", "equal"],
+    Field(
+        description="paper (each retraining takes as many epochs as the unpruned training) or equal (every model, "
+        "pruned or not, takes `epochs` in all)"
+    ),
+]
+WarmupShare = Annotated[
+    Share,
+    Field(
+        description="the share of a training's steps in which the learning rate rises, from 0 and below 1, such as 0.1"
+    ),
+]
+DecayKind = Annotated[
+    Literal["none", "linear"],
+    Field(description="none (a constant learning rate) or linear (it falls to 0 at the end of a training)"),
+]
+WeightDecayRate = Annotated[
+    float,
+    BeforeValidator(_no_bool),
+    Field(ge=0, allow_inf_nan=False, description="the weight decay of AdamW from 0, such as 0.01; 0 is Adam"),
+]
+InitialShare = Annotated[
+    Share,
+    Field(description="the share of a gradual pruner's steps before it prunes, from 0 and below 1, such as 0.05"),
+]
+FinalShare = Annotated[
+    Share,
+    AfterValidator(_leaves_steps),
+    Field(
+        validate_default=True,
+        description="the share of a gradual pruner's steps with the final sparsity, from 0 and, with initial_phase, "
+        "below 1, such as 0.2",
+    ),
+]
+Beta = Annotated[Share, Field(description="a share from 0 and below 1, such as 0.85")]

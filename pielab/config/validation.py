@@ -8,7 +8,7 @@ from typing import Any
 import pydantic
 from pydantic import BaseModel
 
-from pielab.config.parameters import NOTEBOOKS, JobParameters, Parameters
+from pielab.config.parameters import FIELDS, NOTEBOOKS, Parameters
 from pielab.errors import PielabError, SeveralErrors
 
 # Formerly one parameter of 03 to 05 with three meanings; params files and scripts may still have it.
@@ -33,27 +33,31 @@ def check(notebook: str, names: Mapping[str, Any]) -> Any:
     """
     kind = NOTEBOOKS[notebook]
     given = current_names({name: value for name, value in names.items() if _may_be_parameter(name, value)})
-    known = {name for model in (*NOTEBOOKS.values(), JobParameters) for name in model.model_fields}
     # On a second run in the same kernel, later cells have set names too; only those close to a parameter are slips.
     again = any(isinstance(value, Parameters) for value in names.values())
     ignored = {
         name
         for name in given
         if name not in kind.model_fields
-        and (name in known or (again and not difflib.get_close_matches(name, kind.model_fields, cutoff=0.8)))
+        and (name in FIELDS or (again and not difflib.get_close_matches(name, kind.model_fields, cutoff=0.8)))
     }
     return validate(kind, {name: value for name, value in given.items() if name not in ignored}, notebook)
 
 
-def validate(kind: type[BaseModel], given: Mapping[str, Any], where: str) -> Any:
+def validate(kind: type[BaseModel], given: Mapping[str, Any], where: str, together: str = "") -> Any:
     """The parameters `given` as a `kind`; error messages name `where` they were given.
+
+    together: the place that the error of parameters which do not go together begins with, if any.
 
     Raises PielabError for a parameter that is not accepted, SeveralErrors if there are more than one.
     """
     try:
         return kind(**given)
     except pydantic.ValidationError as error:
-        faults = {str(details["loc"][0]): details["type"] for details in error.errors()}
+        details = error.errors()
+    if isinstance(rule := details[0].get("ctx", {}).get("error"), PielabError):
+        raise rule.within(together) if together else rule
+    faults = {str(fault["loc"][0]): fault["type"] for fault in details}
     errors = [_error(kind, name, fault, given, where) for name, fault in faults.items()]
     raise errors[0] if len(errors) == 1 else SeveralErrors(*errors)
 
@@ -70,7 +74,8 @@ def _error(kind: type[BaseModel], name: str, fault: str, given: Mapping[str, Any
     accepted = kind.model_fields[name].description
     if fault == "missing":
         return PielabError("missing-parameter", f"{name} is missing from the parameters of {where}", f"give {accepted}")
-    return PielabError("value-not-accepted", f"{name} = {given[name]!r} is not accepted by {where}", f"give {accepted}")
+    value = given.get(name, kind.model_fields[name].default)
+    return PielabError("value-not-accepted", f"{name} = {value!r} is not accepted by {where}", f"give {accepted}")
 
 
 def _may_be_parameter(name: str, value: Any) -> bool:

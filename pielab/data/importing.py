@@ -17,17 +17,6 @@ from pielab.errors import PielabError
 from pielab.store import files, paths, predictions, records
 from pielab.store.predictions import Predictions
 
-# The parameters of a notebook that `add` may be called without.
-DEFAULTS = {
-    "results": "results",
-    "limit": None,
-    "data_dir": None,
-    "text": "text",
-    "text_pair": None,
-    "label": "label",
-    "label_separator": None,
-}
-
 
 def add(
     test: np.ndarray,
@@ -66,7 +55,7 @@ def add(
     given = {"study": study, "dataset": dataset, "model": model, "pruner": pruner, "threshold": threshold}
     arrays = {"test": test, "train": train, "early": early}
     logits = {split: _array(values, split) for split, values in arrays.items() if values is not None}
-    p, folder = _parameters(DEFAULTS | given | more, seeds, len(logits["test"]))
+    p, folder = _parameters(given | more, seeds, len(logits["test"]))
     data = datasets.load(**p.data)
     logits = {split: _in_order(values, split, p, data, classes) for split, values in logits.items()}
     decisions = _decision_thresholds(decision_thresholds, logits, p, data)

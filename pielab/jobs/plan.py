@@ -32,7 +32,8 @@ def commands(study: Study, config: Mapping[str, Any]) -> dict[str, str]:
     papermill = "papermill" if shutil.which("papermill") else ".venv/bin/papermill"
     by_pair = {}
     for (pair, values), entry in zip(study.dense.items(), config["configurations"], strict=True):
-        given = {"study": values["study"], "results": values["results"]}
+        # A params file may leave limit out, for which the notebook has a number of its own.
+        given = {"study": values["study"], "results": values["results"], "limit": values["limit"]}
         given |= {name: value for name, value in entry.items() if name in TrainParameters.model_fields}
         given |= {"seeds": parse_seeds(values["seeds"])[0]}
         if given["results"] == "results":  # the notebook's default

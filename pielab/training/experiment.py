@@ -1,4 +1,4 @@
-"""Encode the texts of a configuration, check it before training, and run a model on it: build, train, predict."""
+"""Encode the texts of a configuration, and run a model on it: build, train, predict."""
 
 import dataclasses
 import os
@@ -106,8 +106,8 @@ class Experiment:
 def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
     """Encode the texts for the model and choose the device.
 
-    Raises PielabError if there are no training texts, if the machine lacks the device, or if the pruner does not accept
-    the budget or its schedule does not fit the run.
+    Raises PielabError if there are no training texts, if the machine lacks the device, or if the schedule of a gradual
+    pruner does not fit the steps of the training.
     """
     p = parameters
     if not len(data["train"]):
@@ -129,18 +129,10 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
         data_digest=datasets.digest(data),
         task=tasks.task_of(p.dataset, datasets.class_names(data)),
     )
-    if isinstance(p, PruneParameters):
-        check(experiment)
+    if isinstance(p, PruneParameters) and pruners.pruner(p.pruner).schedule == "gradual":
+        gradual(experiment, {})  # raises PielabError before anything is trained
     experiment.seed_process()
     return experiment
-
-
-def check(experiment: Experiment) -> None:
-    """Raises PielabError, before anything is trained, if the pruner does not accept the budget or schedule."""
-    p: PruneParameters = experiment.parameters
-    _ = p.trajectory  # raises it for the budget
-    if pruners.pruner(p.pruner).schedule == "gradual":
-        gradual(experiment, {})
 
 
 def gradual(experiment: Experiment, weights: dict[str, Tensor]) -> Gradual:

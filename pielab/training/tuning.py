@@ -14,7 +14,8 @@ import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from pielab.config.parameters import BuildParameters, JobParameters, TrainParameters, TuneParameters
+from pielab.config.parameters import DEFAULTS, FIELDS, TrainParameters, TuneParameters
+from pielab.config.study import OPTIONS
 from pielab.config.validation import current_names
 from pielab.errors import PielabError
 from pielab.progress import Progress
@@ -28,54 +29,23 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 SEARCHED = ("epochs", "batch_size", "learning_rate")
 COLUMNS = ["trial", *SEARCHED, "validation", "seconds", "reason"]
 
-# The parameters of a params file, paragraph by paragraph, and the values of those that the notebook was not given.
-PARAGRAPHS = (
-    ("dataset", "data_dir", "text", "text_pair", "label", "label_separator", "limit"),
-    (
-        *("model", "num_hidden_layers", "word_vectors", "padding", "max_tokens"),
-        *("epochs", "batch_size", "learning_rate", "seeds", "device", "threads", "precision", "bucketed"),
-        "workers",
-    ),
-    ("trials", "search_seed", "epochs_range", "batch_sizes", "learning_rate_range"),
-    ("levels", "impact_examples", "prune_layer_norm", "save_weights", "n_splits", "n_bootstrap", "bins", "processes"),
-    tuple(JobParameters.model_fields),
-)
-OTHERS = {
-    "seeds": "0-29",
-    "workers": 1,
-    "levels": None,
-    "impact_examples": 100,
-    "prune_layer_norm": False,
-    "save_weights": False,
-    "n_splits": 200,
-    "n_bootstrap": 200,
-    "bins": 20,
-    "processes": 1,
-    **JobParameters().model_dump(),
-}
+PAPERS_SEEDS = "0-29"
+# A params file has the parameters in the order of FIELDS, with an empty line before these; others are given beside it.
+PARAGRAPHS = ("model", "trials", "levels", "n_splits", "seeds_per_job")
+NOT_IN_FILE = {"study", "pruner", "threshold", *OPTIONS}
 
 
 def proposals(p: TuneParameters) -> list[dict[str, Any]]:
     """The epochs, batch_size and learning_rate (log-uniform) of each trial.
 
     A trial's proposal depends on `search_seed` and the trial's number alone.
-
-    Raises PielabError if several trials would all be the same.
     """
-    space = _space(p)
-    if p.trials > 1 and all(distribution.single() for distribution in space.values()):
-        raise PielabError(
-            "identical-trials",
-            f"epochs_range, batch_sizes and learning_rate_range leave one choice, so all {p.trials} trials would be "
-            "the same",
-            "give one of them several values",
-        )
     drawn = []
     for trial in range(p.trials):
         # A sampler for each trial, because one for all would repeat its draws when an interrupted search resumes.
         seed = int(np.random.SeedSequence((p.search_seed, trial)).generate_state(1)[0])
         sampler = optuna.samplers.RandomSampler(seed=seed)
-        drawn.append(optuna.create_study(sampler=sampler).ask(space).params)
+        drawn.append(optuna.create_study(sampler=sampler).ask(_space(p)).params)
     return drawn
 
 
@@ -124,14 +94,14 @@ def best(table: pd.DataFrame) -> pd.Series:
 def write_params(experiment: Experiment, table: pd.DataFrame, names: Mapping[str, Any]) -> Path:
     """Write the best trial as a params file for every notebook, tune/<dataset>-<model>.yaml; returns its path.
 
-    names: the notebook's globals(). Values that a params file gave for other notebooks, such as seeds, are copied.
+    names: the notebook's globals(). Values that a params file gave for other notebooks, such as seeds, are copied; any
+        other has its default.
     """
     p: TuneParameters = experiment.parameters
     row = best(table).to_dict()
     tuned = {name: row[name] for name in SEARCHED}
-    given = current_names(names)
-    others = {name: given.get(name, default) for name, default in OTHERS.items()}
-    values = others | p.model_dump(mode="json") | tuned
+    given = {name: value for name, value in current_names(names).items() if name in FIELDS}
+    values = DEFAULTS | {"seeds": PAPERS_SEEDS} | given | p.model_dump(mode="json") | tuned
     path = p.folder / f"{paths.pair(p.dataset, p.model)}.yaml"
     shown = f"{p.results}/{p.study}/{path.relative_to(p.study_folder)}"
     failed = int(table["validation"].isna().sum())
@@ -141,10 +111,11 @@ def write_params(experiment: Experiment, table: pd.DataFrame, names: Mapping[str
         f"# with {row['validation']:.4f} validation {experiment.metric} (trial {row['trial']}).",
         f"# papermill notebooks/01_train.ipynb out.ipynb -f {shown}",
     ]
-    paragraphs = [{name: values[name] for name in paragraph} for paragraph in PARAGRAPHS]
-    text = "\n".join(yaml.dump(paragraph, Dumper=_Lines, sort_keys=False) for paragraph in paragraphs)
+    for name in [name for name in FIELDS if name not in NOT_IN_FILE]:
+        line = yaml.dump({name: values[name]}, Dumper=_Lines).rstrip("\n")
+        lines += ["", line] if name in PARAGRAPHS else [line]
     with files.atomic_file(path) as partial:
-        partial.write_text("\n".join(lines) + "\n" + text)
+        partial.write_text("\n".join(lines) + "\n")
     return path
 
 
@@ -153,8 +124,8 @@ def _run(
 ) -> tuple[float | None, dict[str, Any]]:
     """Train and evaluate one trial: its validation metric, None if it diverged, and its attributes for the study."""
     p: TuneParameters = experiment.parameters
-    shared = {name: getattr(p, name) for name in BuildParameters.model_fields}
-    experiment = replace(experiment, parameters=TrainParameters(**shared, **proposal, seeds=p.search_seed, workers=1))
+    shared = {name: getattr(p, name) for name in TrainParameters.model_fields if name in TuneParameters.model_fields}
+    experiment = replace(experiment, parameters=TrainParameters(**shared, **proposal, seeds=p.search_seed))
 
     def note(epoch: int, loss: float) -> None:
         progress.step(f"trial {trial}, epoch {epoch} of {proposal['epochs']}, loss {loss:.3f}; {so_far}")
