@@ -232,8 +232,11 @@ def test_without_data_nothing_is_read(config, monkeypatch, capsys):
     assert not capsys.readouterr().err
 
 
-def test_the_command_that_times_a_pair_trains_the_studys_own_seed(config):
-    config["configurations"][0] |= {"epochs": 7, "learning_rate": 3e-5, "text_pair": None, "limit": 100, "seeds": "3-5"}
+@pytest.mark.parametrize("limit", [{"limit": 100}, {}])
+def test_the_command_that_times_a_pair_trains_the_studys_own_seed(config, limit):
+    params = Path(config["configurations"][0]["params"])
+    params.write_text(yaml.safe_dump({k: v for k, v in yaml.safe_load(params.read_text()).items() if k != "limit"}))
+    config["configurations"][0] |= {"epochs": 7, "learning_rate": 3e-5, "text_pair": None, "seeds": "3-5"} | limit
     config["study"] = "2024"
     read = study.read(config)
     ((pair, command),) = plan.commands(read, config).items()
@@ -245,7 +248,7 @@ def test_the_command_that_times_a_pair_trains_the_studys_own_seed(config):
         "-f",
         str(config["configurations"][0]["params"]),
     ]
-    values = yaml.safe_load(Path(words[4]).read_text())
+    values = {"limit": 200} | yaml.safe_load(params.read_text())  # 200 is in the notebook's own cell
     for flag, name, value in zip(*[iter(words[5:])] * 3, strict=True):
         values[name] = {"-p": _resolve_type, "-r": str}[flag](value)
     known = {name: value for name, value in values.items() if name in TrainParameters.model_fields}
