@@ -1,11 +1,12 @@
 """Train and prune the seeds of a configuration that are not yet in the results folder."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from torch import Tensor, nn
+from torch import Tensor
 
 from pielab.compression import schedules
 from pielab.config.parameters import TrainParameters
@@ -68,9 +69,18 @@ def _train_unpruned(experiment: Experiment, seed: int, report: ReportProgress) -
     model = experiment.build(seed)
     early: dict[str, np.ndarray] = {}
     branch: dict[str, Tensor] = {}
-    on_epoch = _copy_early_logits(early, experiment, model, epoch_note(report, seed, "unpruned", p.epochs))
+
+    def keep_early_logits() -> None:
+        early["early"] = experiment.predict(model, "train")
+        model.train()
+
+    def keep_branch_weights() -> None:
+        branch.update({name: value.detach().cpu().clone() for name, value in model.state_dict().items()})
+
+    on_epoch = epoch_note(report, seed, "unpruned", p.epochs)
+    on_epoch = _after_epoch(schedules.early_epoch(p.epochs), keep_early_logits, on_epoch)
     if p.budget == "equal":
-        on_epoch = _copy_branch_weights(branch, schedules.branch_epochs(p.epochs), model, on_epoch)
+        on_epoch = _after_epoch(schedules.branch_epochs(p.epochs), keep_branch_weights, on_epoch)
     losses = experiment.train(model, seed, 0, p.epochs, on_epoch)
     record = {"losses": [losses], "seconds": time.perf_counter() - start}
     recipe, options = experiment.recipe(TrainParameters), {"extra": early, "shared": branch}
@@ -78,26 +88,12 @@ def _train_unpruned(experiment: Experiment, seed: int, report: ReportProgress) -
     report(f"seed {seed} kept", 1)
 
 
-def _copy_early_logits(
-    early: dict[str, np.ndarray], experiment: Experiment, model: nn.Module, then: OnEpoch
-) -> OnEpoch:
-    """At the epoch for EL2N, copies the logits of the training set into `early`; then calls `then`."""
+def _after_epoch(number: int, action: Callable[[], None], then: OnEpoch) -> OnEpoch:
+    """Calls `action` after that epoch, and `then` after every one."""
 
     def on_epoch(epoch: int, loss: float) -> None:
-        if epoch == schedules.early_epoch(experiment.parameters.epochs):
-            early["early"] = experiment.predict(model, "train")
-            model.train()
-        then(epoch, loss)
-
-    return on_epoch
-
-
-def _copy_branch_weights(branch: dict[str, Tensor], branch_epoch: int, model: nn.Module, then: OnEpoch) -> OnEpoch:
-    """After `branch_epoch`, copies the model's weights into `branch`; then calls `then`."""
-
-    def on_epoch(epoch: int, loss: float) -> None:
-        if epoch == branch_epoch:
-            branch.update({name: value.detach().cpu().clone() for name, value in model.state_dict().items()})
+        if epoch == number:
+            action()
         then(epoch, loss)
 
     return on_epoch
