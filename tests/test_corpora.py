@@ -164,6 +164,23 @@ def test_aapd_without_its_training_texts_or_with_lines_missing(tmp_path):
         corpora.CORPORA["aapd"].read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("snli_1.0_train.jsonl", b'{"gold_label": "neutral"}'),
+        ("snli_1.0_train.txt", b"gold_label\tsentence1\nneutral\ta"),
+        ("snli_1.0_train.jsonl.gz", gzip.compress(b"a")[:-9]),
+        ("snli_1.0_train.jsonl.gz", gzip.compress(b"a")[:10] + b"\xff" * 20),
+        ("snli_1.0.zip", b"half a file"),
+    ],
+)
+def test_a_broken_file_of_any_kind_is_one_sentence(tmp_path, name, content):
+    (tmp_path / "snli_1.0_dev.txt").touch()
+    (tmp_path / name).write_bytes(content)
+    with refused("corpus-broken", "get snli_1.0.zip", f"the snli files in {tmp_path} are broken"):
+        datasets.load("snli", data_dir=str(tmp_path))
+
+
 @pytest.mark.parametrize("name", ["reuters", "aapd"])
 def test_a_corpus_that_is_not_there_says_where_to_get_it(tmp_path, name, monkeypatch):
     monkeypatch.delenv("PIELAB_DATA", raising=False)
