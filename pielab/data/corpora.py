@@ -68,9 +68,7 @@ def load(name: str, folders: Sequence[Path]) -> Frames | None:
         return corpus.fetch()
     if not folder:
         raise PielabError(
-            "corpus-not-found",
-            f"{name} needs its original files",
-            f"get {source}, and give their folder as data_dir",
+            "corpus-not-found", f"{name} needs its original files", f"get {source}, and give their folder as data_dir"
         )
     try:
         frames = corpus.read(folder)
@@ -215,9 +213,7 @@ def _aapd_pairs(texts: Path, labels: Path) -> list[tuple[str, list[str]]]:
     abstracts, categories = _lines(texts), _lines(labels)
     if len(abstracts) != len(categories):
         raise PielabError(
-            "aapd-lines-differ",
-            f"{texts} has {len(abstracts)} lines and {labels} {len(categories)}",
-            f"get {AAPD}",
+            "aapd-lines-differ", f"{texts} has {len(abstracts)} lines and {labels} {len(categories)}", f"get {AAPD}"
         )
     return list(zip(abstracts, map(str.split, categories), strict=True))
 

@@ -131,9 +131,7 @@ def _read(task: Task, path: Path) -> pd.DataFrame:
         ) from None
     if missing := [column for column in task.columns if column not in frame]:
         raise PielabError(
-            "glue-column-missing",
-            f"{path} has no column {missing[0]!r}, it has {', '.join(frame)}",
-            f"get {SOURCE}",
+            "glue-column-missing", f"{path} has no column {missing[0]!r}, it has {', '.join(frame)}", f"get {SOURCE}"
         )
     frame = text_columns(frame, task.columns)
     frame = frame[(frame.fillna("") != "").all(axis=1)]

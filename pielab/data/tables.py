@@ -126,9 +126,7 @@ def _files(path: Path) -> dict[str, Path]:
 def _read(path: Path) -> pd.DataFrame:
     if path.suffix not in READERS:
         raise PielabError(
-            "unknown-kind-of-file",
-            f"{path} is of an unknown kind",
-            f"give a file that ends in {', '.join(READERS)}",
+            "unknown-kind-of-file", f"{path} is of an unknown kind", f"give a file that ends in {', '.join(READERS)}"
         )
     try:
         return READERS[path.suffix](path)
