@@ -1,5 +1,7 @@
 """What is derived from texts is made once, and again if its file is of no use."""
 
+import errno
+
 import pandas as pd
 import pytest
 
@@ -49,6 +51,16 @@ def test_a_file_that_cannot_be_read_is_made_again(made, folder, content):
     path.write_bytes(content)
     assert lengths(["a", "bc"], made) == [1, 2] and len(made) == 2
     assert lengths(["a", "bc"], made) == [1, 2] and len(made) == 2 and path.read_text() == "1,2"
+
+
+def test_a_refused_permission_is_no_damage(made, folder):
+    lengths(["a", "bc"], made)
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with pytest.raises(PermissionError):
+        derived("lengths/{}.txt", ["a", "bc"], "v1", list, refuse, lambda *_: pytest.fail("made again"))
 
 
 def test_a_mistake_while_it_is_made_is_not_hidden_and_leaves_nothing(folder):

@@ -155,19 +155,36 @@ def test_aapd_in_both_published_forms(tmp_path, kind):
 def test_aapd_without_its_training_texts_or_with_lines_missing(tmp_path):
     for name in ("text_val", "label_val", "text_test", "label_test", "label_train"):
         (tmp_path / name).write_text("cs.it\n")
-    assert sorted(corpora.read("aapd", tmp_path)) == ["test", "validation"]
+    assert sorted(corpora.CORPORA["aapd"].read(tmp_path)) == ["test", "validation"]
     with refused("corpus-without-training-texts", "get text_", f"{tmp_path} has no training texts of aapd"):
         datasets.load("aapd", data_dir=str(tmp_path))
     (tmp_path / "text_test").write_text("cs.it\nanother\n")
     problem = f"{tmp_path}/text_test has 2 lines and {tmp_path}/label_test 1"
     with refused("aapd-lines-differ", "get text_", problem):
-        corpora.read("aapd", tmp_path)
+        corpora.CORPORA["aapd"].read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("snli_1.0_train.jsonl", b'{"gold_label": "neutral"}'),
+        ("snli_1.0_train.txt", b"gold_label\tsentence1\nneutral\ta"),
+        ("snli_1.0_train.jsonl.gz", gzip.compress(b"a")[:-9]),
+        ("snli_1.0_train.jsonl.gz", gzip.compress(b"a")[:10] + b"\xff" * 20),
+        ("snli_1.0.zip", b"half a file"),
+    ],
+)
+def test_a_broken_file_of_any_kind_is_one_sentence(tmp_path, name, content):
+    (tmp_path / "snli_1.0_dev.txt").touch()
+    (tmp_path / name).write_bytes(content)
+    with refused("corpus-broken", "get snli_1.0.zip", f"the snli files in {tmp_path} are broken"):
+        datasets.load("snli", data_dir=str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["reuters", "aapd"])
 def test_a_corpus_that_is_not_there_says_where_to_get_it(tmp_path, name, monkeypatch):
     monkeypatch.delenv("PIELAB_DATA", raising=False)
-    cure = f"get {corpora.SOURCES[name]}, and give their folder as data_dir"
+    cure = f"get {corpora.CORPORA[name].source}, and give their folder as data_dir"
     with refused("corpus-not-found", cure, f"{name} needs its original files"):
         datasets.load(name, data_dir=str(tmp_path))
 
@@ -186,7 +203,7 @@ def test_imdb_and_snli_from_the_hub(tmp_path, small, monkeypatch):
     rows = {"premise": ["a"] * 4, "hypothesis": ["b"] * 4, "label": [0, 1, 2, -1]}
     snli = DatasetDict({split: Dataset.from_dict(rows, features=pairs) for split in datasets.SPLITS})
     hub = {"stanfordnlp/imdb": imdb, "stanfordnlp/snli": snli}
-    monkeypatch.setattr(datasets, "load_dataset", lambda name, configuration: hub[name])
+    monkeypatch.setattr("datasets.load_dataset", lambda name, configuration: hub[name])
     assert [len(datasets.load("imdb")[split]) for split in datasets.SPLITS] == [8, 4, 12]
     data = datasets.load("snli")
     assert len(data["test"]) == 3 and data["test"].column_names == ["text", "text_pair", "label"]
@@ -205,10 +222,10 @@ REAL = Path(os.environ.get("PIELAB_DATA", "nowhere"))
     ],
 )
 def test_the_originals_have_the_sizes_of_table_7(name, sizes, classes):
-    folder = corpora.find(name, REAL) if REAL.exists() else None
+    folder = corpora.CORPORA[name].find(REAL)
     if folder is None:
         pytest.skip(f"PIELAB_DATA has no {name}")
-    frames = corpora.read(name, folder)
+    frames = corpora.CORPORA[name].read(folder)
     assert {split: len(frames[split]) for split in sizes} == sizes
     labels = pd.concat(list(frames.values()))["label"]
     assert len(set(labels.explode())) == classes

@@ -131,7 +131,7 @@ def test_a_hub_data_set_keeps_its_class_names_and_drops_what_has_no_gold_label(m
     features = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
     rows = {"text": [f"text {index}" for index in range(40)], "label": [0, 1, 1, -1] * 10}
     hub = DatasetDict({"train": Dataset.from_dict(rows, features=features)})
-    monkeypatch.setattr(datasets, "load_dataset", lambda *names: hub)
+    monkeypatch.setattr("datasets.load_dataset", lambda *names: hub)
     data = datasets.load("somebody/something")
     assert datasets.class_names(data) == ["no", "yes"]
     assert sum(len(data[split]) for split in datasets.SPLITS) == 30
@@ -143,7 +143,7 @@ def test_a_hub_data_set_with_lists_of_classes(monkeypatch):
     features = Features({"text": Value("string"), "label": List(ClassLabel(names=["x", "y"]))})
     rows = {"text": [f"text {index}" for index in range(40)], "label": [[0], [1], [0, 1], []] * 10}
     hub = DatasetDict({"train": Dataset.from_dict(rows, features=features)})
-    monkeypatch.setattr(datasets, "load_dataset", lambda *names: hub)
+    monkeypatch.setattr("datasets.load_dataset", lambda *names: hub)
     data = datasets.load("somebody/something")
     assert datasets.is_multi_label(data) and datasets.class_names(data) == ["x", "y"]
 
@@ -194,7 +194,7 @@ def test_an_unknown_name_says_what_there_is(monkeypatch):
     def offline(*names):
         raise ConnectionError("the Hub cannot be reached")
 
-    monkeypatch.setattr(datasets, "load_dataset", offline)
+    monkeypatch.setattr("datasets.load_dataset", offline)
     with refused("unknown-dataset", "give the path", "'bbcnews' is neither bbc-news, nor a file") as caught:
         datasets.load("bbcnews")
     assert "the Hub cannot be reached" in caught.value.problem

@@ -85,7 +85,7 @@ def test_the_hub_gives_the_same_as_the_files(tmp_path, monkeypatch, name):
     # As on the Hub: its test set has no labels.
     splits["test"] = splits["train"].map(lambda row: {"label": -1})
     asked = []
-    monkeypatch.setattr(datasets, "load_dataset", lambda *where: asked.append(where) or DatasetDict(splits))
+    monkeypatch.setattr("datasets.load_dataset", lambda *where: asked.append(where) or DatasetDict(splits))
     found = datasets.load(f"glue-{name}", str(tmp_path / "nothing"))
     assert asked == [("nyu-mll/glue", name)]
     assert datasets.digest(found) == datasets.digest(datasets.load(f"glue-{name}", str(tmp_path)))
@@ -95,7 +95,7 @@ def test_a_task_that_is_nowhere_says_where_files_would_be(tmp_path, monkeypatch)
     def refuse(*where):
         raise ConnectionError("no way to the Hub")
 
-    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    monkeypatch.setattr("datasets.load_dataset", refuse)
     problem = f"there is no RTE/dev.tsv in {tmp_path / 'nothing'}, and 'nyu-mll/glue:rte' is neither"
     with refused("glue-task-not-found", "get its .tsv files", problem) as caught:
         datasets.load("glue-rte", str(tmp_path / "nothing"))

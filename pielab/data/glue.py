@@ -5,13 +5,17 @@ stratified tenth of the training set is the validation set.
 """
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from pielab.data import tables
+from pielab.data.tables import Frames, text_columns
 from pielab.errors import PielabError, first_line
+from pielab.store import paths
 
 HUB = "nyu-mll/glue"
 SOURCE = "its .tsv files from https://gluebenchmark.com/tasks"
@@ -62,7 +66,7 @@ def task(dataset: str) -> Task | None:
 
     Raises PielabError for an unknown name after "glue-".
     """
-    if named(dataset):
+    if _is_name(dataset):
         name = dataset.removeprefix(PREFIX)
         if name not in TASKS:
             raise PielabError(
@@ -75,36 +79,47 @@ def task(dataset: str) -> Task | None:
     return next((task for task in TASKS.values() if task.folder == path.name and len(path.parts) > 1), None)
 
 
-def named(dataset: str) -> bool:
+def load(name: str, folders: Sequence[Path]) -> Frames | None:
+    """A task's splits, with the columns text, text_pair of pairs, and label: from its .tsv files, or else the Hub.
+
+    name: as of `task`. Returns None if it is no task, or a path without a task's files.
+
+    Raises PielabError if a file or a column is missing, or if a label is not one of the task's.
+    """
+    wanted, by_name = task(name), _is_name(name)
+    if not wanted:
+        return None
+    if folder := _find(wanted, *(folders if by_name else filter(None, [paths.find(name, *folders)]))):
+        return _splits(*(_read(wanted, folder / f"{stem}.tsv") for stem in ("train", wanted.dev)))
+    if not by_name:
+        return None
+    try:
+        hub = tables.from_hub(f"{HUB}:{name.removeprefix(PREFIX)}", splits=(*tables.SPLITS, "validation_matched"))
+    except PielabError as error:
+        places = ", ".join(map(str, folders)) or "data_dir, which is not set"
+        raise PielabError(
+            "glue-task-not-found",
+            f"there is no {wanted.folder}/{wanted.dev}.tsv in {places}, and {error.problem}",
+            f"get {SOURCE}, and give as data_dir the folder that {wanted.folder} is in",
+        ) from None
+    dev = "validation_matched" if "validation_matched" in hub else "validation"
+    return _splits(*(text_columns(hub[split], (*wanted.hub, "label")) for split in ("train", dev)))
+
+
+def _is_name(dataset: str) -> bool:
     """Whether `dataset` is a task's name, such as "glue-rte", and not a path."""
     return dataset.startswith(PREFIX) and not set("/.\\") & set(dataset)
 
 
-def find(task: Task, *folders: Path) -> Path | None:
+def _find(task: Task, *folders: Path) -> Path | None:
     """The first of `folders`, or of their subfolders with the task's name, that has its development set; else None."""
     inside = ("", task.folder, f"glue_data/{task.folder}")
-    paths = [folder / name for folder in folders for name in inside]
-    return next((path for path in paths if (path / f"{task.dev}.tsv").exists()), None)
-
-
-def read(task: Task, folder: Path) -> dict[str, pd.DataFrame]:
-    """train, validation and test with the columns text, text_pair if there is one, and label.
-
-    Truncated lines, of which QQP has a few, are left out.
-
-    Raises PielabError if a file or a column is missing, or if a label is not one of the task's.
-    """
-    return _splits(*(_read(task, folder / f"{stem}.tsv") for stem in ("train", task.dev)))
-
-
-def from_hub(task: Task, frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """A task's splits on the Hub (train, and validation or validation_matched) in the form that `read` gives."""
-    names = dict(zip((*task.hub, "label"), (*("text", "text_pair")[: len(task.hub)], "label"), strict=True))
-    dev = "validation_matched" if "validation_matched" in frames else "validation"
-    return _splits(*(frames[split].rename(columns=names)[list(names.values())] for split in ("train", dev)))
+    places = [folder / name for folder in folders for name in inside]
+    return next((place for place in places if (place / f"{task.dev}.tsv").exists()), None)
 
 
 def _read(task: Task, path: Path) -> pd.DataFrame:
+    """A file of a task; truncated lines, of which QQP has a few, are left out."""
     # CoLA's files have no header.
     header = {"names": ["source", "label", "mark", "sentence"]} if task.folder == "CoLA" else {}
     options = {"sep": "\t", "quoting": csv.QUOTE_NONE, "keep_default_na": False, "dtype": str}
@@ -116,23 +131,20 @@ def _read(task: Task, path: Path) -> pd.DataFrame:
         ) from None
     if missing := [column for column in task.columns if column not in frame]:
         raise PielabError(
-            "glue-column-missing",
-            f"{path} has no column {missing[0]!r}, it has {', '.join(frame)}",
-            f"get {SOURCE}",
+            "glue-column-missing", f"{path} has no column {missing[0]!r}, it has {', '.join(frame)}", f"get {SOURCE}"
         )
-    *texts, label = task.columns
-    frame = frame[(frame[list(task.columns)].fillna("") != "").all(axis=1)]
-    names = dict(zip("01", task.labels, strict=True)) if task.labels else {name: name for name in frame[label].unique()}
-    if unknown := set(frame[label]) - set(names):
+    frame = text_columns(frame, task.columns)
+    frame = frame[(frame.fillna("") != "").all(axis=1)]
+    names = dict(zip("01", task.labels, strict=False))  # empty if the file has names
+    if unknown := set(frame["label"]) - set(names or frame["label"]):
         raise PielabError(
             "unknown-glue-label",
             f"{path} has the label {min(unknown)!r}",
             f"the labels are {', '.join(names)}; get {SOURCE}",
         )
-    columns = dict(zip(("text", "text_pair"), (frame[column] for column in texts), strict=False))
-    return pd.DataFrame({**columns, "label": frame[label].map(names)})
+    return frame.replace({"label": names})
 
 
-def _splits(train: pd.DataFrame, dev: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _splits(train: pd.DataFrame, dev: pd.DataFrame) -> Frames:
     train, validation = train_test_split(train, test_size=VALIDATION, stratify=train["label"], random_state=0)
     return {"train": train, "validation": validation, "test": dev}

