@@ -20,7 +20,7 @@ VALIDATION = 0.1
 
 
 @dataclass(frozen=True)
-class Task:
+class GlueTask:
     """Where a task's texts and labels are, and its metrics.
 
     folder: the name of the folder with its .tsv files. columns: those of the texts, one or two, and of the label in
@@ -39,25 +39,25 @@ class Task:
 
 TWO, QUESTIONS, SENTENCES = ("sentence1", "sentence2"), ("question1", "question2"), ("#1 String", "#2 String")
 ENTAILED = ("not_entailment", "entailment")
-TASKS: dict[str, Task] = {
-    "cola": Task(
+TASKS: dict[str, GlueTask] = {
+    "cola": GlueTask(
         "CoLA",
         ("sentence", "label"),
         ("sentence",),
         ("unacceptable", "acceptable"),
         ("Matthews correlation", "accuracy"),
     ),
-    "sst2": Task("SST-2", ("sentence", "label"), ("sentence",), ("negative", "positive")),
-    "mrpc": Task("MRPC", (*SENTENCES, "Quality"), TWO, ("not_equivalent", "equivalent"), ("F1", "accuracy")),
-    "qqp": Task("QQP", (*QUESTIONS, "is_duplicate"), QUESTIONS, ("not_duplicate", "duplicate"), ("F1", "accuracy")),
-    "mnli": Task("MNLI", (*TWO, "gold_label"), ("premise", "hypothesis"), dev="dev_matched"),
-    "qnli": Task("QNLI", ("question", "sentence", "label"), ("question", "sentence")),
-    "rte": Task("RTE", (*TWO, "label"), TWO),
-    "wnli": Task("WNLI", (*TWO, "label"), TWO, ENTAILED),
+    "sst2": GlueTask("SST-2", ("sentence", "label"), ("sentence",), ("negative", "positive")),
+    "mrpc": GlueTask("MRPC", (*SENTENCES, "Quality"), TWO, ("not_equivalent", "equivalent"), ("F1", "accuracy")),
+    "qqp": GlueTask("QQP", (*QUESTIONS, "is_duplicate"), QUESTIONS, ("not_duplicate", "duplicate"), ("F1", "accuracy")),
+    "mnli": GlueTask("MNLI", (*TWO, "gold_label"), ("premise", "hypothesis"), dev="dev_matched"),
+    "qnli": GlueTask("QNLI", ("question", "sentence", "label"), ("question", "sentence")),
+    "rte": GlueTask("RTE", (*TWO, "label"), TWO),
+    "wnli": GlueTask("WNLI", (*TWO, "label"), TWO, ENTAILED),
 }
 
 
-def task(dataset: str) -> Task | None:
+def task(dataset: str) -> GlueTask | None:
     """The task that is named as "glue-rte", or by the path of its folder of .tsv files as ".../RTE"; else None.
 
     Raises PielabError for an unknown name after "glue-".
@@ -80,14 +80,14 @@ def named(dataset: str) -> bool:
     return dataset.startswith(PREFIX) and not set("/.\\") & set(dataset)
 
 
-def find(task: Task, *folders: Path) -> Path | None:
+def find(task: GlueTask, *folders: Path) -> Path | None:
     """The first of `folders`, or of their subfolders with the task's name, that has its development set; else None."""
     inside = ("", task.folder, f"glue_data/{task.folder}")
     paths = [folder / name for folder in folders for name in inside]
     return next((path for path in paths if (path / f"{task.dev}.tsv").exists()), None)
 
 
-def read(task: Task, folder: Path) -> dict[str, pd.DataFrame]:
+def read(task: GlueTask, folder: Path) -> dict[str, pd.DataFrame]:
     """train, validation and test with the columns text, text_pair if there is one, and label.
 
     Truncated lines, of which QQP has a few, are left out.
@@ -97,14 +97,14 @@ def read(task: Task, folder: Path) -> dict[str, pd.DataFrame]:
     return _splits(*(_read(task, folder / f"{stem}.tsv") for stem in ("train", task.dev)))
 
 
-def from_hub(task: Task, frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def from_hub(task: GlueTask, frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """A task's splits on the Hub (train, and validation or validation_matched) in the form that `read` gives."""
     names = dict(zip((*task.hub, "label"), (*("text", "text_pair")[: len(task.hub)], "label"), strict=True))
     dev = "validation_matched" if "validation_matched" in frames else "validation"
     return _splits(*(frames[split].rename(columns=names)[list(names.values())] for split in ("train", dev)))
 
 
-def _read(task: Task, path: Path) -> pd.DataFrame:
+def _read(task: GlueTask, path: Path) -> pd.DataFrame:
     # CoLA's files have no header.
     header = {"names": ["source", "label", "mark", "sentence"]} if task.folder == "CoLA" else {}
     options = {"sep": "\t", "quoting": csv.QUOTE_NONE, "keep_default_na": False, "dtype": str}
