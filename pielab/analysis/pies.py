@@ -1,6 +1,7 @@
 """Pruning Identified Exemplars: examples on which pruned and unpruned models differ by majority vote (Section 2).
 
-How models vote depends on the task, which the shape of their predictions tells (`tasks.of_answers`).
+The vote is the most frequent class, ties to the smallest id (`majority`); of texts with several labels, the set of
+classes that more than half of the models predict (`majority_sets`). The shape of the predictions tells which.
 """
 
 from collections.abc import Sequence

@@ -69,10 +69,7 @@ def compare_with_published(name: str, data: DatasetDict) -> pd.DataFrame:
 
 
 def save(frame: pd.DataFrame, pair_folder: Path, dataset: str, task: str) -> None:
-    """Write card.csv into the pair's folder, for the report; `frame` is that of `compare_with_published`.
-
-    task: its name.
-    """
+    """Write card.csv into the pair's folder, for the report: `compare_with_published`'s frame and the task's name."""
     row = frame["ours"].to_dict() | {"classification": task}
     with files.atomic_file(pair_folder / "card.csv") as partial:
         pd.DataFrame([{"dataset": paths.slug(dataset), **row}]).to_csv(partial, index=False)
