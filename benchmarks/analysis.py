@@ -62,7 +62,7 @@ def loop_side(resamples: int, given: tuple) -> dict:
     """The same with numpy, one half-split after another."""
     folder, targets = given
     early = predictions.read_seeds(folder / "dense", range(SEEDS), "early")
-    several = early.multi_label
+    several = early.task == "multi-label"
     probabilities = (predictions.sigmoid if several else predictions.softmax)(early.logits)
     hot = targets if several else np.eye(early.logits.shape[2])[targets]
     scores = np.linalg.norm(probabilities - hot, axis=2).mean(axis=0)

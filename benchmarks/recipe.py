@@ -108,9 +108,8 @@ def pielab(precision: torch.dtype, given: dict[str, Any]) -> Trained:
     loop.train(model, *data, **options, weights=weights, masks=masks)
     logits = loop.predict(model, given["encoder"], given["tokens"]["train"], precision)
     loop.predict(model, given["encoder"], given["tokens"]["test"], precision)
-    if given["targets"]["train"].ndim == 2:
-        return model, tasks.best_decision_threshold(logits, given["targets"]["train"])
-    return model, None
+    best = task(given).decision_threshold
+    return model, best and best(logits, given["targets"]["train"])
 
 
 def published(given: dict[str, Any]) -> Trained:
@@ -122,7 +121,7 @@ def published(given: dict[str, Any]) -> Trained:
     sets = {name: torch.utils.data.TensorDataset(*each.values(), targets(given, name)) for name, each in inputs.items()}
     size, names = given["options"]["batch_size"], list(inputs["train"])
     loaders = {name: torch.utils.data.DataLoader(each, size, shuffle=name == "train") for name, each in sets.items()}
-    several = given["targets"]["train"].ndim == 2
+    several = task(given) is tasks.MULTI_LABEL
     loss_function = nn.BCEWithLogitsLoss() if several else nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=given["options"]["learning_rate"])
     mask(weights, masks)
@@ -170,7 +169,7 @@ def trainer(given: dict[str, Any]) -> Trained:
         rows = [each.tolist() for each in np.split(given["tokens"][name].ids, given["tokens"][name].starts[1:-1])]
         masked = [[1] * len(row) for row in rows]
         sets[name] = Dataset.from_dict({"input_ids": rows, "attention_mask": masked, "labels": given["targets"][name]})
-    several = given["targets"]["train"].ndim == 2
+    several = task(given) is tasks.MULTI_LABEL
 
     def metrics(found):
         values, wanted = found
@@ -222,6 +221,10 @@ def to_longest(given: dict[str, Any], name: str) -> dict[str, torch.Tensor]:
         return {"input_ids": ids}
     there = torch.arange(given["longest"]) < torch.from_numpy(tokens.lengths)[:, None]
     return {"input_ids": ids, "attention_mask": there.long()}
+
+
+def task(given: dict[str, Any]) -> tasks.Task:
+    return tasks.of_answers(given["targets"]["train"][None])
 
 
 def targets(given: dict[str, Any], name: str) -> torch.Tensor:

@@ -104,9 +104,14 @@ def _with_resamples(function: Callable) -> Callable:
     return call
 
 
+def _with_task_name(function: Callable) -> Callable:
+    return lambda *args: function(*args[:3], "multi-label" if args[3] else "single-label")
+
+
 # How to call what had other arguments.
 ARGUMENTS: dict[str, Callable[[Callable], Callable]] = {
     "analysis.el2n": _without_data,
+    "cards.save": _with_task_name,
     "readability.matched_ratios": _with_resamples,
     "readability.ratios": _with_resamples,
     "statistics.by_models_per_side": _with_resamples,

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pielab.analysis import null, pies
+from pielab.data import votes
 
 
 @given(st.integers(2, 7), st.integers(0, 10_000), st.booleans(), st.integers(1, 6), st.integers(1, 6))
@@ -21,7 +22,7 @@ def test_every_half_split_disagrees_where_its_votes_do(seeds, seed, multi_label,
     found = np.zeros((2, len(half_splits), 14), dtype=bool)
     sizes = {"EXAMPLES_AT_ONCE": examples_at_once, "COLUMNS_AT_ONCE": columns_at_once}
     seen = []
-    with mock.patch.multiple(pies, **sizes):
+    with mock.patch.multiple(votes, **sizes):
         for part, of_null, of_pruned in pies.disagreements(dense, pruned, half_splits):
             seen += part.tolist()
             found[0][:, part], found[1][:, part] = of_null, of_pruned
@@ -44,7 +45,7 @@ def test_a_weight_of_two_is_a_model_that_votes_twice(seeds, seed, multi_label):
         found[:, part] = of_null[0], of_pruned[0]
     majority = pies.majority_sets if multi_label else pies.majority
     sides = [
-        np.repeat(votes, weights, axis=0) for votes, weights in ((dense, first), (dense, second), (pruned, second))
+        np.repeat(answers, weights, axis=0) for answers, weights in ((dense, first), (dense, second), (pruned, second))
     ]
     reference, *others = (majority(side) for side in sides)
     for row, other in zip(found, others, strict=True):

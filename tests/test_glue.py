@@ -140,18 +140,25 @@ def test_a_folder_that_only_has_the_name_of_a_task_is_read_as_any_other(tmp_path
     data = datasets.load(str(folder))
     assert datasets.class_names(data) == ["bad", "good"] and len(data["test"]) == 40
     assert glue.task("glue-data/mine.csv") is None and glue.task("glue-mine.csv") is None
-    assert tasks.task_of(str(folder), datasets.class_names(data)) is None
-    assert tasks.task_of(str(folder), ["equivalent", "not_equivalent"]) is glue.TASKS["mrpc"]
+    assert tasks.of_data(str(folder), data) is tasks.SINGLE_LABEL
+    classes = {"good": "equivalent", "bad": "not_equivalent"}
+    frame.assign(label=frame["label"].map(classes)).to_csv(folder / "train.csv", index=False)
+    frame.assign(label=frame["label"].map(classes)).to_csv(folder / "test.csv", index=False)
+    assert tuple(tasks.of_data(str(folder), datasets.load(str(folder))).metrics) == glue.TASKS["mrpc"].metrics
 
 
-def test_the_metrics_by_hand():
+def test_the_metrics_by_hand(tmp_path):
+    rte, mrpc, cola = (
+        tasks.of_data(f"glue-{name}", datasets.load(str(write(tmp_path, name)))) for name in ("rte", "mrpc", "cola")
+    )
+    assert [task.metric for task in (rte, mrpc, cola)] == ["accuracy", "F1", "Matthews correlation"]
     # As datasets.load numbers them, equivalent is 0 and not_equivalent 1.
     targets, predicted = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 0, 1])
-    assert tasks.score("F1", predicted, targets, glue.TASKS["mrpc"]) == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
+    assert mrpc.score(predicted, targets) == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
     # (2 * 1 - 1 * 1) / sqrt(3 * 3 * 2 * 2)
-    assert tasks.score("Matthews correlation", predicted, targets, glue.TASKS["cola"]) == pytest.approx(1 / 6)
-    assert tasks.score("accuracy", predicted, targets, glue.TASKS["rte"]) == pytest.approx(0.6)
-    assert tasks.score("F1", 1 - predicted, 1 - targets, glue.TASKS["mrpc"]) == pytest.approx(0.5)
+    assert cola.score(predicted, targets) == pytest.approx(1 / 6)
+    assert rte.score(predicted, targets) == cola.score(predicted, targets, "accuracy") == pytest.approx(0.6)
+    assert mrpc.score(1 - predicted, 1 - targets) == pytest.approx(0.5)
 
 
 def test_a_seed_of_a_task_is_judged_by_its_metric_and_the_accuracy(tmp_path, given):

@@ -232,7 +232,7 @@ def test_multi_label_predictions_have_decision_thresholds(mine, logits):
             importing.add(right, **mine, decision_thresholds=wrong)
     assert importing.add(right, **mine, decision_thresholds=[0.2, 0.6])["macro-F1"].tolist() == [1, 1]
     found = predictions.read_seeds(folder(mine, "dense"), (0, 1))
-    assert found.multi_label and np.allclose(found.decision_thresholds, [0.2, 0.6])
+    assert found.task == "multi-label" and np.allclose(found.decision_thresholds, [0.2, 0.6])
     assert np.array_equal(found.classes, np.broadcast_to(targets > 0, right.shape))
     train = 6 * datasets.targets(data["train"]) - 3
     importing.add(right, **mine, train=np.broadcast_to(train, (2, *train.shape)), pruner="AWQ", threshold=75)

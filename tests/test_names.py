@@ -77,7 +77,7 @@ def test_names_complete_in_a_notebook(code):
         assert list(shell.Completer.completions(code, len(code))), code
 
 
-def test_old_names_compute_what_the_new_ones_do():
+def test_old_names_compute_what_the_new_ones_do(tmp_path):
     dense, pruned = runs(0), runs(1, flipped=0.4)
     assert (pielab.pies.find(dense, pruned) == (pielab.pies.majority(dense) != pielab.pies.majority(pruned))).all()
     assert (pielab.pies.single_label(dense, pruned) == pielab.pies.find(dense, pruned)).all()
@@ -94,6 +94,8 @@ def test_old_names_compute_what_the_new_ones_do():
     some = np.arange(40) < 20
     old = pielab.readability.ratios(table, some, resamples=5)
     assert old.equals(pielab.readability.ratios(table, some, n_bootstrap=5)) and len(old) == 8
+    pielab.cards.save(pd.DataFrame({"ours": [2.0]}, index=["classes"]), tmp_path / "pair", "mine", True)
+    assert pielab.cards.of_study(tmp_path).loc["mine"].to_dict() == {"classes": 2, "classification": "multi-label"}
     assert pielab.pruning.sparsities(pielab.pruning.PRUNERS["MP-AI"], 0.9) == [0.9]
 
 

@@ -48,7 +48,7 @@ def test_seeds_are_stacked(tmp_path):
     for seed in (0, 3):
         write_seed(tmp_path, seed, np.full((2, 2), float(seed)))
     found = predictions.read_seeds(tmp_path, (0, 3))
-    assert found.logits.shape == (2, 2, 2) and not found.multi_label
+    assert found.logits.shape == (2, 2, 2) and found.task == "single-label"
     assert (found.logits[1] == 3).all() and found.seeds == (0, 3)
 
 
@@ -56,7 +56,7 @@ def test_several_labels_use_each_runs_own_decision_threshold(tmp_path):
     for seed, threshold in enumerate((0.2, 0.8)):
         write_seed(tmp_path, seed, np.zeros((1, 2)), decision_threshold=threshold)  # probability one half
     found = predictions.read_seeds(tmp_path, (0, 1))
-    assert found.multi_label and found.classes.tolist() == [[[True, True]], [[False, False]]]
+    assert found.task == "multi-label" and found.classes.tolist() == [[[True, True]], [[False, False]]]
 
 
 def test_faults_are_one_sentence(tmp_path):

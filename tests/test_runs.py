@@ -110,9 +110,9 @@ def test_impact_sees_as_many_examples_as_it_is_given_and_random_scores_differ(gi
     sampled = []
     original = loop.gradients
 
-    def record(model, weights, encoder, tokens, targets):
+    def record(model, weights, encoder, tokens, targets, **options):
         sampled.append((len(tokens), tokens.ids.tobytes()))
-        return original(model, weights, encoder, tokens, targets)
+        return original(model, weights, encoder, tokens, targets, **options)
 
     monkeypatch.setattr(loop, "gradients", record)
     runs.train_pruned(experiment)
@@ -628,7 +628,7 @@ def test_a_transformer_and_several_labels(given, tiny_bert, tmp_path):
     runs.train_dense(experiment)
     runs.train_pruned(experiment)
     found = predictions.read_seeds(p.folder, p.seeds)
-    assert found.multi_label and found.classes.shape == (2, 27, 5)
+    assert found.task == "multi-label" and found.classes.shape == (2, 27, 5)
     record = json.loads((paths.seed(p.folder, 0) / "metrics.json").read_text())
     thresholds = np.array([record["decision_threshold"]])
     said = predictions.sigmoid(found.logits[0]) > thresholds

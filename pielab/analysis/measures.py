@@ -6,8 +6,9 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
 from pielab.analysis import null, pies
+from pielab.data import tasks
 from pielab.errors import PielabError
-from pielab.store.predictions import Predictions, sigmoid, softmax
+from pielab.store.predictions import Predictions
 
 
 def flips(dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray) -> float:
@@ -101,8 +102,8 @@ def compare_with_null(dense: Predictions, pruned: Predictions, targets: np.ndarr
     measure; source; all_seeds, with every seed on both sides; halved and null, means over half-splits of the seeds, of
     unpruned halves against pruned ones and against unpruned ones.
     """
-    sides = [(runs.classes, (sigmoid if runs.multi_label else softmax)(runs.logits)) for runs in (dense, pruned)]
-    compute = _multi_label_measures if dense.multi_label else _single_label_measures
+    sides = [(runs.classes, tasks.TASKS[runs.task].probabilities(runs.logits)) for runs in (dense, pruned)]
+    compute = MEASURES[dense.task]
     all_seeds = np.ones(len(dense.logits), dtype=bool)
 
     def between(first: np.ndarray, side: int, second: np.ndarray) -> dict[str, float]:
@@ -141,5 +142,8 @@ def _single_label_measures(dense, pruned, dense_probabilities, pruned_probabilit
 def _multi_label_measures(dense, pruned, dense_probabilities, pruned_probabilities, targets) -> dict[str, float]:
     correlation = float(np.nanmean(spearman(dense_probabilities, pruned_probabilities)))
     lowest = spearman_pies(dense_probabilities, pruned_probabilities)
-    share = float(pies.multi_label(dense, pruned)[lowest].mean()) if lowest.any() else float("nan")
+    share = float(pies.find(dense, pruned)[lowest].mean()) if lowest.any() else float("nan")
     return {"rank correlation of the classes": correlation, "of the 5 % least correlated, PIEs": share}
+
+
+MEASURES = {"single-label": _single_label_measures, "multi-label": _multi_label_measures}

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pielab.analysis import pies
-from pielab.data.tasks import effectiveness
+from pielab.data import tasks
 from pielab.errors import PielabError
 
 # With two or three seeds, hardly any draw with replacement leaves two sides to compare.
@@ -235,5 +235,5 @@ def effectiveness_on_pies(
 def _vote_effectiveness(predicted: np.ndarray, targets: np.ndarray, chosen: np.ndarray) -> float:
     if not chosen.any():
         return math.nan
-    runs = predicted if predicted.ndim == 3 else pies.majority(predicted)[None]
-    return float(np.mean([effectiveness(run[chosen], targets[chosen]) for run in runs]))
+    task = tasks.of_answers(predicted)
+    return float(np.mean([task.score(answers[chosen], targets[chosen]) for answers in task.judged(predicted)]))

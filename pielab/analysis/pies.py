@@ -1,67 +1,45 @@
-"""Pruning Identified Exemplars: examples on which pruned and unpruned models differ by majority vote (Section 2)."""
+"""Pruning Identified Exemplars: examples on which pruned and unpruned models differ by majority vote (Section 2).
 
-from collections.abc import Iterator, Sequence
+The vote is the most frequent class, ties to the smallest id (`majority`); of texts with several labels, the set of
+classes that more than half of the models predict (`majority_sets`). The shape of the predictions tells which.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 
+from pielab.data import tasks
+from pielab.data.votes import Disagreements, count, differ, majority, majority_sets
 from pielab.errors import PielabError
 
-# Blocks of votes that stay in a processor's cache during one matrix product over all half-splits.
-EXAMPLES_AT_ONCE, COLUMNS_AT_ONCE = 512, 512
+__all__ = ["check_pair", "disagreements", "find", "majority", "majority_sets", "multi_label", "single_label", "votes"]
 
+votes = count
 HalfSplit = tuple[np.ndarray, np.ndarray]
 
 
-def majority(predictions: np.ndarray) -> np.ndarray:
-    """The most frequent class of each example (examples,); ties go to the smallest class id.
+def find(dense: np.ndarray, pruned: np.ndarray, task: tasks.Task | None = None) -> np.ndarray:
+    """Which examples are PIEs, bool (examples,): the two majority votes differ.
 
-    predictions: class ids (seeds, examples).
+    dense, pruned: class ids (seeds, examples), or bool (seeds, examples, classes), of the unpruned and the pruned
+        models, the same number of seeds each. task: by default the one that their shape tells.
     """
-    return votes(predictions).argmax(axis=1)
-
-
-def votes(predictions: np.ndarray, n_classes: int | None = None) -> np.ndarray:
-    """How many seeds voted for each class, (examples, classes), from class ids (seeds, examples)."""
-    _check(predictions, 2)
-    classes = np.arange(n_classes or int(predictions.max()) + 1)
-    return (predictions[:, :, None] == classes).sum(axis=0)
-
-
-def majority_sets(predictions: np.ndarray) -> np.ndarray:
-    """The classes that more than half of the seeds predict, bool (examples, classes); exactly half is not enough.
-
-    predictions: bool (seeds, examples, classes).
-    """
-    _check(predictions, 3)
-    return 2 * predictions.sum(axis=0) > len(predictions)
+    check_pair(dense, pruned)
+    task = task or tasks.of_answers(dense)
+    return differ(task.majority(dense), task.majority(pruned))
 
 
 def single_label(dense: np.ndarray, pruned: np.ndarray) -> np.ndarray:
-    """Which examples are PIEs, bool (examples,): the majority classes differ.
-
-    dense, pruned: class ids (seeds, examples) of the unpruned and the pruned models, the same number of seeds each.
-    """
-    check_pair(dense, pruned)
-    return majority(dense) != majority(pruned)
+    """`find` for class ids (seeds, examples): the majority classes differ."""
+    return find(dense, pruned, tasks.SINGLE_LABEL)
 
 
 def multi_label(dense: np.ndarray, pruned: np.ndarray) -> np.ndarray:
-    """Which examples are PIEs, bool (examples,): the sets of majority classes differ in at least one class.
-
-    dense, pruned: bool (seeds, examples, classes), the same number of seeds each.
-    """
-    check_pair(dense, pruned)
-    return (majority_sets(dense) != majority_sets(pruned)).any(axis=1)
+    """`find` for bool (seeds, examples, classes): the sets of majority classes differ in at least one class."""
+    return find(dense, pruned, tasks.MULTI_LABEL)
 
 
-def find(dense: np.ndarray, pruned: np.ndarray) -> np.ndarray:
-    """Which examples are PIEs, bool (examples,), for single-label or multi-label predictions."""
-    return (multi_label if dense.ndim == 3 else single_label)(dense, pruned)
-
-
-def disagreements(
-    dense: np.ndarray, pruned: np.ndarray, half_splits: Sequence[HalfSplit]
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def disagreements(dense: np.ndarray, pruned: np.ndarray, half_splits: Sequence[HalfSplit]) -> Disagreements:
     """Examples on which two majority votes differ, for many half-splits in one matrix product.
 
     dense, pruned: class ids (seeds, examples), or bool (seeds, examples, classes), of the same seeds.
@@ -72,75 +50,7 @@ def disagreements(
     the pruned models of the second. Examples on which all models agree are in no block.
     """
     first, second = (np.array(side, dtype=np.float32) for side in zip(*half_splits, strict=True))
-    blocks = _multi_label_blocks if dense.ndim == 3 else _single_label_blocks
-    return blocks(dense, pruned, first, second)
-
-
-def _single_label_blocks(
-    dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, second: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    classes = int(max(dense.max(), pruned.max())) + 1
-    varied = np.flatnonzero((dense != dense[0]).any(axis=0) | (pruned != dense[0]).any(axis=0))
-    # A power of two, so that a mask gives the part below one vote.
-    vote = 2 ** (classes - 1).bit_length()
-    first, second = (np.c_[vote * side, np.full(len(side), -1, dtype=np.float32)] for side in (first, second))
-    for start in range(0, len(varied), EXAMPLES_AT_ONCE):
-        block = varied[start : start + EXAMPLES_AT_ONCE]
-        reference = _winners(dense[:, block], first, classes, vote)
-        of_null = reference != _winners(dense[:, block], second, classes, vote)
-        yield block, of_null, reference != _winners(pruned[:, block], second, classes, vote)
-
-
-def _winners(predicted: np.ndarray, weights: np.ndarray, classes: int, vote: int) -> np.ndarray:
-    """A code of the majority class (half-splits, block) by weighted votes; ties go to the smallest class id.
-
-    weights: (half-splits, seeds + 1), the weights of the seeds' votes in units of `vote`, and last -1.
-    """
-    # The votes minus the class id, in units where a vote exceeds any id: the maximum resolves ties as well.
-    indicators = np.empty((len(predicted) + 1, predicted.shape[1]), dtype=np.float32)
-    most = np.full((len(weights), predicted.shape[1]), -np.inf, dtype=np.float32)
-    for label in range(classes):
-        np.equal(predicted, label, out=indicators[:-1])
-        indicators[-1] = label
-        np.maximum(most, weights @ indicators, out=most)
-    return most.astype(np.int32) & (vote - 1)
-
-
-def _multi_label_blocks(
-    dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, second: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    # If all models agree on an example and class, nothing can differ there.
-    varied = (dense != dense[0]).any(axis=0) | (pruned != dense[0]).any(axis=0)
-    examples, classes = np.nonzero(varied)
-    # Where the columns of each example begin, and the last ones end, so that a block holds whole examples.
-    starts = np.flatnonzero(np.diff(examples, prepend=-1, append=-1))
-    begin = 0
-    while begin < len(starts) - 1:
-        end = max(begin + 1, int(np.searchsorted(starts, starts[begin] + COLUMNS_AT_ONCE, side="right")) - 1)
-        chosen = examples[starts[begin] : starts[end]], classes[starts[begin] : starts[end]]
-        reference = _weighted_majority(dense[:, *chosen], first)
-        differ = [reference != _weighted_majority(side[:, *chosen], second) for side in (dense, pruned)]
-        offsets = starts[begin:end] - starts[begin]
-        # As bytes, because numpy takes twice the time for bools.
-        merged = [np.bitwise_or.reduceat(columns.view(np.uint8), offsets, axis=0) for columns in differ]
-        of_null, of_pruned = (rows.view(bool).T for rows in merged)
-        yield examples[starts[begin:end]], of_null, of_pruned
-        begin = end
-
-
-def _weighted_majority(predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Whether more than half of the weighted votes are positive, bool (columns, half-splits); half is not enough."""
-    return np.where(predicted, 1, -1).astype(np.float32).T @ weights.T > 0
-
-
-def _check(predictions: np.ndarray, dimensions: int) -> None:
-    if predictions.ndim != dimensions or not len(predictions):
-        axes = ("seeds", "examples", "classes")[:dimensions]
-        raise PielabError(
-            "predictions-without-votes",
-            f"predictions of shape {predictions.shape} have no votes",
-            f"give ({', '.join(axes)})",
-        )
+    return tasks.of_answers(dense).disagreements(dense, pruned, first, second)
 
 
 def check_pair(dense: np.ndarray, pruned: np.ndarray) -> None:

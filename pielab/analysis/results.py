@@ -13,7 +13,7 @@ from datasets import Dataset, DatasetDict
 from pielab.analysis import null, pies
 from pielab.compression.pruners import KNOWN
 from pielab.config.parameters import PairParameters, PieParameters
-from pielab.data import datasets
+from pielab.data import datasets, tasks
 from pielab.errors import PielabError
 from pielab.store import files, paths, records
 from pielab.store.predictions import Predictions
@@ -28,13 +28,11 @@ def examples(split: Dataset, dense: Predictions, pruned: Predictions, estimate: 
     Columns: example; label (class id, or the ids of its classes); unpruned, pruned (the majority class, or the set
     of majority classes); unpruned_votes, pruned_votes (a count for each class); pie; p_pie and p_null as in null.Null.
     """
-    targets = datasets.targets(split)
-    frame = pd.DataFrame({"example": np.arange(len(targets)), "label": _ids(targets)})
+    task = tasks.of_split(split)
+    frame = pd.DataFrame({"example": np.arange(len(split)), "label": task.ids(task.targets(split))})
     for side, runs in {"unpruned": dense, "pruned": pruned}.items():
-        classes, n_classes = runs.classes, runs.logits.shape[2]
-        counts = classes.sum(axis=0) if runs.multi_label else pies.votes(classes, n_classes)
-        frame[side] = _ids(pies.majority_sets(classes) if runs.multi_label else pies.majority(classes))
-        frame[f"{side}_votes"] = counts.tolist()
+        frame[side] = task.ids(task.majority(runs.classes))
+        frame[f"{side}_votes"] = task.votes(runs.classes, runs.logits.shape[2]).tolist()
     return frame.assign(pie=pies.find(dense.classes, pruned.classes), p_pie=estimate.p_pie, p_null=estimate.p_null)
 
 
@@ -54,7 +52,7 @@ def summary(
         "model": paths.slug(p.model),
         "pruner": p.pruner,
         "threshold": p.threshold,
-        "metric": "macro-F1" if dense.multi_label else "accuracy",
+        "metric": tasks.TASKS[dense.task].metric,
         "seeds": len(p.seeds),
         "examples": len(is_pie),
         "classes": datasets.class_names(data),
@@ -72,18 +70,18 @@ def summary(
 
 def check_same_data(data: DatasetDict, dense: Predictions, pruned: Predictions, split: str = "test") -> None:
     """Raise PielabError unless both sides' predictions were made on this split of these data."""
-    targets, digest = datasets.targets(data[split]), datasets.digest(data)
+    number, digest, task = len(data[split]), datasets.digest(data), tasks.of_split(data[split]).name
     for side, runs in {"unpruned": dense, "pruned": pruned}.items():
-        if len(targets) != runs.logits.shape[1] or runs.data_digest not in (None, digest):
+        if number != runs.logits.shape[1] or runs.data_digest not in (None, digest):
             raise PielabError(
                 "predictions-of-other-data",
-                f"the {side} predictions were made on other texts or labels than these {len(targets)}",
+                f"the {side} predictions were made on other texts or labels than these {number}",
                 "give the same dataset, columns and limit as in training, or train again if the data have changed",
             )
-        if runs.multi_label != (targets.ndim == 2):
+        if runs.task != task:
             raise PielabError(
                 "single-label-against-multi-label",
-                f"the {side} predictions are {'multi' if runs.multi_label else 'single'}-label and the data are not",
+                f"the {side} predictions are {runs.task} and the data are not",
                 "multi-label predictions need decision_threshold in the metadata of their files",
             )
 
@@ -278,11 +276,6 @@ def load_data(record: dict[str, Any], path: Path) -> DatasetDict:
             f"train again, or restore {record['data']['name']}",
         )
     return data
-
-
-def _ids(values: np.ndarray) -> list[Any]:
-    """Class ids as they are, or the lists of ids that a multi-hot array marks."""
-    return [np.flatnonzero(row).tolist() for row in values] if values.ndim == 2 else values.tolist()
 
 
 def pruner_order(pruner: str) -> tuple[int, str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from datasets import DatasetDict
 
-from pielab.data import datasets, published
+from pielab.data import datasets, published, tasks
 from pielab.data.words import words
 from pielab.progress import Progress
 from pielab.store import files, paths
@@ -46,14 +46,11 @@ def data_card(data: DatasetDict) -> pd.Series:
 
 def class_counts(data: DatasetDict) -> pd.DataFrame:
     """The number of examples of each class (rows) in each split (columns), with a total."""
-    counts = {}
+    names, task, counts = datasets.class_names(data), tasks.of_split(data["train"]), {}
     for split in datasets.SPLITS:
-        values = datasets.targets(data[split])
-        per_class = (
-            values.sum(axis=0) if values.ndim == 2 else np.bincount(values, minlength=len(datasets.class_names(data)))
-        )
-        counts[split] = [*per_class.astype(int), len(values)]
-    return pd.DataFrame(counts, index=[*datasets.class_names(data), "examples"])
+        hot = task.hot(task.targets(data[split]), len(names))
+        counts[split] = [*hot.sum(axis=0).astype(int), len(hot)]
+    return pd.DataFrame(counts, index=[*names, "examples"])
 
 
 def max_tokens(length: float) -> int:
@@ -71,9 +68,9 @@ def compare_with_published(name: str, data: DatasetDict) -> pd.DataFrame:
     return frame.assign(difference=frame["ours"] - frame["published"])
 
 
-def save(frame: pd.DataFrame, pair_folder: Path, dataset: str, multi_label: bool) -> None:
-    """Write card.csv into the pair's folder, for the report; `frame` is that of `compare_with_published`."""
-    row = frame["ours"].to_dict() | {"classification": "multi-label" if multi_label else "single-label"}
+def save(frame: pd.DataFrame, pair_folder: Path, dataset: str, task: str) -> None:
+    """Write card.csv into the pair's folder, for the report: `compare_with_published`'s frame and the task's name."""
+    row = frame["ours"].to_dict() | {"classification": task}
     with files.atomic_file(pair_folder / "card.csv") as partial:
         pd.DataFrame([{"dataset": paths.slug(dataset), **row}]).to_csv(partial, index=False)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
+from datasets import Dataset, DatasetDict, Features, Value
 
-from pielab.data import corpora, glue, splits, tables
+from pielab.data import corpora, glue, splits, tables, tasks
 from pielab.data.tables import SPLITS
 
 
@@ -52,29 +52,25 @@ def load(
     if label_separator:  # with a separator, an empty cell means no label
         frames = {split: frame.fillna({label: ""}) for split, frame in frames.items()}
     frames = {split: tables.select(frame, columns, f"{name} ({split})") for split, frame in frames.items()}
-    frames, names, multi_label = splits.encode_labels(frames, label_separator, name)
-    frames = splits.complete(frames, multi_label, seed, name)
+    frames, names, task = splits.encode_labels(frames, label_separator, name)
+    frames = splits.complete(frames, seed, name)
     if limit:
-        frames = {split: splits.draw(frame, limit, multi_label, seed) for split, frame in frames.items()}
-    return DatasetDict({split: _dataset(frames[split], names, multi_label) for split in SPLITS})
+        frames = {split: splits.draw(frame, limit, seed) for split, frame in frames.items()}
+    return DatasetDict({split: _dataset(frames[split], names, task) for split in SPLITS})
 
 
 def is_multi_label(data: DatasetDict) -> bool:
-    return "labels" in data["train"].column_names
+    return tasks.of_split(data["train"]) is tasks.MULTI_LABEL
 
 
 def class_names(data: DatasetDict) -> list[str]:
     """The classes' names, in the order of their ids."""
-    if is_multi_label(data):
-        return json.loads(data["train"].info.description)["classes"]
-    return data["train"].features["label"].names
+    return tasks.of_split(data["train"]).class_names(data["train"])
 
 
 def targets(split: Dataset) -> np.ndarray:
     """Class ids (examples,) int64, or multi-hot labels (examples, classes) float32."""
-    if "labels" in split.column_names:
-        return np.asarray(split["labels"], dtype=np.float32).reshape(-1, split.features["labels"].length)
-    return np.asarray(split["label"], dtype=np.int64)
+    return tasks.of_split(split).targets(split)
 
 
 def joined_texts(split: Dataset) -> list[str]:
@@ -94,17 +90,10 @@ def digest(data: DatasetDict) -> str:
     return sha256.hexdigest()[:16]
 
 
-def _dataset(frame: pd.DataFrame, names: list[str], multi_label: bool) -> Dataset:
+def _dataset(frame: pd.DataFrame, names: list[str], task: tasks.Task) -> Dataset:
     columns: dict[str, Any] = {column: list(frame[column]) for column in frame.columns if column != "label"}
     features: dict[str, Any] = {column: Value("string") for column in columns}
-    if not multi_label:
-        columns["label"], features["label"] = list(frame["label"]), ClassLabel(names=names)
-        return Dataset.from_dict(columns, features=Features(features))
-    hot = np.zeros((len(frame), len(names)), dtype=np.int8)
-    for row, ids in zip(hot, frame["label"], strict=True):
-        row[ids] = 1
-    columns["labels"], features["labels"] = hot.tolist(), List(Value("int8"), length=len(names))
+    columns[task.column], features[task.column] = task.cells(list(frame["label"]), len(names)), task.feature(names)
     data = Dataset.from_dict(columns, features=Features(features))
-    # Features can hold no class names for a multi-hot column.
     data.info.description = json.dumps({"classes": names})
     return data

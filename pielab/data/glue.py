@@ -24,7 +24,7 @@ VALIDATION = 0.1
 
 
 @dataclass(frozen=True)
-class Task:
+class GlueTask:
     """Where a task's texts and labels are, and its metrics.
 
     folder: the name of the folder with its .tsv files. columns: those of the texts, one or two, and of the label in
@@ -43,25 +43,25 @@ class Task:
 
 TWO, QUESTIONS, SENTENCES = ("sentence1", "sentence2"), ("question1", "question2"), ("#1 String", "#2 String")
 ENTAILED = ("not_entailment", "entailment")
-TASKS: dict[str, Task] = {
-    "cola": Task(
+TASKS: dict[str, GlueTask] = {
+    "cola": GlueTask(
         "CoLA",
         ("sentence", "label"),
         ("sentence",),
         ("unacceptable", "acceptable"),
         ("Matthews correlation", "accuracy"),
     ),
-    "sst2": Task("SST-2", ("sentence", "label"), ("sentence",), ("negative", "positive")),
-    "mrpc": Task("MRPC", (*SENTENCES, "Quality"), TWO, ("not_equivalent", "equivalent"), ("F1", "accuracy")),
-    "qqp": Task("QQP", (*QUESTIONS, "is_duplicate"), QUESTIONS, ("not_duplicate", "duplicate"), ("F1", "accuracy")),
-    "mnli": Task("MNLI", (*TWO, "gold_label"), ("premise", "hypothesis"), dev="dev_matched"),
-    "qnli": Task("QNLI", ("question", "sentence", "label"), ("question", "sentence")),
-    "rte": Task("RTE", (*TWO, "label"), TWO),
-    "wnli": Task("WNLI", (*TWO, "label"), TWO, ENTAILED),
+    "sst2": GlueTask("SST-2", ("sentence", "label"), ("sentence",), ("negative", "positive")),
+    "mrpc": GlueTask("MRPC", (*SENTENCES, "Quality"), TWO, ("not_equivalent", "equivalent"), ("F1", "accuracy")),
+    "qqp": GlueTask("QQP", (*QUESTIONS, "is_duplicate"), QUESTIONS, ("not_duplicate", "duplicate"), ("F1", "accuracy")),
+    "mnli": GlueTask("MNLI", (*TWO, "gold_label"), ("premise", "hypothesis"), dev="dev_matched"),
+    "qnli": GlueTask("QNLI", ("question", "sentence", "label"), ("question", "sentence")),
+    "rte": GlueTask("RTE", (*TWO, "label"), TWO),
+    "wnli": GlueTask("WNLI", (*TWO, "label"), TWO, ENTAILED),
 }
 
 
-def task(dataset: str) -> Task | None:
+def task(dataset: str) -> GlueTask | None:
     """The task that is named as "glue-rte", or by the path of its folder of .tsv files as ".../RTE"; else None.
 
     Raises PielabError for an unknown name after "glue-".
@@ -111,14 +111,14 @@ def _is_name(dataset: str) -> bool:
     return dataset.startswith(PREFIX) and not set("/.\\") & set(dataset)
 
 
-def _find(task: Task, *folders: Path) -> Path | None:
+def _find(task: GlueTask, *folders: Path) -> Path | None:
     """The first of `folders`, or of their subfolders with the task's name, that has its development set; else None."""
     inside = ("", task.folder, f"glue_data/{task.folder}")
     places = [folder / name for folder in folders for name in inside]
     return next((place for place in places if (place / f"{task.dev}.tsv").exists()), None)
 
 
-def _read(task: Task, path: Path) -> pd.DataFrame:
+def _read(task: GlueTask, path: Path) -> pd.DataFrame:
     """A file of a task; truncated lines, of which QQP has a few, are left out."""
     # CoLA's files have no header.
     header = {"names": ["source", "label", "mark", "sentence"]} if task.folder == "CoLA" else {}

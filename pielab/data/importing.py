@@ -15,7 +15,6 @@ from pielab.config.validation import validate
 from pielab.data import datasets, tasks
 from pielab.errors import PielabError
 from pielab.store import files, paths, predictions, records
-from pielab.store.predictions import Predictions
 
 
 def add(
@@ -58,18 +57,16 @@ def add(
     p, folder = _parameters(given | more, seeds, len(logits["test"]))
     data = datasets.load(**p.data)
     logits = {split: _in_order(values, split, p, data, classes) for split, values in logits.items()}
+    task, targets = tasks.of_data(p.dataset, data), datasets.targets(data["test"])
     decisions = _decision_thresholds(decision_thresholds, logits, p, data)
-    runs = Predictions(logits["test"], p.seeds, decisions)
-    task, targets = tasks.task_of(p.dataset, datasets.class_names(data)), datasets.targets(data["test"])
-    metric = tasks.metrics(task, targets)[0]
-    scores = [tasks.score(metric, predicted, targets, task) for predicted in runs.classes]
+    scores = [task.score(predicted, targets) for predicted in task.answers(logits["test"], decisions)]
     common = {
         "dataset": paths.slug(p.dataset),
         "model": paths.slug(p.model),
         "pruner": pruner,
         "threshold": float(threshold or 0),
         "data": datasets.digest(data),
-        "metric": metric,
+        "metric": task.metric,
     }
     contents = {}
     for index, seed in enumerate(p.seeds):
@@ -79,7 +76,7 @@ def add(
     # All folders are checked before the first is written.
     for target in [target for target, content in contents.items() if not _is_written(target, *content)]:
         _write(target, *contents[target])
-    return pd.DataFrame({"seed": p.seeds, metric: scores})
+    return pd.DataFrame({"seed": p.seeds, task.metric: scores})
 
 
 def _array(values: np.ndarray, split: str) -> np.ndarray:
@@ -177,7 +174,8 @@ def _decision_thresholds(
     given: float | Sequence[float] | None, logits: dict[str, np.ndarray], p: PairParameters, data: DatasetDict
 ) -> np.ndarray | None:
     """The thresholds of multi-label models, (seeds,) float32; None for single-label data."""
-    if not datasets.is_multi_label(data):
+    best = tasks.of_split(data["test"]).decision_threshold
+    if not best:
         if given is not None:
             raise PielabError(
                 "decision-thresholds-of-single-label",
@@ -194,7 +192,7 @@ def _decision_thresholds(
         )
     if given is None:
         targets = datasets.targets(data["train"])
-        given = [tasks.best_decision_threshold(values, targets) for values in logits["train"]]
+        given = [best(values, targets) for values in logits["train"]]
     thresholds = np.array(given, dtype=np.float32)
     if thresholds.shape not in {(), (len(p.seeds),)} or not ((thresholds >= 0) & (thresholds < 1)).all():
         raise PielabError(

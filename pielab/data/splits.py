@@ -1,58 +1,56 @@
 """Labels as class ids, and the three splits of a data set."""
 
-from typing import Any
+from collections import Counter
+from itertools import chain
 
-import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from pielab.data.tasks import Task, of_label
 from pielab.errors import PielabError
 
 
 def encode_labels(
     frames: dict[str, pd.DataFrame], separator: str | None, where: str
-) -> tuple[dict[str, pd.DataFrame], list[str], bool]:
-    """Frames with labels as class ids, or as lists of them; the class names in the order of ids; if it is multi-label.
+) -> tuple[dict[str, pd.DataFrame], list[str], Task]:
+    """Frames with each example's labels as a tuple of class ids; the class names in the order of ids; the task.
 
     The classes are those of the training data, or of the test data if there is no training data.
 
     Raises PielabError for fewer than two classes, or for labels that never occur in training.
     """
     source = next(split for split in ("train", "all", "test") if split in frames)
-    multi_label = bool(separator) or isinstance(frames[source]["label"].iloc[0], (list, tuple, np.ndarray))
     if separator:
         frames = {split: frame.assign(label=_split(frame["label"], separator)) for split, frame in frames.items()}
-    labels = _distinct(frames[source], multi_label)
+    task = of_label(frames[source]["label"].iloc[0])
+    labels = {split: frame["label"].map(task.labels) for split, frame in frames.items()}
+    distinct = {split: set(chain.from_iterable(rows)) for split, rows in labels.items()}
     try:
-        classes = sorted(labels)
+        classes = sorted(distinct[source])
     except TypeError:
-        classes = sorted(labels, key=str)
+        classes = sorted(distinct[source], key=str)
     if len(classes) < 2:
         raise PielabError(
             "too-few-classes", f"{where} has {len(classes)} class in its labels", "a classifier needs two at least"
         )
     ids = {label: index for index, label in enumerate(classes)}
-    for split, frame in frames.items():
-        if unseen := _distinct(frame, multi_label) - set(classes):
+    for split in frames:
+        if unseen := distinct[split] - set(classes):
             raise PielabError(
                 "labels-never-in-training",
                 f"{where} ({split}) has labels that never occur in training, {sorted(unseen, key=str)}",
                 "add training examples of these, or leave the examples that have them out",
             )
-        encoded = [[ids[label] for label in row] for row in frame["label"]] if multi_label else frame["label"].map(ids)
-        frames[split] = frame.assign(label=encoded)
-    return frames, [str(label) for label in classes], multi_label
-
-
-def _distinct(frame: pd.DataFrame, multi_label: bool) -> set[Any]:
-    return {label for row in frame["label"] for label in row} if multi_label else set(frame["label"])
+        encoded = labels[split].map(lambda row: tuple(ids[label] for label in row))
+        frames[split] = frames[split].assign(label=encoded)
+    return frames, [str(label) for label in classes], task
 
 
 def _split(column: pd.Series, separator: str) -> list[list[str]]:
     return [[part.strip() for part in str(joined).split(separator) if part.strip()] for joined in column]
 
 
-def complete(frames: dict[str, pd.DataFrame], multi_label: bool, seed: int, where: str) -> dict[str, pd.DataFrame]:
+def complete(frames: dict[str, pd.DataFrame], seed: int, where: str) -> dict[str, pd.DataFrame]:
     """train, validation and test; a missing test or validation set is 15 % of all examples, cut off those to train on.
 
     If there are test examples alone, the other splits are empty.
@@ -74,21 +72,20 @@ def complete(frames: dict[str, pd.DataFrame], multi_label: bool, seed: int, wher
                     f"{where} has {len(frames['train'])} examples, too few to split",
                     "give 7 at least, or a folder with a file of each split",
                 )
-            frames["train"], frames[split] = _cut(frames["train"], size, multi_label, seed)
+            frames["train"], frames[split] = _cut(frames["train"], size, seed)
     return frames
 
 
-def draw(frame: pd.DataFrame, limit: int, multi_label: bool, seed: int) -> pd.DataFrame:
+def draw(frame: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
     """At most `limit` examples, drawn in proportion to the classes."""
-    return frame if limit >= len(frame) else _cut(frame, limit, multi_label, seed)[1]
+    return frame if limit >= len(frame) else _cut(frame, limit, seed)[1]
 
 
-def _cut(frame: pd.DataFrame, size: int, multi_label: bool, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _cut(frame: pd.DataFrame, size: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rest, and `size` random rows, in proportion to the classes if each has enough examples."""
-    classes = frame["label"].map(tuple) if multi_label else frame["label"]
     # train_test_split needs two examples of each stratum, and room for every stratum in both parts.
-    counts = classes.map(classes.value_counts())
-    strata = classes.astype(str).where(counts > 1, "rare")
-    rare = strata.value_counts()
-    possible = rare.min() > 1 and min(size, len(frame) - size) >= len(rare)
+    counts = Counter(frame["label"])
+    strata = [str(ids) if counts[ids] > 1 else "rare" for ids in frame["label"]]
+    sizes = Counter(strata)
+    possible = min(sizes.values()) > 1 and min(size, len(frame) - size) >= len(sizes)
     return train_test_split(frame, test_size=size, stratify=strata if possible else None, random_state=seed)

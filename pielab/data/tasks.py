@@ -1,36 +1,116 @@
-"""The metrics of each task, and the decision thresholds of multi-label models."""
+"""Tasks: what their labels, answers, votes and metrics are. A task is a row of `TASKS`.
+
+The other half of a row, which needs torch, is in `training.tasks`.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
+from datasets import ClassLabel, Dataset, DatasetDict, List, Value
 from sklearn.metrics import f1_score, matthews_corrcoef
 
-from pielab.data import glue
-from pielab.store.predictions import sigmoid
+from pielab.data import glue, votes
+from pielab.store import predictions
+
+# The value of a metric, from answers and targets, (examples,) or (examples, classes).
+Metric = Callable[[np.ndarray, np.ndarray], float]
 
 
-def task_of(dataset: str, classes: list[str]) -> glue.Task | None:
-    """The GLUE task of a data set; None if there is none, or if `classes` (sorted) are others than the task's."""
-    task = glue.task(dataset)
-    return None if task and task.labels and sorted(task.labels) != classes else task
+@dataclass(frozen=True)
+class Task:
+    """A kind of task, as functions of arrays: targets (examples, ...), answers (seeds, examples, ...).
 
-
-def metrics(task: glue.Task | None, targets: np.ndarray) -> tuple[str, ...]:
-    """The metrics of a data set, its main one first; those of Table 9 if it is no task of GLUE."""
-    if targets.ndim == 2:
-        return ("macro-F1",)
-    return task.metrics if task else ("accuracy",)
-
-
-def score(metric: str, predicted: np.ndarray, targets: np.ndarray, task: glue.Task | None) -> float:
-    """One of `metrics`, for class ids (examples,) or multi-hot classes (examples, classes).
-
-    F1 is that of the positive class.
+    column: of a split, with the labels. labels: a cell of a file's label column, as a tuple of labels.
+    cells: what `column` holds, from a tuple of class ids for each example and the number of classes.
+    feature: of `column`, from the class names. targets, class_names: of a split. hot: targets as (examples, classes) of
+        0 and 1, given the number of classes. ids: targets or votes as tables hold them, class ids or lists of them.
+    probabilities: of logits. answers: from logits and decision thresholds (`predictions.ANSWERS`).
+    decision_threshold: the best one, from logits and targets; None if the task has none.
+    metrics: by name, the main one first.
+    votes: how many seeds answered each class, (examples, classes), given the number of classes. majority: the vote,
+        (examples, ...). disagreements: of `pies.disagreements`. judged: the answers by which the report judges several
+        seeds on PIEs (Table 10).
     """
-    if metric == "F1":
-        positive = sorted(task.labels).index(task.labels[-1])
-        return float(f1_score(targets == positive, predicted == positive, zero_division=0))
-    if metric == "Matthews correlation":
-        return float(matthews_corrcoef(targets, predicted))
-    return effectiveness(predicted, targets)
+
+    name: str
+    column: str
+    labels: Callable[[Any], tuple]
+    cells: Callable[[Sequence[tuple[int, ...]], int], list]
+    feature: Callable[[list[str]], Any]
+    targets: Callable[[Dataset], np.ndarray]
+    class_names: Callable[[Dataset], list[str]]
+    hot: Callable[[np.ndarray, int], np.ndarray]
+    ids: Callable[[np.ndarray], list]
+    probabilities: Callable[[np.ndarray], np.ndarray]
+    answers: Callable[[np.ndarray, Any], np.ndarray]
+    decision_threshold: Metric | None
+    metrics: Mapping[str, Metric]
+    votes: Callable[[np.ndarray, int], np.ndarray]
+    majority: Callable[[np.ndarray], np.ndarray]
+    disagreements: Callable[..., votes.Disagreements]
+    judged: Callable[[np.ndarray], np.ndarray]
+
+    @property
+    def metric(self) -> str:
+        """The main metric's name."""
+        return next(iter(self.metrics))
+
+    def score(self, predicted: np.ndarray, targets: np.ndarray, metric: str | None = None) -> float:
+        """A metric, by default the main one, of the answers of one model."""
+        return self.metrics[metric or self.metric](predicted, targets)
+
+    def __reduce__(self):
+        # By name, because lambdas cannot be sent to another process.
+        return with_metrics, (self.name, self.metrics)
+
+
+def with_metrics(name: str, metrics: Mapping[str, Metric]) -> Task:
+    """The task of that name with other metrics."""
+    return dataclasses.replace(TASKS[name], metrics=metrics)
+
+
+def of_answers(answers: np.ndarray) -> Task:
+    """The task of answers: class ids (seeds, examples), or bool (seeds, examples, classes)."""
+    return MULTI_LABEL if answers.ndim == 3 else SINGLE_LABEL
+
+
+def of_label(label: Any) -> Task:
+    """The task of a data set, from the first cell of its column of labels."""
+    return MULTI_LABEL if isinstance(label, (list, tuple, np.ndarray)) else SINGLE_LABEL
+
+
+def of_split(split: Dataset) -> Task:
+    """The task of a split that `datasets.load` gives."""
+    return next(task for task in TASKS.values() if task.column in split.column_names)
+
+
+def of_data(dataset: str, data: DatasetDict) -> Task:
+    """The task of a data set, with the metrics of its task of GLUE if it is one and has its classes."""
+    task, of_glue = of_split(data["train"]), glue.task(dataset)
+    if not of_glue or task is not SINGLE_LABEL or sorted(of_glue.labels) != task.class_names(data["train"]):
+        return task
+    positive = sorted(of_glue.labels).index(of_glue.labels[-1])
+    known = {"accuracy": accuracy, "F1": partial(f1, positive), "Matthews correlation": matthews_correlation}
+    return with_metrics(task.name, {name: known[name] for name in of_glue.metrics})
+
+
+def accuracy(predicted: np.ndarray, targets: np.ndarray) -> float:
+    """The share of answers that are right."""
+    return float((predicted == targets).mean())
+
+
+def f1(positive: int, predicted: np.ndarray, targets: np.ndarray) -> float:
+    """F1 of the class `positive`."""
+    return float(f1_score(targets == positive, predicted == positive, zero_division=0))
+
+
+def matthews_correlation(predicted: np.ndarray, targets: np.ndarray) -> float:
+    return float(matthews_corrcoef(targets, predicted))
 
 
 def best_decision_threshold(logits: np.ndarray, targets: np.ndarray) -> float:
@@ -40,7 +120,7 @@ def best_decision_threshold(logits: np.ndarray, targets: np.ndarray) -> float:
     """
     steps = np.arange(100) / 100
     # How many steps each probability exceeds; the class is predicted at exactly those, so one count serves all steps.
-    exceeded = np.searchsorted(steps, sigmoid(logits).astype(np.float64), side="left")
+    exceeded = np.searchsorted(steps, predictions.sigmoid(logits).astype(np.float64), side="left")
     true = targets.astype(bool)
     classes = targets.shape[1]
     cells = exceeded + np.arange(classes) * (len(steps) + 1)
@@ -68,4 +148,53 @@ def macro_f1(predicted: np.ndarray, targets: np.ndarray) -> float:
 
 def effectiveness(predicted: np.ndarray, targets: np.ndarray) -> float:
     """Accuracy for class ids (examples,), or macro-F1 for multi-hot classes (examples, classes), as in Table 9."""
-    return macro_f1(predicted, targets) if targets.ndim == 2 else float((predicted == targets).mean())
+    return of_answers(predicted[None]).score(predicted, targets)
+
+
+def _multi_hot(ids: Sequence[tuple[int, ...]], n_classes: int) -> list[list[int]]:
+    hot = np.zeros((len(ids), n_classes), dtype=np.int8)
+    for row, classes in zip(hot, ids, strict=True):
+        row[list(classes)] = 1
+    return hot.tolist()
+
+
+SINGLE_LABEL = Task(
+    name="single-label",
+    column="label",
+    labels=lambda cell: (cell,),
+    cells=lambda ids, n_classes: [class_id for (class_id,) in ids],
+    feature=lambda names: ClassLabel(names=names),
+    targets=lambda split: np.asarray(split["label"], dtype=np.int64),
+    class_names=lambda split: split.features["label"].names,
+    hot=lambda targets, n_classes: np.eye(n_classes)[targets],
+    ids=lambda targets: targets.tolist(),
+    probabilities=predictions.softmax,
+    answers=predictions.ANSWERS["single-label"],
+    decision_threshold=None,
+    metrics={"accuracy": accuracy},
+    votes=votes.count,
+    majority=votes.majority,
+    disagreements=votes.class_disagreements,
+    judged=lambda answers: votes.majority(answers)[None],
+)
+MULTI_LABEL = Task(
+    name="multi-label",
+    column="labels",
+    labels=tuple,
+    cells=_multi_hot,
+    feature=lambda names: List(Value("int8"), length=len(names)),
+    targets=lambda split: np.asarray(split["labels"], np.float32).reshape(-1, split.features["labels"].length),
+    # No feature of such a column holds names.
+    class_names=lambda split: json.loads(split.info.description)["classes"],
+    hot=lambda targets, n_classes: targets,
+    ids=lambda targets: [np.flatnonzero(row).tolist() for row in targets],
+    probabilities=predictions.sigmoid,
+    answers=predictions.ANSWERS["multi-label"],
+    decision_threshold=best_decision_threshold,
+    metrics={"macro-F1": macro_f1},
+    votes=lambda answers, n_classes: answers.sum(axis=0),
+    majority=votes.majority_sets,
+    disagreements=votes.set_disagreements,
+    judged=lambda answers: answers,
+)
+TASKS = {task.name: task for task in (SINGLE_LABEL, MULTI_LABEL)}

@@ -7,7 +7,7 @@ class). The file's metadata describe the run. Predictions of other programs work
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,14 @@ import pyarrow.parquet as pq
 
 from pielab.errors import PielabError
 from pielab.store import paths, records
+
+# The answers of each task, from logits (..., examples, classes) and decision thresholds (...).
+ANSWERS: dict[str, Callable[[np.ndarray, Any], np.ndarray]] = {
+    "single-label": lambda logits, thresholds: logits.argmax(axis=-1),
+    "multi-label": lambda logits, thresholds: (
+        sigmoid(logits) > np.asarray(thresholds, dtype=np.float32)[..., None, None]
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -35,15 +43,14 @@ class Predictions:
     data_digest: str | None = None
 
     @property
-    def multi_label(self) -> bool:
-        return self.decision_thresholds is not None
+    def task(self) -> str:
+        """The task's name in `data.tasks`."""
+        return "single-label" if self.decision_thresholds is None else "multi-label"
 
     @property
     def classes(self) -> np.ndarray:
         """The predicted classes: ids (seeds, examples), or bool (seeds, examples, classes) if multi-label."""
-        if self.decision_thresholds is None:
-            return self.logits.argmax(axis=2)
-        return sigmoid(self.logits) > self.decision_thresholds[:, None, None]
+        return ANSWERS[self.task](self.logits, self.decision_thresholds)
 
 
 def write(path: Path, logits: np.ndarray, metadata: Mapping[str, Any]) -> None:

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pielab.training.tasks import TrainingTask, of_targets
+
 TEMPERATURE = 2.0
 
 
-def loss(logits: Tensor, taught: Tensor, targets: Tensor) -> Tensor:
+def loss(logits: Tensor, taught: Tensor, targets: Tensor, task: TrainingTask | None = None) -> Tensor:
     """The mean over examples of a * KL(teacher || student) * TEMPERATURE^2 + (1 - a) * cross-entropy.
 
     a = 1 - H(student) / log(classes): the more certain the student is of an example, the more it learns from the
@@ -18,27 +20,22 @@ def loss(logits: Tensor, taught: Tensor, targets: Tensor) -> Tensor:
 
     logits, taught: of student and teacher, (examples, classes). targets: class ids (examples,), or multi-hot
     (examples, classes) float: then each label is a choice of two, and H, KL and cross-entropy are means over labels.
+    task: by default the one that the shape of the targets tells.
     """
-    multi_label = targets.dim() == 2
-    log_p = _log_probabilities(logits, multi_label)
+    task = task or of_targets(targets)
+    log_p = task.log_probabilities(logits)
     with torch.no_grad():
-        certainty = 1 + (log_p.exp() * log_p).sum(-1) / math.log(log_p.shape[-1])
-    student = _log_probabilities(logits / TEMPERATURE, multi_label)
-    teacher = _log_probabilities(taught / TEMPERATURE, multi_label)
+        certainty = _by_example(1 + (log_p.exp() * log_p).sum(-1) / math.log(log_p.shape[-1]))
+    student = task.log_probabilities(logits / TEMPERATURE)
+    teacher = task.log_probabilities(taught / TEMPERATURE)
     divergence = functional.kl_div(student, teacher, log_target=True, reduction="none").sum(-1) * TEMPERATURE**2
-    if multi_label:
-        certainty, divergence = certainty.mean(-1), divergence.mean(-1)
-        cross_entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(-1)
-    else:
-        cross_entropy = functional.cross_entropy(logits, targets, reduction="none")
-    return (certainty * divergence + (1 - certainty) * cross_entropy).mean()
+    cross_entropy = _by_example(task.loss(logits, targets, reduction="none"))
+    return (certainty * _by_example(divergence) + (1 - certainty) * cross_entropy).mean()
 
 
-def _log_probabilities(logits: Tensor, multi_label: bool) -> Tensor:
-    """Of each class (examples, classes), or of yes and no for each label (examples, labels, 2)."""
-    if multi_label:
-        return torch.stack([functional.logsigmoid(logits), functional.logsigmoid(-logits)], dim=-1)
-    return functional.log_softmax(logits, dim=-1)
+def _by_example(values: Tensor) -> Tensor:
+    """The mean over the labels of each example, (examples,), from (examples,) or (examples, labels)."""
+    return values.reshape(len(values), -1).mean(-1)
 
 
 class Teacher:

@@ -14,11 +14,11 @@ from pielab.compression import pruners
 from pielab.compression.gradual import Gradual
 from pielab.compression.schedules import Schedule
 from pielab.config.parameters import BuildParameters, PruneParameters
-from pielab.data import datasets, glue, tasks
+from pielab.data import datasets, tasks
 from pielab.errors import PielabError
-from pielab.models import classifier
 from pielab.models.tokens import Tokens
 from pielab.training import loop
+from pielab.training.tasks import TASKS, TrainingTask
 from pielab.training.workers import OnEpoch
 
 
@@ -28,7 +28,7 @@ class Experiment:
 
     precision: of training and predictions (`loop.choose_precision`). encoder: of the model (`classifier.encoder`).
     tokens: of the texts of each split. targets: of each split, class ids (examples,) or multi-hot (examples, classes)
-    float. data_digest: a hash of texts and labels. task: the GLUE task that the data set is, or None.
+    float. data_digest: a hash of texts and labels. task: of the data set (`tasks.of_data`).
     """
 
     parameters: BuildParameters
@@ -39,27 +39,24 @@ class Experiment:
     targets: dict[str, np.ndarray] = field(repr=False)
     n_classes: int
     data_digest: str
-    task: glue.Task | None = field(default=None, repr=False)
-
-    @property
-    def multi_label(self) -> bool:
-        return self.targets["train"].ndim == 2
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        return tasks.metrics(self.task, self.targets["train"])
+    task: tasks.Task = field(repr=False)
 
     @property
     def metric(self) -> str:
         """The metric that models are compared by, such as "accuracy"."""
-        return self.metrics[0]
+        return self.task.metric
+
+    @property
+    def training_task(self) -> TrainingTask:
+        """The half of the task that needs torch."""
+        return TASKS[self.task.name]
 
     def evaluate(self, predicted: np.ndarray, split: str, metric: str | None = None) -> float:
         """A metric of predicted class ids (examples,) or multi-hot classes (examples, classes) of a split.
 
-        metric: one of `metrics`; by default the first.
+        metric: one of the task's; by default its main one.
         """
-        return tasks.score(metric or self.metric, predicted, self.targets[split], self.task)
+        return self.task.score(predicted, self.targets[split], metric)
 
     def recipe(self, kind: type[BuildParameters] | None = None) -> dict[str, Any]:
         """The parameters that a seed's result depends on, by name, and the digest of its data.
@@ -80,7 +77,7 @@ class Experiment:
         p = self.parameters
         vectors = getattr(self.encoder, "vectors", None)
         layers = p.num_hidden_layers
-        model = classifier.build(p.model, self.n_classes, seed, vectors=vectors, num_hidden_layers=layers)
+        model = self.training_task.build(p.model, self.n_classes, seed, vectors=vectors, num_hidden_layers=layers)
         return model.to(self.device)
 
     def train(
@@ -96,7 +93,7 @@ class Experiment:
         options |= {"warmup": p.warmup, "decay": p.decay, "weight_decay": p.weight_decay}
         options |= {"bucketed": p.bucketed, "precision": self.precision, "seed": loop.derive_seed(seed, phase)}
         data = (self.encoder, self.tokens["train"], self.targets["train"])
-        return loop.train(model, *data, **options, on_epoch=on_epoch)
+        return loop.train(model, *data, **options, task=self.training_task, on_epoch=on_epoch)
 
     def predict(self, model: nn.Module, split: str) -> np.ndarray:
         """Logits (examples, classes) float32 of a split."""
@@ -115,19 +112,18 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
             "empty-training-split", f"{p.dataset} has no training texts", "put a train file beside its test file"
         )
     device = loop.choose_device(p.device)
-    everything = [text for split in datasets.SPLITS for text in datasets.joined_texts(data[split])]
-    encoder = classifier.encoder(p.model, everything, p.max_tokens, p.word_vectors, p.padding)
-    tokens, ends = encoder.encode(everything), np.cumsum([0, *(len(data[split]) for split in datasets.SPLITS)])
+    task = tasks.of_data(p.dataset, data)
+    encoder, tokens = TASKS[task.name].encode(data, p)
     experiment = Experiment(
         parameters=p,
         device=device,
         precision=loop.choose_precision(p.precision, device),
         encoder=encoder,
-        tokens={split: tokens[ends[index] : ends[index + 1]] for index, split in enumerate(datasets.SPLITS)},
+        tokens=tokens,
         targets={split: datasets.targets(data[split]) for split in datasets.SPLITS},
         n_classes=len(datasets.class_names(data)),
         data_digest=datasets.digest(data),
-        task=tasks.task_of(p.dataset, datasets.class_names(data)),
+        task=task,
     )
     if isinstance(p, PruneParameters) and pruners.pruner(p.pruner).schedule == "gradual":
         gradual(experiment, {})  # raises PielabError before anything is trained

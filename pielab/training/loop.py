@@ -15,6 +15,7 @@ from pielab.models import batches
 from pielab.models.batches import Encoder
 from pielab.models.tokens import Tokens
 from pielab.training import distillation
+from pielab.training.tasks import TrainingTask, of_targets
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -75,6 +76,7 @@ def train(
     masks: Mapping[str, Tensor] | None = None,
     gradual: Gradual | None = None,
     teacher: distillation.Teacher | None = None,
+    task: TrainingTask | None = None,
     on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
 ) -> list[float]:
     """Train the model in place; returns the mean loss of each epoch.
@@ -90,6 +92,7 @@ def train(
     weights, masks: the prunable weights, and masks that are True where a weight is kept. Pruned weights are set to zero
         before the first step and after every step, because Adam's running averages would move them even if their
         gradient is zero.
+    task: gives the loss; by default the task that the shape of the targets tells.
     gradual: prunes the weights around the optimizer's steps. teacher: changes the loss to that of
         `distillation.loss` from the epoch after `on_epoch` first gives it a model.
     on_epoch: called after each epoch with its number, from 1, and its mean loss.
@@ -107,9 +110,7 @@ def train(
         steps = epochs * -(-len(tokens) // batch_size)
         rate = partial(rate_at, steps=steps, warmup=warmup, decay=decay)
         rates = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    targets = torch.from_numpy(targets).to(device)
-    multi_label = targets.dim() == 2
-    loss_function = nn.BCEWithLogitsLoss() if multi_label else nn.CrossEntropyLoss()
+    task, targets = task or of_targets(targets), torch.from_numpy(targets).to(device)
     if masks:
         apply_masks(weights, masks)
     model.train()
@@ -125,9 +126,9 @@ def train(
             if teacher and teacher.model:
                 with torch.no_grad():
                     teacher_logits = _logits(teacher.model, inputs, precision)
-                loss = distillation.loss(logits, teacher_logits, batch_targets)
+                loss = distillation.loss(logits, teacher_logits, batch_targets, task)
             else:
-                loss = loss_function(logits, batch_targets)
+                loss = task.loss(logits, batch_targets)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -185,19 +186,19 @@ def gradients(
     tokens: Tokens,
     targets: np.ndarray,
     batch_size: int = 10,
+    task: TrainingTask | None = None,
 ) -> dict[str, Tensor]:
     """The gradient of the loss, summed over the examples, with respect to each of `weights` (Section 3, "Impact").
 
-    Without dropout and in float32, so that the same weights and examples give the same gradient.
+    Without dropout and in float32, so that the same weights and examples give the same gradient. task: as in `train`.
     """
     device = next(model.parameters()).device
-    targets = torch.from_numpy(targets).to(device)
-    loss_function = (nn.BCEWithLogitsLoss if targets.dim() == 2 else nn.CrossEntropyLoss)(reduction="sum")
+    task, targets = task or of_targets(targets), torch.from_numpy(targets).to(device)
     model.zero_grad(set_to_none=True)
     plan = np.split(np.arange(len(tokens)), range(batch_size, len(tokens), batch_size))
     with _without_dropout(model):
         for places, inputs in batches.to_device(tokens, encoder, device).in_batches(plan):
-            loss_function(model(**inputs).logits, targets[places]).backward()
+            task.loss(model(**inputs).logits, targets[places], reduction="sum").backward()
     summed = {name: weight.grad.detach().clone() for name, weight in weights.items()}
     model.zero_grad(set_to_none=True)
     return summed

@@ -194,4 +194,4 @@ def _scores(
     number = min(experiment.parameters.impact_examples, len(tokens))
     chosen = np.random.default_rng((seed, phase, 1)).choice(len(tokens), size=number, replace=False)
     sample = (experiment.encoder, tokens[chosen], targets[chosen])
-    return impact(weights, loop.gradients(model, weights, *sample))
+    return impact(weights, loop.gradients(model, weights, *sample, task=experiment.training_task))

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file, save_model
 from torch import Tensor, nn
 
-from pielab.data import datasets, tasks
+from pielab.data import datasets
 from pielab.errors import PielabError
 from pielab.models import classifier
 from pielab.store import files, paths, predictions, records
@@ -34,12 +34,14 @@ def evaluate(
 ) -> tuple[dict[str, np.ndarray], float | None, dict[str, float]]:
     """Logits (examples, classes) of each split, the decision threshold, and the experiment's metric of each split.
 
-    splits: must include `threshold_split` if texts have several labels, because the decision threshold is the best one
-        on that split. If texts have one label, the threshold is None.
+    threshold_split: added to the splits if the task has a decision threshold, which is the best one on that split; if
+        it has none, the threshold is None.
 
     Raises PielabError if the logits are not finite.
     """
-    logits = {split: experiment.predict(model, split) for split in splits}
+    task, threshold = experiment.task, None
+    needed = dict.fromkeys([*splits, *([threshold_split] if task.decision_threshold else [])])
+    logits = {split: experiment.predict(model, split) for split in needed}
     if not all(np.isfinite(split_logits).all() for split_logits in logits.values()):
         raise PielabError(
             "weights-not-finite",
@@ -47,10 +49,9 @@ def evaluate(
             f"{experiment.parameters.learning_rate:g}",
             "lower learning_rate",
         )
-    threshold = None
-    if experiment.multi_label:
-        threshold = tasks.best_decision_threshold(logits[threshold_split], experiment.targets[threshold_split])
-    metric = {split: experiment.evaluate(_predicted(logits[split], threshold), split) for split in logits}
+    if task.decision_threshold:
+        threshold = task.decision_threshold(logits[threshold_split], experiment.targets[threshold_split])
+    metric = {split: experiment.evaluate(task.answers(logits[split], threshold), split) for split in logits}
     return logits, threshold, metric
 
 
@@ -78,10 +79,9 @@ def save_seed(
     """
     target = paths.seed(folder, seed)
     logits, threshold, metric = evaluate(experiment, model, seed)
-    further = {
-        name: {split: experiment.evaluate(_predicted(logits[split], threshold), split, name) for split in logits}
-        for name in experiment.metrics[1:]
-    }
+    answers = {split: experiment.task.answers(logits[split], threshold) for split in logits}
+    _, *others = experiment.task.metrics
+    further = {name: {split: experiment.evaluate(answers[split], split, name) for split in answers} for name in others}
     p = experiment.parameters
     configuration = {
         "dataset": paths.slug(p.dataset),
@@ -175,12 +175,6 @@ def _export(experiment: Experiment, model: nn.Module, folder: Path) -> None:
 def versions() -> dict[str, str]:
     """The versions of the packages that a seed's result may depend on."""
     return {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")}
-
-
-def _predicted(logits: np.ndarray, threshold: float | None) -> np.ndarray:
-    """The predicted class ids (examples,), or multi-hot classes (examples, classes) if there is a threshold."""
-    thresholds = None if threshold is None else np.array([threshold], dtype=np.float32)
-    return predictions.Predictions(logits[None], (0,), thresholds).classes[0]
 
 
 def _device_name(device: torch.device) -> str:

@@ -137,8 +137,7 @@ def _run(
     try:
         experiment.train(model, p.search_seed, 0, proposal["epochs"], note)
         # Without the test split, which must stay unseen.
-        splits = ("train", "validation") if experiment.multi_label else ("validation",)
-        value = evaluate(experiment, model, p.search_seed, splits)[2]["validation"]
+        value = evaluate(experiment, model, p.search_seed, ["validation"])[2]["validation"]
     except PielabError as error:
         failure = {"reason": str(error)}
     return value, {"trial": trial, "seconds": time.perf_counter() - start} | failure

@@ -6,7 +6,7 @@ from datasets import DatasetDict
 
 from pielab.analysis import null, pies, results
 from pielab.config.parameters import InfluenceParameters, PairParameters
-from pielab.data import datasets
+from pielab.data import datasets, tasks
 from pielab.errors import PielabError
 from pielab.store import predictions
 
@@ -54,10 +54,10 @@ def error_norms(runs: predictions.Predictions, targets: np.ndarray) -> np.ndarra
 
     targets: class ids (examples,), or multi-hot (examples, classes).
     """
-    probabilities = predictions.sigmoid if runs.multi_label else predictions.softmax
-    hot = targets if runs.multi_label else np.eye(runs.logits.shape[2])[targets]
+    task = tasks.TASKS[runs.task]
+    hot = task.hot(targets, runs.logits.shape[2])
     # One seed at a time, because the probabilities of all seeds take several times the memory of their logits.
-    return np.mean([el2n(probabilities(logits)[None], hot) for logits in runs.logits], axis=0)
+    return np.mean([el2n(task.probabilities(logits)[None], hot) for logits in runs.logits], axis=0)
 
 
 def by_configuration(p: InfluenceParameters, scores: np.ndarray) -> pd.DataFrame:

@@ -1,0 +1,62 @@
+"""The half of a task that needs torch: how its texts are encoded, its model and its loss. A row of `TASKS` each.
+
+The other half is in `data.tasks`, under the same names.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from datasets import DatasetDict
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pielab.config.parameters import BuildParameters
+from pielab.data import datasets, tasks
+from pielab.models import classifier
+from pielab.models.batches import Encoder
+from pielab.models.tokens import Tokens
+
+
+def encode_texts(data: DatasetDict, p: BuildParameters) -> tuple[Encoder, dict[str, Tokens]]:
+    """The encoder of the model, and the tokens of each split, one sequence for each example."""
+    everything = [text for split in datasets.SPLITS for text in datasets.joined_texts(data[split])]
+    encoder = classifier.encoder(p.model, everything, p.max_tokens, p.word_vectors, p.padding)
+    tokens, ends = encoder.encode(everything), np.cumsum([0, *(len(data[split]) for split in datasets.SPLITS)])
+    return encoder, {split: tokens[ends[index] : ends[index + 1]] for index, split in enumerate(datasets.SPLITS)}
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """How models of a task are trained.
+
+    loss: of logits and targets, (examples, ...) both; its `reduction` is torch's: "mean", "sum" or "none", one for
+        each example or label. log_probabilities: of logits, with the choices of each example or label on the last axis.
+    encode: texts to tokens, as `encode_texts` does. build: a model in its initial state, as `classifier.build` does.
+    """
+
+    loss: Callable[..., Tensor]
+    log_probabilities: Callable[[Tensor], Tensor]
+    encode: Callable[[DatasetDict, BuildParameters], tuple[Encoder, dict[str, Tokens]]] = encode_texts
+    build: Callable[..., nn.Module] = classifier.build
+
+
+TASKS = {
+    "single-label": TrainingTask(
+        loss=functional.cross_entropy,
+        log_probabilities=lambda logits: functional.log_softmax(logits, dim=-1),
+    ),
+    # Each label is a choice between yes and no.
+    "multi-label": TrainingTask(
+        loss=functional.binary_cross_entropy_with_logits,
+        log_probabilities=lambda logits: torch.stack(
+            [functional.logsigmoid(logits), functional.logsigmoid(-logits)], dim=-1
+        ),
+    ),
+}
+
+
+def of_targets(targets: np.ndarray | Tensor) -> TrainingTask:
+    """The task of class ids (examples,), or of multi-hot targets (examples, classes)."""
+    return TASKS[tasks.of_answers(targets[None]).name]
