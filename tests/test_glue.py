@@ -140,16 +140,16 @@ def test_a_folder_that_only_has_the_name_of_a_task_is_read_as_any_other(tmp_path
     data = datasets.load(str(folder))
     assert datasets.class_names(data) == ["bad", "good"] and len(data["test"]) == 40
     assert glue.task("glue-data/mine.csv") is None and glue.task("glue-mine.csv") is None
-    assert tasks.of_data(str(folder), data) is tasks.SINGLE_LABEL
+    assert datasets.task_of(str(folder), data) is tasks.SINGLE_LABEL
     classes = {"good": "equivalent", "bad": "not_equivalent"}
     frame.assign(label=frame["label"].map(classes)).to_csv(folder / "train.csv", index=False)
     frame.assign(label=frame["label"].map(classes)).to_csv(folder / "test.csv", index=False)
-    assert tuple(tasks.of_data(str(folder), datasets.load(str(folder))).metrics) == glue.TASKS["mrpc"].metrics
+    assert tuple(datasets.task_of(str(folder), datasets.load(str(folder))).metrics) == glue.TASKS["mrpc"].metrics
 
 
 def test_the_metrics_by_hand(tmp_path):
     rte, mrpc, cola = (
-        tasks.of_data(f"glue-{name}", datasets.load(str(write(tmp_path, name)))) for name in ("rte", "mrpc", "cola")
+        datasets.task_of(f"glue-{name}", datasets.load(str(write(tmp_path, name)))) for name in ("rte", "mrpc", "cola")
     )
     assert [task.metric for task in (rte, mrpc, cola)] == ["accuracy", "F1", "Matthews correlation"]
     # As datasets.load numbers them, equivalent is 0 and not_equivalent 1.

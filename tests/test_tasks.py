@@ -126,10 +126,10 @@ def test_the_task_of_a_seed_reaches_another_process_with_its_metrics():
     split = split_of(tasks.SINGLE_LABEL, draw_ids(tasks.SINGLE_LABEL, 0)).cast_column(
         "label", tasks.SINGLE_LABEL.feature(["equivalent", "not_equivalent", "c", "d"])
     )
-    assert tasks.of_data("glue-mrpc", {"train": split}) is tasks.SINGLE_LABEL  # other classes than MRPC's
+    assert datasets.task_of("glue-mrpc", {"train": split}) is tasks.SINGLE_LABEL  # other classes than MRPC's
     two = split.filter(lambda row: row["label"] < 2)
     two = two.cast_column("label", tasks.SINGLE_LABEL.feature(["equivalent", "not_equivalent"]))
-    task = tasks.of_data("glue-mrpc", {"train": two})
+    task = datasets.task_of("glue-mrpc", {"train": two})
     sent = pickle.loads(pickle.dumps(task))
     assert sent.name == "single-label" and tuple(sent.metrics) == glue.TASKS["mrpc"].metrics
     targets = np.array([0, 0, 1])

@@ -59,6 +59,11 @@ def load(
     return DatasetDict({split: _dataset(frames[split], names, task) for split in SPLITS})
 
 
+def task_of(name: str, data: DatasetDict) -> tasks.Task:
+    """The task of the data set `name`, with the metrics of its task of GLUE if it is one."""
+    return glue.with_metrics(tasks.of_split(data["train"]), name, class_names(data))
+
+
 def is_multi_label(data: DatasetDict) -> bool:
     return tasks.of_split(data["train"]) is tasks.MULTI_LABEL
 

@@ -7,12 +7,15 @@ stratified tenth of the training set is the validation set.
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from sklearn.metrics import f1_score, matthews_corrcoef
 from sklearn.model_selection import train_test_split
 
-from pielab.data import tables
+from pielab.data import tables, tasks
 from pielab.data.tables import Frames, text_columns
 from pielab.errors import PielabError, first_line
 from pielab.store import paths
@@ -77,6 +80,25 @@ def task(dataset: str) -> GlueTask | None:
         return TASKS[name]
     path = Path(dataset).expanduser()
     return next((task for task in TASKS.values() if task.folder == path.name and len(path.parts) > 1), None)
+
+
+def with_metrics(task_of_data: tasks.Task, dataset: str, classes: list[str]) -> tasks.Task:
+    """The task with the metrics of GLUE, if the data set is one of GLUE's and has its classes."""
+    of_glue = task(dataset)
+    if not of_glue or task_of_data is not tasks.SINGLE_LABEL or sorted(of_glue.labels) != classes:
+        return task_of_data
+    positive = classes.index(of_glue.labels[-1])
+    known = {"accuracy": tasks.accuracy, "F1": partial(f1, positive), "Matthews correlation": matthews_correlation}
+    return tasks.with_metrics(task_of_data.name, {name: known[name] for name in of_glue.metrics})
+
+
+def f1(positive: int, predicted: np.ndarray, targets: np.ndarray) -> float:
+    """F1 of the class `positive`."""
+    return float(f1_score(targets == positive, predicted == positive, zero_division=0))
+
+
+def matthews_correlation(predicted: np.ndarray, targets: np.ndarray) -> float:
+    return float(matthews_corrcoef(targets, predicted))
 
 
 def load(name: str, folders: Sequence[Path]) -> Frames | None:

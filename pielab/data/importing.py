@@ -57,7 +57,7 @@ def add(
     p, folder = _parameters(given | more, seeds, len(logits["test"]))
     data = datasets.load(**p.data)
     logits = {split: _in_order(values, split, p, data, classes) for split, values in logits.items()}
-    task, targets = tasks.of_data(p.dataset, data), datasets.targets(data["test"])
+    task, targets = datasets.task_of(p.dataset, data), datasets.targets(data["test"])
     decisions = _decision_thresholds(decision_thresholds, logits, p, data)
     scores = [task.score(predicted, targets) for predicted in task.answers(logits["test"], decisions)]
     common = {

@@ -7,15 +7,15 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from datasets import ClassLabel, Dataset, DatasetDict, List, Value
-from sklearn.metrics import f1_score, matthews_corrcoef
 
-from pielab.data import glue, votes
+from pielab.data import votes
 from pielab.store import predictions
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 # The value of a metric, from answers and targets, (examples,) or (examples, classes).
 Metric = Callable[[np.ndarray, np.ndarray], float]
@@ -42,8 +42,8 @@ class Task:
     labels: Callable[[Any], tuple]
     cells: Callable[[Sequence[tuple[int, ...]], int], list]
     feature: Callable[[list[str]], Any]
-    targets: Callable[[Dataset], np.ndarray]
-    class_names: Callable[[Dataset], list[str]]
+    targets: Callable[["Dataset"], np.ndarray]
+    class_names: Callable[["Dataset"], list[str]]
     hot: Callable[[np.ndarray, int], np.ndarray]
     ids: Callable[[np.ndarray], list]
     probabilities: Callable[[np.ndarray], np.ndarray]
@@ -84,33 +84,14 @@ def of_label(label: Any) -> Task:
     return MULTI_LABEL if isinstance(label, (list, tuple, np.ndarray)) else SINGLE_LABEL
 
 
-def of_split(split: Dataset) -> Task:
+def of_split(split: "Dataset") -> Task:
     """The task of a split that `datasets.load` gives."""
     return next(task for task in TASKS.values() if task.column in split.column_names)
-
-
-def of_data(dataset: str, data: DatasetDict) -> Task:
-    """The task of a data set, with the metrics of its task of GLUE if it is one and has its classes."""
-    task, of_glue = of_split(data["train"]), glue.task(dataset)
-    if not of_glue or task is not SINGLE_LABEL or sorted(of_glue.labels) != task.class_names(data["train"]):
-        return task
-    positive = sorted(of_glue.labels).index(of_glue.labels[-1])
-    known = {"accuracy": accuracy, "F1": partial(f1, positive), "Matthews correlation": matthews_correlation}
-    return with_metrics(task.name, {name: known[name] for name in of_glue.metrics})
 
 
 def accuracy(predicted: np.ndarray, targets: np.ndarray) -> float:
     """The share of answers that are right."""
     return float((predicted == targets).mean())
-
-
-def f1(positive: int, predicted: np.ndarray, targets: np.ndarray) -> float:
-    """F1 of the class `positive`."""
-    return float(f1_score(targets == positive, predicted == positive, zero_division=0))
-
-
-def matthews_correlation(predicted: np.ndarray, targets: np.ndarray) -> float:
-    return float(matthews_corrcoef(targets, predicted))
 
 
 def best_decision_threshold(logits: np.ndarray, targets: np.ndarray) -> float:
@@ -151,6 +132,18 @@ def effectiveness(predicted: np.ndarray, targets: np.ndarray) -> float:
     return of_answers(predicted[None]).score(predicted, targets)
 
 
+def _class_label(names: list[str]) -> Any:
+    from datasets import ClassLabel  # here, because it takes a second, and votes and metrics need none of it
+
+    return ClassLabel(names=names)
+
+
+def _hot_list(names: list[str]) -> Any:
+    from datasets import List, Value
+
+    return List(Value("int8"), length=len(names))
+
+
 def _multi_hot(ids: Sequence[tuple[int, ...]], n_classes: int) -> list[list[int]]:
     hot = np.zeros((len(ids), n_classes), dtype=np.int8)
     for row, classes in zip(hot, ids, strict=True):
@@ -163,7 +156,7 @@ SINGLE_LABEL = Task(
     column="label",
     labels=lambda cell: (cell,),
     cells=lambda ids, n_classes: [class_id for (class_id,) in ids],
-    feature=lambda names: ClassLabel(names=names),
+    feature=_class_label,
     targets=lambda split: np.asarray(split["label"], dtype=np.int64),
     class_names=lambda split: split.features["label"].names,
     hot=lambda targets, n_classes: np.eye(n_classes)[targets],
@@ -182,7 +175,7 @@ MULTI_LABEL = Task(
     column="labels",
     labels=tuple,
     cells=_multi_hot,
-    feature=lambda names: List(Value("int8"), length=len(names)),
+    feature=_hot_list,
     targets=lambda split: np.asarray(split["labels"], np.float32).reshape(-1, split.features["labels"].length),
     # No feature of such a column holds names.
     class_names=lambda split: json.loads(split.info.description)["classes"],

@@ -28,7 +28,7 @@ class Experiment:
 
     precision: of training and predictions (`loop.choose_precision`). encoder: of the model (`classifier.encoder`).
     tokens: of the texts of each split. targets: of each split, class ids (examples,) or multi-hot (examples, classes)
-    float. data_digest: a hash of texts and labels. task: of the data set (`tasks.of_data`).
+    float. data_digest: a hash of texts and labels. task: of the data set (`datasets.task_of`).
     """
 
     parameters: BuildParameters
@@ -112,7 +112,7 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
             "empty-training-split", f"{p.dataset} has no training texts", "put a train file beside its test file"
         )
     device = loop.choose_device(p.device)
-    task = tasks.of_data(p.dataset, data)
+    task = datasets.task_of(p.dataset, data)
     encoder, tokens = TASKS[task.name].encode(data, p)
     experiment = Experiment(
         parameters=p,
