@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -51,14 +52,15 @@ def train(folder, configuration, *seeds):
 def run(folder, name, age=0.0, **changes):
     record = {"host": "node7", "pid": 12, "job": "4711", "started": time.time() - 3600} | changes
     put(paths.log(folder, folder / name))
-    path = put(paths.running(folder, folder / name), json.dumps(record))
+    put(paths.fault(folder, folder / name), "")
+    path = put(paths.run_record(folder, folder / name), json.dumps(record))
     os.utime(path, (time.time() - age,) * 2)
     return path
 
 
-def fail(folder, name, text=f"error: {FAULT}\n  more lines are for the log\n"):
-    put(paths.log(folder, folder / name))
-    put(paths.fault(folder, folder / name), text)
+def fail(folder, name, failure=FAULT):
+    run(folder, name, failed=2000.0, kind="PielabError", failure=failure, retry=False)
+    put(paths.fault(folder, folder / name), f"error: {name} did not finish: PielabError: {failure}\n  read the log\n")
 
 
 def finish(folder, *names):
@@ -89,9 +91,17 @@ def test_a_notebook_runs_while_it_shows_signs_of_life(study_folder):
     found = notebooks(study_folder)[TRAIN]
     assert (found.state, found.where, found.since) == ("running", "node7, SLURM job 4711", 1000.0)
     assert found.read == f"logs/{TRAIN}"
-    # Run once more, it is not done, nor does it fail yet.
+    # Run once more, it is not done yet.
     finish(study_folder, TRAIN)
-    fail(study_folder, TRAIN)
+    assert notebooks(study_folder)[TRAIN].state == "running"
+
+
+def test_a_notebook_whose_process_on_this_machine_has_ended_was_stopped(study_folder):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    run(study_folder, TRAIN, host=socket.gethostname(), pid=ended.pid)
+    assert notebooks(study_folder)[TRAIN].state == "stopped"
+    run(study_folder, TRAIN, host=socket.gethostname(), pid=os.getpid())
     assert notebooks(study_folder)[TRAIN].state == "running"
 
 
@@ -104,33 +114,37 @@ def test_a_notebook_without_a_sign_of_life_was_stopped(study_folder):
 @pytest.mark.parametrize("text", ["", "{", "[]"])
 def test_a_sign_of_life_may_be_damaged(study_folder, text):
     run(study_folder, TRAIN)
-    put(paths.running(study_folder, study_folder / TRAIN), text)
+    put(paths.run_record(study_folder, study_folder / TRAIN), text)
     found = notebooks(study_folder)[TRAIN]
     assert (found.state, found.where) == ("running", "") and abs(found.since - time.time()) < 60
 
 
-def test_a_notebook_that_failed_gives_its_sentence(study_folder):
+def test_a_notebook_that_failed_gives_its_sentence_and_is_read_as_its_page(study_folder):
     fail(study_folder, TRAIN)
-    run(study_folder, TRAIN, age=500)  # its last run was killed, but what is known is the fault
     found = notebooks(study_folder)[TRAIN]
-    assert (found.state, found.fault, found.read) == ("failed", FAULT, f"logs/{TRAIN}")
+    assert (found.state, found.fault, found.read, found.since) == ("failed", FAULT, f"logs/{TRAIN}", 2000.0)
     assert found.fault_file == f"logs/{PAIR}/dense/01_train.txt"
-    fail(study_folder, TRAIN, "")  # the disk was full
-    paths.running(study_folder, study_folder / TRAIN).unlink()
-    assert notebooks(study_folder)[TRAIN].state == "failed"
-    assert notebooks(study_folder)[TRAIN].fault == "it left no word of what went wrong"
+    page = put(paths.log(study_folder, study_folder / TRAIN).with_suffix(".html"))
+    assert notebooks(study_folder)[TRAIN].read == page.relative_to(study_folder).as_posix()
     finish(study_folder, TRAIN)
     assert notebooks(study_folder)[TRAIN].state == "done"
 
 
-@pytest.mark.parametrize("kind", ["SeveralErrors", "TransientError", "PassingFault"])  # the last is a former name
-def test_of_a_fault_what_happened_is_told_and_the_notebook_is_read_as_its_page(study_folder, kind):
-    fail(study_folder, TRAIN, f"error: results/x/01_train.ipynb did not finish: {kind}: {FAULT}\n  read the log")
-    page = put(paths.log(study_folder, study_folder / TRAIN).with_suffix(".html"))
+def test_what_an_earlier_version_left_is_understood(study_folder):
+    log, text = (name(study_folder, study_folder / TRAIN) for name in (paths.log, paths.fault))
+    put(log)
+    put(text, f"error: x.ipynb did not finish: PielabError: {FAULT}\n  read the log")
     found = notebooks(study_folder)[TRAIN]
-    assert found.fault == FAULT and found.read == page.relative_to(study_folder).as_posix()
-    fail(study_folder, TRAIN, "error: results/x/01_train.ipynb did not finish: ZeroDivisionError: division by zero")
-    assert notebooks(study_folder)[TRAIN].fault == "ZeroDivisionError: division by zero"
+    assert (found.state, found.read, found.since) == ("failed", f"logs/{TRAIN}", text.stat().st_mtime)
+    assert found.fault == f"error: x.ipynb did not finish: PielabError: {FAULT}"
+    text.write_text("")  # it began again
+    running = put(log.with_suffix(".running"), json.dumps({"host": "node7", "pid": 12, "job": None, "started": 1.0}))
+    found = notebooks(study_folder)[TRAIN]
+    assert (found.state, found.where, found.since) == ("running", "node7", 1.0)
+    os.utime(running, (time.time() - 200,) * 2)
+    assert notebooks(study_folder)[TRAIN].state == "stopped"
+    running.unlink()  # the disk was too full to tell of the failure
+    assert notebooks(study_folder)[TRAIN].state == "stopped"
 
 
 def test_the_empty_file_that_snakemake_makes_is_no_fault(study_folder):
