@@ -1,5 +1,6 @@
 """The state of a study that runs, from files as its jobs leave them."""
 
+import io
 import json
 import os
 import re
@@ -198,14 +199,12 @@ def test_the_page_links_each_notebook_and_escapes_what_went_wrong(study_folder):
     fail(study_folder, NOTEBOOKS[2])
     run(study_folder, NOTEBOOKS[3])
     run(study_folder, NOTEBOOKS[4], age=3600)
-    for name in ("figures/pie_shares.png", "06_report.html"):
-        put(study_folder / "report" / name)
     page = status.page(study_folder)
     assert page == study_folder / "report/index.html"
     links = linked(page)
     assert all((page.parent / link).exists() for link in links)
     expected = {f"../{PAIR}/dense/01_train.html", f"../{PRUNE}", *(f"../logs/{name}" for name in NOTEBOOKS[2:5])}
-    expected |= {f"../logs/{PAIR}/IMP-FT-90/03_pies.txt", "06_report.html", "figures/pie_shares.png"}
+    expected |= {f"../logs/{PAIR}/IMP-FT-90/03_pies.txt"}
     assert set(links) == expected
     text = page.read_text(encoding="utf-8")
     assert "the disk of &lt;results&gt; is full &amp; nothing" in text and "<results>" not in text
@@ -215,6 +214,30 @@ def test_the_page_links_each_notebook_and_escapes_what_went_wrong(study_folder):
         assert f"{number} {state}</span>" in text
     assert "0 of 6" in text and "2 of 9" in text and "node7, SLURM job 4711" in text
     assert text.index("the disk of") < text.index("Every configuration")
+    # There is nothing of a report yet.
+    assert re.findall('<h2 id="(.+?)"', text) == ["failed", "stopped", "running", "configurations"]
+
+
+def test_below_the_progress_is_what_there_is_of_a_report(study_folder):
+    tables = study_folder / "report/tables"
+    put(tables / "pie_shares.csv", "dataset,seeds,pies_percent\n<topics>,3,1.26\n<topics>,4,2\n")
+    page = status.page(study_folder).read_text(encoding="utf-8")
+    assert re.findall('<h2 id="(.+?)"', page) == ["configurations", "tables"]
+    assert "Here N is 3 to 4" in page and "<td>1.3</td>" in page and "&lt;topics&gt;" in page
+    put(tables / "pie_examples.csv", "text,label,unpruned votes,pruned votes,P(PIE),P(null),model,pruner,threshold\n")
+    names = ("06_report.html", "figures/pie_shares.png", "figures/pie_shares.svg", "tables/table_02.html")
+    for name in (*names, "tables/table_02.csv", "tables/table_02.tex"):
+        put(study_folder / "report" / name)
+    page = status.page(study_folder)
+    text = page.read_text(encoding="utf-8")
+    sections = ["figures", "tables", "paper", "examples", "notebooks"]
+    assert re.findall('<h2 id="(.+?)"', text) == ["configurations", *sections]
+    links = linked(page)
+    assert {"06_report.html", "figures/pie_shares.png", "tables/table_02.tex"} <= set(links)
+    assert all((page.parent / link).exists() for link in links)
+    within = set(re.findall('href="#(.+?)"', text))
+    assert within - {PAIR} == {"report", *sections[1:]} and all(f'id="{name}"' in text for name in within)
+    assert "all done" not in text and "not finished" in text
 
 
 def test_a_link_to_a_log_that_is_gone_is_not_made(study_folder):
@@ -306,19 +329,29 @@ def test_a_folder_that_is_no_study_says_so(tmp_path, text):
         assert done.stderr == f"error: {expected}\n"
 
 
-def test_each_job_can_afford_the_page():
-    code = (
-        "import sys, pielab.status; heavy = {'pandas', 'torch', 'matplotlib', 'seaborn', 'nbformat', 'rich'}; "
-        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+def loaded_by_page(folder):
+    """The modules that a job loads which writes the page of a study."""
+    code = "import pathlib, sys; from pielab.jobs import status; status.page(pathlib.Path(sys.argv[1]))"
+    command = [sys.executable, "-c", f"{code}; print(*sys.modules)", folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
 
 
-def test_a_study_of_the_papers_size_is_read_in_seconds(tmp_path):
+def test_each_job_can_afford_the_page(study_folder):
+    drawing = {"torch", "matplotlib", "seaborn", "nbformat"}
+    assert not loaded_by_page(study_folder) & {*drawing, "pandas", "scipy", "datasets", "rich"}
+    put(study_folder / "report/tables/pie_shares.csv", "dataset,seeds\nbbc-news,30\n")
+    assert "pandas" in loaded_by_page(study_folder) and not loaded_by_page(study_folder) & drawing
+
+
+def test_the_page_of_a_study_of_the_papers_size_opens_a_few_files(tmp_path, monkeypatch):
     config = yaml.safe_load((PROJECT / "params/studies/paper.yaml").read_text())
-    put(tmp_path / "paper/study.yaml", yaml.safe_dump(config, sort_keys=False))
-    start = time.perf_counter()
-    text = status.page(tmp_path / "paper").read_text(encoding="utf-8")
-    assert time.perf_counter() - start < 10
-    assert "0 of 9840" in text and "0 of 666" in text and text.count("<tr>") == 1 + 8 * 42 + 1
+    folder = put(tmp_path / "paper/study.yaml", yaml.safe_dump(config, sort_keys=False)).parent
+    train(folder, "snli-bilstm/dense", *range(30))
+    opened, open_file = [], io.open
+    monkeypatch.setattr("io.open", lambda *given, **named: opened.append(given[0]) or open_file(*given, **named))
+    text = status.page(folder).read_text(encoding="utf-8")
+    # The study, the parameters of its eight pairs, and the page; none for a seed or a notebook.
+    assert 1 + 8 < len(opened) < 20
+    assert "30 of 9840" in text and "0 of 666" in text and text.count("<tr>") == 1 + 8 * 42 + 1

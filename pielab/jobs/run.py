@@ -200,7 +200,7 @@ def show(study: Path, ended: Path | None = None) -> None:
             if ended:
                 render.notebook(ended)
             status.page(study)
-        except (OSError, ValueError) as error:  # must not make the notebook fail
+        except Exception as error:  # whatever it is, it must not make the notebook fail
             print(f"the page of {study} is not up to date: {error}", file=sys.stderr)
 
 
