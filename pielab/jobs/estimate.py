@@ -44,12 +44,9 @@ def notebooks(study: Study) -> pd.DataFrame:
     Notebooks that train a part of a configuration's seeds have a row of their own.
     """
     folder = paths.root() / study.folder
-    named = [(Path(path).stem + (", parts" if "/parts/" in path else ""), path) for path in study.notebooks()]
-    rows = {name: {"in all": 0, "done": 0} for name in sorted({name for name, _ in named})}
-    for name, path in named:
-        rows[name]["in all"] += 1
-        rows[name]["done"] += (folder / path).exists()
-    frame = pd.DataFrame.from_dict(rows, orient="index")
+    names = [Path(path).stem + (", parts" if "/parts/" in path else "") for path in study.notebooks()]
+    done = pd.Series([(folder / path).exists() for path in study.notebooks()]).groupby(names)
+    frame = pd.DataFrame({"in all": done.size(), "done": done.sum()})
     return frame.assign(left=frame["in all"] - frame["done"])
 
 

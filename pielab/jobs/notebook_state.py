@@ -134,21 +134,17 @@ def _config(study_folder: Path) -> dict:
     return config
 
 
-def _files(study_folder: Path) -> dict[str, os.DirEntry]:
-    """Every file of a study by its path relative to the study's folder, except for files of its seeds."""
-    files, folders = {}, [""]
-    while folders:
-        prefix = folders.pop()
-        with contextlib.suppress(FileNotFoundError), os.scandir(study_folder / prefix) as entries:
-            for entry in entries:
-                if not entry.is_dir():
-                    files[prefix + entry.name] = entry
-                elif entry.name != "seeds":
-                    folders.append(f"{prefix}{entry.name}/")
+def _files(study_folder: Path) -> set[str]:
+    """The paths of a study's files relative to the study's folder, except for files of its seeds."""
+    files = set()
+    for folder, subfolders, names in os.walk(study_folder):
+        subfolders[:] = [name for name in subfolders if name != "seeds"]
+        prefix = Path(folder).relative_to(study_folder).as_posix()
+        files |= {f"{prefix}/{name}".removeprefix("./") for name in names}
     return files
 
 
-def _parts(files: dict[str, os.DirEntry], record: Path, parts: Iterable[str]) -> list[Path]:
+def _parts(files: set[str], record: Path, parts: Iterable[str]) -> list[Path]:
     """The jobs over which a notebook's seeds are split, if they run, failed or were stopped; none once it is done."""
     if record.as_posix() in files:
         return []
@@ -166,7 +162,7 @@ def _seeds(folder: Path, asked: object) -> tuple[int, int]:
     return done, len(names)
 
 
-def _notebook(study_folder: Path, files: dict[str, os.DirEntry], notebook: Path, now: float) -> Notebook:
+def _notebook(study_folder: Path, files: set[str], notebook: Path, now: float) -> Notebook:
     """The state of a notebook, from its files; notebook: its path relative to the study's folder."""
     name = notebook.as_posix()
     log, fault = (place(HERE, notebook).as_posix() for place in (paths.log, paths.fault))
@@ -174,33 +170,33 @@ def _notebook(study_folder: Path, files: dict[str, os.DirEntry], notebook: Path,
     records = [paths.run_record(HERE, notebook).as_posix(), Path(log).with_suffix(".running").as_posix()]
     last = next((path for path in (*records, fault, log) if path in files), "")
     run = record(study_folder / last) if last in records else {}
-    since = _modified(files[last], now) if last else 0.0
+    since = _modified(study_folder / last, now) if last else 0.0
     existing_log, existing_fault = (path if path in files else "" for path in (log, fault))
     if last in records and now - since < ALIVE and may_run(run):
         # A notebook that has just started writes its log in a moment.
         return Notebook(name, "running", log, where=_where(run), since=run.get("started", now))
     if name in files:
-        return Notebook(name, "done", _rendered(files, notebook))
+        return Notebook(name, "done", _rendered(study_folder, notebook))
     if failure := run.get("failure") or (_first_line(study_folder / fault) if existing_fault else ""):
-        read = _rendered(files, Path(log)) if existing_log else existing_fault
+        read = _rendered(study_folder, Path(log)) if existing_log else existing_fault
         return Notebook(name, "failed", read, failure, existing_fault, since=run.get("failed", since))
     if last in records or existing_log:
         return Notebook(name, "stopped", existing_log, where=_where(run), since=since)
     return Notebook(name, "waiting")
 
 
-def _modified(entry: os.DirEntry, now: float) -> float:
+def _modified(path: Path, otherwise: float) -> float:
     try:
-        return entry.stat().st_mtime
+        return path.stat().st_mtime
     except FileNotFoundError:  # the notebook has just ended
-        return now
+        return otherwise
 
 
-def _rendered(files: dict[str, os.DirEntry], notebook: Path) -> str:
+def _rendered(study_folder: Path, notebook: Path) -> str:
     """The page of a finished notebook, or the notebook itself if its page is missing or older."""
-    page, name = notebook.with_suffix(".html").as_posix(), notebook.as_posix()
-    fresh = page in files and _modified(files[page], 0) >= _modified(files[name], 0)
-    return page if fresh else name
+    page = notebook.with_suffix(".html")
+    fresh = _modified(study_folder / page, 0) >= _modified(study_folder / notebook, 1)
+    return (page if fresh else notebook).as_posix()
 
 
 def record(path: Path) -> dict:
