@@ -55,17 +55,18 @@ def test_this_environment_is_the_locked_one():
 
 def test_importing_pielab_is_quick_and_brings_no_torch():
     code = (
-        "import sys, time; start = time.process_time(); import pielab; seconds = time.process_time() - start; "
+        "import sys, time; start = time.process_time(); import pielab; middle = time.process_time(); import numpy; "
+        "share = (middle - start) / (time.process_time() - middle); "
         "heavy = {'torch', 'transformers', 'pandas', 'matplotlib'} & set(sys.modules); assert not heavy, heavy; "
         "from pielab.config import study; pielab.parameters.check; assert 'torch' not in sys.modules; "
-        "pielab.training.train; assert 'torch' in sys.modules; print(seconds)"
+        "pielab.training.train; assert 'torch' in sys.modules; print(share)"
     )
-    seconds = []
+    shares = []
     for _ in range(3):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        seconds.append(float(done.stdout))
-    assert min(seconds) < 0.05
+        shares.append(float(done.stdout))
+    assert min(shares) < 0.5  # of the time that numpy takes
 
 
 def test_a_wheel_holds_every_module_template_and_table(tmp_path):

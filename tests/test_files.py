@@ -1,6 +1,8 @@
 """Nothing half-written counts, and nothing half-written stays."""
 
+import errno
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -63,17 +65,42 @@ def test_what_killed_processes_left_is_swept_and_what_is_being_written_is_not(tm
     assert {path.name for path in tmp_path.iterdir()} == {".partial-slow", ".partial-fresh", "07", "new"}
 
 
-def test_a_lock_is_free_when_its_process_ends_however_it_ends(tmp_path):
-    code = (
-        "import pathlib, sys, time; from pielab.store import files; "
-        "held = files.lock(pathlib.Path(sys.argv[1]), 'the study x'); print('held', flush=True); time.sleep(100)"
-    )
+# Holds a lock, with one child process that was forked and one that was started.
+HOLDER = """
+import os, pathlib, subprocess, sys, time
+from pielab.store import files
+held = files.lock(pathlib.Path(sys.argv[1]), "the study x")
+started = subprocess.Popen(["sleep", "100"], close_fds=False)
+if not os.fork():
+    print(started.pid, os.getpid(), flush=True)
+time.sleep(100)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="forks and kills as POSIX does")
+def test_a_lock_is_free_when_its_process_ends_however_it_ends_and_whatever_its_children_do(tmp_path):
     path = tmp_path / "x" / ".lock"
-    process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "held\n"
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
+    children = list(map(int, process.stdout.readline().split()))
     with refused("already-running", "wait for it to end", f"the study x is being run by process {process.pid} on "):
         files.lock(path, "the study x")
     process.kill()
-    process.communicate()
-    files.lock(path, "the study x").close()
-    files.lock(path, "the study x").close()
+    process.wait()
+    try:
+        for _ in range(2):
+            files.lock(path, "the study x").release()
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        process.communicate()
+    assert path.read_text().startswith(f"process {os.getpid()} on ")
+
+
+def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch, capsys):
+    def flock(*arguments):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    assert files.lock(tmp_path / ".lock", "the study x") is None
+    said = capsys.readouterr().err
+    assert said == ("warning: the study x cannot be locked (Function not implemented): never run it twice at a time\n")

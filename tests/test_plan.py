@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from conftest import refused
@@ -14,10 +15,10 @@ from papermill.cli import _resolve_type
 
 from pielab.config import study
 from pielab.config.parameters import PruneParameters, TrainParameters
-from pielab.data import datasets
+from pielab.data import datasets, published
 from pielab.jobs import estimate, plan
 from pielab.models import classifier
-from pielab.store import paths
+from pielab.store import paths, predictions
 from pielab.training import runs
 from pielab.training.experiment import prepare
 
@@ -135,6 +136,15 @@ def test_an_estimate_is_near_what_a_seed_takes(config, given, capsys):
     assert there["in all"].item() == sum(path.stat().st_size for path in seeds)
     for column in ("unpruned", "pruned", "in all"):
         assert guessed[column].item() == pytest.approx(there[column].item(), rel=0.2)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 23, 54])
+@pytest.mark.parametrize("examples", [300, 6_737, 100_000])
+def test_the_bytes_of_predictions_are_known_to_a_tenth(classes, examples, tmp_path):
+    logits = np.random.default_rng(0).normal(size=(examples, classes))
+    predictions.write(tmp_path / "test.parquet", logits, {})
+    written = (tmp_path / "test.parquet").stat().st_size
+    assert estimate.prediction_bytes(examples, classes) == pytest.approx(written, rel=0.1)
 
 
 def test_one_unpruned_seed_measures_the_disk_and_times_every_kind(config):
@@ -265,23 +275,28 @@ def test_the_weights_of_a_transformer_are_counted_without_them(given, tiny_bert)
 
 
 def test_the_weights_of_the_bilstm_depend_on_the_width_of_its_word_vectors(given, tmp_path):
-    wide = tmp_path / "wide.vec"
-    wide.write_text("1 300\nword" + " 0.5" * 300 + "\n")
-    of_paper = PruneParameters(**given | {"dataset": "reuters", "word_vectors": "glove.840B.300d.txt"})
-    counts = estimate.published_counts(of_paper)
-    assert counts == (6737, 1429, 23)
-    built = PruneParameters(**given | {"dataset": "reuters", "word_vectors": str(wide)})
-    assert (
-        estimate.weight_bytes(built, counts.classes) == estimate.weight_bytes(of_paper, counts.classes) == 4 * 650_519
-    )
-    narrow = estimate.weight_bytes(PruneParameters(**given), 23)
-    assert narrow == 4 * (650_519 - 2 * 400 * (300 - 6))
+    (tmp_path / "wide.vec").write_text("1 300\nword" + " 0.5" * 300 + "\n")
+    known = {str(tmp_path / "wide.vec"): 300, given["word_vectors"]: 6, "glove.840B.300d.txt": 300, "glove-6b-50d": 50}
+    for name, width in known.items():
+        p = PruneParameters(**given | {"word_vectors": name})
+        for classes in (2, 23):
+            built = classifier.BiLSTM(classes, np.zeros((1, width), dtype=np.float32))
+            assert estimate.weight_bytes(p, classes) == 4 * classifier.count_parameters(built), name
     with refused("no-word-vectors-file", "give glove-6b-50d", "no-such.txt"):
         estimate.weight_bytes(PruneParameters(**given | {"word_vectors": "no-such.txt"}), 3)
 
 
+def test_the_papers_models_have_the_parameters_of_its_table_5(given):
+    table = published.table("table5_parameters").replace({"dataset": published.DATASETS, "model": published.MODELS})
+    for row in table.itertuples():
+        given |= {"dataset": row.dataset, "model": row.model, "word_vectors": "glove.840B.300d.txt"}
+        p = PruneParameters(**given)
+        assert estimate.weight_bytes(p, estimate.published_counts(p).classes) == 4 * row.parameters
+
+
 def test_a_limit_counts(given):
     assert estimate.published_counts(PruneParameters(**given | {"dataset": "aapd", "limit": 2000})) == (2000, 1000, 54)
+    assert estimate.published_counts(PruneParameters(**given | {"dataset": "reuters"})) == (6737, 1429, 23)
 
 
 def run(*arguments):

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from pielab.compression.pruners import KNOWN
+from pielab.store import files
 
 PROJECT = Path(__file__).parents[1]
 
@@ -142,3 +143,16 @@ def test_a_container_may_run_the_notebooks(planned):
     assert jobs[f"{PAIR}/dense/01_train.ipynb"]["command"].startswith(f"{inside} -m pielab.jobs.run notebooks/01")
     command = planned()[f"{PAIR}/dense/01_train.ipynb"]["command"]
     assert command.startswith(f"{sys.executable} -m pielab.jobs.run notebooks/01")
+
+
+def test_a_study_that_runs_is_not_run_twice(tmp_path):
+    config = yaml.safe_load((PROJECT / "params/studies/smoke.yaml").read_text()) | {"results": str(tmp_path)}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--cores", "1", "--nolock"]
+    options = ["--workflow-profile", "none", "--configfile", str(tmp_path / "study.yaml")]
+    held = files.lock(tmp_path / "smoke/.lock", "the study")
+    done = subprocess.run([*command, *options], cwd=PROJECT, capture_output=True, text=True, check=False)
+    held.release()
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"error: the study {tmp_path}/smoke is being run by process {os.getpid()} on " in done.stderr
+    assert {path.name for path in (tmp_path / "smoke").iterdir()} == {".lock"}

@@ -1,8 +1,10 @@
 """The state of a study that runs, from files as its jobs leave them."""
 
+import io
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -51,14 +53,15 @@ def train(folder, configuration, *seeds):
 def run(folder, name, age=0.0, **changes):
     record = {"host": "node7", "pid": 12, "job": "4711", "started": time.time() - 3600} | changes
     put(paths.log(folder, folder / name))
-    path = put(paths.running(folder, folder / name), json.dumps(record))
+    put(paths.fault(folder, folder / name), "")
+    path = put(paths.run_record(folder, folder / name), json.dumps(record))
     os.utime(path, (time.time() - age,) * 2)
     return path
 
 
-def fail(folder, name, text=f"error: {FAULT}\n  more lines are for the log\n"):
-    put(paths.log(folder, folder / name))
-    put(paths.fault(folder, folder / name), text)
+def fail(folder, name, failure=FAULT):
+    run(folder, name, failed=2000.0, kind="PielabError", failure=failure, retry=False)
+    put(paths.fault(folder, folder / name), f"error: {name} did not finish: PielabError: {failure}\n  read the log\n")
 
 
 def finish(folder, *names):
@@ -89,9 +92,17 @@ def test_a_notebook_runs_while_it_shows_signs_of_life(study_folder):
     found = notebooks(study_folder)[TRAIN]
     assert (found.state, found.where, found.since) == ("running", "node7, SLURM job 4711", 1000.0)
     assert found.read == f"logs/{TRAIN}"
-    # Run once more, it is not done, nor does it fail yet.
+    # Run once more, it is not done yet.
     finish(study_folder, TRAIN)
-    fail(study_folder, TRAIN)
+    assert notebooks(study_folder)[TRAIN].state == "running"
+
+
+def test_a_notebook_whose_process_on_this_machine_has_ended_was_stopped(study_folder):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    run(study_folder, TRAIN, host=socket.gethostname(), pid=ended.pid)
+    assert notebooks(study_folder)[TRAIN].state == "stopped"
+    run(study_folder, TRAIN, host=socket.gethostname(), pid=os.getpid())
     assert notebooks(study_folder)[TRAIN].state == "running"
 
 
@@ -104,33 +115,37 @@ def test_a_notebook_without_a_sign_of_life_was_stopped(study_folder):
 @pytest.mark.parametrize("text", ["", "{", "[]"])
 def test_a_sign_of_life_may_be_damaged(study_folder, text):
     run(study_folder, TRAIN)
-    put(paths.running(study_folder, study_folder / TRAIN), text)
+    put(paths.run_record(study_folder, study_folder / TRAIN), text)
     found = notebooks(study_folder)[TRAIN]
     assert (found.state, found.where) == ("running", "") and abs(found.since - time.time()) < 60
 
 
-def test_a_notebook_that_failed_gives_its_sentence(study_folder):
+def test_a_notebook_that_failed_gives_its_sentence_and_is_read_as_its_page(study_folder):
     fail(study_folder, TRAIN)
-    run(study_folder, TRAIN, age=500)  # its last run was killed, but what is known is the fault
     found = notebooks(study_folder)[TRAIN]
-    assert (found.state, found.fault, found.read) == ("failed", FAULT, f"logs/{TRAIN}")
+    assert (found.state, found.fault, found.read, found.since) == ("failed", FAULT, f"logs/{TRAIN}", 2000.0)
     assert found.fault_file == f"logs/{PAIR}/dense/01_train.txt"
-    fail(study_folder, TRAIN, "")  # the disk was full
-    paths.running(study_folder, study_folder / TRAIN).unlink()
-    assert notebooks(study_folder)[TRAIN].state == "failed"
-    assert notebooks(study_folder)[TRAIN].fault == "it left no word of what went wrong"
+    page = put(paths.log(study_folder, study_folder / TRAIN).with_suffix(".html"))
+    assert notebooks(study_folder)[TRAIN].read == page.relative_to(study_folder).as_posix()
     finish(study_folder, TRAIN)
     assert notebooks(study_folder)[TRAIN].state == "done"
 
 
-@pytest.mark.parametrize("kind", ["SeveralErrors", "TransientError", "PassingFault"])  # the last is a former name
-def test_of_a_fault_what_happened_is_told_and_the_notebook_is_read_as_its_page(study_folder, kind):
-    fail(study_folder, TRAIN, f"error: results/x/01_train.ipynb did not finish: {kind}: {FAULT}\n  read the log")
-    page = put(paths.log(study_folder, study_folder / TRAIN).with_suffix(".html"))
+def test_what_an_earlier_version_left_is_understood(study_folder):
+    log, text = (name(study_folder, study_folder / TRAIN) for name in (paths.log, paths.fault))
+    put(log)
+    put(text, f"error: x.ipynb did not finish: PielabError: {FAULT}\n  read the log")
     found = notebooks(study_folder)[TRAIN]
-    assert found.fault == FAULT and found.read == page.relative_to(study_folder).as_posix()
-    fail(study_folder, TRAIN, "error: results/x/01_train.ipynb did not finish: ZeroDivisionError: division by zero")
-    assert notebooks(study_folder)[TRAIN].fault == "ZeroDivisionError: division by zero"
+    assert (found.state, found.read, found.since) == ("failed", f"logs/{TRAIN}", text.stat().st_mtime)
+    assert found.fault == f"error: x.ipynb did not finish: PielabError: {FAULT}"
+    text.write_text("")  # it began again
+    running = put(log.with_suffix(".running"), json.dumps({"host": "node7", "pid": 12, "job": None, "started": 1.0}))
+    found = notebooks(study_folder)[TRAIN]
+    assert (found.state, found.where, found.since) == ("running", "node7", 1.0)
+    os.utime(running, (time.time() - 200,) * 2)
+    assert notebooks(study_folder)[TRAIN].state == "stopped"
+    running.unlink()  # the disk was too full to tell of the failure
+    assert notebooks(study_folder)[TRAIN].state == "stopped"
 
 
 def test_the_empty_file_that_snakemake_makes_is_no_fault(study_folder):
@@ -184,14 +199,12 @@ def test_the_page_links_each_notebook_and_escapes_what_went_wrong(study_folder):
     fail(study_folder, NOTEBOOKS[2])
     run(study_folder, NOTEBOOKS[3])
     run(study_folder, NOTEBOOKS[4], age=3600)
-    for name in ("figures/pie_shares.png", "06_report.html"):
-        put(study_folder / "report" / name)
     page = status.page(study_folder)
     assert page == study_folder / "report/index.html"
     links = linked(page)
     assert all((page.parent / link).exists() for link in links)
     expected = {f"../{PAIR}/dense/01_train.html", f"../{PRUNE}", *(f"../logs/{name}" for name in NOTEBOOKS[2:5])}
-    expected |= {f"../logs/{PAIR}/IMP-FT-90/03_pies.txt", "06_report.html", "figures/pie_shares.png"}
+    expected |= {f"../logs/{PAIR}/IMP-FT-90/03_pies.txt"}
     assert set(links) == expected
     text = page.read_text(encoding="utf-8")
     assert "the disk of &lt;results&gt; is full &amp; nothing" in text and "<results>" not in text
@@ -201,6 +214,30 @@ def test_the_page_links_each_notebook_and_escapes_what_went_wrong(study_folder):
         assert f"{number} {state}</span>" in text
     assert "0 of 6" in text and "2 of 9" in text and "node7, SLURM job 4711" in text
     assert text.index("the disk of") < text.index("Every configuration")
+    # There is nothing of a report yet.
+    assert re.findall('<h2 id="(.+?)"', text) == ["failed", "stopped", "running", "configurations"]
+
+
+def test_below_the_progress_is_what_there_is_of_a_report(study_folder):
+    tables = study_folder / "report/tables"
+    put(tables / "pie_shares.csv", "dataset,seeds,pies_percent\n<topics>,3,1.26\n<topics>,4,2\n")
+    page = status.page(study_folder).read_text(encoding="utf-8")
+    assert re.findall('<h2 id="(.+?)"', page) == ["configurations", "tables"]
+    assert "Here N is 3 to 4" in page and "<td>1.3</td>" in page and "&lt;topics&gt;" in page
+    put(tables / "pie_examples.csv", "text,label,unpruned votes,pruned votes,P(PIE),P(null),model,pruner,threshold\n")
+    names = ("06_report.html", "figures/pie_shares.png", "figures/pie_shares.svg", "tables/table_02.html")
+    for name in (*names, "tables/table_02.csv", "tables/table_02.tex"):
+        put(study_folder / "report" / name)
+    page = status.page(study_folder)
+    text = page.read_text(encoding="utf-8")
+    sections = ["figures", "tables", "paper", "examples", "notebooks"]
+    assert re.findall('<h2 id="(.+?)"', text) == ["configurations", *sections]
+    links = linked(page)
+    assert {"06_report.html", "figures/pie_shares.png", "tables/table_02.tex"} <= set(links)
+    assert all((page.parent / link).exists() for link in links)
+    within = set(re.findall('href="#(.+?)"', text))
+    assert within - {PAIR} == {"report", *sections[1:]} and all(f'id="{name}"' in text for name in within)
+    assert "all done" not in text and "not finished" in text
 
 
 def test_a_link_to_a_log_that_is_gone_is_not_made(study_folder):
@@ -292,19 +329,29 @@ def test_a_folder_that_is_no_study_says_so(tmp_path, text):
         assert done.stderr == f"error: {expected}\n"
 
 
-def test_each_job_can_afford_the_page():
-    code = (
-        "import sys, pielab.status; heavy = {'pandas', 'torch', 'matplotlib', 'seaborn', 'nbformat', 'rich'}; "
-        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+def loaded_by_page(folder):
+    """The modules that a job loads which writes the page of a study."""
+    code = "import pathlib, sys; from pielab.jobs import status; status.page(pathlib.Path(sys.argv[1]))"
+    command = [sys.executable, "-c", f"{code}; print(*sys.modules)", folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
 
 
-def test_a_study_of_the_papers_size_is_read_in_seconds(tmp_path):
+def test_each_job_can_afford_the_page(study_folder):
+    drawing = {"torch", "matplotlib", "seaborn", "nbformat"}
+    assert not loaded_by_page(study_folder) & {*drawing, "pandas", "scipy", "datasets", "rich"}
+    put(study_folder / "report/tables/pie_shares.csv", "dataset,seeds\nbbc-news,30\n")
+    assert "pandas" in loaded_by_page(study_folder) and not loaded_by_page(study_folder) & drawing
+
+
+def test_the_page_of_a_study_of_the_papers_size_opens_a_few_files(tmp_path, monkeypatch):
     config = yaml.safe_load((PROJECT / "params/studies/paper.yaml").read_text())
-    put(tmp_path / "paper/study.yaml", yaml.safe_dump(config, sort_keys=False))
-    start = time.perf_counter()
-    text = status.page(tmp_path / "paper").read_text(encoding="utf-8")
-    assert time.perf_counter() - start < 10
-    assert "0 of 9840" in text and "0 of 666" in text and text.count("<tr>") == 1 + 8 * 42 + 1
+    folder = put(tmp_path / "paper/study.yaml", yaml.safe_dump(config, sort_keys=False)).parent
+    train(folder, "snli-bilstm/dense", *range(30))
+    opened, open_file = [], io.open
+    monkeypatch.setattr("io.open", lambda *given, **named: opened.append(given[0]) or open_file(*given, **named))
+    text = status.page(folder).read_text(encoding="utf-8")
+    # The study, the parameters of its eight pairs, and the page; none for a seed or a notebook.
+    assert 1 + 8 < len(opened) < 20
+    assert "30 of 9840" in text and "0 of 666" in text and text.count("<tr>") == 1 + 8 * 42 + 1

@@ -102,7 +102,7 @@ def test_the_page_of_a_study_on_its_way_gives_way_to_its_report(project, smoke):
     report = smoke / "report/index.html"
     before = report.read_text()
     (smoke / "report/07_explore.ipynb").unlink()
-    running = paths.running(smoke, smoke / "report/07_explore.ipynb")
+    running = paths.run_record(smoke, smoke / "report/07_explore.ipynb")
     running.write_text("{}")
     status.page(smoke)
     running.unlink()

@@ -1,13 +1,11 @@
 """Counts what a study asks for and what is done, and estimates the time and disk space of the rest."""
 
 import contextlib
-import io
 import os
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from pielab.compression import pruners, schedules
@@ -21,6 +19,7 @@ from pielab.store.cache import cache_folder
 
 # Bytes of metrics.json: a kilobyte or two, and a line for each matrix of a pruned transformer.
 RECORD = 3_000
+GLOVE_WIDTHS = {"glove-6b-50d": 50, "glove.840B.300d.txt": 300}
 
 # The kinds of seeds, each with the kinds whose time can stand in for its own, the most similar first.
 KINDS = {
@@ -45,12 +44,9 @@ def notebooks(study: Study) -> pd.DataFrame:
     Notebooks that train a part of a configuration's seeds have a row of their own.
     """
     folder = paths.root() / study.folder
-    named = [(Path(path).stem + (", parts" if "/parts/" in path else ""), path) for path in study.notebooks()]
-    rows = {name: {"in all": 0, "done": 0} for name in sorted({name for name, _ in named})}
-    for name, path in named:
-        rows[name]["in all"] += 1
-        rows[name]["done"] += (folder / path).exists()
-    frame = pd.DataFrame.from_dict(rows, orient="index")
+    names = [Path(path).stem + (", parts" if "/parts/" in path else "") for path in study.notebooks()]
+    done = pd.Series([(folder / path).exists() for path in study.notebooks()]).groupby(names)
+    frame = pd.DataFrame({"in all": done.size(), "done": done.sum()})
     return frame.assign(left=frame["in all"] - frame["done"])
 
 
@@ -236,30 +232,26 @@ def count_examples(p: DataParameters) -> Counts:
 
 
 def prediction_bytes(examples: int, classes: int) -> int:
-    """The bytes of one file of logits, by writing one: Parquet adds up to half to 4 per logit and 8 per example."""
-    from pielab.store.predictions import write
-
-    file = io.BytesIO()
-    write(file, np.random.default_rng(0).normal(size=(examples, classes)), {})
-    return file.getbuffer().nbytes
+    """The bytes of one file of logits, to a tenth."""
+    logits = examples * classes
+    # As measured for 2 to 54 classes: 4 bytes a logit; 5 an example, whose 8 are compressed; and 2 for the place of a
+    # logit in Parquet's dictionary, which is full after 1 MB, or 262,144 logits.
+    return 1_000 + 5 * examples + 4 * logits + 2 * min(logits, 2**18)
 
 
 def weight_bytes(p: TrainParameters, classes: int) -> int:
-    """The bytes of a model's weights, 4 per parameter; for the paper's models, parameters are from its Table 5.
+    """The bytes of a model's weights, 4 per parameter; the paper's models have those of its Table 5.
 
-    Raises PielabError if the model or its word vectors are not on this machine.
+    Raises PielabError if another model or its word vectors are not on this machine.
     """
-    known = published.table("table5_parameters").replace({"dataset": published.DATASETS, "model": published.MODELS})
-    row = known[(known["dataset"] == p.dataset) & (known["model"] == p.model)]
-    if len(row) and _is_of_paper(p):
-        return 4 * int(row["parameters"].iloc[0])
+    if p.model == "bilstm":
+        return 4 * (407_552 + 800 * _width(p.word_vectors) + 129 * classes)
+    if p.model == "bert-base-uncased" and p.num_hidden_layers is None:
+        return 4 * (109_482_240 + 769 * classes)
     from pielab.models import classifier
 
-    if p.model == "bilstm":
-        model = classifier.BiLSTM(classes, np.zeros((1, _width(p.word_vectors)), dtype=np.float32))
-    else:
-        _require_fetched(p.model.removesuffix("-2l"))
-        model = classifier.build(p.model, classes, num_hidden_layers=p.num_hidden_layers, meta=True)
+    _require_fetched(p.model.removesuffix("-2l"))
+    model = classifier.build(p.model, classes, num_hidden_layers=p.num_hidden_layers, meta=True)
     return 4 * classifier.count_parameters(model)
 
 
@@ -273,19 +265,15 @@ def seed_bytes(p: TrainParameters, counts: Counts, pruned: bool = False, with_we
     return logits + RECORD + (weight_bytes(p, counts.classes) if with_weights else 0)
 
 
-def _is_of_paper(p: TrainParameters) -> bool:
-    """Whether the model has the size of the paper's: all layers, and for the BiLSTM word vectors of width 300."""
-    return p.num_hidden_layers is None and (p.model != "bilstm" or Path(p.word_vectors).name == "glove.840B.300d.txt")
+def _width(name: str) -> int:
+    """The width of word vectors: of GloVe by its name, else from the first line of the file."""
+    if width := GLOVE_WIDTHS.get(Path(name).name):
+        return width
+    from pielab.models import word_vectors
 
-
-def _width(word_vectors: str) -> int:
-    """The width of word vectors, from the first line of a text file if possible, because loading all takes minutes."""
-    from pielab.models.word_vectors import load
-
-    _require_fetched(word_vectors)
-    file = paths.find(word_vectors)
-    if word_vectors in assets.ASSETS or file is None:
-        return len(load(word_vectors).mean)
+    file = paths.find(name)
+    if file is None or not file.stat().st_size:
+        word_vectors.read(name)  # raises what training would
     with file.open("rb") as text:
         first = text.readline().split()
     # Files of word2vec and fastText begin with two counts.

@@ -1,12 +1,15 @@
 """Assigns the GPUs of a machine without a queueing system to the notebooks that run on it at the same time."""
 
 import contextlib
+import getpass
 import os
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+import filelock
 
 
 def visible() -> list[str]:
@@ -32,23 +35,19 @@ def one_gpu(number: int) -> Iterator[None]:
     if number == 0 or len(devices) < 2:
         yield
         return
-    with contextlib.ExitStack() as stack:
-        while not (chosen := next((device for device in devices if _lock(device, stack)), None)):
-            time.sleep(1)
-        os.environ["CUDA_VISIBLE_DEVICES"] = chosen
+    device, lock = _lock_one(devices)
+    with lock:
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
         yield
 
 
-def _lock(device: str, stack: contextlib.ExitStack) -> bool:
-    """Locks the device until the stack or this process ends; False if another process holds it."""
-    import fcntl  # not on Windows
-
-    path = Path(tempfile.gettempdir()) / f"pielab-gpu-{os.getuid()}-{device.replace('/', '-')}.lock"
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return False
-    stack.callback(os.close, handle)
-    return True
+def _lock_one(devices: list[str]) -> tuple[str, filelock.AcquireReturnProxy]:
+    """A GPU that no other notebook uses and its lock, which is free again when this process ends; waits for one."""
+    user = getattr(os, "getuid", getpass.getuser)()  # Windows has no getuid
+    names = [f"pielab-gpu-{user}-{device.replace('/', '-')}.lock" for device in devices]
+    locks = [filelock.FileLock(Path(tempfile.gettempdir()) / name, blocking=False) for name in names]
+    while True:
+        for device, lock in zip(devices, locks, strict=True):
+            with contextlib.suppress(filelock.Timeout):
+                return device, lock.acquire()
+        time.sleep(1)

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import re
 import socket
 import time
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from pielab.config import study
@@ -113,15 +113,10 @@ def count(rows: Iterable[Row]) -> dict[str, int]:
     return counts | {"notebooks": whole, "seeds": seeds, "seeds_asked": asked}
 
 
-def may_be_alive(record: Mapping[str, Any]) -> bool:
-    """False if a sign of life, given as its JSON, is from a process of this machine that has ended."""
-    if record.get("host") == socket.gethostname():
-        with contextlib.suppress(OSError, TypeError, KeyError):  # another user's process, or a half-written record
-            try:
-                os.kill(record["pid"], 0)
-            except ProcessLookupError:
-                return False
-    return True
+def may_run(record: Mapping[str, Any]) -> bool:
+    """False if the record of a run tells of its failure, or is from a process of this machine that has ended."""
+    here = record.get("host") == socket.gethostname()
+    return "failure" not in record and not (here and not psutil.pid_exists(record["pid"]))
 
 
 def _config(study_folder: Path) -> dict:
@@ -139,27 +134,22 @@ def _config(study_folder: Path) -> dict:
     return config
 
 
-def _files(study_folder: Path) -> dict[str, os.DirEntry]:
-    """Every file of a study by its path relative to the study's folder, except for files of its seeds."""
-    files, folders = {}, [""]
-    while folders:
-        prefix = folders.pop()
-        with contextlib.suppress(FileNotFoundError), os.scandir(study_folder / prefix) as entries:
-            for entry in entries:
-                if not entry.is_dir():
-                    files[prefix + entry.name] = entry
-                elif entry.name != "seeds":
-                    folders.append(f"{prefix}{entry.name}/")
+def _files(study_folder: Path) -> set[str]:
+    """The paths of a study's files relative to the study's folder, except for files of its seeds."""
+    files = set()
+    for folder, subfolders, names in os.walk(study_folder):
+        subfolders[:] = [name for name in subfolders if name != "seeds"]
+        prefix = Path(folder).relative_to(study_folder).as_posix()
+        files |= {f"{prefix}/{name}".removeprefix("./") for name in names}
     return files
 
 
-def _parts(files: dict[str, os.DirEntry], record: Path, parts: Iterable[str]) -> list[Path]:
+def _parts(files: set[str], record: Path, parts: Iterable[str]) -> list[Path]:
     """The jobs over which a notebook's seeds are split, if they run, failed or were stopped; none once it is done."""
     if record.as_posix() in files:
         return []
     jobs = [record.parent / "parts" / seeds / record.name for seeds in parts]
-    signs = {job: (paths.running(HERE, job).as_posix(), paths.fault(HERE, job).as_posix()) for job in jobs}
-    return [job for job in jobs if job.as_posix() not in files and any(sign in files for sign in signs[job])]
+    return [job for job in jobs if job.as_posix() not in files and paths.fault(HERE, job).as_posix() in files]
 
 
 def _seeds(folder: Path, asked: object) -> tuple[int, int]:
@@ -172,45 +162,48 @@ def _seeds(folder: Path, asked: object) -> tuple[int, int]:
     return done, len(names)
 
 
-def _notebook(study_folder: Path, files: dict[str, os.DirEntry], notebook: Path, now: float) -> Notebook:
+def _notebook(study_folder: Path, files: set[str], notebook: Path, now: float) -> Notebook:
     """The state of a notebook, from its files; notebook: its path relative to the study's folder."""
     name = notebook.as_posix()
-    log, fault, running = (place(HERE, notebook).as_posix() for place in (paths.log, paths.fault, paths.running))
-    existing_log = log if log in files else ""
-    sign = record(study_folder / running) if running in files else {}
-    if running in files and now - _modified(files[running], now) < ALIVE and may_be_alive(sign):
+    log, fault = (place(HERE, notebook).as_posix() for place in (paths.log, paths.fault))
+    # Earlier versions wrote .running while a notebook ran, and of its failure the text alone.
+    records = [paths.run_record(HERE, notebook).as_posix(), Path(log).with_suffix(".running").as_posix()]
+    last = next((path for path in (*records, fault, log) if path in files), "")
+    run = record(study_folder / last) if last in records else {}
+    since = _modified(study_folder / last, now) if last else 0.0
+    existing_log, existing_fault = (path if path in files else "" for path in (log, fault))
+    if last in records and now - since < ALIVE and may_run(run):
         # A notebook that has just started writes its log in a moment.
-        return Notebook(name, "running", log, where=_where(sign), since=sign.get("started", now))
+        return Notebook(name, "running", log, where=_where(run), since=run.get("started", now))
     if name in files:
-        return Notebook(name, "done", _rendered(files, notebook))
-    # For a job that ended well, Snakemake makes an empty file.
-    if sentence := _sentence(study_folder / fault) if fault in files else "":
-        read = _rendered(files, Path(log)) if existing_log else fault
-        return Notebook(name, "failed", read, sentence, fault, since=_modified(files[fault], now))
-    if running in files:
-        since = _modified(files[running], now)
-        return Notebook(name, "stopped", existing_log, where=_where(sign), since=since)
-    if existing_log:
-        return Notebook(name, "failed", log, "it left no word of what went wrong", since=_modified(files[log], now))
+        return Notebook(name, "done", _rendered(study_folder, notebook))
+    if failure := run.get("failure") or (_first_line(study_folder / fault) if existing_fault else ""):
+        read = _rendered(study_folder, Path(log)) if existing_log else existing_fault
+        return Notebook(name, "failed", read, failure, existing_fault, since=run.get("failed", since))
+    if last in records or existing_log:
+        return Notebook(name, "stopped", existing_log, where=_where(run), since=since)
     return Notebook(name, "waiting")
 
 
-def _modified(entry: os.DirEntry, now: float) -> float:
+def _modified(path: Path, otherwise: float) -> float:
     try:
-        return entry.stat().st_mtime
+        return path.stat().st_mtime
     except FileNotFoundError:  # the notebook has just ended
-        return now
+        return otherwise
 
 
-def _rendered(files: dict[str, os.DirEntry], notebook: Path) -> str:
+def _rendered(study_folder: Path, notebook: Path) -> str:
     """The page of a finished notebook, or the notebook itself if its page is missing or older."""
-    page, name = notebook.with_suffix(".html").as_posix(), notebook.as_posix()
-    fresh = page in files and _modified(files[page], 0) >= _modified(files[name], 0)
-    return page if fresh else name
+    page = notebook.with_suffix(".html")
+    fresh = _modified(study_folder / page, 0) >= _modified(study_folder / notebook, 1)
+    return (page if fresh else notebook).as_posix()
 
 
 def record(path: Path) -> dict:
-    """A notebook's sign of life: host, pid, job and start time; empty if it has just ended or could not write it."""
+    """The record of a notebook's run: host, pid, job, started, and of a failure failed (when), kind, failure, retry.
+
+    Empty if the notebook has just ended. failure: the sentence. retry: whether trying again can help.
+    """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -223,12 +216,9 @@ def _where(record: dict) -> str:
     return ", ".join(part for part in (record.get("host"), job) if part)
 
 
-def _sentence(path: Path) -> str:
+def _first_line(path: Path) -> str:
+    """The first line of a file, empty for the empty file that Snakemake makes for a job that ended well."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace").strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip().partition("\n")[0]
     except FileNotFoundError:  # the notebook has just started again
-        text = ""
-    first = text.partition("\n")[0].removeprefix("error: ")
-    # The page names the notebook already, and only unexpected exceptions need their class name.
-    sentence = first.partition(" did not finish: ")[2] or first
-    return re.sub("^(PielabError|SeveralErrors|TransientError|PassingFault|DeadKernelError): ", "", sentence)
+        return ""

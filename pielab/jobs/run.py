@@ -1,7 +1,8 @@
 """Execute one notebook with papermill; it gets its final name only when every cell has run.
 
 While it runs, and if it fails, the notebook is in the study's logs/ instead, so that a failed notebook can be read
-but is never taken for a finished one. Beside it, a file .running shows that it runs, and .txt says why it failed.
+but is never taken for a finished one. Beside it, a file .json tells where it runs, or why it failed, which is also in
+.txt, as Snakemake prints it.
 
     python -m pielab.jobs.run TEMPLATE OUTPUT STUDY_FOLDER PARAMETERS_AS_JSON
 """
@@ -10,7 +11,6 @@ import argparse
 import contextlib
 import json
 import os
-import re
 import socket
 import sys
 import tempfile
@@ -28,13 +28,15 @@ from papermill.exceptions import PapermillExecutionError
 
 from pielab.errors import transient_error
 from pielab.jobs import gpus, status
-from pielab.jobs.notebook_state import may_be_alive, record
+from pielab.jobs.notebook_state import may_run, record
 from pielab.report import render
-from pielab.store import paths
+from pielab.store import files, paths
 
 # By default, glibc returns freed memory to the system at every training step, which costs an eighth of the time.
 MALLOC = {"MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_MMAP_THRESHOLD_": "4000000000"}
 HEARTBEAT_SECONDS = 20
+# The mistakes of users, which a retry cannot cure.
+MISTAKES = {"PielabError", "SeveralErrors"}
 
 
 def kernel_manager(folder: str) -> type[AsyncKernelManager]:
@@ -57,18 +59,11 @@ def kernel_manager(folder: str) -> type[AsyncKernelManager]:
 
 
 @contextlib.contextmanager
-def heartbeat(path: Path) -> Iterator[None]:
-    """Writes where this notebook runs to the file `path`, touches it as long as the notebook runs, and removes it."""
-    path.write_text(
-        json.dumps(
-            {
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "job": os.environ.get("SLURM_JOB_ID"),
-                "started": time.time(),
-            }
-        )
-    )
+def heartbeat(path: Path) -> Iterator[dict[str, Any]]:
+    """Writes where this notebook runs to its record `path`, and touches that as long as the notebook runs."""
+    this_run = {"host": socket.gethostname(), "pid": os.getpid(), "job": os.environ.get("SLURM_JOB_ID")}
+    this_run["started"] = time.time()
+    write_record(path, this_run)
     ended = threading.Event()
 
     def beat() -> None:
@@ -79,20 +74,25 @@ def heartbeat(path: Path) -> Iterator[None]:
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
-        yield
+        yield this_run
     finally:
         ended.set()
         thread.join()
-        path.unlink(missing_ok=True)
+
+
+def write_record(path: Path, values: dict[str, Any]) -> None:
+    """Write the record of a notebook's run, as notebook_state.record reads it."""
+    with files.atomic_file(path) as partial:
+        partial.write_text(json.dumps(values), encoding="utf-8")
 
 
 def wait_for_another(path: Path) -> bool:
     """Wait while another process runs this notebook, for example after Snakemake was killed; True if one did.
 
-    path: the other process's sign of life. On this machine the process must exist; on another it must touch the file.
+    path: the record of the other process. On this machine the process must exist; on another it must touch the file.
     """
     waited, touched, since = False, _touched(path), time.monotonic()
-    while touched and may_be_alive(record(path)) and time.monotonic() - since < 3 * HEARTBEAT_SECONDS:
+    while touched and may_run(record(path)) and time.monotonic() - since < 3 * HEARTBEAT_SECONDS:
         if not waited:
             print(
                 f"another process runs this notebook, says {path}: waiting for it to end", file=sys.stderr, flush=True
@@ -111,8 +111,8 @@ def _touched(path: Path) -> int | None:
         return None
 
 
-def execute(template: str, log: Path, values: dict[str, Any], study_folder: Path) -> str | None:
-    """Run the notebook into `log`; gives None, or what went wrong in one sentence after the name of its exception."""
+def execute(template: str, log: Path, values: dict[str, Any]) -> tuple[str, str] | None:
+    """Run the notebook into `log`; gives None, or the name and the message of the exception that ended it."""
     # A socket's path may have about 100 characters, so the sockets cannot be in a results folder.
     with tempfile.TemporaryDirectory(prefix="pielab-") as sockets:
         try:
@@ -121,12 +121,19 @@ def execute(template: str, log: Path, values: dict[str, Any], study_folder: Path
             options["store_widget_state"] = False
             papermill.execute_notebook(template, str(log), values, **options)
         except PapermillExecutionError as error:
-            kind, text = error.ename, error.evalue
+            return error.ename, error.evalue
         except Exception as error:  # the kernel died, the disk is full: whatever it is, the log is worth reading
-            kind, text = type(error).__name__, str(error)
-        else:
-            return None
-    return f"{kind}: {transient_error(kind, text, study_folder) or text}"
+            return type(error).__name__, str(error)
+    return None
+
+
+def explain(kind: str, text: str, study_folder: Path) -> tuple[str, str]:
+    """What to tell of an exception, and its first line for the page, which names only unexpected exceptions."""
+    transient = transient_error(kind, text, study_folder)
+    text = str(transient or text)
+    expected = transient or kind in {*MISTAKES, "TransientError"}
+    first = text.strip().partition("\n")[0]
+    return text, first if expected else f"{kind}: {first}"
 
 
 def kernel_environment(given: argparse.Namespace) -> dict[str, Any]:
@@ -154,31 +161,36 @@ def main(given: argparse.Namespace) -> int:
 def run(given: argparse.Namespace) -> int:
     """As `main`, except that it raises OSError if the disk cannot be written."""
     study, output = Path(given.study), Path(given.output)
-    log, running, fault = (name(study, output) for name in (paths.log, paths.running, paths.fault))
-    before = fault.read_text() if given.attempt > 1 and fault.exists() else ""
-    if re.search(" did not finish: (PielabError|SeveralErrors): ", before):
-        print(before + "\n  not tried again, because that cannot help", file=sys.stderr)
+    log, fault, state = (name(study, output) for name in (paths.log, paths.fault, paths.run_record))
+    if given.attempt > 1 and record(state).get("retry") is False:
+        print(fault.read_text() + "\n  not tried again, because that cannot help", file=sys.stderr)
         return 1
     for folder in (log.parent, output.parent):
         folder.mkdir(parents=True, exist_ok=True)
     fault.write_text("")  # Snakemake shows this file, even if the job is killed before it writes anything
-    if wait_for_another(running) and output.exists():
+    earlier = log.with_suffix(".running")  # a run of an earlier version
+    if any([wait_for_another(path) for path in (state, earlier)]) and output.exists():
         return 0
-    with heartbeat(running), gpus.one_gpu(given.gpus):
+    earlier.unlink(missing_ok=True)
+    with heartbeat(state) as this_run, gpus.one_gpu(given.gpus):
         show(study)
-        reason = execute(given.template, log, kernel_environment(given), study)
-        message = f"error: {output} did not finish: {reason}\n  read {log}"
-        if reason is None:
-            log.replace(output)
-            fault.unlink()
-        else:
-            with contextlib.suppress(OSError):  # the disk may be full
-                fault.write_text(message)
-    # Parts get no page: there may be thousands, and the notebook that gathers them is the record to read.
-    show(study, log if reason is not None else None if "parts" in output.parts else output)
-    if reason is not None:
+        error = execute(given.template, log, kernel_environment(given))
+    if error is None:
+        log.replace(output)
+        fault.unlink()
+        state.unlink()
+    else:
+        kind, text = error
+        text, sentence = explain(kind, text, study)
+        message = f"error: {output} did not finish: {kind}: {text}\n  read {log}"
+        with contextlib.suppress(OSError):  # the disk may be full
+            fault.write_text(message)
+            retry = kind not in MISTAKES
+            write_record(state, this_run | {"failed": time.time(), "kind": kind, "failure": sentence, "retry": retry})
         print(message, file=sys.stderr)
-    return 0 if reason is None else 1
+    # Parts get no page: there may be thousands, and the notebook that gathers them is the record to read.
+    show(study, log if error else None if "parts" in output.parts else output)
+    return 1 if error else 0
 
 
 def show(study: Path, ended: Path | None = None) -> None:
@@ -188,7 +200,7 @@ def show(study: Path, ended: Path | None = None) -> None:
             if ended:
                 render.notebook(ended)
             status.page(study)
-        except (OSError, ValueError) as error:  # must not make the notebook fail
+        except Exception as error:  # whatever it is, it must not make the notebook fail
             print(f"the page of {study} is not up to date: {error}", file=sys.stderr)
 
 

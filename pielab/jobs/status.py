@@ -1,4 +1,4 @@
-"""The progress of a study while it runs: lines for the terminal, and a front page until it has its report.
+"""The progress of a study while it runs: lines for the terminal, and on top of its front page.
 
 python -m pielab.status results/demo
 """
@@ -17,9 +17,10 @@ from pielab.store import paths
 
 
 def page(study_folder: Path) -> Path | None:
-    """Write the provisional report/index.html of an unfinished study; None if all is done or it has its report.
+    """Write the report/index.html of an unfinished study; None if all is done or it has its report.
 
-    If a notebook of the study runs again, this page replaces the report.
+    Below the progress is what there is of a report. If a notebook of a study with its report runs again, the page shows
+    progress again.
     """
     return _write(study_folder, read(study_folder))
 
@@ -71,25 +72,22 @@ def _write(study_folder: Path, rows: list[Row]) -> Path | None:
     states = {notebook.state for notebook in notebooks}
     if states == {"done"} or (paths.finished(study_folder).exists() and "running" not in states):
         return None
-    folder = study_folder / "report"
     pairs = {pair: [row for row in rows if row.pair == pair] for pair in dict.fromkeys(row.pair for row in rows)}
-    text = render.render(
-        "status.html",
-        study=study_folder.name,
-        counts=count(rows),
-        pairs={pair: (count(rows_of_pair), rows_of_pair) for pair, rows_of_pair in pairs.items()},
-        notebooks={state: [notebook for notebook in notebooks if notebook.state == state] for state in SYMBOLS},
-        symbols=SYMBOLS,
-        written=time.strftime("%Y-%m-%d %H:%M:%S %Z"),
-        clock=clock,
-        link=lambda path: Path(os.path.relpath(path, "report")).as_posix(),
-        earlier=[name for name in ("06_report.html", "07_explore.html") if (folder / name).exists()],
-        figures=sorted(path.name for path in (folder / "figures").glob("*.png")),
-    )
-    # Snakemake makes the report again if this file is missing, so this page never replaces it for good.
-    paths.finished(study_folder).unlink(missing_ok=True)
-    render.write(folder / "index.html", text)
-    return folder / "index.html"
+    progress = {
+        "counts": count(rows),
+        "pairs": {pair: (count(rows_of_pair), rows_of_pair) for pair, rows_of_pair in pairs.items()},
+        "notebooks": {state: [notebook for notebook in notebooks if notebook.state == state] for state in SYMBOLS},
+        "symbols": SYMBOLS,
+        "written": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        "clock": clock,
+        "link": lambda path: Path(os.path.relpath(path, "report")).as_posix(),
+    }
+    sections = {}
+    if (study_folder / "report" / "tables").exists():
+        from pielab.report.page import sections as read_sections  # needs pandas, which a job without a report does not
+
+        sections = read_sections(study_folder)
+    return render.index(study_folder, progress, **sections)
 
 
 def _show(study_folder: Path) -> None:

@@ -5,17 +5,20 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from pielab.analysis import comparison, results
 from pielab.analysis.examples import classes
 from pielab.errors import PielabError
-from pielab.report import figures, paper, render
+from pielab.report import paper, render
 from pielab.store import files, paths
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BY_PAIR, BY_PRUNER = ("dataset", "model"), ("pruner",)
 
@@ -24,15 +27,17 @@ BY_PAIR, BY_PRUNER = ("dataset", "model"), ("pruner",)
 class Panel:
     """A kind of figure of the report.
 
-    draw: draws it from a table. read: the table of a study. keys: the columns of which each combination has a figure of
-        its own, as in the paper. saved: whether its table is written to report/tables as well.
+    draw: the function of report/figures that draws it from a table, by name: every job writes the page, and draws
+        nothing. read: the table of a study. keys: the columns of which each combination has a figure of its own, as in
+        the paper. saved: whether its table is written to report/tables as well. options: of the function.
     """
 
     title: str
-    draw: Callable[[pd.DataFrame], Figure]
+    draw: str
     read: Callable[[Path], pd.DataFrame]
     keys: tuple[str, ...] = ()
     saved: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def _pair_tables(name: str) -> Callable[[Path], pd.DataFrame]:
@@ -41,52 +46,51 @@ def _pair_tables(name: str) -> Callable[[Path], pd.DataFrame]:
 
 # A new figure is one entry here and one function in report/figures.
 PANELS = {
-    "effectiveness": Panel(
-        "Accuracy or F1 against the unpruned models (Figure 1)", figures.effectiveness, results.seeds
-    ),
+    "effectiveness": Panel("Accuracy or F1 against the unpruned models (Figure 1)", "effectiveness", results.seeds),
     "pie_shares": Panel(
         "How many test examples are PIEs, and how many retraining alone would change (Table 4)",
-        figures.pie_shares,
+        "pie_shares",
         results.configurations,
     ),
     "comparison": Panel(
         "Pruners at equal sparsity: accuracy or F1, and PIEs beyond the null",
-        figures.comparison,
+        "comparison",
         comparison.pruners,
         BY_PAIR,
     ),
     "effectiveness_on_pies": Panel(
         "Accuracy or F1 on all examples and on the PIEs (Figures 3, 7 to 13)",
-        figures.effectiveness_on_pies,
+        "effectiveness_on_pies",
         results.configurations,
         BY_PAIR,
     ),
     "classes": Panel(
         "The classes of the PIEs and of all test examples (Figures 2, 6)",
-        figures.classes,
+        "classes",
         classes.by_configuration,
         BY_PRUNER,
         saved=True,
     ),
     "el2n": Panel(
         "PIEs of the training set by how much an example matters for generalisation, EL2N (Figures 4, 14 to 20)",
-        figures.el2n,
+        "el2n",
         _pair_tables("el2n"),
         BY_PRUNER,
         saved=True,
     ),
     "readability": Panel(
         "How hard the PIEs are to read, compared with all examples (Figures 5, 21 to 27)",
-        figures.readability,
+        "readability",
         _pair_tables("readability"),
         BY_PAIR,
         saved=True,
     ),
     "readability_matched": Panel(
         "The same, compared with other examples as long as the PIEs",
-        functools.partial(figures.readability, matched=True),
+        "readability",
         _pair_tables("readability"),
         BY_PAIR,
+        options={"matched": True},
     ),
 }
 TABLES = {
@@ -115,7 +119,7 @@ NOTES = {
 }
 
 
-def draw(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> dict[str, Figure]:
+def draw(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> "dict[str, Figure]":
     """A study's figures of one kind, a key of PANELS, by name; written as SVG and PNG to report/figures.
 
     table: the data of the figures, if they have been computed already.
@@ -123,7 +127,9 @@ def draw(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> di
     There is one figure for each pair of data set and model ("readability-snli-bilstm"), one for each pruner
     ("el2n-IMP-FT"), or a single one. Empty if the notebook that computes the data has not run.
     """
-    panel = PANELS[kind]
+    from pielab.report import figures
+
+    panel, draw_figure = PANELS[kind], getattr(figures, PANELS[kind].draw)
     folder, table = study_folder / "report" / "figures", panel.read(study_folder) if table is None else table
     if panel.saved:
         results.save(table, study_folder / "report", kind)
@@ -133,7 +139,7 @@ def draw(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> di
     if table.empty:
         return {}
     parts = table.groupby(list(panel.keys), sort=False) if panel.keys else [((), table)]
-    drawn = {"-".join([kind, *key]): panel.draw(part) for key, part in parts}
+    drawn = {"-".join([kind, *key]): draw_figure(part, **panel.options) for key, part in parts}
     for name, figure in drawn.items():
         figures.save(figure, folder, name)
     return drawn
@@ -162,35 +168,36 @@ def write_index(study_folder: Path) -> Path:
             f"{folder} has no tables yet",
             "run notebooks/06_report.ipynb for this study first",
         )
-    # As strings, because a text may consist of the word "None".
-    examples = pd.read_csv(folder / "tables" / "pie_examples.csv", dtype=str, keep_default_na=False)
-    # A report made by an earlier version may lack newer tables.
-    names = [name for name in TABLES if (folder / "tables" / f"{name}.csv").exists()]
-    shown = {name: pd.read_csv(folder / "tables" / f"{name}.csv") for name in names}
-    drawn = {kind: _names(folder / "figures", kind) for kind in PANELS}
-    page = render.render(
-        "index.html",
-        study=study_folder.name,
-        figures={kind: (panel.title, drawn[kind]) for kind, panel in PANELS.items() if drawn[kind]},
-        tables={name: (TABLES[name], NOTES.get(name, ""), _html(frame)) for name, frame in shown.items()},
-        more=[
-            f"{kind}.csv"
-            for kind in sorted(PANELS)
-            if PANELS[kind].saved and (folder / "tables" / f"{kind}.csv").exists()
-        ],
-        paper_tables=_paper_tables(folder / "tables"),
-        paper_figures=paper.FIGURES,
-        drawn={name for names in drawn.values() for name in names},
-        examples=examples.to_dict("records"),
-        notebooks=_notebooks(study_folder),
-        seeds_done=sum(1 for _ in study_folder.glob("*/*/seeds/[0-9]*")),
-        seeds=shown["pie_shares"]["seeds"].agg(["min", "max"]).tolist(),
-    )
+    seeds_done = sum(1 for _ in study_folder.glob("*/*/seeds/[0-9]*"))
     for seeds in study_folder.glob("*/*/seeds"):
         files.remove_stale(seeds)
-    render.write(folder / "index.html", page)
-    paths.finished(study_folder).touch()
-    return folder / "index.html"
+    found = sections(study_folder) | {"notebooks": _notebooks(study_folder), "seeds_done": seeds_done}
+    return render.index(study_folder, **found)
+
+
+def sections(study_folder: Path) -> dict[str, Any]:
+    """What 06_report made for a study, as the template of the page takes it; empty where it made nothing."""
+    folder = study_folder / "report"
+    # A report made by an earlier version may lack newer tables.
+    shown = {name: pd.read_csv(path) for name in TABLES if (path := folder / "tables" / f"{name}.csv").exists()}
+    drawn = {kind: _names(folder / "figures", kind) for kind in PANELS}
+    saved = sorted(f"{kind}.csv" for kind, panel in PANELS.items() if panel.saved)
+    found = {
+        "figures": {kind: (panel.title, drawn[kind]) for kind, panel in PANELS.items() if drawn[kind]},
+        "tables": {name: (TABLES[name], NOTES.get(name, ""), _html(frame)) for name, frame in shown.items()},
+        "more": [name for name in saved if (folder / "tables" / name).exists()],
+        "paper_tables": _paper_tables(folder / "tables"),
+        "paper_figures": paper.FIGURES,
+        "drawn": {name for names in drawn.values() for name in names},
+    }
+    if pages := sorted(folder.glob("0*.html")):
+        found["notebooks"] = {"report": [(path.stem, path.name) for path in pages]}
+    if "pie_shares" in shown:
+        found["seeds"] = shown["pie_shares"]["seeds"].agg(["min", "max"]).tolist()
+    if (path := folder / "tables" / "pie_examples.csv").exists():
+        # As strings, because a text may consist of the word "None".
+        found["examples"] = pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")
+    return found
 
 
 def _names(folder: Path, kind: str) -> list[str]:

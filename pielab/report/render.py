@@ -6,7 +6,7 @@ from typing import Any
 
 import jinja2
 
-from pielab.store import files
+from pielab.store import files, paths
 
 
 def render(template: str, **values: Any) -> str:
@@ -14,6 +14,20 @@ def render(template: str, **values: Any) -> str:
     loader = jinja2.PackageLoader("pielab.report")
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template(template).render(values)
+
+
+def index(study_folder: Path, progress: dict[str, Any] | None = None, **sections: Any) -> Path:
+    """Write a study's front page, report/index.html: its report, or if there is `progress`, that with a report below.
+
+    sections: as report.page.sections gives them; those that are missing are left out.
+    """
+    path, finished = study_folder / "report" / "index.html", paths.finished(study_folder)
+    # Snakemake makes the report again if .finished is missing, so progress never replaces it for good.
+    finished.unlink(missing_ok=True)
+    write(path, render("index.html", study=study_folder.name, progress=progress, **sections))
+    if progress is None:
+        finished.touch()
+    return path
 
 
 def write(path: Path, text: str) -> None:

@@ -5,11 +5,13 @@ import os
 import secrets
 import shutil
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+
+import filelock
 
 from pielab.errors import PielabError
 
@@ -65,35 +67,31 @@ def remove_stale(folder: Path) -> None:
                 shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
 
 
-def lock(path: Path, what: str) -> IO[str] | None:
-    """Lock `path` until the file returned is closed or this process ends, however it ends.
+def lock(path: Path, what: str) -> filelock.BaseFileLock | None:
+    """Lock `path` until the lock returned is released or this process ends, however it ends.
 
-    what: names the locked thing in the error. Returns None if the system or the file system has no locks.
+    what: names the locked thing in messages. Returns None, after a warning on stderr, if the file system has no locks.
 
     Raises PielabError if another process holds the lock.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return None
+
+    def write_holder(descriptor: int) -> None:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("a+")
+    held = filelock.FileLock(path, blocking=False, on_acquired=write_holder)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        holder = file.read().strip()
-        file.close()
+        held.acquire()
+    except filelock.Timeout:
+        holder = path.read_text() if os.name == "posix" else "another process"  # Windows lets nobody else read it
         raise PielabError(
             "already-running", f"{what} is being run by {holder}", "wait for it to end, or stop it first"
         ) from None
-    except OSError:
-        file.close()
+    except OSError as error:
+        print(f"warning: {what} cannot be locked ({error.strerror}): never run it twice at a time", file=sys.stderr)
         return None
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}")
-    file.flush()
-    return file
+    return held
 
 
 def _flush(path: Path) -> None:

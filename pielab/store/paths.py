@@ -74,6 +74,6 @@ def fault(study_folder: Path, notebook: Path) -> Path:
     return log(study_folder, notebook).with_suffix(".txt")
 
 
-def running(study_folder: Path, notebook: Path) -> Path:
-    """The heartbeat of a running notebook: touched every 20 s, deleted at its end."""
-    return log(study_folder, notebook).with_suffix(".running")
+def run_record(study_folder: Path, notebook: Path) -> Path:
+    """The record of a notebook's last run: touched every 20 s while it runs, deleted if it ends well."""
+    return log(study_folder, notebook).with_suffix(".json")
