@@ -83,7 +83,7 @@ def test_the_epochs_behind_a_model(tmp_path, pruner, losses, budget, epochs):
     given = {"budget": budget, "epochs": epochs} if budget else {"epochs": 2}
     record(tmp_path / "dense", [[1] * (epochs if budget else 2)], **given)
     record(tmp_path / f"{pruner}-90", losses, **given)
-    assert comparison.epochs(tmp_path, pruner, 90) == epochs
+    assert comparison.epochs(tmp_path, f"{pruner}-90", pruner, 90) == epochs
 
 
 def test_what_was_brought_from_elsewhere_has_no_known_epochs(study_folder):  # noqa: F811

@@ -1,5 +1,6 @@
 """Pruners compared at equal sparsity: accuracy, PIEs beyond the null, and epochs of training."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -34,7 +35,7 @@ def pruners(study_folder: Path) -> pd.DataFrame:
     seeds = dict(iter(results.seeds(study_folder).groupby(results.CONFIGURATION)))
     rows = []
     for (dataset, model, threshold), group in results.configurations(study_folder).groupby([*PAIR, "threshold"]):
-        folder, names = study_folder / paths.pair(dataset, model), group["pruner"].tolist()
+        folder, names = study_folder / paths.Configuration(dataset, model).pair, group["pruner"].tolist()
         reference = REFERENCE if REFERENCE in names else names[0]
         # Every pruner is compared with the same unpruned models and the same reference.
         read = functools.cache(functools.partial(_classes, folder))
@@ -42,7 +43,7 @@ def pruners(study_folder: Path) -> pd.DataFrame:
         unpruned = seeds.get((dataset, model, "unpruned", 0.0), NOT_EVALUATED)["effectiveness"].mean()
         for summary in group.to_dict("records"):
             row = {name: summary[name] for name in (*PAIR, "threshold", "pruner")}
-            row["epochs"] = epochs(folder, row["pruner"], threshold)
+            row["epochs"] = epochs(folder, paths.Configuration.of(row).name, row["pruner"], threshold)
             row["unpruned_epochs"] = epochs_of_unpruned
             own = seeds.get((dataset, model, row["pruner"], threshold), NOT_EVALUATED)
             metric = summary["metric"] if own.empty else own["metric"].iloc[0]
@@ -50,7 +51,8 @@ def pruners(study_folder: Path) -> pd.DataFrame:
             interval = [math.nan] * 3 if own.empty else null.seed_interval(own["effectiveness"])
             row |= dict(zip(("mean", "low", "high"), interval, strict=True))
             row |= {name: summary[name] for name in SHARES} | {"reference": reference}
-            compared = _difference(read, *(paths.configuration(name, threshold) for name in (row["pruner"], reference)))
+            own = paths.Configuration.of(row)
+            compared = _difference(read, own.name, dataclasses.replace(own, method=reference).name)
             rows.append(row | dict(zip(("difference", "difference_low", "difference_high"), compared, strict=True)))
     return pd.DataFrame(rows)
 
@@ -73,12 +75,12 @@ def difference(pair_folder: Path | str, configuration: str, reference: str) -> t
     return _difference(functools.partial(_classes, Path(pair_folder)), configuration, reference)
 
 
-def epochs(pair_folder: Path, pruner: str, threshold: float) -> float:
+def epochs(pair_folder: Path, name: str, pruner: str, threshold: float) -> float:
     """How many epochs a model of a configuration was trained, including those of the unpruned model it starts from.
 
     NaN if its predictions were imported.
     """
-    record = _first_record(pair_folder / paths.configuration(pruner, threshold))
+    record = _first_record(pair_folder / name)
     if "losses" not in record or pruner not in KNOWN:
         return math.nan
     recipe, own = record["parameters"], sum(len(losses) for losses in record["losses"])

@@ -83,8 +83,12 @@ class ModelParameters(DataParameters):
     model: Name = Field(description="bilstm, minilm, minilm-2l, a Hub id, or a folder with a transformer")
 
     @property
+    def unpruned(self) -> paths.Configuration:
+        return paths.Configuration(paths.slug(self.dataset), paths.slug(self.model))
+
+    @property
     def pair_folder(self) -> Path:
-        return self.study_folder / paths.pair(self.dataset, self.model)
+        return self.study_folder / self.unpruned.pair
 
 
 class PairParameters(ModelParameters):
@@ -94,7 +98,7 @@ class PairParameters(ModelParameters):
 
     @property
     def dense_folder(self) -> Path:
-        return self.pair_folder / "dense"
+        return self.unpruned.folder(self.study_folder)
 
 
 class PrunedParameters(PairParameters):
@@ -106,8 +110,12 @@ class PrunedParameters(PairParameters):
     threshold: Percentage = Field(description="a percentage of the prunable weights above 0 and below 100, such as 90")
 
     @property
+    def configuration(self) -> paths.Configuration:
+        return dataclasses.replace(self.unpruned, method=self.pruner, setting=self.threshold)
+
+    @property
     def folder(self) -> Path:
-        return self.pair_folder / paths.configuration(self.pruner, self.threshold)
+        return self.configuration.folder(self.study_folder)
 
     @property
     def sparsity(self) -> float:

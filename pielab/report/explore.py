@@ -23,7 +23,8 @@ from pielab.data import datasets
 from pielab.errors import PielabError
 from pielab.progress import Progress
 from pielab.report import figures
-from pielab.store import paths, predictions
+from pielab.store import predictions
+from pielab.store.paths import Configuration
 
 # EL2N is an early training error, so for test examples the same norm of the final predictions stands in.
 PERCENTILE = {"test": "error-norm percentile", "train": "EL2N percentile"}
@@ -124,11 +125,7 @@ def pies(folder: Path, split: Split) -> pd.DataFrame:
 def configurations(study_folder: Path) -> pd.DataFrame:
     """One row per configuration whose PIEs are known: dataset, model, pruner, threshold, and its folder."""
     frame = results.configurations(study_folder)[results.CONFIGURATION]
-    folders = [
-        study_folder / paths.pair(row.dataset, row.model) / paths.configuration(row.pruner, row.threshold)
-        for row in frame.itertuples()
-    ]
-    return frame.assign(folder=folders)
+    return frame.assign(folder=[Configuration.of(row).folder(study_folder) for row in frame.to_dict("records")])
 
 
 def study_pies(study_folder: Path, split: str = "test") -> pd.DataFrame:

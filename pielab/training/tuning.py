@@ -18,7 +18,7 @@ from pielab.config.parameters import BuildParameters, JobParameters, TrainParame
 from pielab.config.validation import current_names
 from pielab.errors import PielabError
 from pielab.progress import Progress
-from pielab.store import files, paths, records
+from pielab.store import files, records
 from pielab.training.experiment import Experiment
 from pielab.training.seed import evaluate
 
@@ -132,7 +132,7 @@ def write_params(experiment: Experiment, table: pd.DataFrame, names: Mapping[str
     given = current_names(names)
     others = {name: given.get(name, default) for name, default in OTHERS.items()}
     values = others | p.model_dump(mode="json") | tuned
-    path = p.folder / f"{paths.pair(p.dataset, p.model)}.yaml"
+    path = p.folder / f"{p.unpruned.pair}.yaml"
     shown = f"{p.results}/{p.study}/{path.relative_to(p.study_folder)}"
     failed = int(table["validation"].isna().sum())
     lines = [
