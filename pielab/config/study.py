@@ -67,11 +67,9 @@ class Study:
 
     def parameters(self, notebook: str, target: str = "", part: str = "") -> dict[str, Any]:
         """The parameters that papermill injects; target: a key of `dense` or `pruned`; part: one of `parts`."""
-        of_pair = dict.fromkeys(("01_train", "04_el2n", "05_readability"), self.dense)
-        given = {**of_pair, "02_prune": self.pruned, "03_pies": self.pruned}.get(notebook)
-        kind = parameters.NOTEBOOKS[notebook]
-        values = given[target] if given else self.report
-        return {name: values[name] for name in kind.model_fields} | ({"seeds": part} if part else {})
+        values = (self.dense | self.pruned)[target] if target else self.report
+        names = parameters.NOTEBOOKS[notebook].model_fields
+        return {name: values[name] for name in names} | ({"seeds": part} if part else {})
 
     def parts(self, pair: str) -> list[str]:
         """The seeds of each job of a pair, such as ["0-4", "5-9"]; empty if one job trains all."""
@@ -124,11 +122,9 @@ def read(config: Mapping[str, Any]) -> Study:
     for entry in config["configurations"]:
         values = _values(entry) | {"study": report["study"], "results": report["results"]}
         unpruned = Configuration(paths.slug(values["dataset"]), paths.slug(values["model"]))
-        if unpruned.pair in {configuration.pair for configuration in configurations}:
-            raise PielabError(
-                "pair-twice", f"the study has {unpruned.pair} twice", "put all its pruners into one entry"
-            )
-        where = f"the study, {unpruned.pair}"
+        if (pair := unpruned.pair) in {configuration.pair for configuration in configurations}:
+            raise PielabError("pair-twice", f"the study has {pair} twice", "put all its pruners into one entry")
+        where = f"the study, {pair}"
         configurations[unpruned] = values
         for kind in (InfluenceParameters, ReadabilityParameters, JobParameters):
             validate(kind, _only(kind, values), where)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class Configuration:
     @property
     def record(self) -> dict[str, Any]:
         """The entries of a record that `of` reads."""
-        return dict(zip(CONFIGURATION, (self.dataset, self.model, self.method, self.setting), strict=True))
+        return dict(zip(CONFIGURATION, astuple(self), strict=True))
 
     @property
     def unpruned(self) -> bool:
