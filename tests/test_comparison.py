@@ -1,6 +1,5 @@
 """Pruners side by side."""
 
-import json
 import math
 import shutil
 
@@ -12,7 +11,6 @@ from test_report import study_folder  # noqa: F401
 from pielab.analysis import comparison, null, results
 from pielab.compression import pruners
 from pielab.report import figures
-from pielab.store import paths
 
 
 def test_each_pruner_stands_beside_the_others_with_its_difference_to_the_reference(study_folder):  # noqa: F811
@@ -63,12 +61,6 @@ def test_the_table_to_read_has_every_estimate_with_its_interval(study_folder):  
     assert comparison.format_table(table)["epochs"].tolist() == ["?"] * 4
 
 
-def record(folder, losses, **parameters):
-    place = paths.seed(folder, 0)
-    place.mkdir(parents=True)
-    (place / "metrics.json").write_text(json.dumps({"losses": losses, "parameters": parameters}))
-
-
 @pytest.mark.parametrize(
     ("pruner", "losses", "budget", "epochs"),
     [
@@ -79,11 +71,12 @@ def record(folder, losses, **parameters):
         ("GMP-local", [[1] * 4], "equal", 4),
     ],
 )
-def test_the_epochs_behind_a_model(tmp_path, pruner, losses, budget, epochs):
+def test_the_epochs_behind_a_model(pruner, losses, budget, epochs):
     given = {"budget": budget, "epochs": epochs} if budget else {"epochs": 2}
-    record(tmp_path / "dense", [[1] * (epochs if budget else 2)], **given)
-    record(tmp_path / f"{pruner}-90", losses, **given)
-    assert comparison.epochs(tmp_path, pruner, 90) == epochs
+    record = {"losses": losses, "parameters": given, "pruner": pruner, "threshold": 90.0}
+    assert comparison.epochs(record) == epochs
+    unpruned = {"losses": [[1] * given["epochs"]], "parameters": given, "pruner": "unpruned", "threshold": 0.0}
+    assert comparison.epochs(unpruned) == given["epochs"]
 
 
 def test_what_was_brought_from_elsewhere_has_no_known_epochs(study_folder):  # noqa: F811

@@ -105,8 +105,8 @@ def test_seeds_are_split_over_jobs_and_gathered_by_one_that_trains_nothing(plann
 
 
 def test_every_pruner_has_its_jobs(planned):
-    jobs = planned(pruners={name: [90, 99.5] for name in KNOWN})
-    wanted = {f"{PAIR}/{name}-{threshold}/02_prune.ipynb" for name in KNOWN for threshold in ("90", "99.5")}
+    jobs = planned(pruners={name: [0.00001, 90, 99.5] for name in KNOWN})
+    wanted = {f"{PAIR}/{name}-{threshold}/02_prune.ipynb" for name in KNOWN for threshold in ("1e-05", "90", "99.5")}
     assert wanted <= jobs.keys()
 
 

@@ -36,8 +36,8 @@ def test_every_study_of_the_repository_is_valid(path):
 def test_the_demo_is_what_the_readme_promises():
     read = study.read(yaml.safe_load((PROJECT / "params/studies/demo.yaml").read_text()))
     assert set(read.dense) == {"bbc-news-bilstm", "bbc-news-minilm-2l"}
-    bilstm = {name.partition("/")[2] for name in read.pruned if name.startswith("bbc-news-bilstm/")}
-    assert bilstm == {f"{pruner}-{at}" for pruner in ("IMP-FT", "IIBP-FT", "MP-AI") for at in (50, 90, 99)}
+    bilstm = {configuration.name for configuration in read.of_pair("bbc-news-bilstm")}
+    assert bilstm == {"dense"} | {f"{pruner}-{at}" for pruner in ("IMP-FT", "IIBP-FT", "MP-AI") for at in (50, 90, 99)}
 
 
 @pytest.mark.parametrize("path", sorted((PROJECT / "params").glob("*.yaml")), ids=lambda path: path.stem)
@@ -66,6 +66,14 @@ def test_a_nested_pruner_passes_through_the_thresholds_that_the_study_gives_it(c
         assert NOTEBOOKS["02_prune"](**read.parameters("02_prune", name)).levels == (50, 90, 99.5)
     assert read.producer(f"{pair}/IMP-FT-50") == f"{pair}/IMP-FT-50"
     assert len(read.pruned) == 6 and "levels" not in read.parameters("03_pies", f"{pair}/IMP-FT-nested-90")
+
+
+def test_a_threshold_given_twice_or_as_text_is_one_configuration(config):
+    config["configurations"][0]["pruners"] = {"MP-AI": [50, 50.0, "50"], "IMP-FT-nested": ["90", "99.5"]}
+    read = study.read(config)
+    names = [configuration.name for configuration in read.of_pair("bbc-news-bilstm")]
+    assert names == ["dense", "MP-AI-50", "IMP-FT-nested-90", "IMP-FT-nested-99.5"]
+    assert read.producer("bbc-news-bilstm/IMP-FT-nested-90") == "bbc-news-bilstm/IMP-FT-nested-99.5"
 
 
 def test_what_a_params_file_leaves_out_has_its_default(config, tmp_path):
@@ -157,6 +165,12 @@ def test_an_entry_sets_parameters_anew(config):
             "levels = [50, 50] is not accepted by the study, bbc-news-bilstm",
         ),
         (lambda config: entry(config)["pruners"].update({"MP-AI-nested": [50]}), *NOT_ACCEPTED, "= 'MP-AI-nested'"),
+        (
+            lambda config: entry(config)["pruners"].update({"RP-AI": [50, 50.0000001]}),
+            "configurations-in-one-folder",
+            "differ in their first six digits",
+            "RP-AI at 50.0 and 50.0000001, both in RP-AI-50",
+        ),
         (lambda config: config.update(study="a/b"), *NOT_ACCEPTED, "study = 'a/b'"),
         (lambda config: config.update(configurations={"params": "x"}), "not-a-study", "or another study", ""),
         (lambda config: config.update(configurations=["x"]), "incomplete-configuration", "params: a file of", ""),

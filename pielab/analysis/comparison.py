@@ -1,9 +1,11 @@
 """Pruners compared at equal sparsity: accuracy, PIEs beyond the null, and epochs of training."""
 
+import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,8 @@ from pielab.analysis import null, results
 from pielab.compression.pruners import KNOWN
 from pielab.compression.schedules import trajectory
 from pielab.errors import PielabError
-from pielab.store import paths, predictions, records
+from pielab.store import predictions
+from pielab.store.paths import DENSE, Configuration
 
 # The pruner that the others are compared with, if the study has it.
 REFERENCE = "IMP-FT"
@@ -22,7 +25,7 @@ NOT_EVALUATED = pd.DataFrame({"metric": [], "effectiveness": []})
 SHARES = ["pies_percent", "halved_pies_percent", "null_percent", "excess_percent", "excess_low", "excess_high"]
 
 
-def pruners(study_folder: Path) -> pd.DataFrame:
+def pruners(study: Path | results.Results) -> pd.DataFrame:
     """One row per configuration whose PIEs are known, by data set, model, threshold and pruner.
 
     Columns: the configuration; epochs and unpruned_epochs (of training behind each of its models, and behind each
@@ -31,27 +34,30 @@ def pruners(study_folder: Path) -> pd.DataFrame:
     how many more PIEs the configuration has than the reference (IMP-FT, else the first pruner) at that threshold, in
     percent of the test examples over the same half-splits, with its interval; NaN for the reference itself.
     """
-    seeds = dict(iter(results.seeds(study_folder).groupby(results.CONFIGURATION)))
-    rows = []
-    for (dataset, model, threshold), group in results.configurations(study_folder).groupby([*PAIR, "threshold"]):
-        folder, names = study_folder / paths.pair(dataset, model), group["pruner"].tolist()
-        reference = REFERENCE if REFERENCE in names else names[0]
-        # Every pruner is compared with the same unpruned models and the same reference.
-        read = functools.cache(functools.partial(_classes, folder))
-        epochs_of_unpruned = unpruned_epochs(folder)
-        unpruned = seeds.get((dataset, model, "unpruned", 0.0), NOT_EVALUATED)["effectiveness"].mean()
-        for summary in group.to_dict("records"):
-            row = {name: summary[name] for name in (*PAIR, "threshold", "pruner")}
-            row["epochs"] = epochs(folder, row["pruner"], threshold)
-            row["unpruned_epochs"] = epochs_of_unpruned
-            own = seeds.get((dataset, model, row["pruner"], threshold), NOT_EVALUATED)
-            metric = summary["metric"] if own.empty else own["metric"].iloc[0]
-            row |= {"seeds": summary["seeds"], "metric": metric, "unpruned": unpruned}
-            interval = [math.nan] * 3 if own.empty else null.seed_interval(own["effectiveness"])
-            row |= dict(zip(("mean", "low", "high"), interval, strict=True))
-            row |= {name: summary[name] for name in SHARES} | {"reference": reference}
-            compared = _difference(read, *(paths.configuration(name, threshold) for name in (row["pruner"], reference)))
-            rows.append(row | dict(zip(("difference", "difference_low", "difference_high"), compared, strict=True)))
+    study = results.read(study)
+    rows, scores = [], dict(iter(results.seeds(study).groupby(results.CONFIGURATION)))
+    for (dataset, model), of_pair in results.configurations(study).groupby(PAIR):
+        unpruned = Configuration(dataset, model)
+        mean = scores.get(dataclasses.astuple(unpruned), NOT_EVALUATED)["effectiveness"].mean()
+        # Every pruner is compared with the same unpruned models. The predictions of a pair are released after it.
+        read = functools.cache(functools.partial(_classes, study))
+        for threshold, group in of_pair.groupby("threshold"):
+            names = group["pruner"].tolist()
+            reference = Configuration(dataset, model, REFERENCE if REFERENCE in names else names[0], threshold)
+            for summary in group.to_dict("records"):
+                configuration = Configuration.of(summary)
+                folder = configuration.folder(study.folder)
+                row = {name: summary[name] for name in (*PAIR, "threshold", "pruner")}
+                row["epochs"] = epochs(study.first_record(folder))
+                row["unpruned_epochs"] = epochs(study.first_record(unpruned.folder(study.folder)))
+                own = scores.get(dataclasses.astuple(configuration), NOT_EVALUATED)
+                metric = summary["metric"] if own.empty else own["metric"].iloc[0]
+                row |= {"seeds": summary["seeds"], "metric": metric, "unpruned": mean}
+                interval = [math.nan] * 3 if own.empty else null.seed_interval(own["effectiveness"])
+                row |= dict(zip(("mean", "low", "high"), interval, strict=True))
+                row |= {name: summary[name] for name in SHARES} | {"reference": reference.method}
+                compared = _difference(read, folder, reference.folder(study.folder))
+                rows.append(row | dict(zip(("difference", "difference_low", "difference_high"), compared, strict=True)))
     return pd.DataFrame(rows)
 
 
@@ -62,7 +68,9 @@ def difference(pair_folder: Path | str, configuration: str, reference: str) -> t
 
     Raises PielabError if the pair has no PIEs of one of them.
     """
-    known = sorted(path.parent.name for path in Path(pair_folder).glob("*/pies.parquet"))
+    pair_folder = Path(pair_folder)
+    study = results.read(pair_folder.parent)
+    known = [folder.name for folder in study.pies_in if folder.parent == pair_folder]
     for name in (configuration, reference):
         if name not in known:
             raise PielabError(
@@ -70,26 +78,22 @@ def difference(pair_folder: Path | str, configuration: str, reference: str) -> t
                 f"{pair_folder} has no PIEs of {name}",
                 f"give two of {', '.join(known) or 'another pair'}",
             )
-    return _difference(functools.partial(_classes, Path(pair_folder)), configuration, reference)
+    return _difference(functools.partial(_classes, study), pair_folder / configuration, pair_folder / reference)
 
 
-def epochs(pair_folder: Path, pruner: str, threshold: float) -> float:
-    """How many epochs a model of a configuration was trained, including those of the unpruned model it starts from.
+def epochs(record: Mapping[str, Any]) -> float:
+    """How many epochs a model was trained, including those of the unpruned model it starts from.
 
-    NaN if its predictions were imported.
+    record: of a seed. NaN if it was imported, or if its pruner is not known.
     """
-    record = _first_record(pair_folder / paths.configuration(pruner, threshold))
-    if "losses" not in record or pruner not in KNOWN:
+    if "losses" not in record:
         return math.nan
-    recipe, own = record["parameters"], sum(len(losses) for losses in record["losses"])
-    budget = recipe.get("budget", "paper")
-    return own + trajectory(KNOWN[pruner], threshold, recipe.get("levels") or (), recipe["epochs"], budget).start_epochs
-
-
-def unpruned_epochs(pair_folder: Path) -> float:
-    """How many epochs an unpruned model of a pair was trained for; NaN if its predictions were imported."""
-    record = _first_record(pair_folder / "dense")
-    return sum(len(losses) for losses in record["losses"]) if "losses" in record else math.nan
+    own, name = sum(len(losses) for losses in record["losses"]), record["pruner"]
+    if name not in KNOWN:
+        return own if name == "unpruned" else math.nan
+    recipe = record["parameters"]
+    levels, budget = recipe.get("levels") or (), recipe.get("budget", "paper")
+    return own + trajectory(KNOWN[name], record["threshold"], levels, recipe["epochs"], budget).start_epochs
 
 
 def budget(table: pd.DataFrame) -> str:
@@ -140,25 +144,19 @@ def _with_intervals(table: pd.DataFrame, *columns: str, digits: int) -> list[str
 
 
 def _difference(
-    read: Callable[..., tuple[tuple[int, ...], np.ndarray]], configuration: str, reference: str
+    read: Callable[..., tuple[tuple[int, ...], np.ndarray]], folder: Path, reference: Path
 ) -> tuple[float, float, float]:
-    """As `difference`, where `read` is `_classes` of the pair's folder."""
-    (seeds, predicted), (reference_seeds, predicted_by_reference) = (read(name) for name in (configuration, reference))
-    if configuration == reference or seeds != reference_seeds:
+    """As `difference`, of two folders of a pair, where `read` is `_classes` of their study."""
+    (seeds, predicted), (reference_seeds, predicted_by_reference) = read(folder), read(reference)
+    if folder == reference or seeds != reference_seeds:
         return math.nan, math.nan, math.nan
-    _, dense = read("dense", seeds)
+    _, dense = read(folder.parent / DENSE, seeds)
     return tuple(100 * share for share in null.difference(dense, predicted, predicted_by_reference))
 
 
 def _classes(
-    pair_folder: Path, configuration: str, seeds: tuple[int, ...] | None = None
+    study: results.Results, folder: Path, seeds: tuple[int, ...] | None = None
 ) -> tuple[tuple[int, ...], np.ndarray]:
     """The seeds that voted in a configuration, or those given, and their predictions of the test set."""
-    folder = pair_folder / configuration
-    seeds = seeds or tuple(results.read_record(folder / "pies.parquet")["seeds"])
+    seeds = seeds or tuple(study.pies_record(folder)["seeds"])
     return seeds, predictions.read_seeds(folder, seeds).classes
-
-
-def _first_record(folder: Path) -> dict:
-    first = next(iter(sorted(folder.glob("seeds/[0-9]*/metrics.json"))), None)
-    return records.read(first.parent) if first else {}

@@ -1,5 +1,7 @@
-"""The study's tables: one row per example, configuration or seed."""
+"""The results of a study: its records and PIEs, written and read, and one row per example, configuration or seed."""
 
+import functools
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,26 @@ import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict
 
 from pielab.analysis import null, pies
-from pielab.compression.pruners import KNOWN
+
+# Scripts find the tables here as well.
+from pielab.analysis.tables import (  # noqa: F401
+    as_column,
+    describe_votes,
+    effectiveness,
+    effectiveness_on_pies,
+    means,
+    pie_shares,
+    pruner_order,
+    save,
+    sort_as_paper,
+)
 from pielab.config.parameters import PairParameters, PieParameters
 from pielab.data import datasets, tasks
 from pielab.errors import PielabError
 from pielab.store import files, paths, records
+from pielab.store.paths import CONFIGURATION
 from pielab.store.predictions import Predictions
 
-CONFIGURATION = ["dataset", "model", "pruner", "threshold"]
 EXAMPLE_COLUMNS = [*CONFIGURATION, "text", "label", "unpruned votes", "pruned votes", "P(PIE)", "P(null)"]
 
 
@@ -94,100 +108,119 @@ def write_pies(folder: Path, frame: pd.DataFrame, summary: dict[str, Any], p: Pi
         pq.write_table(table, partial)
 
 
-def read_pies(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """A configuration's examples, and its record: summary, data (as datasets.load takes them), digest, seeds.
+class Results:
+    """The results of a study so far; each file is read once, when it is first needed.
 
-    Raises PielabError if the file is damaged.
+    folder: the study's. pies_in: the folders of the configurations whose PIEs are known.
     """
-    with records.checked_read(path, _cure(path)):
-        return pq.read_table(path).to_pandas(), read_record(path)
+
+    def __init__(self, folder: Path | str):
+        self.folder = Path(folder)
+        self._contents: dict[Path, bytes] = {}
+
+    @functools.cached_property
+    def pies_in(self) -> list[Path]:
+        return [path.parent for path in sorted(self.folder.glob("*/*/pies.parquet"))]
+
+    @functools.cached_property
+    def records(self) -> dict[Path, list[dict[str, Any]]]:
+        """The records of all seeds, by the folder of their configuration."""
+        by_folder: dict[Path, list[dict[str, Any]]] = {}
+        for path in sorted(self.folder.glob("*/*/seeds/[0-9]*/metrics.json")):
+            by_folder.setdefault(path.parents[2], []).append(records.read(path.parent))
+        return by_folder
+
+    def first_record(self, folder: Path) -> dict[str, Any]:
+        """The record of a configuration's first seed; empty if its predictions were imported without records."""
+        return self.records.get(folder, [{}])[0]
+
+    def pies(self, folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """A configuration's examples, and its record: summary, data (as datasets.load takes them), digest, seeds.
+
+        Raises PielabError if the file is damaged.
+        """
+        with records.checked_read(folder / "pies.parquet", _cure(folder)) as path:
+            return pq.read_table(self.content(path)).to_pandas(), self.pies_record(folder)
+
+    def pies_record(self, folder: Path) -> dict[str, Any]:
+        """The record of `pies` alone."""
+        with records.checked_read(folder / "pies.parquet", _cure(folder)) as path:
+            return json.loads(pq.read_schema(self.content(path)).metadata[b"pielab"])
+
+    def content(self, path: Path) -> io.BytesIO:
+        """A file as it is on disk: compressed, PIEs take a tenth of the memory that their data frame does."""
+        if path not in self._contents:
+            self._contents[path] = path.read_bytes()
+        return io.BytesIO(self._contents[path])
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """The record of `read_pies` alone, without reading the examples."""
-    with records.checked_read(path, _cure(path)):
-        return json.loads(pq.read_schema(path).metadata[b"pielab"])
+def read(study: Path | str | Results) -> Results:
+    """The results of a study, given its folder; what has been read already is returned unchanged."""
+    return study if isinstance(study, Results) else Results(study)
 
 
-def _cure(path: Path) -> str:
-    return f"delete {path.parent / '03_pies.ipynb'} and give the same command again, which makes both anew"
+def read_pies(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The examples and the record of one configuration, as `Results.pies` gives them."""
+    return Results(path.parent).pies(path.parent)
 
 
-def configurations(study_folder: Path) -> pd.DataFrame:
+def _cure(folder: Path) -> str:
+    return f"delete {folder / '03_pies.ipynb'} and give the same command again, which makes both anew"
+
+
+def configurations(study: Path | Results) -> pd.DataFrame:
     """One row per configuration of the study whose PIEs are known, as `summary` gives them, in the paper's order.
 
-    Raises PielabError if the study has no PIEs yet.
+    study: its folder, or its results as `read` gives them, here and below. Raises PielabError if it has no PIEs yet.
     """
-    rows = [read_record(path)["summary"] for path in sorted(study_folder.glob("*/*/pies.parquet"))]
-    if not rows:
+    study = read(study)
+    if not study.pies_in:
         raise PielabError(
             "study-without-pies",
-            f"{study_folder} has no PIEs yet",
+            f"{study.folder} has no PIEs yet",
             "run notebooks/03_pies.ipynb for a configuration, or 'make demo'",
         )
-    return sort_as_paper(pd.DataFrame(rows))
+    return sort_as_paper(pd.DataFrame([study.pies_record(folder)["summary"] for folder in study.pies_in]))
 
 
-def seeds(study_folder: Path, further: bool = False) -> pd.DataFrame:
+def seeds(study: Path | Results, further: bool = False) -> pd.DataFrame:
     """One row per trained seed: dataset, model, pruner ("unpruned" too), threshold, seed, metric, effectiveness.
 
     further: also a row for each metric beside the task's own, such as accuracy where the task's own is F1.
 
     Where PIEs are known, only the seeds that voted, because a folder may hold more seeds from another run.
     """
+    study, rows = read(study), []
     voted: dict[Path, set[int]] = {}
-    for path in study_folder.glob("*/*/pies.parquet"):
-        voted[path.parent] = set(read_record(path)["seeds"])
-        voted[path.parents[1] / "dense"] = voted.get(path.parents[1] / "dense", set()) | voted[path.parent]
-    rows = []
-    for path in sorted(study_folder.glob("*/*/seeds/[0-9]*/metrics.json")):
-        record = records.read(path.parent)
-        if record["seed"] not in voted.get(path.parents[2], {record["seed"]}):
-            continue
-        columns = {name: record[name] for name in (*CONFIGURATION, "seed", "metric")}
-        rows.append(columns | {"effectiveness": record["test"]})
-        for name, values in record.get("further", {}).items() if further else ():
-            rows.append(columns | {"metric": name, "effectiveness": values["test"]})
+    for folder in study.pies_in:
+        for side in (folder, folder.parent / paths.DENSE):
+            voted.setdefault(side, set()).update(study.pies_record(folder)["seeds"])
+    for folder, of_seeds in study.records.items():
+        for record in of_seeds:
+            if record["seed"] in voted.get(folder, {record["seed"]}):
+                columns = {name: record[name] for name in (*CONFIGURATION, "seed", "metric")}
+                rows.append(columns | {"effectiveness": record["test"]})
+                for name, values in record.get("further", {}).items() if further else ():
+                    rows.append(columns | {"metric": name, "effectiveness": values["test"]})
     columns = [*CONFIGURATION, "seed", "metric", "effectiveness"]
     return sort_as_paper(pd.DataFrame(rows, columns=columns), "seed")
 
 
-def effectiveness(seeds: pd.DataFrame) -> pd.DataFrame:
-    """Table 9: mean and standard deviation over seeds per configuration, and the change against unpruned models."""
-    grouped = seeds.groupby([*CONFIGURATION, "metric"], sort=False)["effectiveness"]
-    table = grouped.agg(seeds="count", mean="mean", std="std").reset_index()
-    keys = ["dataset", "model", "metric"]
-    unpruned = table[table["pruner"] == "unpruned"].set_index(keys)["mean"]
-    before = [unpruned.get(key) for key in table[keys].itertuples(index=False, name=None)]
-    return table.assign(change=table["mean"] - before)
-
-
-def pie_shares(configurations: pd.DataFrame) -> pd.DataFrame:
-    """Table 4 beside its null: the share of PIEs with all seeds, then with half of them on each side, in percent."""
-    columns = ["seeds", "examples", "pies_percent", "models_per_side", "halved_pies_percent", "null_percent"]
-    return configurations[[*CONFIGURATION, *columns, "excess_percent", "excess_low", "excess_high"]]
-
-
-def effectiveness_on_pies(configurations: pd.DataFrame) -> pd.DataFrame:
-    """Table 10: the two majority votes on the PIEs and on all examples, and the null on its disagreements."""
-    columns = ["metric", "seeds", "pies", "unpruned_on_pies", "pruned_on_pies", "null_on_pies"]
-    return configurations[[*CONFIGURATION, *columns, "unpruned_on_all", "pruned_on_all"]]
-
-
-def pie_examples(study_folder: Path, number: int = 20, folder: Path | None = None) -> pd.DataFrame:
+def pie_examples(study: Path | Results, number: int = 20, folder: Path | None = None) -> pd.DataFrame:
     """Table 1: PIEs with their text, label and both votes, by turns from every configuration, or from one `folder`.
 
     Examples of a configuration are ordered by P(PIE) - P(null), the largest first; no text is shown twice.
     """
-    queues: list[list[tuple[dict[str, Any], pd.Series, str]]] = []
+    study, queues = read(study), []
     loaded: dict[str, DatasetDict] = {}
-    for path in [folder / "pies.parquet"] if folder else sorted(study_folder.glob("*/*/pies.parquet")):
-        frame, record = read_pies(path)
+    for place in [folder] if folder else study.pies_in:
+        frame, record = study.pies(place)
         key = json.dumps([record["data"], record["digest"]], sort_keys=True)
-        loaded[key] = loaded.get(key) or load_data(record, path)
-        surprise = (frame["p_pie"] - frame["p_null"]).where(frame["pie"])
-        order = surprise.sort_values(ascending=False, kind="stable").dropna().index
-        queues.append([(record["summary"], frame.loc[index], key) for index in order])
+        loaded[key] = loaded.get(key) or load_data(record, place / "pies.parquet")
+        surprise = (frame["p_pie"] - frame["p_null"])[frame["pie"]].sort_values(ascending=False, kind="stable")
+        # More than `number` are never needed, because fewer than that have been shown when the last is chosen.
+        rows = frame.loc[surprise.index[:number]].to_dict("records")
+        queues.append([(record["summary"], row, key) for row in rows])
     chosen: dict[tuple[str, int], dict[str, Any]] = {}
     while any(queues) and len(chosen) < number:
         for queue in queues:
@@ -199,40 +232,24 @@ def pie_examples(study_folder: Path, number: int = 20, folder: Path | None = Non
     return pd.DataFrame(chosen.values(), columns=EXAMPLE_COLUMNS)
 
 
-def means(sides: dict[str, pd.Series], metric: str) -> pd.DataFrame:
-    """The mean over seeds of each side, such as {"unpruned": ..., "pruned": ...}, with its 95 % bootstrap interval."""
-    rows = [(name, len(values), *null.seed_interval(values)) for name, values in sides.items()]
-    return pd.DataFrame(rows, columns=["models", "seeds", f"mean test {metric}", "low", "high"]).set_index("models")
-
-
-def as_column(summary: dict[str, Any]) -> pd.DataFrame:
-    """A summary as a table to read, one row per number."""
-    numbers = {name: value for name, value in summary.items() if name != "classes"}
-    shown = {name: f"{value:.3g}" if isinstance(value, float) else str(value) for name, value in numbers.items()}
-    return pd.DataFrame({"value": shown})
-
-
-def save(frame: pd.DataFrame, report: Path, name: str) -> None:
-    """Write a table of the report as CSV."""
-    (report / "tables").mkdir(parents=True, exist_ok=True)
-    frame.to_csv(report / "tables" / f"{name}.csv", index=False)
-
-
 def save_pair_table(table: pd.DataFrame, p: PairParameters, name: str) -> None:
     """Write a table of the pair as CSV, for the report."""
     with files.atomic_file(p.pair_folder / f"{name}.csv") as partial:
         table.to_csv(partial, index=False)
 
 
-def read_pair_tables(study_folder: Path, name: str) -> pd.DataFrame:
+def read_pair_tables(study: Path | Results, name: str) -> pd.DataFrame:
     """The tables of that name of all pairs of a study, in one frame; empty if no pair has one."""
-    parts = [pd.read_csv(path) for path in sorted(study_folder.glob(f"*/{name}.csv"))]
+    study = read(study)
+    parts = [pd.read_csv(study.content(path)) for path in sorted(study.folder.glob(f"*/{name}.csv"))]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def pair_configurations(p: PairParameters) -> list[tuple[Path, dict[str, Any]]]:
     """Folders and summaries of the pair's configurations whose PIEs are known, in the paper's order."""
-    summaries = [(path.parent, read_record(path)["summary"]) for path in p.pair_folder.glob("*/pies.parquet")]
+    study = read(p.study_folder)
+    folders = [folder for folder in study.pies_in if folder.parent == p.pair_folder]
+    summaries = [(folder, study.pies_record(folder)["summary"]) for folder in folders]
     if not summaries:
         raise PielabError(
             "pair-without-pies",
@@ -244,19 +261,13 @@ def pair_configurations(p: PairParameters) -> list[tuple[Path, dict[str, Any]]]:
 
 def configuration_of(summary: dict[str, Any]) -> dict[str, Any]:
     """The entries of a configuration's summary that identify it."""
-    return {name: summary[name] for name in CONFIGURATION}
+    return paths.Configuration.of(summary).record
 
 
-def describe_votes(votes: np.ndarray, names: list[str]) -> str:
-    """The classes with votes, the most votes first: "sports 7, tech 1"."""
-    order = np.argsort(-np.asarray(votes), kind="stable")
-    return ", ".join(f"{names[index]} {votes[index]}" for index in order if votes[index]) or "none"
-
-
-def _example(summary: dict[str, Any], row: pd.Series, data: DatasetDict) -> dict[str, Any]:
+def _example(summary: dict[str, Any], row: dict[str, Any], data: DatasetDict) -> dict[str, Any]:
     names = datasets.class_names(data)
     return {
-        **{name: summary[name] for name in CONFIGURATION},
+        **configuration_of(summary),
         "text": datasets.joined_texts(data["test"].select([row["example"]]))[0],
         "label": ", ".join(names[index] for index in np.atleast_1d(row["label"])),
         "unpruned votes": describe_votes(row["unpruned_votes"], names),
@@ -276,16 +287,3 @@ def load_data(record: dict[str, Any], path: Path) -> DatasetDict:
             f"train again, or restore {record['data']['name']}",
         )
     return data
-
-
-def pruner_order(pruner: str) -> tuple[int, str]:
-    """A sort key for the order of the paper's tables: unpruned models first; nested pruners and other names last."""
-    names = ["unpruned", *KNOWN]
-    return (names.index(pruner) if pruner in names else len(names)), pruner
-
-
-def sort_as_paper(frame: pd.DataFrame, *further: str) -> pd.DataFrame:
-    """Rows sorted by dataset, model, pruner in the order of the paper's tables, threshold, and `further` columns."""
-    keys = ["dataset", "model", "pruner_rank", "threshold", *further]
-    ordered = frame.assign(pruner_rank=frame["pruner"].map(pruner_order)).sort_values(keys, ignore_index=True)
-    return ordered.drop(columns="pruner_rank")

@@ -1,5 +1,6 @@
 """The parameters of each notebook, with the values that they accept."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -95,8 +96,12 @@ class ModelParameters(DataParameters):
     model: Name = Field(description="bilstm, minilm, minilm-2l, a Hub id, or a folder with a transformer")
 
     @property
+    def unpruned(self) -> paths.Configuration:
+        return paths.Configuration(paths.slug(self.dataset), paths.slug(self.model))
+
+    @property
     def pair_folder(self) -> Path:
-        return self.study_folder / paths.pair(self.dataset, self.model)
+        return self.study_folder / self.unpruned.pair
 
 
 class PairParameters(ModelParameters):
@@ -106,7 +111,7 @@ class PairParameters(ModelParameters):
 
     @property
     def dense_folder(self) -> Path:
-        return self.pair_folder / "dense"
+        return self.unpruned.folder(self.study_folder)
 
 
 class PrunedParameters(PairParameters):
@@ -116,8 +121,12 @@ class PrunedParameters(PairParameters):
     threshold: Percentage = Field(description="a percentage of the prunable weights above 0 and below 100, such as 90")
 
     @property
+    def configuration(self) -> paths.Configuration:
+        return replace(self.unpruned, method=self.pruner, setting=self.threshold)
+
+    @property
     def folder(self) -> Path:
-        return self.pair_folder / paths.configuration(self.pruner, self.threshold)
+        return self.configuration.folder(self.study_folder)
 
     @property
     def sparsity(self) -> float:

@@ -1,5 +1,6 @@
 """A study file: its notebooks, and the parameters of each."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from pielab.config.types import format_seeds, parse_seeds
 from pielab.config.validation import current_names, validate
 from pielab.errors import PielabError
 from pielab.store import paths
+from pielab.store.paths import Configuration
 
 # The parameters of 06_report and 07_explore that a study file may set.
 OPTIONS = [name for name in {**ReportParameters.model_fields, **ExploreParameters.model_fields} if name in DEFAULTS]
@@ -34,22 +36,33 @@ OPTIONS = [name for name in {**ReportParameters.model_fields, **ExploreParameter
 class Study:
     """The folder of a study, and the parameters of each of its notebooks.
 
-    folder: as in the study file, relative to the project's folder.
-    dense: by pair, such as "bbc-news-bilstm". pruned: by pair and configuration, such as "bbc-news-bilstm/IMP-FT-90".
+    folder: as in the study file, relative to the project's folder. report: the parameters of 06 and 07.
+    configurations: the parameters of each; the unpruned models of a pair stand before its pruned ones.
     """
 
     folder: str
     report: dict[str, Any]
-    dense: dict[str, dict[str, Any]]
-    pruned: dict[str, dict[str, Any]]
+    configurations: dict[Configuration, dict[str, Any]]
+
+    @functools.cached_property
+    def dense(self) -> dict[str, dict[str, Any]]:
+        """The parameters of the unpruned models by pair, such as "bbc-news-bilstm"."""
+        return {each.pair: values for each, values in self.configurations.items() if each.unpruned}
+
+    @functools.cached_property
+    def pruned(self) -> dict[str, dict[str, Any]]:
+        """The parameters of the pruned models by target, such as "bbc-news-bilstm/IMP-FT-90"."""
+        return {each.target: values for each, values in self.configurations.items() if not each.unpruned}
+
+    def of_pair(self, pair: str) -> list[Configuration]:
+        """The configurations of a pair, the unpruned models first."""
+        return [configuration for configuration in self.configurations if configuration.pair == pair]
 
     def parameters(self, notebook: str, target: str = "", part: str = "") -> dict[str, Any]:
         """The parameters that papermill injects; target: a key of `dense` or `pruned`; part: one of `parts`."""
-        of_pair = dict.fromkeys(("01_train", "04_el2n", "05_readability"), self.dense)
-        given = {**of_pair, "02_prune": self.pruned, "03_pies": self.pruned}.get(notebook)
-        kind = parameters.NOTEBOOKS[notebook]
-        values = given[target] if given else self.report
-        return {name: values[name] for name in kind.model_fields} | ({"seeds": part} if part else {})
+        values = (self.dense | self.pruned)[target] if target else self.report
+        names = parameters.NOTEBOOKS[notebook].model_fields
+        return {name: values[name] for name in names} | ({"seeds": part} if part else {})
 
     def parts(self, pair: str) -> list[str]:
         """The seeds of each job of a pair, such as ["0-4", "5-9"]; empty if one job trains all."""
@@ -60,21 +73,22 @@ class Study:
         return [format_seeds(seeds[start : start + number]) for start in range(0, len(seeds), number)]
 
     def producer(self, target: str) -> str:
-        """The configuration whose job trains `target`: itself, or that of a nested pruner's highest threshold."""
-        values = self.pruned[target]
-        highest = max(values["levels"] or [values["threshold"]], key=float)
-        return f"{target.partition('/')[0]}/{paths.configuration(values['pruner'], highest)}"
+        """The target whose job trains `target`: itself, or that of a nested pruner's highest threshold."""
+        own = next(configuration for configuration in self.configurations if configuration.target == target)
+        if own.method not in NESTED:
+            return target
+        of_method = [configuration for configuration in self.of_pair(own.pair) if configuration.method == own.method]
+        return max(of_method, key=lambda configuration: configuration.setting).target
 
     def notebooks(self) -> list[str]:
         """The paths of all notebooks of the study, relative to its folder."""
         notebooks = []
         for pair in self.dense:
-            trained = [(f"{pair}/dense", "01_train")]
-            trained += [(target, "02_prune") for target in self.pruned if target.startswith(f"{pair}/")]
-            for target, name in trained:
+            for configuration in self.of_pair(pair):
+                target, name = configuration.target, "01_train" if configuration.unpruned else "02_prune"
                 notebooks += [f"{target}/parts/{part}/{name}.ipynb" for part in self.parts(pair)]
                 notebooks.append(f"{target}/{name}.ipynb")
-                notebooks += [f"{target}/03_pies.ipynb"] if name == "02_prune" else []
+                notebooks += [] if configuration.unpruned else [f"{target}/03_pies.ipynb"]
             notebooks += [f"{pair}/04_el2n.ipynb", f"{pair}/05_readability.ipynb"]
         return [*notebooks, "report/06_report.ipynb", "report/07_explore.ipynb"]
 
@@ -97,14 +111,14 @@ def read(config: Mapping[str, Any]) -> Study:
     report["study"] = config["study"]
     for kind in (ReportParameters, ExploreParameters):
         validate(kind, _only(kind, report), "the study")
-    dense, pruned = {}, {}
+    configurations: dict[Configuration, dict[str, Any]] = {}
     for entry in config["configurations"]:
         values = _values(entry) | {"study": report["study"], "results": report["results"]}
-        pair = paths.pair(values["dataset"], values["model"])
-        if pair in dense:
+        unpruned = Configuration(paths.slug(values["dataset"]), paths.slug(values["model"]))
+        if (pair := unpruned.pair) in {configuration.pair for configuration in configurations}:
             raise PielabError("pair-twice", f"the study has {pair} twice", "put all its pruners into one entry")
         where = f"the study, {pair}"
-        dense[pair] = values
+        configurations[unpruned] = values
         for kind in (InfluenceParameters, ReadabilityParameters, JobParameters):
             validate(kind, _only(kind, values), where)
         seeds = validate(TrainParameters, _only(TrainParameters, values), where).seeds
@@ -114,17 +128,17 @@ def read(config: Mapping[str, Any]) -> Study:
                 f"{where} has one seed",
                 "give two at least, because the null compares one with the other",
             )
-        pruned |= _pruned(pair, values, entry["pruners"], where)
-    return Study(str(Path(report["results"]).expanduser() / report["study"]), report, dense, pruned)
+        configurations |= _pruned(values, entry["pruners"], where)
+    return Study(str(Path(report["results"]).expanduser() / report["study"]), report, configurations)
 
 
-def _pruned(pair: str, values: dict[str, Any], pruners: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:
-    """The parameters of each pruned configuration of a pair, checked, by its key in `Study.pruned`."""
+def _pruned(values: dict[str, Any], pruners: Mapping[str, Any], where: str) -> dict[Configuration, dict[str, Any]]:
+    """The parameters of each pruned configuration of a pair, checked."""
     if not pruners:
         raise PielabError(
             "study-without-pruners", f"{where} has no pruners", "give one at least, such as IMP-FT: [50, 90]"
         )
-    pruned = {}
+    pruned: dict[Configuration, dict[str, Any]] = {}
     for pruner, thresholds in pruners.items():
         if not isinstance(thresholds, list):
             raise PielabError(
@@ -134,10 +148,16 @@ def _pruned(pair: str, values: dict[str, Any], pruners: Mapping[str, Any], where
             )
         for threshold in thresholds:
             levels = thresholds if pruner in NESTED else None
-            configuration = values | {"pruner": pruner, "threshold": threshold, "levels": levels}
-            validate(PieParameters, _only(PieParameters, configuration), where)
-            validate(PruneParameters, _only(PruneParameters, configuration), where, f"{where}, {pruner}")
-            pruned[f"{pair}/{paths.configuration(pruner, threshold)}"] = configuration
+            own = values | {"pruner": pruner, "threshold": threshold, "levels": levels}
+            configuration = validate(PieParameters, _only(PieParameters, own), where).configuration
+            validate(PruneParameters, _only(PruneParameters, own), where, f"{where}, {pruner}")
+            if clash := [each for each in pruned if each.name == configuration.name and each != configuration]:
+                raise PielabError(
+                    "configurations-in-one-folder",
+                    f"{where} has {pruner} at {clash[0].setting!r} and {threshold!r}, both in {configuration.name}",
+                    "give thresholds that differ in their first six digits",
+                )
+            pruned[configuration] = own
     return pruned
 
 

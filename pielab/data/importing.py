@@ -54,21 +54,14 @@ def add(
     given = {"study": study, "dataset": dataset, "model": model, "pruner": pruner, "threshold": threshold}
     arrays = {"test": test, "train": train, "early": early}
     logits = {split: _array(values, split) for split, values in arrays.items() if values is not None}
-    p, folder = _parameters(given | more, seeds, len(logits["test"]))
+    p, configuration = _parameters(given | more, seeds, len(logits["test"]))
     data = datasets.load(**p.data)
     logits = {split: _in_order(values, split, p, data, classes) for split, values in logits.items()}
     task, targets = datasets.task_of(p.dataset, data), datasets.targets(data["test"])
     decisions = _decision_thresholds(decision_thresholds, logits, p, data)
     scores = [task.score(predicted, targets) for predicted in task.answers(logits["test"], decisions)]
-    common = {
-        "dataset": paths.slug(p.dataset),
-        "model": paths.slug(p.model),
-        "pruner": pruner,
-        "threshold": float(threshold or 0),
-        "data": datasets.digest(data),
-        "metric": task.metric,
-    }
-    contents = {}
+    common = configuration.record | {"data": datasets.digest(data), "metric": task.metric}
+    folder, contents = configuration.folder(p.study_folder), {}
     for index, seed in enumerate(p.seeds):
         decision = None if decisions is None else float(decisions[index])
         record = common | {"seed": seed, "decision_threshold": decision, "test": scores[index]}
@@ -98,8 +91,10 @@ def _array(values: np.ndarray, split: str) -> np.ndarray:
     return logits
 
 
-def _parameters(given: dict[str, Any], seeds: str | Sequence[int] | None, models: int) -> tuple[PairParameters, Path]:
-    """The parameters, checked like those of a notebook, and the folder of the configuration."""
+def _parameters(
+    given: dict[str, Any], seeds: str | Sequence[int] | None, models: int
+) -> tuple[PairParameters, paths.Configuration]:
+    """The parameters, checked like those of a notebook, and the configuration."""
     seeds = range(models) if seeds is None else seeds
     given["seeds"] = seeds if isinstance(seeds, (str, int)) else list(seeds)
     numbers = [int(number) for number in re.findall(r"\d+", str(given["seeds"]))]
@@ -116,7 +111,7 @@ def _parameters(given: dict[str, Any], seeds: str | Sequence[int] | None, models
             )
         del given["pruner"], given["threshold"]
         p = validate(PairParameters, given, "importing.add")
-        return p, p.dense_folder
+        return p, p.unpruned
     p = validate(PrunedParameters, given, "importing.add")
     missing = [str(seed) for seed in p.seeds if not paths.seed(p.dense_folder, seed).exists()]
     if missing and p.dense_folder.exists():
@@ -126,7 +121,7 @@ def _parameters(given: dict[str, Any], seeds: str | Sequence[int] | None, models
             "PIEs need the same seeds on both sides, so add the unpruned models of these first, or leave these pruned "
             "ones out",
         )
-    return p, p.folder
+    return p, p.configuration
 
 
 def _in_order(

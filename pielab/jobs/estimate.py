@@ -58,9 +58,11 @@ def seeds(study: Study) -> pd.DataFrame:
     bytes, bytes_pruned (without files that only an unpruned seed has), seconds (of the device, as if one seed ran at a
     time), device, ended (unix seconds).
     """
-    asked = [(pair, "dense", "unpruned", 1, 0, values) for pair, values in study.dense.items()]
-    for name, values in study.pruned.items():
-        pair, _, configuration = name.partition("/")
+    asked = []
+    for configuration, values in study.configurations.items():
+        if configuration.unpruned:
+            asked.append((configuration, "unpruned", 1, 0, values))
+            continue
         pruner, epochs = pruners.pruner(values["pruner"]), int(values["epochs"])
         levels = list(map(float, values["levels"] or []))
         trajectory = schedules.trajectory(pruner, float(values["threshold"]), levels, epochs, values["budget"])
@@ -68,13 +70,13 @@ def seeds(study: Study) -> pd.DataFrame:
         units = sum(step.epochs for step in trajectory.own_steps) / epochs
         # The first configuration of a trajectory stands for its start.
         from_unpruned = trajectory.start_epochs / epochs if trajectory.own_steps == trajectory.steps else 0
-        asked.append((pair, configuration, kind, units, from_unpruned, values))
+        asked.append((configuration, kind, units, from_unpruned, values))
     rows = []
-    for pair, configuration, kind, units, from_unpruned, values in asked:
-        folder = paths.root() / study.folder / pair / configuration
+    for configuration, kind, units, from_unpruned, values in asked:
+        folder = configuration.folder(paths.root() / study.folder)
         finished = _names(folder / "seeds")
         for seed in parse_seeds(values["seeds"]):
-            row = {"pair": pair, "configuration": configuration, "kind": kind, "units": units}
+            row = {"pair": configuration.pair, "configuration": configuration.name, "kind": kind, "units": units}
             row["from_unpruned"] = from_unpruned
             seed_folder = paths.seed(folder, seed)
             rows.append(row | (_finished(seed_folder) if seed_folder.name in finished else {"done": False}))
@@ -90,7 +92,7 @@ def units(seeds: pd.DataFrame) -> pd.DataFrame:
     """
     rows = {}
     for pair, part in seeds.groupby("pair", sort=False):
-        number = int((part["configuration"] == "dense").sum())
+        number = int((part["kind"] == "unpruned").sum())
         once = part.drop_duplicates("configuration")
         a_seed = once["units"].sum()
         rows[pair] = {
@@ -149,8 +151,7 @@ def disk(study: Study, seeds: pd.DataFrame, load: bool = True) -> tuple[pd.DataF
         source = "measured"
         if any(map(pd.isna, per_seed.values())):
             try:
-                first = next(name for name in study.pruned if name.startswith(f"{pair}/"))
-                p = PruneParameters(**study.parameters("02_prune", first))
+                p = PruneParameters(**study.parameters("02_prune", study.of_pair(pair)[1].target))
                 estimated, source = _estimate(p, part[dense], counts, load)
                 per_seed = {kind: estimated[kind] if pd.isna(size) else size for kind, size in per_seed.items()}
             except (OSError, ValueError) as error:  # a PielabError is a ValueError

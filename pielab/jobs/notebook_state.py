@@ -82,22 +82,22 @@ def read(study_folder: Path) -> list[Row]:
     files = _files(study_folder)
     now = time.time()
 
-    def row(folder: str, title: str, names: Iterable[str], values: dict | None = None) -> Row:
+    def row(folder: str, pair: str, title: str, names: Iterable[str], values: dict | None = None) -> Row:
         notebooks = [Path(folder, f"{name}.ipynb") for name in names]
-        split = _parts(files, notebooks[0], asked.parts(folder.partition("/")[0])) if values else []
+        split = _parts(files, notebooks[0], asked.parts(pair)) if values else []
         states = [_notebook(study_folder, files, notebook, now) for notebook in (*split, *notebooks)]
         seeds = _seeds(study_folder / folder, values["seeds"]) if values else (0, 0)
         threshold = values.get("threshold") if values else None
-        return Row(folder, folder.partition("/")[0], title, threshold, seeds, states)
+        return Row(folder, pair, title, threshold, seeds, states)
 
     rows = []
-    for pair, values in asked.dense.items():
-        rows.append(row(f"{pair}/dense", "unpruned", ["01_train"], values))
-        for folder, pruned_values in asked.pruned.items():
-            if folder.startswith(f"{pair}/"):
-                rows.append(row(folder, pruned_values["pruner"], ["02_prune", "03_pies"], pruned_values))
-        rows.append(row(pair, "EL2N and readability", ["04_el2n", "05_readability"]))
-    return [*rows, row("report", "figures, tables, PIEs", ["06_report", "07_explore"])]
+    for pair in asked.dense:
+        for configuration in asked.of_pair(pair):
+            names = ["01_train"] if configuration.unpruned else ["02_prune", "03_pies"]
+            values = asked.configurations[configuration]
+            rows.append(row(configuration.target, pair, configuration.method, names, values))
+        rows.append(row(pair, pair, "EL2N and readability", ["04_el2n", "05_readability"]))
+    return [*rows, row("report", "report", "figures, tables, PIEs", ["06_report", "07_explore"])]
 
 
 def count(rows: Iterable[Row]) -> dict[str, int]:

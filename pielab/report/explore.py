@@ -23,7 +23,8 @@ from pielab.data import datasets
 from pielab.errors import PielabError
 from pielab.progress import Progress
 from pielab.report import figures
-from pielab.store import paths, predictions
+from pielab.store import predictions
+from pielab.store.paths import DENSE, Configuration
 
 # EL2N is an early training error, so for test examples the same norm of the final predictions stands in.
 PERCENTILE = {"test": "error-norm percentile", "train": "EL2N percentile"}
@@ -65,17 +66,20 @@ class Split:
     percentile: np.ndarray
 
 
-def read_split(folder: Path, name: str = "test", known: Split | None = None) -> Split:
+def read_split(
+    folder: Path, name: str = "test", known: Split | None = None, study: Path | results.Results | None = None
+) -> Split:
     """The split "test" or "train" of the data of a configuration; `known` is returned if it is that split already.
 
-    Raises PielabError if predictions of it are missing, or the texts have changed.
+    study: its results, if they have been read already. Raises PielabError if predictions of the split are missing, or
+        the texts have changed.
     """
-    record = results.read_record(folder / "pies.parquet")
+    record = results.read(study or folder.parents[1]).pies_record(folder)
     source = (folder.parent, name, record["digest"], tuple(record["seeds"]))
     if known and known.source == source:
         return known
     data = results.load_data(record, folder / "pies.parquet")
-    runs = predictions.read_seeds(folder.parent / "dense", record["seeds"], EARLY_OR_FINAL[name])
+    runs = predictions.read_seeds(folder.parent / DENSE, record["seeds"], EARLY_OR_FINAL[name])
     results.check_same_data(data, runs, runs, split=name)
     norms = el2n.error_norms(runs, datasets.targets(data[name]))
     percentile = 100 * stats.rankdata(norms) / len(norms)
@@ -83,16 +87,16 @@ def read_split(folder: Path, name: str = "test", known: Split | None = None) -> 
     return Split(name, source, data[name], datasets.class_names(data), texts, percentile)
 
 
-def pies(folder: Path, split: Split) -> pd.DataFrame:
+def pies(folder: Path, split: Split, study: Path | results.Results | None = None) -> pd.DataFrame:
     """The PIEs of a configuration, those with the largest P(PIE) - P(null) first.
 
     Columns: dataset, model, pruner, threshold; example (its index in the split), text, label, unpruned votes, pruned
     votes (in words), P(PIE), P(null); a percentile, see PERCENTILE; the scores of readability; and votes, the
     rows of the table that figures.votes takes. For the training set, P(PIE) and P(null) are computed here.
     """
-    frame, record = results.read_pies(folder / "pies.parquet")
+    frame, record = results.read(study or folder.parents[1]).pies(folder)
     if split.name == "train":
-        sides = [predictions.read_seeds(side, record["seeds"], "train") for side in (folder.parent / "dense", folder)]
+        sides = [predictions.read_seeds(side, record["seeds"], "train") for side in (folder.parent / DENSE, folder)]
         null = estimate(*(side.classes for side in sides))
         frame = results.examples(split.examples, *sides, null)
     pie_rows = frame.assign(surprise=frame["p_pie"] - frame["p_null"])[frame["pie"]]
@@ -105,7 +109,7 @@ def pies(folder: Path, split: Split) -> pd.DataFrame:
     names = split.class_names
     table = pd.DataFrame(
         {
-            **{name: record["summary"][name] for name in results.CONFIGURATION},
+            **results.configuration_of(record["summary"]),
             "example": places,
             "text": [split.texts[place] for place in places],
             "label": [", ".join(names[index] for index in np.atleast_1d(ids)) for ids in pie_rows["label"]],
@@ -121,26 +125,24 @@ def pies(folder: Path, split: Split) -> pd.DataFrame:
     )
 
 
-def configurations(study_folder: Path) -> pd.DataFrame:
+def configurations(study: Path | results.Results) -> pd.DataFrame:
     """One row per configuration whose PIEs are known: dataset, model, pruner, threshold, and its folder."""
-    frame = results.configurations(study_folder)[results.CONFIGURATION]
-    folders = [
-        study_folder / paths.pair(row.dataset, row.model) / paths.configuration(row.pruner, row.threshold)
-        for row in frame.itertuples()
-    ]
-    return frame.assign(folder=folders)
+    study = results.read(study)
+    frame = results.configurations(study)[results.CONFIGURATION]
+    return frame.assign(folder=[Configuration.of(row).folder(study.folder) for row in frame.to_dict("records")])
 
 
-def study_pies(study_folder: Path, split: str = "test") -> pd.DataFrame:
+def study_pies(study: Path | results.Results, split: str = "test") -> pd.DataFrame:
     """The PIEs of all configurations of a study, as `pies` gives them, one configuration after the other.
 
     Raises PielabError if the study has no PIEs yet.
     """
-    frame, parts, known = configurations(study_folder), [], None
+    study, parts, known = results.read(study), [], None
+    frame = configurations(study)
     with Progress("PIEs", len(frame)) as progress:
         for row in frame.itertuples():
-            known = read_split(row.folder, split, known)
-            parts.append(pies(row.folder, known))
+            known = read_split(row.folder, split, known, study)
+            parts.append(pies(row.folder, known, study))
             progress.step(f"{row.dataset}, {row.model}, {row.pruner}, {row.threshold:g} %")
     return pd.concat(parts, ignore_index=True)
 
@@ -226,8 +228,9 @@ class Explorer(widgets.VBox):
     table, chosen, whole: the table of PIEs, a dropdown of their examples, and the chosen example in full.
     """
 
-    def __init__(self, study_folder: Path, split: str = "test"):
-        self.configurations = configurations(study_folder)
+    def __init__(self, study: Path | results.Results, split: str = "test"):
+        self.study = results.read(study)
+        self.configurations = configurations(self.study)
         self.pies, self.known, self.choosing = pd.DataFrame(), None, False
         self.choices = {name: widgets.Dropdown(description=name) for name in results.CONFIGURATION}
         self.choices["split"] = widgets.Dropdown(description="split", options=list(PERCENTILE), value=split)
@@ -262,8 +265,8 @@ class Explorer(widgets.VBox):
     def _show_table(self, folder: Path) -> None:
         try:
             self.note.value = "reading the predictions …"
-            self.known = read_split(folder, self.choices["split"].value, self.known)
-            self.pies = pies(folder, self.known)
+            self.known = read_split(folder, self.choices["split"].value, self.known, self.study)
+            self.pies = pies(folder, self.known, self.study)
             self.note.value = f"{len(self.pies):,} PIEs of {len(self.known.texts):,} examples"
         except PielabError as error:
             self.pies, self.note.value = pd.DataFrame(), html.escape(str(error))

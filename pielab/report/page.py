@@ -28,19 +28,20 @@ class Panel:
     """A kind of figure of the report.
 
     draw: the function of report/figures that draws it from a table, by name: every job writes the page, and draws
-        nothing. read: the table of a study. keys: the columns of which each combination has a figure of its own, as in
-        the paper. saved: whether its table is written to report/tables as well. options: of the function.
+        nothing. read: the table from a study's results. keys: the columns of which each combination has a figure of
+        its own, as in the paper. saved: whether its table is written to report/tables as well. options: of the
+        function.
     """
 
     title: str
     draw: str
-    read: Callable[[Path], pd.DataFrame]
+    read: Callable[[results.Results], pd.DataFrame]
     keys: tuple[str, ...] = ()
     saved: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def _pair_tables(name: str) -> Callable[[Path], pd.DataFrame]:
+def _pair_tables(name: str) -> Callable[[results.Results], pd.DataFrame]:
     return functools.partial(results.read_pair_tables, name=name)
 
 
@@ -119,20 +120,22 @@ NOTES = {
 }
 
 
-def draw(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> "dict[str, Figure]":
+def draw(study: Path | results.Results, kind: str, table: pd.DataFrame | None = None) -> "dict[str, Figure]":
     """A study's figures of one kind, a key of PANELS, by name; written as SVG and PNG to report/figures.
 
-    table: the data of the figures, if they have been computed already.
+    study: its folder, or its results as results.read gives them. table: the data of the figures, if they have been
+        computed already.
 
     There is one figure for each pair of data set and model ("readability-snli-bilstm"), one for each pruner
     ("el2n-IMP-FT"), or a single one. Empty if the notebook that computes the data has not run.
     """
     from pielab.report import figures
 
-    panel, draw_figure = PANELS[kind], getattr(figures, PANELS[kind].draw)
-    folder, table = study_folder / "report" / "figures", panel.read(study_folder) if table is None else table
+    panel, study = PANELS[kind], results.read(study)
+    report, table = study.folder / "report", panel.read(study) if table is None else table
+    folder, draw_figure = report / "figures", getattr(figures, panel.draw)
     if panel.saved:
-        results.save(table, study_folder / "report", kind)
+        results.save(table, report, kind)
     # A configuration that was removed from the study must not leave its figure behind.
     for path in [*folder.glob(f"{kind}.*"), *folder.glob(f"{kind}-*")]:
         path.unlink()
@@ -145,11 +148,11 @@ def draw(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> "d
     return drawn
 
 
-def show(study_folder: Path, kind: str, table: pd.DataFrame | None = None) -> None:
+def show(study: Path | results.Results, kind: str, table: pd.DataFrame | None = None) -> None:
     """Draw the figures of one kind and display them in the notebook; arguments as in `draw`."""
     from IPython.display import display
 
-    drawn = draw(study_folder, kind, table)
+    drawn = draw(study, kind, table)
     if drawn:
         display(*drawn.values())
     else:

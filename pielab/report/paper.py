@@ -1,7 +1,6 @@
 """The paper's tables and figures by number, from the runs of a study; cells without a run stay empty."""
 
 import copy
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from pielab.analysis import results
 from pielab.compression.pruners import PRUNERS
 from pielab.data import data_card, published
 from pielab.errors import PielabError
-from pielab.store import records
+from pielab.store.paths import DENSE
 
 PAIR = ["model", "dataset"]
 THRESHOLDS = (20.0, 50.0, 70.0, 90.0, 99.0)
@@ -60,8 +59,10 @@ _BEST, _WORST = "background-color: #b7e1cd; font-weight: bold", "background-colo
 _BOLD, _BLUE = "font-weight: bold", "color: #0b5cad"
 
 
-def table(study_folder: Path, number: int) -> Styler:
+def table(study: Path | results.Results, number: int) -> Styler:
     """A table of the paper (2 to 10) from a study's results, laid out and marked as in the paper.
+
+    study: its folder, or its results as results.read gives them, here and below.
 
     Raises PielabError for another number, and if the study has no results for the table.
     """
@@ -71,33 +72,58 @@ def table(study_folder: Path, number: int) -> Styler:
             f"the paper has no Table {number}",
             f"give 2 to {max(TABLES)}; Table 1 is results.pie_examples",
         )
-    tables = all_tables(study_folder)
+    study = results.read(study)
+    tables = all_tables(study)
     if number not in tables:
         raise PielabError(
             "table-without-results",
-            f"{study_folder} has nothing for Table {number} yet",
+            f"{study.folder} has nothing for Table {number} yet",
             "run notebooks 01_train to 03_pies",
         )
     return tables[number]
 
 
-def all_tables(study_folder: Path) -> dict[int, Styler]:
+def all_tables(study: Path | results.Results) -> dict[int, Styler]:
     """Tables 2 to 10, those for which the study has results. Raises PielabError if it has no PIEs yet."""
-    return _all_tables(study_folder, *_results(study_folder))
+    study = results.read(study)
+    configurations, effectiveness = results.configurations(study), results.effectiveness(results.seeds(study))
+    remaining, data = _remaining(_counts(study)), data_card.of_study(study.folder)
+    tables = {
+        2: _table_2(data),
+        3: _table_3(),
+        4: _table_4(configurations, effectiveness),
+        5: _percentages(remaining),
+        6: remaining.style.format(na_rep="", precision=0, thousands=",") if len(remaining) else None,
+        7: data.T.style.format(_plain, na_rep="") if len(data) else None,
+        8: _table_8(_unpruned_parameters(study)),
+        9: _table_9(effectiveness) if len(effectiveness) else None,
+        10: _table_10(configurations),
+    }
+    return {
+        number: _labelled(table.set_caption(TABLES[number])) for number, table in tables.items() if table is not None
+    }
 
 
-def compare_with_published(study_folder: Path) -> dict[int, pd.DataFrame]:
+def compare_with_published(study: Path | results.Results) -> dict[int, pd.DataFrame]:
     """Tables 4, 9 and 10: published value, ours and the difference for each configuration in both."""
-    return _compare_with_published(*_results(study_folder))
+    study = results.read(study)
+    configurations, effectiveness = results.configurations(study), results.effectiveness(results.seeds(study))
+    on_pies = {"pruned_on_pies": "pruned", "unpruned_on_pies": "unpruned"}
+    tables = {
+        4: published.compare(configurations, "table4_pies_percent", {"pies_percent": "pies_percent"}),
+        9: published.compare(effectiveness, "table9_effectiveness", {"mean": "mean", "std": "std"}),
+        10: published.compare(configurations, "table10_effectiveness_on_pies", on_pies),
+    }
+    return {number: frame for number, frame in tables.items() if len(frame)}
 
 
-def write_tables(study_folder: Path) -> dict[int, Styler]:
+def write_tables(study: Path | results.Results) -> dict[int, Styler]:
     """Write every table as report/tables/table_04.csv, .tex and .html, and comparisons with the published ones as CSV.
 
     Gives the tables, as `all_tables` does.
     """
-    folder, frames = study_folder / "report" / "tables", _results(study_folder)
-    tables = _all_tables(study_folder, *frames)
+    study = results.read(study)
+    folder, tables = study.folder / "report" / "tables", all_tables(study)
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob("table_*"):
         path.unlink()
@@ -107,42 +133,9 @@ def write_tables(study_folder: Path) -> dict[int, Styler]:
         # A fixed uuid makes the HTML the same in every run.
         (folder / f"{stem}.html").write_text(styler.set_uuid(stem).to_html(), encoding="utf-8")
         (folder / f"{stem}.tex").write_text(latex(styler, stem), encoding="utf-8")
-    for number, frame in _compare_with_published(*frames).items():
+    for number, frame in compare_with_published(study).items():
         frame.to_csv(folder / f"table_{number:02d}_beside_published.csv", index=False)
     return tables
-
-
-def _results(study_folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """results.configurations and results.effectiveness of a study."""
-    return results.configurations(study_folder), results.effectiveness(results.seeds(study_folder))
-
-
-def _all_tables(study_folder: Path, configurations: pd.DataFrame, effectiveness: pd.DataFrame) -> dict[int, Styler]:
-    remaining, data = _remaining(_counts(study_folder)), data_card.of_study(study_folder)
-    tables = {
-        2: _table_2(data),
-        3: _table_3(),
-        4: _table_4(configurations, effectiveness),
-        5: _percentages(remaining),
-        6: remaining.style.format(na_rep="", precision=0, thousands=",") if len(remaining) else None,
-        7: data.T.style.format(_plain, na_rep="") if len(data) else None,
-        8: _table_8(_unpruned_parameters(study_folder)),
-        9: _table_9(effectiveness) if len(effectiveness) else None,
-        10: _table_10(configurations),
-    }
-    return {
-        number: _labelled(table.set_caption(TABLES[number])) for number, table in tables.items() if table is not None
-    }
-
-
-def _compare_with_published(configurations: pd.DataFrame, effectiveness: pd.DataFrame) -> dict[int, pd.DataFrame]:
-    on_pies = {"pruned_on_pies": "pruned", "unpruned_on_pies": "unpruned"}
-    tables = {
-        4: published.compare(configurations, "table4_pies_percent", {"pies_percent": "pies_percent"}),
-        9: published.compare(effectiveness, "table9_effectiveness", {"mean": "mean", "std": "std"}),
-        10: published.compare(configurations, "table10_effectiveness_on_pies", on_pies),
-    }
-    return {number: frame for number, frame in tables.items() if len(frame)}
 
 
 def latex(styler: Styler, label: str) -> str:
@@ -275,11 +268,11 @@ def _percentages(remaining: pd.DataFrame) -> Styler | None:
     return table.style.format(precision=0, na_rep="", thousands=",")
 
 
-def _counts(study_folder: Path) -> pd.DataFrame:
+def _counts(study: results.Results) -> pd.DataFrame:
     """How many parameters each configuration trains and removes: dataset, model, threshold, parameters, removed."""
     rows = []
-    for folder in sorted(study_folder.glob("*/*/seeds")):
-        record = _first_record(folder)
+    for folder in study.records:
+        record = study.first_record(folder)
         if "trainable" in record:
             removed = sum(lost for lost, _ in record.get("pruned", {}).values())
             names = {name: record[name] for name in ("dataset", "model", "threshold")}
@@ -287,17 +280,8 @@ def _counts(study_folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _unpruned_parameters(study_folder: Path) -> pd.DataFrame:
+def _unpruned_parameters(study: results.Results) -> pd.DataFrame:
     """The parameters with which the unpruned models were trained, one row per pair."""
-    rows = []
-    for folder in sorted(study_folder.glob("*/dense/seeds")):
-        if record := _first_record(folder):
-            rows.append(record["parameters"] | {name: record[name] for name in ("dataset", "model")})
-    return pd.DataFrame(rows)
-
-
-def _first_record(seeds: Path) -> Mapping:
-    """The record of the first seed of a configuration; empty if its predictions were imported without one."""
-    path = next(iter(sorted(seeds.glob("[0-9]*/metrics.json"))), None)
-    record = records.read(path.parent) if path else {}
-    return record if "parameters" in record else {}
+    unpruned = [study.first_record(folder) for folder in study.records if folder.name == DENSE]
+    trained = [record for record in unpruned if "parameters" in record]
+    return pd.DataFrame([record["parameters"] | {name: record[name] for name in PAIR} for record in trained])

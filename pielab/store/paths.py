@@ -1,9 +1,62 @@
 """The file names of the results folder, all in one place."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 DATA_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
+# The columns of tables, and the keys of records, that identify a configuration.
+CONFIGURATION = ["dataset", "model", "pruner", "threshold"]
+DENSE = "dense"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What all seeds of a folder share: data set, model, method and setting, and with them their name and folder.
+
+    dataset, model: as `slug` gives them. method: the name of a pruner or another compression, "unpruned" without any.
+    setting: a percentage of the weights (90.0), bits (4), or a word, such as the pattern "2of4".
+    """
+
+    dataset: str
+    model: str
+    method: str = "unpruned"
+    setting: float | str = 0.0
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Configuration":
+        """That of a seed's record, of a summary of PIEs, or of a row of a table."""
+        return cls(*(record[name] for name in CONFIGURATION))
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The entries of a record that `of` reads."""
+        return dict(zip(CONFIGURATION, astuple(self), strict=True))
+
+    @property
+    def unpruned(self) -> bool:
+        return self.method == "unpruned"
+
+    @property
+    def pair(self) -> str:
+        """Data set and model: "bbc-news-bilstm"."""
+        return f"{self.dataset}-{self.model}"
+
+    @property
+    def name(self) -> str:
+        """Method and setting: "IMP-FT-90", "RTN-4", "Wanda-2of4"; "dense" for the unpruned models."""
+        setting = self.setting if isinstance(self.setting, str) else f"{self.setting:g}"
+        return DENSE if self.unpruned else f"{self.method}-{setting}"
+
+    @property
+    def target(self) -> str:
+        """The folder, relative to that of the study: "bbc-news-bilstm/IMP-FT-90"."""
+        return f"{self.pair}/{self.name}"
+
+    def folder(self, study_folder: Path) -> Path:
+        return study_folder / self.target
 
 
 def root() -> Path:
@@ -34,14 +87,6 @@ def slug(name: str) -> str:
     elif name.startswith(("/", "~", ".")):
         name = path.name
     return re.sub(r"[^\w.-]+", "--", name).strip("-")
-
-
-def pair(dataset: str, model: str) -> str:
-    return f"{slug(dataset)}-{slug(model)}"
-
-
-def configuration(pruner: str, threshold: float) -> str:
-    return f"{pruner}-{threshold:g}"
 
 
 def seed(folder: Path | str, seed: int) -> Path:

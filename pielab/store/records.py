@@ -51,7 +51,7 @@ def retraining_cure(folder: Path) -> str:
     if folder.parent.name != "seeds":
         return "make it anew"
     configuration = folder.parents[1]
-    notebook = configuration / ("01_train.ipynb" if configuration.name == "dense" else "02_prune.ipynb")
+    notebook = configuration / ("01_train.ipynb" if configuration.name == paths.DENSE else "02_prune.ipynb")
     return f"delete {folder}, and {notebook} if it is there, and give the same command again to train that seed anew"
 
 

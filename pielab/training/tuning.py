@@ -19,7 +19,7 @@ from pielab.config.study import OPTIONS
 from pielab.config.validation import current_names
 from pielab.errors import PielabError
 from pielab.progress import Progress
-from pielab.store import files, paths, records
+from pielab.store import files, records
 from pielab.training.experiment import Experiment
 from pielab.training.seed import evaluate
 
@@ -102,7 +102,7 @@ def write_params(experiment: Experiment, table: pd.DataFrame, names: Mapping[str
     tuned = {name: row[name] for name in SEARCHED}
     given = {name: value for name, value in current_names(names).items() if name in FIELDS}
     values = DEFAULTS | {"seeds": PAPERS_SEEDS} | given | p.model_dump(mode="json") | tuned
-    path = p.folder / f"{paths.pair(p.dataset, p.model)}.yaml"
+    path = p.folder / f"{p.unpruned.pair}.yaml"
     shown = f"{p.results}/{p.study}/{path.relative_to(p.study_folder)}"
     failed = int(table["validation"].isna().sum())
     lines = [

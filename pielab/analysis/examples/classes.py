@@ -9,7 +9,7 @@ from scipy import stats
 from pielab.analysis import results
 
 
-def by_configuration(study_folder: Path) -> pd.DataFrame:
+def by_configuration(study: Path | results.Results) -> pd.DataFrame:
     """The classes of the PIEs of each configuration of a study, and those of all test examples (Figure 6).
 
     One row for each configuration and class, the most frequent class first: class, rank (from 1); examples and pies,
@@ -17,9 +17,9 @@ def by_configuration(study_folder: Path) -> pd.DataFrame:
     examples, among the PIEs, and among the examples on which unpruned models disagree (weighted by P(null)); low and
     high, the 95 % interval of pies_percent (Wilson 1927). NaN without PIEs.
     """
-    parts = []
-    for path in sorted(study_folder.glob("*/*/pies.parquet")):
-        frame, record = results.read_pies(path)
+    study, parts = results.read(study), []
+    for folder in study.pies_in:
+        frame, record = study.pies(folder)
         names = np.array(record["summary"]["classes"])
         hot = _multi_hot(frame["label"], len(names))
         order = np.argsort(-hot.sum(axis=0), kind="stable")

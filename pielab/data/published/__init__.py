@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from pielab.errors import PielabError
+from pielab.store.paths import CONFIGURATION as KEYS
 
 FOLDER = Path(__file__).parent
 # The paper's names, and pielab's.
 DATASETS = {"IMDB": "imdb", "SNLI": "snli", "Reuters": "reuters", "AAPD": "aapd"}
 MODELS = {"BERT": "bert-base-uncased", "BiLSTM": "bilstm"}
-KEYS = ["dataset", "model", "pruner", "threshold"]
 
 
 def table(name: str) -> pd.DataFrame:

@@ -1,0 +1,139 @@
+"""The results of a study are read once, whatever is made of them."""
+
+import collections
+import shutil
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from conftest import refused
+from test_report import SEEDS, study_folder  # noqa: F401
+
+from pielab.analysis import comparison, results
+from pielab.analysis.examples.classes import by_configuration
+from pielab.report import explore, page, paper
+from pielab.store import paths
+from pielab.store.paths import Configuration
+
+PROJECT = Path(__file__).parents[1]
+SHARES = ["examples", "pies", "p_pie", "p_null", "excess", "low", "high"]
+RATIOS = ["ratio", "low", "high", "p_corrected", "null", "matched", "matched_low", "matched_high", "null_matched"]
+# The tables of 04 and 05.
+LEFT = {
+    "el2n": {
+        "bin": 1,
+        "seeds": SEEDS,
+        **dict.fromkeys(SHARES, 0.1),
+    },
+    "readability": {"score": "length", "pies": 3, "examples": 9, **dict.fromkeys(RATIOS, 1.0)},
+}
+OPENED: collections.Counter | None = None
+
+
+def count(event, arguments):
+    if OPENED is not None and event == "open":
+        OPENED[str(arguments[0])] += 1
+
+
+sys.addaudithook(count)
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """How often each file is opened, by Python or by pyarrow, of which Python hears nothing."""
+    counter = collections.Counter()
+    monkeypatch.setattr(sys.modules[__name__], "OPENED", counter)
+    for name in ("read_table", "read_schema", "ParquetFile"):
+        function = getattr(pq, name)
+
+        def counting(source, *more, function=function, **options):
+            if isinstance(source, (str, Path)):
+                counter[str(source)] += 1
+            return function(source, *more, **options)
+
+        monkeypatch.setattr(pq, name, counting)
+    return counter
+
+
+@pytest.fixture
+def whole(study_folder, tmp_path):  # noqa: F811
+    """A copy of the study of test_report, with the tables of 04 and 05."""
+    folder = tmp_path / "made"
+    shutil.copytree(study_folder, folder)
+    for name, columns in LEFT.items():
+        row = columns | Configuration("topics", "bilstm", "MP-AI", 99.0).record
+        pd.DataFrame([row]).to_csv(folder / "topics-bilstm" / f"{name}.csv", index=False)
+    return folder
+
+
+def run(name, **parameters):
+    """Run a notebook's cells in this process."""
+    namespace = dict(parameters)
+    for cell in nbformat.read(PROJECT / f"notebooks/{name}.ipynb", 4).cells:
+        if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []):
+            exec(cell.source, namespace)
+            plt.close("all")
+    return namespace
+
+
+def test_the_report_reads_each_file_of_results_once(whole, opened):
+    run("06_report", study="made", results=str(whole.parent), examples=5)
+    for name, number in {"metrics.json": 5 * SEEDS, "pies.parquet": 4, "el2n.csv": 1, "readability.csv": 1}.items():
+        files = [path for path in whole.rglob(name) if "report" not in path.parts]
+        assert len(files) == number
+        assert {str(path): opened[str(path)] for path in files} == dict.fromkeys(map(str, files), 1)
+    # Predictions are too large to be kept, so they are read once for each pair, of which this study has one.
+    assert {opened[str(path)] for path in whole.rglob("test.parquet")} == {1}
+    assert (whole / "report/figures/readability_matched-topics-bilstm.png").exists()
+
+
+def test_the_page_of_all_pies_and_the_explorer_read_them_once(whole, opened):
+    study = results.read(whole)
+    explore.study_pies(study)
+    explore.Explorer(study)
+    assert {opened[str(folder / "pies.parquet")] for folder in study.pies_in} == {1} and len(study.pies_in) == 4
+
+
+def test_a_folder_and_its_results_give_the_same(whole):
+    study = results.read(whole)
+    assert results.read(study) is study and results.read(str(whole)).folder == whole
+    for table in (results.configurations, results.seeds, results.pie_examples, comparison.pruners, by_configuration):
+        pd.testing.assert_frame_equal(table(study), table(whole))
+    assert page.draw(study, "classes").keys() == page.draw(whole, "classes").keys()
+    assert paper.table(study, 4).data.equals(paper.table(whole, 4).data)
+    assert explore.configurations(study).equals(explore.configurations(whole))
+
+
+def test_results_are_those_of_when_they_were_read(whole):
+    study, folder = results.read(whole), whole / "topics-bilstm" / "MP-AI-50"
+    before = results.configurations(study), results.seeds(study)
+    shutil.rmtree(folder)
+    assert results.configurations(study).equals(before[0]) and results.seeds(study).equals(before[1])
+    assert len(results.configurations(whole)) == 3 and study.first_record(folder)["pruner"] == "MP-AI"
+    assert results.read(whole).first_record(folder) == {}
+
+
+def test_what_is_damaged_is_named(whole):
+    path = whole / "topics-bilstm" / "MP-AI-50" / "pies.parquet"
+    path.write_bytes(b"PAR1")
+    for table in (results.configurations, results.pie_examples):
+        with refused("file-damaged", "03_pies.ipynb", str(path)):
+            table(whole)
+    record = paths.seed(whole / "topics-bilstm" / "dense", 1) / "metrics.json"
+    record.write_text("{")
+    with refused("file-damaged", "train that seed anew", str(record)):
+        _ = results.read(whole).records
+
+
+def test_an_example_that_two_configurations_share_is_shown_once(whole):
+    every = results.pie_examples(whole, number=1000)
+    assert every["text"].is_unique
+    pies = [results.read_pies(path)[0].query("pie") for path in whole.glob("*/*/pies.parquet")]
+    assert len(every) == len(np.unique(np.concatenate([frame["example"] for frame in pies])))
+    for number in (1, 3, 8):
+        pd.testing.assert_frame_equal(results.pie_examples(whole, number), every.head(number))
