@@ -1,4 +1,4 @@
-"""Studies through the SLURM profile, on a SLURM that the tests start: done, killed, and gone on with."""
+"""A study through the SLURM profile, on a SLURM that the tests start: killed, gone on with, and done."""
 
 import os
 import re
@@ -10,14 +10,30 @@ from pathlib import Path
 
 import pytest
 import slurm
-from conftest import snakemake, snakemake_command, write_study
+import yaml
+from conftest import snakemake_command, write_study
+
+from pielab.config import study
+from pielab.config.validation import check
+from pielab.data import datasets
+from pielab.training import runs
+from pielab.training.experiment import prepare
 
 # This SLURM keeps no accounts and answers at once.
 OPTIONS = [
     *("--slurm-status-command", "squeue", "--max-status-checks-per-second", "10"),
-    *("--slurm-init-seconds-before-status-checks", "5"),
+    *("--slurm-init-seconds-before-status-checks", "1"),
 ]
+# Snakemake's command, asking SLURM every second; while no job ends, the plugin waits 10 seconds longer each time.
+EVERY_SECOND = """
+import asyncio
+from snakemake.cli import main
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+RemoteExecutor.sleep = lambda self: asyncio.sleep(1)
+main()
+"""
 PAIR = "bbc-news-bilstm"
+PRUNED = f"{PAIR}/MP-AI-90"
 PATIENCE = 120
 
 
@@ -42,9 +58,10 @@ class Run:
         self.cluster = cluster
         self.log = project / f"{study}.log"
         self.folder = project / "results" / study
+        python, _, _, *arguments = snakemake_command(study, *OPTIONS, *options, profile="slurm")
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                snakemake_command(study, *OPTIONS, *options, profile="slurm"),
+                [python, "-c", EVERY_SECOND, *arguments],
                 cwd=project,
                 env=os.environ | slurm.environment(cluster) | {"PYTHONPATH": str(project)},
                 stdout=log,
@@ -87,10 +104,11 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def smoke(cluster, project):
-    """The smoke study, at work on the cluster; its training asks for a GPU and does without."""
-    write_study(project, "smoke", device="auto")
-    run = Run(cluster, project, "smoke")
+def killed(cluster, project):
+    """A study of one pruner, at work on the cluster; its training asks for a GPU and does without."""
+    # Seeds of seconds, so that there is a middle of a seed to kill.
+    write_study(project, "killed", device="auto", epochs=30, seeds="0-2", pruners={"MP-AI": [90]})
+    run = Run(cluster, project, "killed")
     yield run
     run.end()
 
@@ -122,55 +140,63 @@ def predictions(study_folder):
     return {path.relative_to(study_folder): path.read_bytes() for path in study_folder.glob("**/seeds/*/*.parquet")}
 
 
-def test_a_study_killed_at_every_turn_goes_on_and_comes_to_the_same_beside_another(cluster, project, smoke):
-    # Seeds of seconds, so that there is a middle of a seed to kill.
-    changes = {"device": "cpu", "epochs": 30, "seeds": "0-2", "pruners": {"MP-AI": [90]}}
-    target = f"{PAIR}/MP-AI-90/02_prune.ipynb"
-    write_study(project, "killed", **changes)
-    run = Run(cluster, project, "killed", f"results/killed/{target}")
-    dense, pruned = run.folder / PAIR / "dense", run.folder / PAIR / "MP-AI-90"
+def train_here(project, name):
+    """The predictions of a study's seeds, trained one after another in this process."""
+    config = yaml.safe_load((project / f"params/studies/{name}.yaml").read_text()) | {"study": "here"}
+    p = check("02_prune", study.read(config).parameters("02_prune", PRUNED))
+    experiment = prepare(p, datasets.load(**p.data))
+    runs.train_dense(experiment)
+    runs.train_pruned(experiment)
+    return predictions(p.study_folder)
+
+
+def test_a_study_killed_at_every_turn_goes_on_and_comes_to_the_same_beside_another(
+    cluster, project, killed, monkeypatch
+):
+    dense, pruned = killed.folder / PAIR / "dense", killed.folder / PRUNED
 
     def middle(rule, configuration, seeds, other_than=""):
-        """The id of the job of a rule, once these seeds are whole, a moment later: it is in the middle of the next."""
-        job = run.wait_for(f"job of {rule}", lambda: run.running(rule, other_than))
-        run.wait_for(f"seeds {seeds}", lambda: len(finished(configuration)) >= len(seeds))
-        time.sleep(0.5)
+        """The id of the job of a rule, as soon as these seeds are whole: it is at the next."""
+        job = killed.wait_for(f"job of {rule}", lambda: killed.running(rule, other_than))
+        killed.wait_for(f"seeds {seeds}", lambda: len(finished(configuration)) >= len(seeds))
         assert finished(configuration) == seeds
         return job
 
     job = middle("train", dense, ["00"])
-    assert smoke.process.poll() is None, "the other study is to run at the same time"
     first = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in dense.glob("seeds/00/*")}
     slurm.ask(cluster, "scancel", job)
 
+    write_study(project, "beside", device="cpu")
+    beside = Run(cluster, project, "beside", f"results/beside/{PAIR}/dense/01_train.ipynb")
     again = middle("train", dense, ["00", "01"], other_than=job)
     os.kill(kernel(cluster, again), signal.SIGKILL)
 
     job = middle("prune", pruned, ["00"])
-    os.kill(slurm.pid(cluster, "slurmd"), signal.SIGKILL)
-    time.sleep(1)
+    node = slurm.pid(cluster, "slurmd")
+    os.kill(node, signal.SIGKILL)
+    killed.wait_for("end of slurmd", lambda: slurm.pid(cluster, "slurmd") is None)
     slurm.start_node(cluster)
-    run.wait()
+    killed.wait()
+    beside.wait()
 
-    assert len(run.jobs("CANCELLED")) == 1 and len(run.jobs("FAILED")) == 1 and len(run.jobs("COMPLETED")) == 2
+    notebooks = [path for path in killed.folder.glob("**/0*.ipynb") if "logs" not in path.parts]
+    assert len(notebooks) == len(killed.jobs("COMPLETED")) == 7
+    assert len(killed.jobs("CANCELLED")) == 1 and len(killed.jobs("FAILED")) == 1
+    assert len(beside.jobs("COMPLETED")) == 1 and not beside.jobs("CANCELLED", "FAILED")
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in first} == first
-    write_study(project, "undisturbed", **changes)
-    local = snakemake(project, "undisturbed", f"results/undisturbed/{target}")
-    assert local.returncode == 0, local.stderr[-3000:]
-    expected = predictions(project / "results/undisturbed")
-    assert len(expected) == 3 * (3 + 2) and predictions(run.folder) == expected
+    monkeypatch.chdir(project)
+    expected = train_here(project, "killed")
+    assert len(expected) == 3 * (3 + 2) and predictions(killed.folder) == expected
 
 
-def test_the_smoke_study_runs_and_a_second_run_starts_nothing(cluster, project, smoke):
-    smoke.wait()
-    notebooks = [path for path in smoke.folder.glob("**/0*.ipynb") if "logs" not in path.parts]
-    assert len(notebooks) == len(smoke.jobs("COMPLETED")) == 9
-    assert not smoke.jobs("FAILED", "CANCELLED") and (smoke.folder / "report/index.html").exists()
-    for job, what in smoke.jobs("COMPLETED").items():
+def test_its_training_alone_asks_for_a_gpu_and_a_second_run_starts_nothing(cluster, project, killed):
+    killed.wait()
+    assert (killed.folder / "report/index.html").exists()
+    for job, what in killed.jobs("COMPLETED").items():
         trains = what.startswith(("rule_train", "rule_prune"))
         assert ("gres:gpu:1" in slurm.ask(cluster, "scontrol", "show", "job", job)) == trains
-    before = changed(smoke.folder)
-    second = Run(cluster, project, "smoke")
+    before = changed(killed.folder)
+    second = Run(cluster, project, "killed")
     second.wait()
     assert "Nothing to be done" in second.output and not second.jobs("all")
-    assert changed(smoke.folder) == before
+    assert changed(killed.folder) == before

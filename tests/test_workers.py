@@ -36,7 +36,9 @@ def chatter(experiment, seed, report):
 def fail(experiment, seed, report):
     if seed == 1:
         raise PielabError("not-this-seed", "seed 1 is given", "leave it out")
-    time.sleep(1)
+    end = time.monotonic() + 60
+    while not (experiment.folder / "cancelled").exists() and time.monotonic() < end:
+        time.sleep(0.01)
     note(experiment, seed, report)
 
 def die(experiment, seed, report):
@@ -78,10 +80,22 @@ def test_each_seed_runs_once_in_one_of_the_processes_and_reports(module, tmp_pat
     assert len(set(made_by.values())) <= 2
 
 
-def test_a_seed_that_fails_says_why_and_those_under_way_are_finished(module, tmp_path):
-    experiment = module.Experiment(tmp_path / "out")
+def test_a_seed_that_fails_says_why_and_those_under_way_are_finished(module, tmp_path, monkeypatch):
+    """Seeds end only when the last one is cancelled, because of the one that fails."""
+    experiment, last = module.Experiment(tmp_path / "out"), []
+
+    class Pool(workers.ProcessPoolExecutor):
+        def submit(self, function, seed):
+            future = super().submit(function, seed)
+            if seed == 7:
+                last.append(future)
+                future.add_done_callback(lambda future: (experiment.folder / "cancelled").touch())
+            return future
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
     with refused("not-this-seed", "leave it out", "seed 1 is given"):
         workers.run_seeds(module.fail, experiment, range(8), 2, lambda *note: None)
+    assert last[0].cancelled()
     made = {path.name for path in experiment.folder.iterdir()}
     assert "0" in made and "7" not in made
 
@@ -104,7 +118,7 @@ def test_no_process_outlives_the_one_that_started_it(module, tmp_path):
     end = time.monotonic() + 60
     while len(found) < 2 and time.monotonic() < end:
         time.sleep(0.1)
-        found = [path.read_text() for path in (tmp_path / "out").iterdir()]
+        found = [pid for path in (tmp_path / "out").iterdir() if (pid := path.read_text())]
     assert len(found) == 2
     parent.send_signal(signal.SIGKILL)
     parent.wait()
