@@ -380,8 +380,7 @@ def test_a_lower_level_of_another_recipe_stops_before_anything_is_trained(given,
 
 def test_the_seconds_of_a_level_are_its_own(given, unpruned, monkeypatch):
     now = iter(range(0, 10_000, 5))
-    experiment = prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
-    unpruned(experiment)
+    experiment = unpruned(prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=90))
     monkeypatch.setattr(pruned_seed.time, "perf_counter", lambda: next(now))
     _, record = pruned_seed.prune_seed(experiment, 0)
     lower = records.read(paths.seed(experiment.parameters.pair_folder / "IMP-FT-nested-20", 0))
@@ -390,8 +389,7 @@ def test_the_seconds_of_a_level_are_its_own(given, unpruned, monkeypatch):
 
 def test_the_seconds_of_a_level_are_its_own_after_a_kill_too(given, unpruned, monkeypatch):
     now, save = iter(range(0, 10_000, 5)), pruned_seed.save_checkpoint
-    experiment = prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
-    unpruned(experiment)
+    experiment = unpruned(prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=90))
     monkeypatch.setattr(pruned_seed.time, "perf_counter", lambda: next(now))
 
     def killed(*args):
@@ -492,8 +490,7 @@ def test_pruning_at_initialization_keeps_no_iteration(given, monkeypatch):
 
 def interrupted(given, unpruned, monkeypatch, **changes):
     """An experiment whose seed 0 has finished its first iteration, and the file of that."""
-    experiment = prepared(given, seeds="0", **changes)
-    unpruned(experiment)
+    experiment = unpruned(prepared(given, seeds="0", **changes))
     with monkeypatch.context() as patch:
         cut_off(patch, 2)
         with pytest.raises(KeyboardInterrupt):
@@ -533,8 +530,7 @@ def test_a_checkpoint_that_outlived_its_seed_goes(given, unpruned, monkeypatch):
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "metrics.json", "test.parquet"])
 def test_a_damaged_file_of_a_seed_stops_with_its_name_and_the_cure(given, unpruned, name):
-    experiment = prepared(given, seeds="0", epochs=1)
-    unpruned(experiment)
+    experiment = unpruned(prepared(given, seeds="0", epochs=1))
     p = experiment.parameters
     folder = paths.seed(p.dense_folder, 0)
     (folder / name).write_bytes((folder / name).read_bytes()[:-20])
@@ -558,9 +554,10 @@ def test_a_damaged_file_of_a_seed_stops_with_its_name_and_the_cure(given, unprun
         (PermissionError(13, "Permission denied"), PermissionError, "Permission denied"),
     ],
 )
-def test_a_good_file_that_cannot_be_read_now_is_not_called_damaged(given, unpruned, monkeypatch, error, raised, message):
-    experiment = prepared(given, seeds="0", epochs=1)
-    unpruned(experiment)
+def test_a_good_file_that_cannot_be_read_now_is_not_called_damaged(
+    given, unpruned, monkeypatch, error, raised, message
+):
+    experiment = unpruned(prepared(given, seeds="0", epochs=1))
     monkeypatch.setattr(pruned_seed, "load_model", Mock(side_effect=error))
     with pytest.raises(raised, match=message) as found:
         runs.train_pruned(experiment)
@@ -596,8 +593,7 @@ MEMORY = ("out-of-memory", "raise memory_gb in the params file, or lower workers
     ],
 )
 def test_a_fault_that_may_pass_is_one_sentence(given, unpruned, monkeypatch, error, id, cure, problem):
-    experiment = prepared(given, seeds="0", epochs=1)
-    unpruned(experiment)
+    experiment = unpruned(prepared(given, seeds="0", epochs=1))
     monkeypatch.setattr(loop, "train", Mock(side_effect=error))
     with refused(id, cure, problem, TransientError) as raised:
         runs.train_pruned(experiment)

@@ -4,11 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from conftest import refused
+from conftest import refused, wait_for
 
 from pielab.training import workers
 
@@ -114,18 +113,14 @@ def test_no_process_outlives_the_one_that_started_it(module, tmp_path):
         f"workers.run_seeds(trains.wait, trains.Experiment({str(tmp_path / 'out')!r}), range(4), 2, print)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
-    found = []
-    end = time.monotonic() + 60
-    while len(found) < 2 and time.monotonic() < end:
-        time.sleep(0.1)
-        found = [pid for path in (tmp_path / "out").iterdir() if (pid := path.read_text())]
-    assert len(found) == 2
+
+    def noted():
+        return [pid for path in (tmp_path / "out").iterdir() if (pid := path.read_text())]
+
+    wait_for("two processes", lambda: len(noted()) == 2)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    end = time.monotonic() + 20
-    while any(alive(pid) for pid in found) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not any(alive(pid) for pid in found)
+    wait_for("end of both", lambda: not any(map(alive, noted())))
 
 
 def alive(pid):
