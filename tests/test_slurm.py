@@ -1,17 +1,16 @@
-"""A study through the SLURM profile, on a SLURM that the tests start: killed, gone on with, and done."""
+"""Studies through the SLURM profile, on a SLURM that the tests start: done, killed, and gone on with."""
 
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import slurm
 import yaml
-from conftest import snakemake_command, write_study
+from conftest import snakemake_command, wait_for, write_study
 
 from pielab.config import study
 from pielab.config.validation import check
@@ -34,7 +33,6 @@ main()
 """
 PAIR = "bbc-news-bilstm"
 PRUNED = f"{PAIR}/MP-AI-90"
-PATIENCE = 120
 
 
 @pytest.fixture(scope="module")
@@ -88,29 +86,22 @@ class Run:
 
     def wait_for(self, what: str, there):
         """What `there` gives, as soon as it gives something."""
-        deadline = time.monotonic() + PATIENCE
-        while not (found := there()):
-            assert self.process.poll() is None, f"it ended before {what}: {self.output[-3000:]}"
-            assert time.monotonic() < deadline, f"no {what} after {PATIENCE} s: {self.output[-3000:]}"
-            time.sleep(0.1)
-        return found
 
-    def end(self) -> None:
+        def sign():
+            assert self.process.poll() is None, f"it ended before {what}: {self.output[-3000:]}"
+            return there()
+
+        return wait_for(what, sign)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error) -> None:
         self.process.kill()
         self.process.wait()
 
     def wait(self) -> None:
-        assert self.process.wait(2 * PATIENCE) == 0, self.output[-5000:]
-
-
-@pytest.fixture(scope="module")
-def killed(cluster, project):
-    """A study of one pruner, at work on the cluster; its training asks for a GPU and does without."""
-    # Seeds of seconds, so that there is a middle of a seed to kill.
-    write_study(project, "killed", device="auto", epochs=30, seeds="0-2", pruners={"MP-AI": [90]})
-    run = Run(cluster, project, "killed")
-    yield run
-    run.end()
+        assert self.process.wait(600) == 0, self.output[-5000:]
 
 
 def finished(configuration):
@@ -150,53 +141,64 @@ def train_here(project, name):
     return predictions(p.study_folder)
 
 
-def test_a_study_killed_at_every_turn_goes_on_and_comes_to_the_same_beside_another(
-    cluster, project, killed, monkeypatch
-):
-    dense, pruned = killed.folder / PAIR / "dense", killed.folder / PRUNED
+def starts_nothing(cluster, project, name, *options):
+    """Whether the same command leaves a finished study as it is."""
+    folder = project / "results" / name
+    before = changed(folder)
+    with Run(cluster, project, name, *options) as second:
+        second.wait()
+    return "Nothing to be done" in second.output and not second.jobs("all") and changed(folder) == before
 
-    def middle(rule, configuration, seeds, other_than=""):
-        """The id of the job of a rule, as soon as these seeds are whole: it is at the next."""
-        job = killed.wait_for(f"job of {rule}", lambda: killed.running(rule, other_than))
-        killed.wait_for(f"seeds {seeds}", lambda: len(finished(configuration)) >= len(seeds))
-        assert finished(configuration) == seeds
-        return job
 
-    job = middle("train", dense, ["00"])
-    first = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in dense.glob("seeds/00/*")}
-    slurm.ask(cluster, "scancel", job)
+def test_training_alone_asks_for_a_gpu_and_a_second_run_starts_nothing(cluster, project):
+    write_study(project, "quick", device="auto", pruners={"MP-AI": [90]})
+    target = f"results/quick/{PRUNED}/03_pies.ipynb"
+    with Run(cluster, project, "quick", target) as run:
+        run.wait()
+    jobs = run.jobs("COMPLETED")
+    assert len(jobs) == 3 and not run.jobs("FAILED", "CANCELLED") and (project / target).exists()
+    for job, what in jobs.items():
+        trains = what.startswith(("rule_train", "rule_prune"))
+        assert ("gres:gpu:1" in slurm.ask(cluster, "scontrol", "show", "job", job)) == trains
+    assert starts_nothing(cluster, project, "quick", target)
 
+
+@pytest.mark.slow
+def test_a_study_killed_at_every_turn_goes_on_and_comes_to_the_same_beside_another(cluster, project, monkeypatch):
+    # Seeds of seconds, so that there is a middle of a seed to kill.
+    write_study(project, "killed", device="cpu", epochs=30, seeds="0-2", pruners={"MP-AI": [90]})
     write_study(project, "beside", device="cpu")
-    beside = Run(cluster, project, "beside", f"results/beside/{PAIR}/dense/01_train.ipynb")
-    again = middle("train", dense, ["00", "01"], other_than=job)
-    os.kill(kernel(cluster, again), signal.SIGKILL)
+    with Run(cluster, project, "killed") as run:
+        dense, pruned = run.folder / PAIR / "dense", run.folder / PRUNED
 
-    job = middle("prune", pruned, ["00"])
-    node = slurm.pid(cluster, "slurmd")
-    os.kill(node, signal.SIGKILL)
-    killed.wait_for("end of slurmd", lambda: slurm.pid(cluster, "slurmd") is None)
-    slurm.start_node(cluster)
-    killed.wait()
-    beside.wait()
+        def middle(rule, configuration, seeds, other_than=""):
+            """The id of the job of a rule, as soon as these seeds are whole: it is at the next."""
+            job = run.wait_for(f"job of {rule}", lambda: run.running(rule, other_than))
+            run.wait_for(f"seeds {seeds}", lambda: len(finished(configuration)) >= len(seeds))
+            assert finished(configuration) == seeds
+            return job
 
-    notebooks = [path for path in killed.folder.glob("**/0*.ipynb") if "logs" not in path.parts]
-    assert len(notebooks) == len(killed.jobs("COMPLETED")) == 7
-    assert len(killed.jobs("CANCELLED")) == 1 and len(killed.jobs("FAILED")) == 1
+        job = middle("train", dense, ["00"])
+        first = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in dense.glob("seeds/00/*")}
+        slurm.ask(cluster, "scancel", job)
+
+        with Run(cluster, project, "beside", f"results/beside/{PAIR}/dense/01_train.ipynb") as beside:
+            again = middle("train", dense, ["00", "01"], other_than=job)
+            os.kill(kernel(cluster, again), signal.SIGKILL)
+            beside.wait()
+
+        middle("prune", pruned, ["00"])
+        os.kill(slurm.pid(cluster, "slurmd"), signal.SIGKILL)
+        run.wait_for("end of slurmd", lambda: slurm.pid(cluster, "slurmd") is None)
+        slurm.start_node(cluster)
+        run.wait()
+
+    notebooks = [path for path in run.folder.glob("**/0*.ipynb") if "logs" not in path.parts]
+    assert len(notebooks) == len(run.jobs("COMPLETED")) == 7 and (run.folder / "report/index.html").exists()
+    assert len(run.jobs("CANCELLED")) == 1 and len(run.jobs("FAILED")) == 1
     assert len(beside.jobs("COMPLETED")) == 1 and not beside.jobs("CANCELLED", "FAILED")
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in first} == first
     monkeypatch.chdir(project)
     expected = train_here(project, "killed")
-    assert len(expected) == 3 * (3 + 2) and predictions(killed.folder) == expected
-
-
-def test_its_training_alone_asks_for_a_gpu_and_a_second_run_starts_nothing(cluster, project, killed):
-    killed.wait()
-    assert (killed.folder / "report/index.html").exists()
-    for job, what in killed.jobs("COMPLETED").items():
-        trains = what.startswith(("rule_train", "rule_prune"))
-        assert ("gres:gpu:1" in slurm.ask(cluster, "scontrol", "show", "job", job)) == trains
-    before = changed(killed.folder)
-    second = Run(cluster, project, "killed")
-    second.wait()
-    assert "Nothing to be done" in second.output and not second.jobs("all")
-    assert changed(killed.folder) == before
+    assert len(expected) == 3 * (3 + 2) and predictions(run.folder) == expected
+    assert starts_nothing(cluster, project, "killed")
