@@ -53,7 +53,7 @@ def accuracies(model: str, like: str, small: bool, seed: int) -> dict[str, float
     everything = [*texts["train"], *texts["test"]]
     encoder = classifier.encoder(model, everything, p["max_tokens"])
     tokens = {split: encoder.encode(each) for split, each in texts.items()}
-    options = {name: p[name] for name in ("epochs", "batch_size", "learning_rate")}
+    options = {name: p[name] for name in ("epochs", "batch_size", "learning_rate")} | ({"epochs": 1} if small else {})
     found = {}
     for side, way in SIDES.items():
         vectors = getattr(encoder, "vectors", None)
