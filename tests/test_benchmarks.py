@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -55,6 +56,15 @@ def test_the_benchmark_of_a_gpu_runs_by_its_command_and_in_its_processes(tmp_pat
     assert len(found["hours"]) == 8 and all(row["hours"] > 0 for row in found["hours"])
     assert {row["model"] for row in found["rows"]} == {"bilstm", "bert-base-uncased"}
     assert {row.get("workers") for row in found["rows"]} == {None, 1, 2}
+
+
+def test_each_side_has_a_process_and_sides_that_disagree_stop(benchmark):
+    common = benchmark("common")
+    measure = partial(common.measure, "name", "case", {"pielab": abs, "other": float}, prepare=int, repeats=1)
+    rows = measure()
+    assert [row["side"] for row in rows] == ["pielab", "other"] and all(row["before_mb"] > 0 for row in rows)
+    with pytest.raises(SystemExit, match="name, case: the sides disagree"):
+        measure(summary=str)
 
 
 def test_the_command_of_a_benchmark_writes_its_rows(benchmark, monkeypatch, tmp_path):
