@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 STUDY ?= demo
 
-.PHONY: help demo study plan status test bench lint lab notebooks messages clean
+.PHONY: help demo study plan status test test-slow bench lint lab notebooks messages clean
 
 help:
 	@echo "make demo    run the default study, 12 to 17 minutes on 2 cores, and print where its report is"
-	@echo "make test    run all tests, the notebooks included"
+	@echo "make test    run the tests, the notebooks included, about 5 minutes on 2 cores"
+	@echo "make test-slow    run the one that takes minutes: a study on SLURM, killed at every turn"
 	@echo "make study STUDY=name    run params/studies/<name>.yaml"
 	@echo "make plan STUDY=name     show what that study takes (notebooks, training units, disk, hours); runs nothing"
 	@echo "make status STUDY=name   show its progress, and update its status page"
@@ -40,7 +41,10 @@ status: .venv/ready
 	@$(BIN)/python -m pielab.status results/$(STUDY)
 
 test: .venv/ready
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
+
+test-slow: .venv/ready
+	$(BIN)/python -m pytest -m slow
 
 lint: .venv/ready
 	$(BIN)/ruff check

@@ -1,7 +1,6 @@
 """Shared by the benchmarks: sides measured in turn, each in its own process, and their results."""
 
 import argparse
-import functools
 import json
 import multiprocessing
 import os
@@ -9,7 +8,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +44,11 @@ def measure(
     result, None if there is nothing to compare. same: whether two summaries agree; if a side's last result differs from
     the first side's, the benchmark stops. judge: scores a result, given the prepared data, once per repeat. children:
     number of equally large processes that a side starts, whose memory counts too. alone: run each side in its own
-    process; otherwise all share one, and memory is not meaningful. All functions must be at module level, because the
+    process; otherwise all in this one, and memory is not meaningful. All functions must be at module level, because the
     processes import them.
     """
     # A side keeps its process, so that it prepares once.
-    pools = {name: _process() for name in sides} if alone else dict.fromkeys(sides, _shared())
+    pools = {name: _process() for name in sides} if alone else dict.fromkeys(sides, ThreadPoolExecutor(1))
     rows = [{"benchmark": benchmark, "case": case, "side": name, "seconds": []} for name in sides]
     made = {name: ((case, name), prepare[name]) if isinstance(prepare, dict) else (case, prepare) for name in sides}
     for pending in [pool.submit(_prepare, *made[name]) for name, pool in pools.items()]:
@@ -67,7 +66,7 @@ def measure(
             found.append(result)
         if not all(each is None or same(found[0], each) for each in found):
             raise SystemExit(f"{benchmark}, {case}: the sides disagree.")
-    for pool in pools.values() if alone else ():
+    for pool in pools.values():
         pool.shutdown()
     show(rows)
     return rows
@@ -76,11 +75,6 @@ def measure(
 def _process() -> ProcessPoolExecutor:
     spawn = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(1, mp_context=spawn, initializer=end_with_parent)
-
-
-@functools.cache
-def _shared() -> ProcessPoolExecutor:
-    return _process()
 
 
 def _prepare(case: Any, prepare: Callable) -> None:

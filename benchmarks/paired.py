@@ -53,7 +53,7 @@ def accuracies(model: str, like: str, small: bool, seed: int) -> dict[str, float
     everything = [*texts["train"], *texts["test"]]
     encoder = classifier.encoder(model, everything, p["max_tokens"])
     tokens = {split: encoder.encode(each) for split, each in texts.items()}
-    options = {name: p[name] for name in ("epochs", "batch_size", "learning_rate")}
+    options = {name: p[name] for name in ("epochs", "batch_size", "learning_rate")} | ({"epochs": 1} if small else {})
     found = {}
     for side, way in SIDES.items():
         vectors = getattr(encoder, "vectors", None)
@@ -64,12 +64,12 @@ def accuracies(model: str, like: str, small: bool, seed: int) -> dict[str, float
     return found
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--small", action="store_true", help="few texts: does it work?")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--json", type=Path, help="write the rows to this file")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     rows = []
     with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         for model, like in CASES:

@@ -5,7 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 # Small models are quickest with one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -22,6 +25,8 @@ from pielab.errors import PielabError
 settings.register_profile("pielab", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("pielab")
 
+# The files that take longest. They are the first, so that no process is left alone with one of them at the end.
+LONGEST = ("slurm", "workflow", "notebooks", "benchmarks", "runs", "run", "importing")
 # What a notebook is told of texts in a file of the columns text and label.
 COLUMNS = {
     "data_dir": None,
@@ -38,6 +43,11 @@ TOPICS = {
 }
 PROJECT = Path(__file__).parents[1]
 FILLERS = ["the", "a", "of", "and", "with", "near", "some", "every", "old", "new"]
+
+
+def pytest_collection_modifyitems(items):
+    places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 def make_texts(number: int, seed: int = 0) -> pd.DataFrame:
@@ -68,6 +78,15 @@ def refused(id: str, cure: str = "", problem: str = "", kind: type[PielabError] 
     assert caught.value.id == id, str(caught.value)
     assert cure in caught.value.cure and problem in caught.value.problem, str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def wait_for(what: str, sign: Callable[[], Any]) -> Any:
+    """What `sign` gives, as soon as it gives something; minutes without it are a failure, on a busy machine too."""
+    end = time.monotonic() + 300
+    while not (found := sign()):
+        assert time.monotonic() < end, f"no {what} after 300 s"
+        time.sleep(0.1)
+    return found
 
 
 def snakemake_command(study: str, *options: str, profile: str = "default") -> list[str]:

@@ -1,58 +1,81 @@
 """The benchmarks run; what they measure is theirs."""
 
-import importlib.util
+import importlib
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+import torch
 
-PROJECT = Path(__file__).parents[1]
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Imports a benchmark by its name; what it sets for its processes is put back."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    threads = torch.get_num_threads()
+    with patch.dict(os.environ):
+        yield importlib.import_module
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", ["analysis", "masks", "readability", "recipe"])
-def test_a_benchmark_compares_both_sides(name, tmp_path):
-    command = [sys.executable, PROJECT / f"benchmarks/{name}.py", "--small", "--repeats", "1"]
-    done = subprocess.run([*command, "--json", tmp_path / "rows.json"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    rows = json.loads((tmp_path / "rows.json").read_text())
+def test_a_benchmark_compares_both_sides(name, benchmark):
+    rows = benchmark(name).run(small=True, repeats=1)
     cases = {row["case"] for row in rows}
     assert all(row["benchmark"] == name and len(row["seconds"]) == 1 and row["peak_mb"] > 0 for row in rows)
     assert all({row["side"] for row in rows if row["case"] == case} > {"pielab"} for case in cases)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [["gpu", "--repeats", "1"], ["paired", "--seeds", "2"], ["gradual", "--repeats", "1"]],
-    ids=lambda each: each[0],
-)
-def test_a_benchmark_of_its_own_kind_runs(options, tmp_path):
-    name, *options = options
-    command = [
-        sys.executable,
-        PROJECT / f"benchmarks/{name}.py",
-        "--small",
-        *options,
-        "--json",
-        tmp_path / "found.json",
-    ]
+def test_the_benchmark_of_gradual_pruning_has_every_pruner(benchmark):
+    rows = benchmark("gradual").run(small=True, repeats=1)
+    assert [row["side"] for row in rows] == ["plain training", "PINS", "PINS-CE", "GMP"]
+
+
+@pytest.mark.filterwarnings("ignore:Precision loss")
+def test_the_paired_benchmark_has_an_interval_for_each_case(benchmark, monkeypatch, tmp_path):
+    paired = benchmark("paired")
+    monkeypatch.setattr(paired, "ProcessPoolExecutor", lambda *args, **options: ThreadPoolExecutor(1))
+    paired.main(["--small", "--seeds", "2", "--json", str(tmp_path / "rows.json")])
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert len(rows) == 3 and all(row["low"] <= row["difference"] <= row["high"] for row in rows)
+
+
+def test_the_benchmark_of_a_gpu_runs_by_its_command_and_in_its_processes(tmp_path):
+    command = [sys.executable, FOLDER / "gpu.py", "--small", "--repeats", "1", "--json", tmp_path / "found.json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
-    if name == "gpu":
-        assert len(found["hours"]) == 8 and all(row["hours"] > 0 for row in found["hours"])
-        assert {row["model"] for row in found["rows"]} == {"bilstm", "bert-base-uncased"}
-    elif name == "gradual":
-        assert [row["side"] for row in found] == ["plain training", "PINS", "PINS-CE", "GMP"]
-    else:
-        assert len(found) == 3 and all(row["low"] <= row["difference"] <= row["high"] for row in found)
+    assert len(found["hours"]) == 8 and all(row["hours"] > 0 for row in found["hours"])
+    assert {row["model"] for row in found["rows"]} == {"bilstm", "bert-base-uncased"}
+    assert {row.get("workers") for row in found["rows"]} == {None, 1, 2}
 
 
-def test_the_page_of_results_has_every_side_and_its_ratio(tmp_path):
-    spec = importlib.util.spec_from_file_location("all", PROJECT / "benchmarks/all.py")
-    everything = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(everything)
+def test_each_side_has_a_process_and_sides_that_disagree_stop(benchmark):
+    common = benchmark("common")
+    measure = partial(common.measure, "name", "case", {"pielab": abs, "other": float}, prepare=int, repeats=1)
+    rows = measure()
+    assert [row["side"] for row in rows] == ["pielab", "other"] and all(row["before_mb"] > 0 for row in rows)
+    with pytest.raises(SystemExit, match="name, case: the sides disagree"):
+        measure(summary=str)
+
+
+def test_the_command_of_a_benchmark_writes_its_rows(benchmark, monkeypatch, tmp_path):
+    common = benchmark("common")
+    monkeypatch.setattr(sys, "argv", ["name.py", "--small", "--repeats", "3", "--json", str(tmp_path / "rows.json")])
+    common.main(lambda small, repeats: [{"small": small, "repeats": repeats}], "")
+    assert json.loads((tmp_path / "rows.json").read_text()) == [{"small": True, "repeats": 3}]
+
+
+def test_the_page_of_results_has_every_side_and_its_ratio(benchmark, tmp_path):
+    everything = benchmark("all")
     rows = [
         {"benchmark": "masks", "case": "one", "side": "pielab", "seconds": [1.0, 2.0, 4.0], "peak_mb": 10},
         {"benchmark": "masks", "case": "one", "side": "numpy", "seconds": [3.0, 8.0, 8.0], "peak_mb": 20.4},

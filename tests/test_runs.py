@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from pielab.compression import pruners
 from pielab.compression.masks import dense_masks, magnitude, prunable, prune, random_scores
-from pielab.config.parameters import PruneParameters
+from pielab.config.parameters import PruneParameters, TrainParameters
 from pielab.data import datasets, tasks
 from pielab.errors import TransientError
 from pielab.models import classifier
@@ -28,15 +28,35 @@ def prepared(given, **changes):
     return prepare(p, datasets.load(**p.data))
 
 
+@pytest.fixture(scope="module")
+def unpruned(tmp_path_factory):
+    """Puts the unpruned seeds of an experiment into its results, and gives it; each is trained once for all tests."""
+    trained = {}
+
+    def put(experiment):
+        p, recipe = experiment.parameters, str(experiment.recipe(TrainParameters))
+        for seed in p.seeds:
+            if (recipe, seed) in trained:
+                shutil.copytree(trained[recipe, seed], paths.seed(p.dense_folder, seed), dirs_exist_ok=True)
+        runs.train_dense(experiment)
+        for seed in p.seeds:
+            if (recipe, seed) not in trained:
+                trained[recipe, seed] = tmp_path_factory.mktemp("unpruned") / "seed"
+                shutil.copytree(paths.seed(p.dense_folder, seed), trained[recipe, seed])
+        return experiment
+
+    return put
+
+
 def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.glob("seeds/*/*.parquet")}
 
 
 @pytest.mark.parametrize("pruner", pruners.KNOWN)
-def test_every_pruner_reaches_its_sparsity_and_keeps_predictions_of_a_model_with_zeros(given, pruner):
+def test_every_pruner_reaches_its_sparsity_and_keeps_predictions_of_a_model_with_zeros(given, unpruned, pruner):
     experiment = prepared(given, pruner=pruner, save_weights=True, seeds="0", epochs=1)
     p = experiment.parameters
-    runs.train_dense(experiment)
+    unpruned(experiment)
     metrics = runs.train_pruned(experiment)
     state = load_file(paths.seed(p.folder, 0) / "weights.safetensors")
     model = experiment.build(seed=0)
@@ -81,11 +101,11 @@ def test_rewinding_starts_from_the_initial_weights_and_fine_tuning_from_the_trai
     assert not any(torch.equal(starts["IMP-FT"][1][name], trained[name]) for name in trained)
 
 
-def test_every_iteration_scores_the_weights_as_they_are_then(given, monkeypatch):
+def test_every_iteration_scores_the_weights_as_they_are_then(given, unpruned, monkeypatch):
     experiment = prepared(given, seeds="0", epochs=1)
     scored, started = [], []
     original_scores, original_train = magnitude, loop.train
-    runs.train_dense(experiment)
+    unpruned(experiment)
     monkeypatch.setattr(
         pruned_seed,
         "magnitude",
@@ -105,8 +125,8 @@ def test_every_iteration_scores_the_weights_as_they_are_then(given, monkeypatch)
         assert all(torch.equal(score[name], after[name].detach()) for name in score)
 
 
-def test_impact_sees_as_many_examples_as_it_is_given_and_random_scores_differ(given, monkeypatch):
-    experiment = prepared(given, seeds="0-1", epochs=1, pruner="IIBP-FT", impact_examples=7)
+def test_impact_sees_as_many_examples_as_it_is_given_and_random_scores_differ(given, unpruned, monkeypatch):
+    experiment = unpruned(prepared(given, seeds="0-1", epochs=1, pruner="IIBP-FT", impact_examples=7))
     sampled = []
     original = loop.gradients
 
@@ -234,11 +254,11 @@ def cut_off(monkeypatch, at):
 
 @pytest.mark.parametrize("pruner", ["IIBP-WR", "IMP-FT", "IRP-FT"])
 @pytest.mark.parametrize("at", [2, 3])
-def test_a_seed_goes_on_after_its_last_finished_iteration(given, tmp_path, monkeypatch, pruner, at):
+def test_a_seed_goes_on_after_its_last_finished_iteration(given, unpruned, tmp_path, monkeypatch, pruner, at):
     undisturbed = prepared(given, pruner=pruner, seeds="0", results=str(tmp_path / "undisturbed"))
     experiment = prepared(given, pruner=pruner, seeds="0")
-    runs.train_pruned(undisturbed)
-    runs.train_dense(experiment)
+    runs.train_pruned(unpruned(undisturbed))
+    unpruned(experiment)
     calls = cut_off(monkeypatch, at)
     with pytest.raises(KeyboardInterrupt):
         runs.train_pruned(experiment)
@@ -262,16 +282,16 @@ def whole(experiment):
 
 
 @pytest.mark.parametrize("pruner", ["IIBP-WR-nested", "IMP-FT-nested", "IRP-FT-nested"])
-def test_a_nested_trajectory_makes_the_seeds_of_all_its_levels_as_if_each_were_alone(given, tmp_path, pruner):
+def test_a_nested_trajectory_makes_the_seeds_of_all_its_levels_as_if_each_were_alone(given, unpruned, tmp_path, pruner):
     top = prepared(given, **NESTED, pruner=pruner, threshold=90)
-    runs.train_pruned(top)
+    runs.train_pruned(unpruned(top))
     for threshold in (20, 60, 90):
         here = prepared(given, **NESTED, pruner=pruner, threshold=threshold)
         # What lies above changes nothing: neither the recipe nor a bit of the result.
         alone = {"levels": [each for each in (20, 60, 90) if each <= threshold], "results": str(tmp_path / "alone")}
         alone = prepared(given, **NESTED | alone, pruner=pruner, threshold=threshold)
         shutil.rmtree(alone.parameters.study_folder, ignore_errors=True)
-        runs.train_pruned(alone)
+        runs.train_pruned(unpruned(alone))
         assert whole(here) == whole(alone) and len(contents(here.parameters.folder)) == 2
         record = records.read(paths.seed(here.parameters.folder, 0))
         assert record["pruned"] == {
@@ -282,9 +302,9 @@ def test_a_nested_trajectory_makes_the_seeds_of_all_its_levels_as_if_each_were_a
 
 
 @pytest.mark.parametrize("pruner", ["IMP-FT-nested", "IMP-WR-nested"])
-def test_a_nested_trajectory_is_what_its_steps_are_by_hand(given, pruner):
+def test_a_nested_trajectory_is_what_its_steps_are_by_hand(given, unpruned, pruner):
     experiment = prepared(given, **NESTED, pruner=pruner, threshold=90)
-    runs.train_pruned(experiment)
+    runs.train_pruned(unpruned(experiment))
     model = experiment.build(seed=0)
     initial = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(load_file(paths.seed(experiment.parameters.dense_folder, 0) / "weights.safetensors"))
@@ -300,9 +320,9 @@ def test_a_nested_trajectory_is_what_its_steps_are_by_hand(given, pruner):
         assert np.array_equal(predictions.read(paths.seed(folder, 0) / "test.parquet")[0], logits)
 
 
-def test_a_lower_level_finds_its_seeds_and_those_that_are_there_are_left_alone(given, monkeypatch):
+def test_a_lower_level_finds_its_seeds_and_those_that_are_there_are_left_alone(given, unpruned, monkeypatch):
     lower, top = (prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=each) for each in (60, 90))
-    runs.train_pruned(lower)
+    runs.train_pruned(unpruned(lower))
     before = {path: path.stat().st_mtime_ns for path in lower.parameters.pair_folder.glob("*/seeds/*/*")}
     assert {path.parts[-4] for path in before} == {"dense", "IMP-FT-nested-20", "IMP-FT-nested-60"}
     runs.train_pruned(top)
@@ -314,12 +334,12 @@ def test_a_lower_level_finds_its_seeds_and_those_that_are_there_are_left_alone(g
 
 @pytest.mark.parametrize("pruner", ["IIBP-WR-nested", "IMP-FT-nested"])
 @pytest.mark.parametrize("at", [2, 3])
-def test_a_nested_trajectory_goes_on_after_its_last_finished_level(given, tmp_path, monkeypatch, pruner, at):
+def test_a_nested_trajectory_goes_on_after_its_last_finished_level(given, unpruned, tmp_path, monkeypatch, pruner, at):
     changes = NESTED | {"pruner": pruner, "threshold": 90}
     undisturbed = prepared(given, **changes, results=str(tmp_path / "undisturbed"))
     experiment = prepared(given, **changes)
-    runs.train_pruned(undisturbed)
-    runs.train_dense(experiment)
+    runs.train_pruned(unpruned(undisturbed))
+    unpruned(experiment)
     calls = cut_off(monkeypatch, at)
     with pytest.raises(KeyboardInterrupt):
         runs.train_pruned(experiment)
@@ -334,8 +354,8 @@ def test_a_nested_trajectory_goes_on_after_its_last_finished_level(given, tmp_pa
         assert [path.name for path in (pair / folder / "seeds").iterdir()] == ["00"]
 
 
-def test_a_level_that_was_kept_before_a_kill_is_not_written_again(given, monkeypatch):
-    experiment = prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=60)
+def test_a_level_that_was_kept_before_a_kill_is_not_written_again(given, unpruned, monkeypatch):
+    experiment = unpruned(prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=60))
 
     def killed(*args):
         raise KeyboardInterrupt
@@ -349,8 +369,8 @@ def test_a_level_that_was_kept_before_a_kill_is_not_written_again(given, monkeyp
     assert len(runs.train_pruned(experiment)) == 1 and kept.stat().st_mtime_ns == touched
 
 
-def test_a_lower_level_of_another_recipe_stops_before_anything_is_trained(given, monkeypatch):
-    runs.train_pruned(prepared(given, **NESTED | {"levels": None}, pruner="IMP-FT-nested", threshold=60))
+def test_a_lower_level_of_another_recipe_stops_before_anything_is_trained(given, unpruned, monkeypatch):
+    runs.train_pruned(unpruned(prepared(given, **NESTED | {"levels": None}, pruner="IMP-FT-nested", threshold=60)))
     top = prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
     monkeypatch.setattr(loop, "train", lambda *args, **options: pytest.fail("trained"))
     problem = "IMP-FT-nested-60/seeds/00 was made with levels = [60.0] and not [20.0, 60.0]"
@@ -358,20 +378,18 @@ def test_a_lower_level_of_another_recipe_stops_before_anything_is_trained(given,
         runs.train_pruned(top)
 
 
-def test_the_seconds_of_a_level_are_its_own(given, monkeypatch):
+def test_the_seconds_of_a_level_are_its_own(given, unpruned, monkeypatch):
     now = iter(range(0, 10_000, 5))
-    experiment = prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
-    runs.train_dense(experiment)
+    experiment = unpruned(prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=90))
     monkeypatch.setattr(pruned_seed.time, "perf_counter", lambda: next(now))
     _, record = pruned_seed.prune_seed(experiment, 0)
     lower = records.read(paths.seed(experiment.parameters.pair_folder / "IMP-FT-nested-20", 0))
     assert record["seconds"] == lower["seconds"] == 5
 
 
-def test_the_seconds_of_a_level_are_its_own_after_a_kill_too(given, monkeypatch):
+def test_the_seconds_of_a_level_are_its_own_after_a_kill_too(given, unpruned, monkeypatch):
     now, save = iter(range(0, 10_000, 5)), pruned_seed.save_checkpoint
-    experiment = prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=90)
-    runs.train_dense(experiment)
+    experiment = unpruned(prepared(given, **NESTED, pruner="IMP-FT-nested", threshold=90))
     monkeypatch.setattr(pruned_seed.time, "perf_counter", lambda: next(now))
 
     def killed(*args):
@@ -468,10 +486,9 @@ def test_pruning_at_initialization_keeps_no_iteration(given, monkeypatch):
     assert not kept
 
 
-def interrupted(given, monkeypatch, **changes):
+def interrupted(given, unpruned, monkeypatch, **changes):
     """An experiment whose seed 0 has finished its first iteration, and the file of that."""
-    experiment = prepared(given, seeds="0", **changes)
-    runs.train_dense(experiment)
+    experiment = unpruned(prepared(given, seeds="0", **changes))
     with monkeypatch.context() as patch:
         cut_off(patch, 2)
         with pytest.raises(KeyboardInterrupt):
@@ -479,8 +496,8 @@ def interrupted(given, monkeypatch, **changes):
     return experiment, paths.phase(experiment.parameters.folder, 0)
 
 
-def test_a_damaged_checkpoint_stops_with_its_name_and_the_cure(given, monkeypatch):
-    experiment, kept = interrupted(given, monkeypatch)
+def test_a_damaged_checkpoint_stops_with_its_name_and_the_cure(given, unpruned, monkeypatch):
+    experiment, kept = interrupted(given, unpruned, monkeypatch)
     kept.write_bytes(kept.read_bytes()[:-100])
     with refused("file-damaged", "delete it and give", ".phase-00.safetensors is damaged ("):
         runs.train_pruned(experiment)
@@ -488,8 +505,8 @@ def test_a_damaged_checkpoint_stops_with_its_name_and_the_cure(given, monkeypatc
     assert len(runs.train_pruned(experiment)) == 1
 
 
-def test_a_checkpoint_of_other_parameters_stops_and_says_what_differs(given, monkeypatch):
-    _, kept = interrupted(given, monkeypatch)
+def test_a_checkpoint_of_other_parameters_stops_and_says_what_differs(given, unpruned, monkeypatch):
+    _, kept = interrupted(given, unpruned, monkeypatch)
     other = prepared(given, seeds="0", impact_examples=7)
     problem = ".phase-00.safetensors was made with impact_examples = 20 and not 7"
     with refused("made-with-other-parameters", f"or delete {kept}", problem):
@@ -498,8 +515,8 @@ def test_a_checkpoint_of_other_parameters_stops_and_says_what_differs(given, mon
     assert len(runs.train_pruned(other)) == 1
 
 
-def test_a_checkpoint_that_outlived_its_seed_goes(given, monkeypatch):
-    experiment = prepared(given, seeds="0", epochs=1)
+def test_a_checkpoint_that_outlived_its_seed_goes(given, unpruned, monkeypatch):
+    experiment = unpruned(prepared(given, seeds="0", epochs=1))
     with monkeypatch.context() as patch:
         patch.setattr(pruned_seed, "clear_checkpoint", lambda *args: None)
         runs.train_pruned(experiment)
@@ -510,9 +527,8 @@ def test_a_checkpoint_that_outlived_its_seed_goes(given, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "metrics.json", "test.parquet"])
-def test_a_damaged_file_of_a_seed_stops_with_its_name_and_the_cure(given, name):
-    experiment = prepared(given, seeds="0", epochs=1)
-    runs.train_dense(experiment)
+def test_a_damaged_file_of_a_seed_stops_with_its_name_and_the_cure(given, unpruned, name):
+    experiment = unpruned(prepared(given, seeds="0", epochs=1))
     p = experiment.parameters
     folder = paths.seed(p.dense_folder, 0)
     (folder / name).write_bytes((folder / name).read_bytes()[:-20])
@@ -536,9 +552,10 @@ def test_a_damaged_file_of_a_seed_stops_with_its_name_and_the_cure(given, name):
         (PermissionError(13, "Permission denied"), PermissionError, "Permission denied"),
     ],
 )
-def test_a_good_file_that_cannot_be_read_now_is_not_called_damaged(given, monkeypatch, error, raised, message):
-    experiment = prepared(given, seeds="0", epochs=1)
-    runs.train_dense(experiment)
+def test_a_good_file_that_cannot_be_read_now_is_not_called_damaged(
+    given, unpruned, monkeypatch, error, raised, message
+):
+    experiment = unpruned(prepared(given, seeds="0", epochs=1))
     monkeypatch.setattr(pruned_seed, "load_model", Mock(side_effect=error))
     with pytest.raises(raised, match=message) as found:
         runs.train_pruned(experiment)
@@ -573,9 +590,8 @@ MEMORY = ("out-of-memory", "raise memory_gb in the params file, or lower workers
         (OSError(122, "Disk quota exceeded"), "disk-full", "free some space", "IMP-FT-60 is full"),
     ],
 )
-def test_a_fault_that_may_pass_is_one_sentence(given, monkeypatch, error, id, cure, problem):
-    experiment = prepared(given, seeds="0", epochs=1)
-    runs.train_dense(experiment)
+def test_a_fault_that_may_pass_is_one_sentence(given, unpruned, monkeypatch, error, id, cure, problem):
+    experiment = unpruned(prepared(given, seeds="0", epochs=1))
     monkeypatch.setattr(loop, "train", Mock(side_effect=error))
     with refused(id, cure, problem, TransientError) as raised:
         runs.train_pruned(experiment)

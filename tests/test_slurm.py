@@ -5,20 +5,34 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import slurm
-from conftest import snakemake, snakemake_command, write_study
+import yaml
+from conftest import snakemake_command, wait_for, write_study
+
+from pielab.config import study
+from pielab.config.validation import check
+from pielab.data import datasets
+from pielab.training import runs
+from pielab.training.experiment import prepare
 
 # This SLURM keeps no accounts and answers at once.
 OPTIONS = [
     *("--slurm-status-command", "squeue", "--max-status-checks-per-second", "10"),
-    *("--slurm-init-seconds-before-status-checks", "5"),
+    *("--slurm-init-seconds-before-status-checks", "1"),
 ]
+# Snakemake's command, asking SLURM every second; while no job ends, the plugin waits 10 seconds longer each time.
+EVERY_SECOND = """
+import asyncio
+from snakemake.cli import main
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+RemoteExecutor.sleep = lambda self: asyncio.sleep(1)
+main()
+"""
 PAIR = "bbc-news-bilstm"
-PATIENCE = 120
+PRUNED = f"{PAIR}/MP-AI-90"
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +56,10 @@ class Run:
         self.cluster = cluster
         self.log = project / f"{study}.log"
         self.folder = project / "results" / study
+        python, _, _, *arguments = snakemake_command(study, *OPTIONS, *options, profile="slurm")
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                snakemake_command(study, *OPTIONS, *options, profile="slurm"),
+                [python, "-c", EVERY_SECOND, *arguments],
                 cwd=project,
                 env=os.environ | slurm.environment(cluster) | {"PYTHONPATH": str(project)},
                 stdout=log,
@@ -71,28 +86,22 @@ class Run:
 
     def wait_for(self, what: str, there):
         """What `there` gives, as soon as it gives something."""
-        deadline = time.monotonic() + PATIENCE
-        while not (found := there()):
-            assert self.process.poll() is None, f"it ended before {what}: {self.output[-3000:]}"
-            assert time.monotonic() < deadline, f"no {what} after {PATIENCE} s: {self.output[-3000:]}"
-            time.sleep(0.1)
-        return found
 
-    def end(self) -> None:
+        def sign():
+            assert self.process.poll() is None, f"it ended before {what}: {self.output[-3000:]}"
+            return there()
+
+        return wait_for(what, sign)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error) -> None:
         self.process.kill()
         self.process.wait()
 
     def wait(self) -> None:
-        assert self.process.wait(2 * PATIENCE) == 0, self.output[-5000:]
-
-
-@pytest.fixture(scope="module")
-def smoke(cluster, project):
-    """The smoke study, at work on the cluster; its training asks for a GPU and does without."""
-    write_study(project, "smoke", device="auto")
-    run = Run(cluster, project, "smoke")
-    yield run
-    run.end()
+        assert self.process.wait(600) == 0, self.output[-5000:]
 
 
 def finished(configuration):
@@ -122,55 +131,74 @@ def predictions(study_folder):
     return {path.relative_to(study_folder): path.read_bytes() for path in study_folder.glob("**/seeds/*/*.parquet")}
 
 
-def test_a_study_killed_at_every_turn_goes_on_and_comes_to_the_same_beside_another(cluster, project, smoke):
-    # Seeds of seconds, so that there is a middle of a seed to kill.
-    changes = {"device": "cpu", "epochs": 30, "seeds": "0-2", "pruners": {"MP-AI": [90]}}
-    target = f"{PAIR}/MP-AI-90/02_prune.ipynb"
-    write_study(project, "killed", **changes)
-    run = Run(cluster, project, "killed", f"results/killed/{target}")
-    dense, pruned = run.folder / PAIR / "dense", run.folder / PAIR / "MP-AI-90"
-
-    def middle(rule, configuration, seeds, other_than=""):
-        """The id of the job of a rule, once these seeds are whole, a moment later: it is in the middle of the next."""
-        job = run.wait_for(f"job of {rule}", lambda: run.running(rule, other_than))
-        run.wait_for(f"seeds {seeds}", lambda: len(finished(configuration)) >= len(seeds))
-        time.sleep(0.5)
-        assert finished(configuration) == seeds
-        return job
-
-    job = middle("train", dense, ["00"])
-    assert smoke.process.poll() is None, "the other study is to run at the same time"
-    first = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in dense.glob("seeds/00/*")}
-    slurm.ask(cluster, "scancel", job)
-
-    again = middle("train", dense, ["00", "01"], other_than=job)
-    os.kill(kernel(cluster, again), signal.SIGKILL)
-
-    job = middle("prune", pruned, ["00"])
-    os.kill(slurm.pid(cluster, "slurmd"), signal.SIGKILL)
-    time.sleep(1)
-    slurm.start_node(cluster)
-    run.wait()
-
-    assert len(run.jobs("CANCELLED")) == 1 and len(run.jobs("FAILED")) == 1 and len(run.jobs("COMPLETED")) == 2
-    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in first} == first
-    write_study(project, "undisturbed", **changes)
-    local = snakemake(project, "undisturbed", f"results/undisturbed/{target}")
-    assert local.returncode == 0, local.stderr[-3000:]
-    expected = predictions(project / "results/undisturbed")
-    assert len(expected) == 3 * (3 + 2) and predictions(run.folder) == expected
+def train_here(project, name):
+    """The predictions of a study's seeds, trained one after another in this process."""
+    config = yaml.safe_load((project / f"params/studies/{name}.yaml").read_text()) | {"study": "here"}
+    p = check("02_prune", study.read(config).parameters("02_prune", PRUNED))
+    experiment = prepare(p, datasets.load(**p.data))
+    runs.train_dense(experiment)
+    runs.train_pruned(experiment)
+    return predictions(p.study_folder)
 
 
-def test_the_smoke_study_runs_and_a_second_run_starts_nothing(cluster, project, smoke):
-    smoke.wait()
-    notebooks = [path for path in smoke.folder.glob("**/0*.ipynb") if "logs" not in path.parts]
-    assert len(notebooks) == len(smoke.jobs("COMPLETED")) == 9
-    assert not smoke.jobs("FAILED", "CANCELLED") and (smoke.folder / "report/index.html").exists()
-    for job, what in smoke.jobs("COMPLETED").items():
+def starts_nothing(cluster, project, name, *options):
+    """Whether the same command leaves a finished study as it is."""
+    folder = project / "results" / name
+    before = changed(folder)
+    with Run(cluster, project, name, *options) as second:
+        second.wait()
+    return "Nothing to be done" in second.output and not second.jobs("all") and changed(folder) == before
+
+
+def test_training_alone_asks_for_a_gpu_and_a_second_run_starts_nothing(cluster, project):
+    write_study(project, "quick", device="auto", pruners={"MP-AI": [90]})
+    target = f"results/quick/{PRUNED}/03_pies.ipynb"
+    with Run(cluster, project, "quick", target) as run:
+        run.wait()
+    jobs = run.jobs("COMPLETED")
+    assert len(jobs) == 3 and not run.jobs("FAILED", "CANCELLED") and (project / target).exists()
+    for job, what in jobs.items():
         trains = what.startswith(("rule_train", "rule_prune"))
         assert ("gres:gpu:1" in slurm.ask(cluster, "scontrol", "show", "job", job)) == trains
-    before = changed(smoke.folder)
-    second = Run(cluster, project, "smoke")
-    second.wait()
-    assert "Nothing to be done" in second.output and not second.jobs("all")
-    assert changed(smoke.folder) == before
+    assert starts_nothing(cluster, project, "quick", target)
+
+
+@pytest.mark.slow
+def test_a_study_killed_at_every_turn_goes_on_and_comes_to_the_same_beside_another(cluster, project, monkeypatch):
+    # Seeds of seconds, so that there is a middle of a seed to kill.
+    write_study(project, "killed", device="cpu", epochs=30, seeds="0-2", pruners={"MP-AI": [90]})
+    write_study(project, "beside", device="cpu")
+    with Run(cluster, project, "killed") as run:
+        dense, pruned = run.folder / PAIR / "dense", run.folder / PRUNED
+
+        def middle(rule, configuration, seeds, other_than=""):
+            """The id of the job of a rule, as soon as these seeds are whole: it is at the next."""
+            job = run.wait_for(f"job of {rule}", lambda: run.running(rule, other_than))
+            run.wait_for(f"seeds {seeds}", lambda: len(finished(configuration)) >= len(seeds))
+            assert finished(configuration) == seeds
+            return job
+
+        job = middle("train", dense, ["00"])
+        first = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in dense.glob("seeds/00/*")}
+        slurm.ask(cluster, "scancel", job)
+
+        with Run(cluster, project, "beside", f"results/beside/{PAIR}/dense/01_train.ipynb") as beside:
+            again = middle("train", dense, ["00", "01"], other_than=job)
+            os.kill(kernel(cluster, again), signal.SIGKILL)
+            beside.wait()
+
+        middle("prune", pruned, ["00"])
+        os.kill(slurm.pid(cluster, "slurmd"), signal.SIGKILL)
+        run.wait_for("end of slurmd", lambda: slurm.pid(cluster, "slurmd") is None)
+        slurm.start_node(cluster)
+        run.wait()
+
+    notebooks = [path for path in run.folder.glob("**/0*.ipynb") if "logs" not in path.parts]
+    assert len(notebooks) == len(run.jobs("COMPLETED")) == 7 and (run.folder / "report/index.html").exists()
+    assert len(run.jobs("CANCELLED")) == 1 and len(run.jobs("FAILED")) == 1
+    assert len(beside.jobs("COMPLETED")) == 1 and not beside.jobs("CANCELLED", "FAILED")
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in first} == first
+    monkeypatch.chdir(project)
+    expected = train_here(project, "killed")
+    assert len(expected) == 3 * (3 + 2) and predictions(run.folder) == expected
+    assert starts_nothing(cluster, project, "killed")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 import threading
 from pathlib import Path
 
@@ -64,7 +65,9 @@ def test_a_large_file_is_parsed_once_and_then_mapped(file, cache, monkeypatch):
 @given(st.lists(st.floats(-1e30, 1e30), min_size=1, max_size=5), st.sampled_from(["{!r}", "{:.5g}", "{:.9f}"]))
 def test_numbers_are_those_of_the_text_to_the_bit(values, form):
     texts = [form.format(value) for value in values]
-    found = word_vectors._numbers([" ".join(texts).encode()], len(texts))
+    with tempfile.NamedTemporaryFile("w") as file:
+        print("word", *texts, file=file, flush=True)
+        found = word_vectors.read(file.name).matrix
     assert found.tobytes() == np.array([float(text) for text in texts]).astype(np.float32).tobytes()
 
 

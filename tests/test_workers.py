@@ -4,11 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from conftest import refused
+from conftest import refused, wait_for
 
 from pielab.training import workers
 
@@ -36,7 +35,9 @@ def chatter(experiment, seed, report):
 def fail(experiment, seed, report):
     if seed == 1:
         raise PielabError("not-this-seed", "seed 1 is given", "leave it out")
-    time.sleep(1)
+    end = time.monotonic() + 60
+    while not (experiment.folder / "cancelled").exists() and time.monotonic() < end:
+        time.sleep(0.01)
     note(experiment, seed, report)
 
 def die(experiment, seed, report):
@@ -78,10 +79,22 @@ def test_each_seed_runs_once_in_one_of_the_processes_and_reports(module, tmp_pat
     assert len(set(made_by.values())) <= 2
 
 
-def test_a_seed_that_fails_says_why_and_those_under_way_are_finished(module, tmp_path):
-    experiment = module.Experiment(tmp_path / "out")
+def test_a_seed_that_fails_says_why_and_those_under_way_are_finished(module, tmp_path, monkeypatch):
+    """Seeds end only when the last one is cancelled, because of the one that fails."""
+    experiment, last = module.Experiment(tmp_path / "out"), []
+
+    class Pool(workers.ProcessPoolExecutor):
+        def submit(self, function, seed):
+            future = super().submit(function, seed)
+            if seed == 7:
+                last.append(future)
+                future.add_done_callback(lambda future: (experiment.folder / "cancelled").touch())
+            return future
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
     with refused("not-this-seed", "leave it out", "seed 1 is given"):
         workers.run_seeds(module.fail, experiment, range(8), 2, lambda *note: None)
+    assert last[0].cancelled()
     made = {path.name for path in experiment.folder.iterdir()}
     assert "0" in made and "7" not in made
 
@@ -100,18 +113,14 @@ def test_no_process_outlives_the_one_that_started_it(module, tmp_path):
         f"workers.run_seeds(trains.wait, trains.Experiment({str(tmp_path / 'out')!r}), range(4), 2, print)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
-    found = []
-    end = time.monotonic() + 60
-    while len(found) < 2 and time.monotonic() < end:
-        time.sleep(0.1)
-        found = [path.read_text() for path in (tmp_path / "out").iterdir()]
-    assert len(found) == 2
+
+    def noted():
+        return [pid for path in (tmp_path / "out").iterdir() if (pid := path.read_text())]
+
+    wait_for("two processes", lambda: len(noted()) == 2)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    end = time.monotonic() + 20
-    while any(alive(pid) for pid in found) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not any(alive(pid) for pid in found)
+    wait_for("end of both", lambda: not any(map(alive, noted())))
 
 
 def alive(pid):

@@ -4,10 +4,9 @@ import json
 import os
 import re
 import subprocess
-import time
 
 import pytest
-from conftest import snakemake, snakemake_command, write_study
+from conftest import snakemake, snakemake_command, wait_for, write_study
 
 from pielab.jobs import status
 from pielab.report import render
@@ -74,9 +73,7 @@ def test_snakemake_killed_and_run_again_in_parts_comes_to_the_same(project, smok
         stderr=subprocess.DEVNULL,
     )
     seed = folder / "seeds/00"
-    end = time.monotonic() + 120
-    while not seed.exists() and time.monotonic() < end:
-        time.sleep(0.1)
+    wait_for("seed", seed.exists)
     first.kill()
     first.wait()
     made = modified(seed)
