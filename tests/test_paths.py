@@ -12,8 +12,8 @@ from pielab.store.paths import Configuration
 
 # From a ten-thousandth of a percent on, a number has no exponent, whose sign would be a second "-" behind the method.
 NUMBERS = st.floats(1e-4, 1e5)
-METHODS = st.sampled_from([*KNOWN, "RTN", "Wanda", "SparseGPT+quant", "control", "control-nested", "score"])
-SETTINGS = NUMBERS | st.integers(1, 99) | st.sampled_from(["FT", "WR", "2of4", "4of8"])
+METHODS = st.sampled_from([*KNOWN, "RTN", "Wanda", "SparseGPT+quant", "control-FT", "control-nested", "score"])
+SETTINGS = NUMBERS | st.integers(0, 99) | st.sampled_from(["2of4", "4of8"])
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,8 @@ SETTINGS = NUMBERS | st.integers(1, 99) | st.sampled_from(["FT", "WR", "2of4", "
         ("IMP-FT-nested", 99.5, "IMP-FT-nested-99.5"),
         ("RTN", 4, "RTN-4"),
         ("Wanda", "2of4", "Wanda-2of4"),
-        ("control", "FT", "control-FT"),
+        ("control-FT", 0.0, "control-FT"),
+        ("control-gradual", 0, "control-gradual"),
         ("control-nested", 90, "control-nested-90"),
         ("score", 90, "score-90"),
     ],

@@ -17,7 +17,7 @@ class Configuration:
     """What all seeds of a folder share: data set, model, method and setting, and with them their name and folder.
 
     dataset, model: as `slug` gives them. method: the name of a pruner or another compression, "unpruned" without any.
-    setting: a percentage of the weights (90.0), bits (4), or a word, such as the pattern "2of4".
+    setting: a percentage of the weights (90.0), bits (4), or a pattern such as "2of4"; 0 if nothing is removed.
     """
 
     dataset: str
@@ -46,9 +46,10 @@ class Configuration:
 
     @property
     def name(self) -> str:
-        """Method and setting: "IMP-FT-90", "RTN-4", "Wanda-2of4"; "dense" for the unpruned models."""
-        setting = self.setting if isinstance(self.setting, str) else f"{self.setting:g}"
-        return DENSE if self.unpruned else f"{self.method}-{setting}"
+        """Method and setting: "IMP-FT-90", "Wanda-2of4", "control-FT" (of 0); "dense" for the unpruned models."""
+        if self.unpruned or not self.setting:
+            return DENSE if self.unpruned else self.method
+        return f"{self.method}-{self.setting if isinstance(self.setting, str) else format(self.setting, 'g')}"
 
     @property
     def target(self) -> str:
