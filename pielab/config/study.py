@@ -163,11 +163,8 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
         raise PielabError(
             "no-such-params-file", f"the study asks for {path}, which does not exist", "give a file of params/"
         )
-    values = (
-        DEFAULTS
-        | current_names(yaml.safe_load(path.read_text()))
-        | current_names({name: value for name, value in entry.items() if name not in {"params", "pruners"}})
-    )
+    own = {name: value for name, value in entry.items() if name not in {"params", "pruners"}}
+    values = DEFAULTS | current_names(yaml.safe_load(path.read_text())) | current_names(own)
     if unknown := sorted(values.keys() - FIELDS):
         raise PielabError(
             "parameter-of-no-notebook",

@@ -89,9 +89,7 @@ def wait_for_another(path: Path) -> bool:
     waited, touched, since = False, _touched(path), time.monotonic()
     while touched and may_run(record(path)) and time.monotonic() - since < 3 * HEARTBEAT_SECONDS:
         if not waited:
-            print(
-                f"another process runs this notebook, says {path}: waiting for it to end", file=sys.stderr, flush=True
-            )
+            print(f"another process runs this notebook, says {path}: waiting for it to end", file=sys.stderr)
         waited = True
         time.sleep(0.5)
         if (now := _touched(path)) != touched:
