@@ -38,7 +38,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "tuning": ("training.tuning",),
 }
 
-# Old names that are called otherwise now, or whose module has become a package.
+# Old names that are called otherwise now.
 NAMES: dict[str, str] = {
     "analysis.classes": "analysis.examples.classes.by_configuration",
     "analysis.el2n": "analysis.examples.el2n.by_configuration",
@@ -55,12 +55,6 @@ NAMES: dict[str, str] = {
     "explore.surest": "report.explore.top_rows",
     "influence.early_epoch": "compression.schedules.early_epoch",
     "measures.beside_null": "analysis.measures.compare_with_null",
-    "models.BiLSTM": "models.classifier.BiLSTM",
-    "models.FullPrecision": "models.classifier.FullPrecision",
-    "models.Output": "models.classifier.Output",
-    "models.build": "models.classifier.build",
-    "models.count_parameters": "models.classifier.count_parameters",
-    "models.encoder": "models.classifier.encoder",
     "paper.beside_published": "report.paper.compare_with_published",
     "parameters.digest": "store.records.digest",
     "pruning.random": "compression.masks.random_scores",
@@ -68,23 +62,22 @@ NAMES: dict[str, str] = {
     "published.beside": "data.published.compare",
     "readability.MANY": "analysis.examples.readability.PARALLEL_FROM",
     "records.readable": "store.records.checked_read",
-    "report.NOTES": "report.page.NOTES",
-    "report.TABLES": "report.page.TABLES",
-    "report.draw": "report.page.draw",
-    "report.main": "report.page.main",
-    "report.show": "report.page.show",
-    "report.write_index": "report.page.write_index",
     "statistics.halvings": "analysis.null.half_splits",
     "statistics.null": "analysis.null.estimate",
     "tables.in_paper_order": "analysis.results.sort_as_paper",
     "tables.rank": "analysis.results.pruner_order",
-    "training.choose_device": "training.loop.choose_device",
-    "training.choose_precision": "training.loop.choose_precision",
     "training.derive": "training.loop.derive_seed",
-    "training.gradients": "training.loop.gradients",
-    "training.predict": "training.loop.predict",
-    "training.rate_at": "training.loop.rate_at",
-    "training.train": "training.loop.train",
+}
+
+# Names that stayed the same, of modules that have become packages: which of its modules has them.
+NAMES |= {
+    f"{package}.{name}": f"{package}.{module}.{name}"
+    for package, module, kept in [
+        ("models", "classifier", "BiLSTM FullPrecision Output build count_parameters encoder"),
+        ("report", "page", "NOTES TABLES draw main show write_index"),
+        ("training", "loop", "choose_device choose_precision gradients predict rate_at train"),
+    ]
+    for name in kept.split()
 }
 
 

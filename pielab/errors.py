@@ -104,10 +104,8 @@ def as_transient(folder: Path) -> Iterator[None]:
     """Turns an exception inside into its `transient_error`; any other exception passes unchanged."""
     try:
         yield
-    except PielabError:
-        raise
     except Exception as error:
         transient = transient_error(type(error).__name__, str(error), folder)
-        if transient is None:
+        if isinstance(error, PielabError) or transient is None:
             raise
         raise transient from None

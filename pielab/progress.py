@@ -1,7 +1,4 @@
-"""The progress bar of a run; and worker processes that end when their parent is killed.
-
-A notebook stores only the last state of the bar, a terminal shows it by tqdm.
-"""
+"""The progress bar of a run; and worker processes that end when their parent is killed."""
 
 import multiprocessing
 import os

@@ -19,7 +19,6 @@ from pielab.config.types import (
     DecayKind,
     Device,
     FinalShare,
-    InitialShare,
     KnownPruner,
     Levels,
     Name,
@@ -27,9 +26,9 @@ from pielab.config.types import (
     Percentage,
     Positive,
     PositiveRange,
-    Precision,
     PrunerName,
     Seeds,
+    Share,
     StudyName,
     WarmupShare,
     WeightDecayRate,
@@ -107,7 +106,7 @@ class ModelParameters(DataParameters):
 class PairParameters(ModelParameters):
     """One model on one data set, and its seeds."""
 
-    seeds: Annotated[Seeds, NEVER]
+    seeds: Annotated[Seeds, NEVER] = Field(description="a range such as 0-29, a list such as 0,3,7, or one seed")
 
     @property
     def dense_folder(self) -> Path:
@@ -144,7 +143,9 @@ class BuildParameters(ModelParameters):
     max_tokens: Count = Field(description="how many tokens of a text to read, from 1")
     device: Annotated[Device, NEVER] = "auto"
     threads: Count = Field(1, description="how many CPU threads to compute with, from 1")
-    precision: Precision = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto (bfloat16 on a GPU that has it, else float32), float32 or bfloat16"
+    )
     bucketed: Bool = Field(True, description="True or False: whether texts of like length share a batch")
 
     def recipe(self, kind: type["BuildParameters"] | None = None) -> dict[str, Any]:
@@ -220,7 +221,9 @@ class PruneParameters(TrainParameters, PrunedParameters):
     prune_layer_norm: Bool = False
     save_weights: Annotated[Bool, NEVER] = False
     prune_pooler: Annotated[Bool, UNLESS_DEFAULT] = True
-    initial_phase: Annotated[InitialShare, IF_GRADUAL] = 0.05
+    initial_phase: Annotated[Share, IF_GRADUAL] = Field(
+        0.05, description="the share of a gradual pruner's steps before it prunes, from 0 and below 1, such as 0.05"
+    )
     final_phase: Annotated[FinalShare, IF_GRADUAL] = 0.2
     window: Annotated[Count, IF_GRADUAL] = Field(
         10, description="how many steps a gradual pruner averages the importance over before it prunes, from 1"

@@ -7,29 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 
 from pielab.compression.pruners import NESTED
-from pielab.config import parameters
-from pielab.config.parameters import (
-    DEFAULTS,
-    FIELDS,
-    ExploreParameters,
-    InfluenceParameters,
-    JobParameters,
-    PieParameters,
-    PruneParameters,
-    ReadabilityParameters,
-    ReportParameters,
-    TrainParameters,
-)
+from pielab.config.parameters import DEFAULTS, FIELDS, NOTEBOOKS, JobParameters
 from pielab.config.types import format_seeds, parse_seeds
 from pielab.config.validation import current_names, validate
 from pielab.errors import PielabError
 from pielab.store import paths
 from pielab.store.paths import Configuration
 
+REPORTS = (NOTEBOOKS["06_report"], NOTEBOOKS["07_explore"])
 # The parameters of 06_report and 07_explore that a study file may set.
-OPTIONS = [name for name in {**ReportParameters.model_fields, **ExploreParameters.model_fields} if name in DEFAULTS]
+OPTIONS = list(dict.fromkeys(name for kind in REPORTS for name in kind.model_fields if name in DEFAULTS))
 
 
 @dataclass(frozen=True)
@@ -61,7 +51,7 @@ class Study:
     def parameters(self, notebook: str, target: str = "", part: str = "") -> dict[str, Any]:
         """The parameters that papermill injects; target: a key of `dense` or `pruned`; part: one of `parts`."""
         values = (self.dense | self.pruned)[target] if target else self.report
-        names = parameters.NOTEBOOKS[notebook].model_fields
+        names = NOTEBOOKS[notebook].model_fields
         return {name: values[name] for name in names} | ({"seeds": part} if part else {})
 
     def parts(self, pair: str) -> list[str]:
@@ -109,8 +99,8 @@ def read(config: Mapping[str, Any]) -> Study:
             "unknown-study-option", f"a study has no {', '.join(sorted(unknown))}", f"it has {', '.join(known)}"
         )
     report["study"] = config["study"]
-    for kind in (ReportParameters, ExploreParameters):
-        validate(kind, _only(kind, report), "the study")
+    for kind in REPORTS:
+        _check(kind, report, "the study")
     configurations: dict[Configuration, dict[str, Any]] = {}
     for entry in config["configurations"]:
         values = _values(entry) | {"study": report["study"], "results": report["results"]}
@@ -119,10 +109,9 @@ def read(config: Mapping[str, Any]) -> Study:
             raise PielabError("pair-twice", f"the study has {pair} twice", "put all its pruners into one entry")
         where = f"the study, {pair}"
         configurations[unpruned] = values
-        for kind in (InfluenceParameters, ReadabilityParameters, JobParameters):
-            validate(kind, _only(kind, values), where)
-        seeds = validate(TrainParameters, _only(TrainParameters, values), where).seeds
-        if len(seeds) < 2:
+        for kind in (NOTEBOOKS["04_el2n"], NOTEBOOKS["05_readability"], JobParameters):
+            _check(kind, values, where)
+        if len(_check(NOTEBOOKS["01_train"], values, where).seeds) < 2:
             raise PielabError(
                 "study-of-one-seed",
                 f"{where} has one seed",
@@ -149,8 +138,8 @@ def _pruned(values: dict[str, Any], pruners: Mapping[str, Any], where: str) -> d
         for threshold in thresholds:
             levels = thresholds if pruner in NESTED else None
             own = values | {"pruner": pruner, "threshold": threshold, "levels": levels}
-            configuration = validate(PieParameters, _only(PieParameters, own), where).configuration
-            validate(PruneParameters, _only(PruneParameters, own), where, f"{where}, {pruner}")
+            configuration = _check(NOTEBOOKS["03_pies"], own, where).configuration
+            _check(NOTEBOOKS["02_prune"], own, where, f"{where}, {pruner}")
             if clash := [each for each in pruned if each.name == configuration.name and each != configuration]:
                 raise PielabError(
                     "configurations-in-one-folder",
@@ -174,11 +163,8 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
         raise PielabError(
             "no-such-params-file", f"the study asks for {path}, which does not exist", "give a file of params/"
         )
-    values = (
-        DEFAULTS
-        | current_names(yaml.safe_load(path.read_text()))
-        | current_names({name: value for name, value in entry.items() if name not in {"params", "pruners"}})
-    )
+    own = {name: value for name, value in entry.items() if name not in {"params", "pruners"}}
+    values = DEFAULTS | current_names(yaml.safe_load(path.read_text())) | current_names(own)
     if unknown := sorted(values.keys() - FIELDS):
         raise PielabError(
             "parameter-of-no-notebook",
@@ -199,5 +185,6 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _only(kind: type[parameters.Parameters], values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name in kind.model_fields}
+def _check(kind: type[BaseModel], values: Mapping[str, Any], *where: str) -> Any:
+    """As `validate`, without the values that are not of this kind."""
+    return validate(kind, {name: value for name, value in values.items() if name in kind.model_fields}, *where)

@@ -8,10 +8,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from pielab.compression.pruners import KNOWN, NESTED, SCOPED
 
-_UNDERIVED = [name for name in KNOWN if name not in NESTED | SCOPED]
 PRUNER_NAMES = (
-    f"{', '.join(_UNDERIVED)}, each also as IMP-FT-global or PINS-local with its other scope, and the iterative "
-    "ones as IMP-FT-nested"
+    f"{', '.join(name for name in KNOWN if name not in NESTED | SCOPED)}, each also as IMP-FT-global or PINS-local "
+    "with its other scope, and the iterative ones as IMP-FT-nested"
 )
 
 
@@ -60,13 +59,6 @@ def _pruner_name(value: Any) -> Any:
     return value
 
 
-def _known_pruner(value: Any) -> Any:
-    """A name of pruners.KNOWN."""
-    if not isinstance(value, str) or value not in KNOWN:
-        raise ValueError("no such pruner")
-    return value
-
-
 def _numbers(value: Any) -> list[Any]:
     """The elements of a list, of "2, 6", of "[2, 6]" (a list on the command line), or one number alone."""
     if isinstance(value, (list, tuple)):
@@ -81,7 +73,6 @@ def _two_numbers(value: Any) -> list[Any]:
 
 
 def _ascending(value: tuple[float, float]) -> tuple[float, float]:
-    """The lowest and the highest number, in this order."""
     if value[0] > value[1]:
         raise ValueError("the lowest is above the highest")
     return value
@@ -129,17 +120,9 @@ PrunerName = Annotated[
     BeforeValidator(_pruner_name),
     Field(description=f"one of {PRUNER_NAMES}, or the name that importing.add was given (letters, digits, - _ .)"),
 ]
-KnownPruner = Annotated[str, BeforeValidator(_known_pruner), Field(description=f"one of {PRUNER_NAMES}")]
-Seeds = Annotated[
-    tuple[int, ...],
-    BeforeValidator(parse_seeds),
-    Field(description="a range such as 0-29, a list such as 0,3,7, or one seed"),
-]
+KnownPruner = Annotated[Literal[*KNOWN], Field(description=f"one of {PRUNER_NAMES}")]
+Seeds = Annotated[tuple[int, ...], BeforeValidator(parse_seeds)]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Field(description="auto, cpu, cuda or mps")]
-Precision = Annotated[
-    Literal["auto", "float32", "bfloat16"],
-    Field(description="auto (bfloat16 on a GPU that has it, else float32), float32 or bfloat16"),
-]
 Budget = Annotated[
     Literal["paper", "equal"],
     Field(
@@ -161,10 +144,6 @@ WeightDecayRate = Annotated[
     float,
     BeforeValidator(_no_bool),
     Field(ge=0, allow_inf_nan=False, description="the weight decay of AdamW from 0, such as 0.01; 0 is Adam"),
-]
-InitialShare = Annotated[
-    Share,
-    Field(description="the share of a gradual pruner's steps before it prunes, from 0 and below 1, such as 0.05"),
 ]
 FinalShare = Annotated[
     Share,

@@ -58,28 +58,23 @@ def seeds(study: Study) -> pd.DataFrame:
     bytes, bytes_pruned (without files that only an unpruned seed has), seconds (of the device, as if one seed ran at a
     time), device, ended (unix seconds).
     """
-    asked = []
-    for configuration, values in study.configurations.items():
-        if configuration.unpruned:
-            asked.append((configuration, "unpruned", 1, 0, values))
-            continue
-        pruner, epochs = pruners.pruner(values["pruner"]), int(values["epochs"])
-        levels = list(map(float, values["levels"] or []))
-        trajectory = schedules.trajectory(pruner, float(values["threshold"]), levels, epochs, values["budget"])
-        kind = pruner.schedule if trajectory.start == "initial" else "iterative"
-        units = sum(step.epochs for step in trajectory.own_steps) / epochs
-        # The first configuration of a trajectory stands for its start.
-        from_unpruned = trajectory.start_epochs / epochs if trajectory.own_steps == trajectory.steps else 0
-        asked.append((configuration, kind, units, from_unpruned, values))
     rows = []
-    for configuration, kind, units, from_unpruned, values in asked:
+    for configuration, values in study.configurations.items():
+        kind, units, from_unpruned = "unpruned", 1, 0
+        if not configuration.unpruned:
+            pruner, epochs = pruners.pruner(values["pruner"]), int(values["epochs"])
+            levels = list(map(float, values["levels"] or []))
+            trajectory = schedules.trajectory(pruner, float(values["threshold"]), levels, epochs, values["budget"])
+            kind = pruner.schedule if trajectory.start == "initial" else "iterative"
+            units = sum(step.epochs for step in trajectory.own_steps) / epochs
+            # The first configuration of a trajectory stands for its start.
+            from_unpruned = trajectory.start_epochs / epochs if trajectory.own_steps == trajectory.steps else 0
+        row = {"pair": configuration.pair, "configuration": configuration.name}
+        row |= {"kind": kind, "units": units, "from_unpruned": from_unpruned}
         folder = configuration.folder(paths.root() / study.folder)
-        finished = _names(folder / "seeds")
-        for seed in parse_seeds(values["seeds"]):
-            row = {"pair": configuration.pair, "configuration": configuration.name, "kind": kind, "units": units}
-            row["from_unpruned"] = from_unpruned
-            seed_folder = paths.seed(folder, seed)
-            rows.append(row | (_finished(seed_folder) if seed_folder.name in finished else {"done": False}))
+        there = set((folder / "seeds").glob("*"))
+        for seed_folder in (paths.seed(folder, seed) for seed in parse_seeds(values["seeds"])):
+            rows.append(row | (_finished(seed_folder) if seed_folder in there else {"done": False}))
     columns = ["pair", "configuration", "kind", "units", "from_unpruned", "done"]
     return pd.DataFrame(rows, columns=[*columns, "bytes", "bytes_pruned", "seconds", "device", "ended"])
 
@@ -92,11 +87,10 @@ def units(seeds: pd.DataFrame) -> pd.DataFrame:
     """
     rows = {}
     for pair, part in seeds.groupby("pair", sort=False):
-        number = int((part["kind"] == "unpruned").sum())
         once = part.drop_duplicates("configuration")
         a_seed = once["units"].sum()
         rows[pair] = {
-            "seeds": number,
+            "seeds": int((part["kind"] == "unpruned").sum()),
             "configurations": len(once),
             "units a seed": a_seed,
             "if not shared": a_seed + once["from_unpruned"].sum(),
@@ -208,10 +202,6 @@ def _finished(folder: Path) -> dict[str, Any]:
         "device": record.get("device"),
         "ended": (folder / "metrics.json").stat().st_mtime,
     }
-
-
-def _names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 def published_counts(p: DataParameters) -> Counts | None:

@@ -100,12 +100,11 @@ def read(study_folder: Path) -> list[Row]:
     return [*rows, row("report", "report", "figures, tables, PIEs", ["06_report", "07_explore"])]
 
 
-def count(rows: Iterable[Row]) -> dict[str, int]:
+def count(rows: list[Row]) -> dict[str, int]:
     """The number of notebooks in each state, and the totals notebooks, seeds and seeds_asked.
 
     The states count parts of a configuration's training that failed, run or were stopped; `notebooks` does not.
     """
-    rows = list(rows)
     notebooks = [notebook for row in rows for notebook in row.notebooks]
     counts = {state: sum(notebook.state == state for notebook in notebooks) for state in SYMBOLS}
     seeds, asked = (sum(row.seeds[index] for row in rows) for index in (0, 1))

@@ -39,11 +39,10 @@ def commands(study: Study, config: Mapping[str, Any]) -> dict[str, str]:
         if given["results"] == "results":  # the notebook's default
             del given["results"]
         # With -p, papermill would turn a name such as 2024 into a number.
-        options = [
-            f"{'-r' if isinstance(value, str) else '-p'} {name} {_quote(value)}" for name, value in given.items()
-        ]
-        file = _quote(entry["params"])
-        by_pair[pair] = f"{papermill} notebooks/01_train.ipynb out.ipynb -f {file} {' '.join(options)}"
+        options = [papermill, "notebooks/01_train.ipynb", "out.ipynb", "-f", entry["params"]]
+        for name, value in given.items():
+            options += ["-r" if isinstance(value, str) else "-p", name, str(value)]
+        by_pair[pair] = shlex.join(options)
     return by_pair
 
 
@@ -73,43 +72,30 @@ def _units_text(frame: pd.DataFrame, study: Study) -> str:
     shown = frame.map(_number)
     shown.insert(0, "epochs", [str(study.dense[pair]["epochs"]) for pair in frame.index])
     shown.loc["all"] = total.map(_number)
+    of_budget = {"paper": str(pruners.ITERATIONS), "equal": "less than 1"}
+    budgets = sorted({values["budget"] for values in study.dense.values()})
+    iterative = [of_budget[each] + (f" (budget: {each})" if len(budgets) > 1 else "") for each in budgets]
+    any_nested = any(values["pruner"] in pruners.NESTED for values in study.pruned.values())
+    nested = ",\nand 1 with a nested one as well, which goes on from the threshold below" if any_nested else ""
     return (
         "TRAINING UNITS: one unit trains one model for its epochs\n"
         f"{shown.to_string(na_rep='')}\n"
-        f"A seed takes 1 unit unpruned, {_iterative_units(study)} with an iterative pruner, 1 with any other"
-        f"{_nested_text(study)}. The unpruned training\n"
+        f"A seed takes 1 unit unpruned, {' or '.join(iterative)} with an iterative pruner, 1 with any other"
+        f"{nested}. The unpruned training\n"
         "of a seed serves all iterative pruners of its pair: "
         f"{_number(total['in all'])} units, and not the {_number(not_shared)} if each trained its own."
     )
-
-
-def _iterative_units(study: Study) -> str:
-    units = {"paper": str(pruners.ITERATIONS), "equal": "less than 1"}
-    budgets = sorted({values["budget"] for values in study.dense.values()})
-    return " or ".join(units[budget] + (f" (budget: {budget})" if len(budgets) > 1 else "") for budget in budgets)
 
 
 def _number(value: float) -> str:
     return f"{value:,.10g}"
 
 
-def _nested_text(study: Study) -> str:
-    nested = any(values["pruner"] in pruners.NESTED for values in study.pruned.values())
-    return ",\nand 1 with a nested one as well, which goes on from the threshold below" if nested else ""
-
-
 def _disk_text(study: Study, frame: pd.DataFrame, unknown: Mapping[str, str]) -> str:
     folder = paths.root() / study.folder
     needed = (frame["in all"] - frame["there"]).sum()
-    shown = pd.DataFrame(
-        {
-            "an unpruned seed": frame["unpruned"].map(_bytes),
-            "a pruned seed": frame["pruned"].map(_bytes),
-            "there": frame["there"].map(_bytes),
-            "in all": frame["in all"].map(_bytes),
-            "source": frame["source"],
-        }
-    )
+    shown = frame[["unpruned", "pruned", "there", "in all"]].map(_bytes).assign(source=frame["source"])
+    shown = shown.rename(columns={"unpruned": "an unpruned seed", "pruned": "a pruned seed"})
     known = frame["in all"].sum(min_count=1)
     shown.loc["all"] = pd.Series({"there": _bytes(frame["there"].sum()), "in all": _bytes(known)})
     free = shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
@@ -152,10 +138,6 @@ def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.1f} s" if seconds else "0 s"
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"
-
-
-def _quote(value: Any) -> str:
-    return shlex.quote(str(value))
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -43,13 +43,8 @@ def kernel_manager(folder: str) -> type[AsyncKernelManager]:
     """A kernel manager on sockets in `folder`, because kernels that start at the same time can pick the same ports."""
 
     class SocketKernelManager(AsyncKernelManager):
-        @traitlets.default("transport")
-        def _transport_default(self) -> str:
-            return "ipc"
-
-        @traitlets.default("ip")
-        def _ip_default(self) -> str:
-            return f"{folder}/kernel"
+        transport = traitlets.Unicode("ipc")
+        ip = traitlets.Unicode(f"{folder}/kernel")
 
         def format_kernel_cmd(self, extra_arguments=None) -> list[str]:
             # Without this, a kernel that is shut down logs an error about being interrupted.
@@ -94,9 +89,7 @@ def wait_for_another(path: Path) -> bool:
     waited, touched, since = False, _touched(path), time.monotonic()
     while touched and may_run(record(path)) and time.monotonic() - since < 3 * HEARTBEAT_SECONDS:
         if not waited:
-            print(
-                f"another process runs this notebook, says {path}: waiting for it to end", file=sys.stderr, flush=True
-            )
+            print(f"another process runs this notebook, says {path}: waiting for it to end", file=sys.stderr)
         waited = True
         time.sleep(0.5)
         if (now := _touched(path)) != touched:

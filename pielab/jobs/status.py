@@ -16,15 +16,6 @@ from pielab.report import render
 from pielab.store import paths
 
 
-def page(study_folder: Path) -> Path | None:
-    """Write the report/index.html of an unfinished study; None if all is done or it has its report.
-
-    Below the progress is what there is of a report. If a notebook of a study with its report runs again, the page shows
-    progress again.
-    """
-    return _write(study_folder, read(study_folder))
-
-
 def lines(study_folder: Path, rows: list[Row]) -> list[str]:
     """A progress bar of the study, then its unfinished configurations ordered by urgency.
 
@@ -67,7 +58,13 @@ def clock(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
-def _write(study_folder: Path, rows: list[Row]) -> Path | None:
+def page(study_folder: Path, rows: list[Row] | None = None) -> Path | None:
+    """Write the report/index.html of an unfinished study; None if all is done or it has its report.
+
+    rows: as `notebook_state.read` gives them, read if they are not given. Below the progress is what there is of a
+    report. If a notebook of a study with its report runs again, the page shows progress again.
+    """
+    rows = read(study_folder) if rows is None else rows
     notebooks = [notebook for row in rows for notebook in row.notebooks]
     states = {notebook.state for notebook in notebooks}
     if states == {"done"} or (paths.finished(study_folder).exists() and "running" not in states):
@@ -91,10 +88,9 @@ def _write(study_folder: Path, rows: list[Row]) -> Path | None:
 
 
 def _show(study_folder: Path) -> None:
-    """Print the lines and the path of the page, which is written."""
     rows = read(study_folder)
     print("\n".join(lines(study_folder, rows)))
-    if _write(study_folder, rows) or paths.finished(study_folder).exists():
+    if page(study_folder, rows) or paths.finished(study_folder).exists():
         print(f"page: {study_folder / 'report' / 'index.html'}")
     else:
         print("the report comes last: run the study again if none of its notebooks runs any more")
@@ -110,7 +106,7 @@ def _watch(study_folder: Path, seconds: float = 5.0) -> None:
         while unfinished:
             rows = read(study_folder)
             live.update(Text("\n".join(lines(study_folder, rows))), refresh=True)
-            _write(study_folder, rows)
+            page(study_folder, rows)
             unfinished = any(row.state != "done" for row in rows)
             time.sleep(seconds if unfinished else 0)
 

@@ -57,13 +57,9 @@ def write(path: Path, logits: np.ndarray, metadata: Mapping[str, Any]) -> None:
     """Write logits (examples, classes) with metadata, whose values are stored as JSON."""
     examples, classes = logits.shape
     values = pa.array(np.ascontiguousarray(logits, dtype=np.float32).ravel())
-    table = pa.table(
-        {
-            "example": np.arange(examples, dtype=np.int64),
-            "logits": pa.FixedSizeListArray.from_arrays(values, classes),
-        }
-    )
-    pq.write_table(table.replace_schema_metadata({key: json.dumps(value) for key, value in metadata.items()}), path)
+    columns = [np.arange(examples, dtype=np.int64), pa.FixedSizeListArray.from_arrays(values, classes)]
+    stored = {key: json.dumps(value) for key, value in metadata.items()}
+    pq.write_table(pa.table(columns, names=["example", "logits"], metadata=stored), path)
 
 
 def read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:

@@ -35,15 +35,11 @@ def checked_read(path: Path, cure: str) -> Iterator[Path]:
     except FileNotFoundError:
         raise PielabError("file-missing", f"{path} is missing", cure) from None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
-        if isinstance(error, PielabError) or _is_of_machine(error, path.parent):
+        refused = getattr(error, "errno", None) is not None
+        of_machine = refused or transient_error(type(error).__name__, str(error), path.parent)
+        if isinstance(error, PielabError) or of_machine:
             raise
         raise PielabError("file-damaged", f"{path} is damaged ({' '.join(str(error).split())})", cure) from None
-
-
-def _is_of_machine(error: Exception, folder: Path) -> bool:
-    """True if reading failed for the machine's sake (I/O, permissions, memory), not the file's."""
-    refused = getattr(error, "errno", None) is not None
-    return refused or transient_error(type(error).__name__, str(error), folder) is not None
 
 
 def retraining_cure(folder: Path) -> str:
@@ -106,8 +102,7 @@ def losses(folder: Path, seeds: tuple[int, ...]) -> pd.DataFrame:
     """The mean training loss of every epoch: columns seed, epoch (from 1, through all phases), loss."""
     rows = []
     for seed in seeds:
-        record = read(paths.seed(folder, seed))
-        epochs = [loss for phase in record["losses"] for loss in phase]
+        epochs = [loss for phase in read(paths.seed(folder, seed))["losses"] for loss in phase]
         rows += [{"seed": seed, "epoch": epoch, "loss": loss} for epoch, loss in enumerate(epochs, start=1)]
     return pd.DataFrame(rows)
 
