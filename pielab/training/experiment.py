@@ -75,10 +75,8 @@ class Experiment:
     def build(self, seed: int) -> nn.Module:
         """The model in a seed's initial state, on the device."""
         p = self.parameters
-        vectors = getattr(self.encoder, "vectors", None)
-        layers = p.num_hidden_layers
-        model = self.training_task.build(p.model, self.n_classes, seed, vectors=vectors, num_hidden_layers=layers)
-        return model.to(self.device)
+        options = {"vectors": getattr(self.encoder, "vectors", None), "num_hidden_layers": p.num_hidden_layers}
+        return self.training_task.build(p.model, self.n_classes, seed, **options).to(self.device)
 
     def train(
         self, model: nn.Module, seed: int, phase: int, epochs: int, on_epoch: OnEpoch, **options: Any

@@ -1,15 +1,9 @@
 """Prune and retrain one seed, from its initial state to its folder.
 
-1. `Experiment.build` gives the model in the seed's initial state, and `masks.prunable` the weights that may be pruned.
-2. `_resume` loads the checkpoint of an interrupted run. If there is none, `_start` gives masks that keep every weight;
-   for iterative and nested pruners it also loads the trained weights of the unpruned seed.
-3. A phase scores the weights, prunes the lowest ones, rewinds the rest to the initial state if the pruner does so, and
-   retrains. An iterative pruner has three phases, a nested one a phase for each level, and a pruner at initialization
-   one. After each phase but the last, a nested pruner writes the seed of that level, and the checkpoint is saved: the
-   model, its masks, and the losses and seconds so far.
-4. `save_seed` evaluates the model and writes the folder; then the checkpoint is deleted.
-
-Gradual pruners have no phases: `_prune_while_training` replaces steps 2 and 3.
+A phase scores the weights, prunes the lowest ones, rewinds the rest to the initial state if the pruner does so, and
+retrains. An iterative pruner has three phases, a nested one a phase for each level, and a pruner at initialization one.
+After each phase but the last, a nested pruner writes the seed of that level, and the checkpoint is saved.
+Gradual pruners have no phases, but prune within one training.
 """
 
 import dataclasses
@@ -56,9 +50,12 @@ def prune_seed(
         return _prune_while_training(experiment, seed, model, weights, report)
     recipe = experiment.recipe()
     initial = {name: value.clone() for name, value in model.state_dict().items()}
-    resumed = _resume(experiment, seed, model, recipe, report)
-    masks, state = resumed or _start(experiment, seed, model, weights)
     steps = p.trajectory.steps
+    resumed = load_checkpoint(p.folder, seed, recipe, model)
+    masks, state = resumed or _start(experiment, seed, model, weights)
+    if resumed:
+        done = sum(step.epochs for step in steps[: state["phase"]])
+        report(f"seed {seed} goes on after iteration {state['phase']}", done)
     for phase, step in list(enumerate(steps, start=1))[state["phase"] :]:
         start = time.perf_counter()
         scores = _scores(pruner.score, experiment, model, weights, seed, phase)
@@ -118,11 +115,7 @@ def _teach(teacher: Teacher, experiment: Experiment, model: nn.Module, seed: int
 
 
 def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[str, Any]) -> dict[str, Any]:
-    """The entries of a seed's record on its pruning: losses by phase, seconds, and pruned weights of each matrix.
-
-    state: losses (a list of mean epoch losses for each phase) and seconds, as in a checkpoint. Raises RuntimeError if
-        weights that the masks prune are not zero.
-    """
+    """The entries of a seed's record on its pruning, its losses and seconds from `state`, which is a checkpoint's."""
     not_zero = [name for name, mask in masks.items() if weights[name].detach().cpu()[~mask].any()]
     if not_zero:
         raise RuntimeError(f"pruned weights of {not_zero} are not zero after training; please report this")
@@ -149,28 +142,10 @@ def _save(experiment: Experiment, seed: int, model: nn.Module, record: dict[str,
     save_seed(p.folder, seed, experiment, model, experiment.recipe(), record, save_weights=p.save_weights)
 
 
-def _resume(
-    experiment: Experiment, seed: int, model: nn.Module, recipe: dict[str, Any], report: ReportProgress
-) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Load the weights of an interrupted run into the model; returns its masks and state, or None without a checkpoint.
-
-    state: as in `save_checkpoint`.
-    """
-    p = experiment.parameters
-    checkpoint = load_checkpoint(p.folder, seed, recipe, model)
-    if checkpoint:
-        phase = checkpoint[1]["phase"]
-        report(f"seed {seed} goes on after iteration {phase}", sum(step.epochs for step in p.trajectory.steps[:phase]))
-    return checkpoint
-
-
 def _start(
     experiment: Experiment, seed: int, model: nn.Module, weights: dict[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Masks that keep every weight, and the state before the first phase.
-
-    Loads the weights of the unpruned seed into the model, if the trajectory starts from them.
-    """
+    """Masks that keep every weight, and the first state; loads the unpruned seed's weights if training starts there."""
     p = experiment.parameters
     folder, start = paths.seed(p.dense_folder, seed), p.trajectory.start
     if start == "branch":

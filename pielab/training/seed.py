@@ -69,7 +69,7 @@ def save_seed(
     """Evaluate a trained seed and write its folder, which gets its name only when complete.
 
     The folder holds the logits (train.parquet, test.parquet), metrics.json and, with `save_weights`, the weights: of a
-    pruned transformer as the folder `model`, of any other model as weights.safetensors.
+    pruned transformer as the folder `model`, which transformers alone can load, of any other as weights.safetensors.
 
     recipe: the parameters that the result depends on. record: further entries of metrics.json.
     extra: more logits (examples, classes), each written as <name>.parquet.
@@ -83,13 +83,9 @@ def save_seed(
     _, *others = experiment.task.metrics
     further = {name: {split: experiment.evaluate(answers[split], split, name) for split in answers} for name in others}
     p = experiment.parameters
-    configuration = {
-        "dataset": paths.slug(p.dataset),
-        "model": paths.slug(p.model),
-        "pruner": recipe.get("pruner", "unpruned"),
-        "threshold": recipe.get("threshold", 0.0),
-        "seed": seed,
-    }
+    pruned = "pruner" in recipe
+    configuration = (p.configuration if pruned else p.unpruned).record | {"seed": seed}
+    device = experiment.device.type
     record = {
         **configuration,
         "metric": experiment.metric,
@@ -100,25 +96,20 @@ def save_seed(
         "trainable": classifier.count_parameters(model),
         **record,
         "parameters": recipe,
-        "device": _device_name(experiment.device),
+        "device": torch.cuda.get_device_name(experiment.device) if device == "cuda" else device,
         "precision": str(experiment.precision).removeprefix("torch."),
         "workers": p.workers,
         "versions": versions(),
     }
-    metadata = {
-        **configuration,
-        "decision_threshold": threshold,
-        "parameters_hash": digest(recipe),
-        "data": experiment.data_digest,
-        "device": record["device"],
-        "versions": record["versions"],
-    }
+    metadata = configuration | {"decision_threshold": threshold, "parameters_hash": digest(recipe)}
+    metadata |= {"data": experiment.data_digest, "device": record["device"], "versions": record["versions"]}
     with files.atomic_folder(target) as partial:
         for name, saved in {"train": logits["train"], "test": logits["test"], **extra}.items():
             predictions.write(partial / f"{name}.parquet", saved, {**metadata, "split": name})
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))
-        if save_weights and hasattr(model, "save_pretrained") and "pruner" in recipe:
-            _export(experiment, model, partial / "model")
+        if save_weights and hasattr(model, "save_pretrained") and pruned:
+            model.save_pretrained(partial / "model")
+            experiment.encoder.tokenizer.save_pretrained(partial / "model")
         elif save_weights:
             save_model(model, str(partial / "weights.safetensors"))
         if shared:
@@ -153,12 +144,12 @@ def load_checkpoint(
             state = json.loads(file.metadata()["state"])
         tensors = load_file(path)
     records.require_same(state["recipe"], recipe, path)
-    parts = {"model.": {}, "mask.": {}}
+    parts = {"model": {}, "mask": {}}
     for name, value in tensors.items():
-        prefix = next(part for part in parts if name.startswith(part))
-        parts[prefix][name.removeprefix(prefix)] = value
-    model.load_state_dict(parts["model."])
-    return parts["mask."], state
+        part, _, own_name = name.partition(".")
+        parts[part][own_name] = value
+    model.load_state_dict(parts["model"])
+    return parts["mask"], state
 
 
 def clear_checkpoint(folder: Path, seed: int) -> None:
@@ -166,16 +157,6 @@ def clear_checkpoint(folder: Path, seed: int) -> None:
     paths.phase(folder, seed).unlink(missing_ok=True)
 
 
-def _export(experiment: Experiment, model: nn.Module, folder: Path) -> None:
-    """Save a pruned transformer as a folder that transformers alone can load; its pruned weights are zero."""
-    model.save_pretrained(folder)
-    experiment.encoder.tokenizer.save_pretrained(folder)
-
-
 def versions() -> dict[str, str]:
     """The versions of the packages that a seed's result may depend on."""
     return {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")}
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
