@@ -22,15 +22,13 @@ def choose_device(name: str = "auto") -> torch.device:
     """The device of that name, or CUDA, else MPS, else the CPU for "auto"; TransientError if the machine lacks it."""
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     available = [device for device, is_present in present.items() if is_present]
-    if name == "auto":
-        name = available[0]
-    if name not in available:
+    if name not in ("auto", *available):
         raise TransientError(
             "no-such-device",
             f"device = {name!r} is not on this machine",
             f"it has {', '.join(available)}; auto chooses by itself",
         )
-    return torch.device(name)
+    return torch.device(available[0] if name == "auto" else name)
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:

@@ -23,7 +23,7 @@ from pielab.training import loop
 from pielab.training.distillation import Teacher
 from pielab.training.experiment import Experiment, gradual
 from pielab.training.seed import clear_checkpoint, evaluate, load_checkpoint, save_checkpoint, save_seed
-from pielab.training.workers import OnEpoch, ReportProgress, epoch_note
+from pielab.training.workers import ReportProgress, epoch_note
 
 
 def train(experiment: Experiment, seed: int, report: ReportProgress) -> None:
@@ -92,26 +92,19 @@ def _prune_while_training(
     """`prune_seed` for gradual pruners, which prune within a single training and write no checkpoint."""
     p: PruneParameters = experiment.parameters
     start = time.perf_counter()
-    options = {"gradual": gradual(experiment, weights)}
-    on_epoch = epoch_note(report, seed, "training", p.epochs)
-    if pruners.pruner(p.pruner).self_regularised:
-        options["teacher"] = Teacher()
-        on_epoch = _teach(options["teacher"], experiment, model, seed, on_epoch)
-    losses = experiment.train(model, seed, 1, p.epochs, on_epoch, **options)
-    state = {"losses": [losses], "seconds": time.perf_counter() - start}
-    return model, _record(weights, options["gradual"].masks, state)
-
-
-def _teach(teacher: Teacher, experiment: Experiment, model: nn.Module, seed: int, then: OnEpoch) -> OnEpoch:
-    """After each epoch, offers the model and its validation score to the teacher; then calls `then`."""
+    pruning = gradual(experiment, weights)
+    teacher = Teacher() if pruners.pruner(p.pruner).self_regularised else None
+    note = epoch_note(report, seed, "training", p.epochs)
 
     def on_epoch(epoch: int, loss: float) -> None:
-        metric = evaluate(experiment, model, seed, ["validation"], threshold_split="validation")[2]
-        teacher.consider(model, metric["validation"])
-        model.train()
-        then(epoch, loss)
+        if teacher:
+            metric = evaluate(experiment, model, seed, ["validation"], threshold_split="validation")[2]
+            teacher.consider(model, metric["validation"])
+            model.train()
+        note(epoch, loss)
 
-    return on_epoch
+    losses = experiment.train(model, seed, 1, p.epochs, on_epoch, gradual=pruning, teacher=teacher)
+    return model, _record(weights, pruning.masks, {"losses": [losses], "seconds": time.perf_counter() - start})
 
 
 def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[str, Any]) -> dict[str, Any]:
