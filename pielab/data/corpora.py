@@ -24,7 +24,6 @@ from pielab.data import assets, tables
 from pielab.data.tables import Frames, text_columns
 from pielab.errors import PielabError, first_line
 
-# Where to get the files.
 IMDB = "aclImdb_v1.tar.gz of https://ai.stanford.edu/~amaas/data/sentiment/, or the folder aclImdb in it"
 SNLI = "snli_1.0.zip of https://nlp.stanford.edu/projects/snli/, or snli_1.0_{train,dev,test}.jsonl in it"
 REUTERS = "reuters21578.tar.gz of https://www.daviddlewis.com/resources/testcollections/reuters21578/"

@@ -2,8 +2,8 @@
 
 A phase scores the weights, prunes the lowest ones, rewinds the rest to the initial state if the pruner does so, and
 retrains. An iterative pruner has three phases, a nested one a phase for each level, and a pruner at initialization one.
-After each phase but the last, a nested pruner writes the seed of that level, and the checkpoint is saved.
-Gradual pruners have no phases, but prune within one training.
+After each phase but the last, a nested pruner writes the seed of that level, and the checkpoint is saved;
+it is deleted when the seed's folder is written. Gradual pruners have no phases, but prune within one training.
 """
 
 import dataclasses

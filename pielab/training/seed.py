@@ -1,7 +1,6 @@
 """Evaluate a trained seed and write its folder atomically; save and load the checkpoint that it resumes from.
 
-A checkpoint is one safetensors file beside the seeds' folders. It is replaced atomically after each iteration or level
-of pruning but the last, and deleted when the seed's folder is written.
+A checkpoint is one safetensors file beside the seeds' folders, replaced atomically after each phase of pruning.
 """
 
 import json
@@ -77,7 +76,6 @@ def save_seed(
 
     Raises PielabError if the logits are not finite.
     """
-    target = paths.seed(folder, seed)
     logits, threshold, metric = evaluate(experiment, model, seed)
     answers = {split: experiment.task.answers(logits[split], threshold) for split in logits}
     _, *others = experiment.task.metrics
@@ -103,7 +101,7 @@ def save_seed(
     }
     metadata = configuration | {"decision_threshold": threshold, "parameters_hash": digest(recipe)}
     metadata |= {"data": experiment.data_digest, "device": record["device"], "versions": record["versions"]}
-    with files.atomic_folder(target) as partial:
+    with files.atomic_folder(paths.seed(folder, seed)) as partial:
         for name, saved in {"train": logits["train"], "test": logits["test"], **extra}.items():
             predictions.write(partial / f"{name}.parquet", saved, {**metadata, "split": name})
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))
