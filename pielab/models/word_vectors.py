@@ -1,6 +1,5 @@
 """Word vectors: GloVe 6B, which is fetched, or any text file of vectors, which is parsed once and cached."""
 
-import functools
 import io
 import math
 import os
@@ -79,7 +78,7 @@ def read(path: str) -> WordVectors:
     identity = (str(file.resolve()), str(state.st_size), str(state.st_mtime_ns))
     name = f"word-vectors/{paths.slug(file.stem)}-{{}}.npy"
     try:
-        return derived(name, identity, "", functools.partial(_blocks, file), _read_cache, _write_cache)
+        return derived(name, identity, "", lambda: _blocks(file), _read_cache, _write_cache)
     except OSError as error:
         raise PielabError(
             "word-vectors-not-cached",

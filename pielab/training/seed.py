@@ -97,7 +97,7 @@ def save_seed(
         "device": torch.cuda.get_device_name(experiment.device) if device == "cuda" else device,
         "precision": str(experiment.precision).removeprefix("torch."),
         "workers": p.workers,
-        "versions": versions(),
+        "versions": {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")},
     }
     metadata = configuration | {"decision_threshold": threshold, "parameters_hash": digest(recipe)}
     metadata |= {"data": experiment.data_digest, "device": record["device"], "versions": record["versions"]}
@@ -153,8 +153,3 @@ def load_checkpoint(
 def clear_checkpoint(folder: Path, seed: int) -> None:
     """Delete a seed's checkpoint, if there is one."""
     paths.phase(folder, seed).unlink(missing_ok=True)
-
-
-def versions() -> dict[str, str]:
-    """The versions of the packages that a seed's result may depend on."""
-    return {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")}
