@@ -51,13 +51,6 @@ class Experiment:
         """The half of the task that needs torch."""
         return TASKS[self.task.name]
 
-    def evaluate(self, predicted: np.ndarray, split: str, metric: str | None = None) -> float:
-        """A metric of predicted class ids (examples,) or multi-hot classes (examples, classes) of a split.
-
-        metric: one of the task's; by default its main one.
-        """
-        return self.task.score(predicted, self.targets[split], metric)
-
     def recipe(self, kind: type[BuildParameters] | None = None) -> dict[str, Any]:
         """The parameters that a seed's result depends on, by name, and the digest of its data.
 

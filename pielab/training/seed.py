@@ -50,7 +50,8 @@ def evaluate(
         )
     if task.decision_threshold:
         threshold = task.decision_threshold(logits[threshold_split], experiment.targets[threshold_split])
-    metric = {split: experiment.evaluate(task.answers(logits[split], threshold), split) for split in logits}
+    answers = {split: task.answers(logits[split], threshold) for split in logits}
+    metric = {split: task.score(answers[split], experiment.targets[split]) for split in logits}
     return logits, threshold, metric
 
 
@@ -77,10 +78,10 @@ def save_seed(
     Raises PielabError if the logits are not finite.
     """
     logits, threshold, metric = evaluate(experiment, model, seed)
-    answers = {split: experiment.task.answers(logits[split], threshold) for split in logits}
-    _, *others = experiment.task.metrics
-    further = {name: {split: experiment.evaluate(answers[split], split, name) for split in answers} for name in others}
-    p = experiment.parameters
+    p, task, targets = experiment.parameters, experiment.task, experiment.targets
+    answers = {split: task.answers(logits[split], threshold) for split in logits}
+    _, *others = task.metrics
+    further = {name: {split: task.score(answers[split], targets[split], name) for split in answers} for name in others}
     pruned = "pruner" in recipe
     configuration = (p.configuration if pruned else p.unpruned).record | {"seed": seed}
     device = experiment.device.type
