@@ -70,7 +70,10 @@ def prune_seed(
         state = {"recipe": recipe, "phase": phase, "losses": [*state["losses"], losses], "seconds": seconds}
         if phase < len(steps):
             if step.threshold is not None:
-                _save_level(experiment, step.threshold, seed, model, _record(weights, masks, state), report)
+                level, record = at_level(experiment, step.threshold), _record(weights, masks, state)
+                if not finished(level, seed):
+                    _save(level, seed, model, record)
+                    report(f"seed {seed} kept at {step.threshold:g} %", 0)
             save_checkpoint(p.folder, seed, model, masks, state)
     return model, _record(weights, masks, state)
 
@@ -118,15 +121,6 @@ def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[st
         "sparsity": overall_sparsity(masks),
         "pruned": {name: [int((~mask).sum()), mask.numel()] for name, mask in masks.items()},
     }
-
-
-def _save_level(
-    experiment: Experiment, level: float, seed: int, model: nn.Module, record: dict[str, Any], report: ReportProgress
-) -> None:
-    """Evaluate the seed of a lower level and write its folder, unless it has one."""
-    if not finished(at_level(experiment, level), seed):
-        _save(at_level(experiment, level), seed, model, record)
-        report(f"seed {seed} kept at {level:g} %", 0)
 
 
 def _save(experiment: Experiment, seed: int, model: nn.Module, record: dict[str, Any]) -> None:
