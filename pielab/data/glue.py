@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.metrics import f1_score, matthews_corrcoef
-from sklearn.model_selection import train_test_split
 
 from pielab.data import tables, tasks
-from pielab.data.tables import Frames, text_columns
+from pielab.data.tables import Frames, text_columns, with_validation
 from pielab.errors import PielabError, first_line
 from pielab.store import paths
 
@@ -112,7 +111,8 @@ def load(name: str, folders: Sequence[Path]) -> Frames | None:
     if not wanted:
         return None
     if folder := _find(wanted, *(folders if by_name else filter(None, [paths.find(name, *folders)]))):
-        return _splits(*(_read(wanted, folder / f"{stem}.tsv") for stem in ("train", wanted.dev)))
+        train, dev = (_read(wanted, folder / f"{stem}.tsv") for stem in ("train", wanted.dev))
+        return with_validation(VALIDATION, train, dev)
     if not by_name:
         return None
     try:
@@ -125,7 +125,8 @@ def load(name: str, folders: Sequence[Path]) -> Frames | None:
             f"get {SOURCE}, and give as data_dir the folder that {wanted.folder} is in",
         ) from None
     dev = "validation_matched" if "validation_matched" in hub else "validation"
-    return _splits(*(text_columns(hub[split], (*wanted.hub, "label")) for split in ("train", dev)))
+    train, test = (text_columns(hub[split], (*wanted.hub, "label")) for split in ("train", dev))
+    return with_validation(VALIDATION, train, test)
 
 
 def _is_name(dataset: str) -> bool:
@@ -165,8 +166,3 @@ def _read(task: GlueTask, path: Path) -> pd.DataFrame:
             f"the labels are {', '.join(names)}; get {SOURCE}",
         )
     return frame.replace({"label": names})
-
-
-def _splits(train: pd.DataFrame, dev: pd.DataFrame) -> Frames:
-    train, validation = train_test_split(train, test_size=VALIDATION, stratify=train["label"], random_state=0)
-    return {"train": train, "validation": validation, "test": dev}

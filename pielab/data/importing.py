@@ -68,7 +68,11 @@ def add(
         contents[paths.seed(folder, seed)] = record, {split: values[index] for split, values in logits.items()}
     # All folders are checked before the first is written.
     for target in [target for target, content in contents.items() if not _is_written(target, *content)]:
-        _write(target, *contents[target])
+        record, splits = contents[target]
+        with files.atomic_folder(target) as partial:
+            for split, values in splits.items():
+                predictions.write(partial / f"{split}.parquet", values, record | {"split": split})
+            (partial / "metrics.json").write_text(json.dumps(record, indent=1))
     return pd.DataFrame({"seed": p.seeds, task.metric: scores})
 
 
@@ -127,10 +131,7 @@ def _parameters(
 def _in_order(
     logits: np.ndarray, split: str, p: PairParameters, data: DatasetDict, classes: Sequence[str] | None
 ) -> np.ndarray:
-    """The logits with their columns in the order of the data's classes.
-
-    Raises PielabError for another number of seeds or examples, for other classes, and for logits that are not finite.
-    """
+    """The logits with their columns in the order of the data's classes."""
     texts, names = data["train" if split == "early" else split], datasets.class_names(data)
     if len(logits) != len(p.seeds):
         raise PielabError(
@@ -202,8 +203,7 @@ def _is_written(target: Path, record: dict[str, Any], logits: dict[str, np.ndarr
     """True if the folder holds exactly these predictions. Raises PielabError if it holds others."""
     if not target.exists():
         return False
-    same = records.read(target) == record
-    same = same and {path.stem for path in target.glob("*.parquet")} == set(logits)
+    same = records.read(target) == record and {path.stem for path in target.glob("*.parquet")} == set(logits)
     if not same or not all(
         np.array_equal(predictions.read(target / f"{split}.parquet")[0], values) for split, values in logits.items()
     ):
@@ -213,10 +213,3 @@ def _is_written(target: Path, record: dict[str, Any], logits: dict[str, np.ndarr
             f"delete {target.parents[1]}, or give another study name",
         )
     return True
-
-
-def _write(target: Path, record: dict[str, Any], logits: dict[str, np.ndarray]) -> None:
-    with files.atomic_folder(target) as partial:
-        for split, values in logits.items():
-            predictions.write(partial / f"{split}.parquet", values, record | {"split": split})
-        (partial / "metrics.json").write_text(json.dumps(record, indent=1))

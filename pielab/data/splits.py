@@ -57,12 +57,10 @@ def complete(frames: dict[str, pd.DataFrame], seed: int, where: str) -> dict[str
 
     Raises PielabError if there are too few examples to cut off.
     """
-    frames = dict(frames)
-    if "all" not in frames and "train" not in frames:
+    frames = {"train" if split == "all" else split: frame for split, frame in frames.items()}
+    if "train" not in frames:
         empty = frames["test"].iloc[:0]
         return {"train": empty, "validation": empty} | frames
-    if "all" in frames:
-        frames["train"] = frames.pop("all")
     size = int(0.15 * len(frames["train"]))
     for split in ("test", "validation"):
         if split not in frames:

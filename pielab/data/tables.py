@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+from sklearn.model_selection import train_test_split
 
 from pielab.errors import PielabError, first_line
 from pielab.store import paths
@@ -82,6 +83,12 @@ def from_hub(name: str, label: str = "label", splits: Sequence[str] = SPLITS) ->
 def text_columns(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """The columns of one or two texts and of the label, as text, text_pair and label."""
     return frame[[*columns]].set_axis([*("text", "text_pair")[: len(columns) - 1], "label"], axis=1)
+
+
+def with_validation(size: float, train: pd.DataFrame, test: pd.DataFrame) -> Frames:
+    """The splits with a number or a share of the training examples, in proportion to the classes, for validation."""
+    train, validation = train_test_split(train, test_size=size, stratify=train["label"], random_state=0)
+    return {"train": train, "validation": validation, "test": test}
 
 
 def select(frame: pd.DataFrame, columns: dict[str, str], where: str) -> pd.DataFrame:

@@ -144,13 +144,6 @@ def _hot_list(names: list[str]) -> Any:
     return List(Value("int8"), length=len(names))
 
 
-def _multi_hot(ids: Sequence[tuple[int, ...]], n_classes: int) -> list[list[int]]:
-    hot = np.zeros((len(ids), n_classes), dtype=np.int8)
-    for row, classes in zip(hot, ids, strict=True):
-        row[list(classes)] = 1
-    return hot.tolist()
-
-
 SINGLE_LABEL = Task(
     name="single-label",
     column="label",
@@ -174,7 +167,7 @@ MULTI_LABEL = Task(
     name="multi-label",
     column="labels",
     labels=tuple,
-    cells=_multi_hot,
+    cells=lambda ids, n_classes: [[int(class_id in labels) for class_id in range(n_classes)] for labels in ids],
     feature=_hot_list,
     targets=lambda split: np.asarray(split["labels"], np.float32).reshape(-1, split.features["labels"].length),
     # No feature of such a column holds names.

@@ -138,11 +138,9 @@ def build(
     if meta:
         with torch.device("meta"):
             return AutoModelForSequenceClassification.from_config(config)
-    options = {"use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}
+    options = {"config": config, "use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}
     with _loading(model), _quiet():
-        network, info = AutoModelForSequenceClassification.from_pretrained(
-            source, config=config, output_loading_info=True, **options
-        )
+        network, info = AutoModelForSequenceClassification.from_pretrained(source, output_loading_info=True, **options)
     # The classification layer and the pooler may be new; a checkpoint that lacks anything else is the wrong one.
     inside = f"{network.base_model_prefix}."
     missing = [key for key in info["missing_keys"] if key.startswith(inside) and "pooler" not in key]

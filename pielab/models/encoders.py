@@ -92,9 +92,7 @@ def word_encoder(
     Raises PielabError if none of the words has a vector.
     """
     known = load(word_vectors)
-    asked = known.words.unique()
-    if texts is not None:
-        asked = pa.array(sorted(split(texts)[1]), pa.string())
+    asked = known.words.unique() if texts is None else pa.array(sorted(split(texts)[1]), pa.string())
     rows = pc.index_in(asked, value_set=known.words)  # of a word with two vectors, the first counts
     vocabulary = asked.filter(rows.is_valid()).to_pylist()
     if not vocabulary:

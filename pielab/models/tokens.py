@@ -69,9 +69,8 @@ def _read(path: Path) -> tuple[Tokens, Sequence[str]]:
 
 def _write(tokens_and_words: tuple[Tokens, Sequence[str]], path: Path) -> None:
     tokens, words = tokens_and_words
-    as_bytes = "\n".join(words).encode("utf-8", "surrogatepass")
-    words_array = np.frombuffer(as_bytes, dtype=np.uint8)
-    save_file({"ids": tokens.ids, "starts": tokens.starts, "words": words_array}, path)
+    word_bytes = np.frombuffer("\n".join(words).encode("utf-8", "surrogatepass"), dtype=np.uint8)
+    save_file({"ids": tokens.ids, "starts": tokens.starts, "words": word_bytes}, path)
 
 
 def _starts(lengths: np.ndarray) -> np.ndarray:

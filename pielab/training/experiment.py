@@ -51,13 +51,6 @@ class Experiment:
         """The half of the task that needs torch."""
         return TASKS[self.task.name]
 
-    def evaluate(self, predicted: np.ndarray, split: str, metric: str | None = None) -> float:
-        """A metric of predicted class ids (examples,) or multi-hot classes (examples, classes) of a split.
-
-        metric: one of the task's; by default its main one.
-        """
-        return self.task.score(predicted, self.targets[split], metric)
-
     def recipe(self, kind: type[BuildParameters] | None = None) -> dict[str, Any]:
         """The parameters that a seed's result depends on, by name, and the digest of its data.
 
@@ -75,10 +68,8 @@ class Experiment:
     def build(self, seed: int) -> nn.Module:
         """The model in a seed's initial state, on the device."""
         p = self.parameters
-        vectors = getattr(self.encoder, "vectors", None)
-        layers = p.num_hidden_layers
-        model = self.training_task.build(p.model, self.n_classes, seed, vectors=vectors, num_hidden_layers=layers)
-        return model.to(self.device)
+        options = {"vectors": getattr(self.encoder, "vectors", None), "num_hidden_layers": p.num_hidden_layers}
+        return self.training_task.build(p.model, self.n_classes, seed, **options).to(self.device)
 
     def train(
         self, model: nn.Module, seed: int, phase: int, epochs: int, on_epoch: OnEpoch, **options: Any

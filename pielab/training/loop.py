@@ -22,15 +22,13 @@ def choose_device(name: str = "auto") -> torch.device:
     """The device of that name, or CUDA, else MPS, else the CPU for "auto"; TransientError if the machine lacks it."""
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     available = [device for device, is_present in present.items() if is_present]
-    if name == "auto":
-        name = available[0]
-    if name not in available:
+    if name not in ("auto", *available):
         raise TransientError(
             "no-such-device",
             f"device = {name!r} is not on this machine",
             f"it has {', '.join(available)}; auto chooses by itself",
         )
-    return torch.device(name)
+    return torch.device(available[0] if name == "auto" else name)
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
@@ -172,10 +170,8 @@ def predict(model: nn.Module, encoder: Encoder, tokens: Tokens, precision: torch
     device = next(model.parameters()).device
     model.eval()
     plan = batches.by_length(tokens.lengths, encoder.width)
-    parts = [
-        _logits(model, inputs, precision) for _, inputs in batches.to_device(tokens, encoder, device).in_batches(plan)
-    ]
-    logits = torch.cat(parts).cpu().numpy()
+    texts = batches.to_device(tokens, encoder, device)
+    logits = torch.cat([_logits(model, inputs, precision) for _, inputs in texts.in_batches(plan)]).cpu().numpy()
     return logits[np.argsort(np.concatenate(plan), kind="stable")]
 
 
@@ -196,23 +192,17 @@ def gradients(
     task, targets = task or of_targets(targets), torch.from_numpy(targets).to(device)
     model.zero_grad(set_to_none=True)
     plan = np.split(np.arange(len(tokens)), range(batch_size, len(tokens), batch_size))
-    with _without_dropout(model):
-        for places, inputs in batches.to_device(tokens, encoder, device).in_batches(plan):
-            task.loss(model(**inputs).logits, targets[places], reduction="sum").backward()
-    summed = {name: weight.grad.detach().clone() for name, weight in weights.items()}
-    model.zero_grad(set_to_none=True)
-    return summed
-
-
-@contextmanager
-def _without_dropout(model: nn.Module):
     model.eval()
     for module in model.modules():
         # cuDNN computes gradients of recurrent layers in training mode alone; the BiLSTM's have no dropout.
         if isinstance(module, nn.RNNBase):
             module.train()
-    yield
+    for places, inputs in batches.to_device(tokens, encoder, device).in_batches(plan):
+        task.loss(model(**inputs).logits, targets[places], reduction="sum").backward()
     model.train()
+    summed = {name: weight.grad.detach().clone() for name, weight in weights.items()}
+    model.zero_grad(set_to_none=True)
+    return summed
 
 
 def _logits(model: nn.Module, inputs: Mapping[str, Tensor], precision: torch.dtype) -> Tensor:

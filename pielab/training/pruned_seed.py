@@ -1,15 +1,9 @@
 """Prune and retrain one seed, from its initial state to its folder.
 
-1. `Experiment.build` gives the model in the seed's initial state, and `masks.prunable` the weights that may be pruned.
-2. `_resume` loads the checkpoint of an interrupted run. If there is none, `_start` gives masks that keep every weight;
-   for iterative and nested pruners it also loads the trained weights of the unpruned seed.
-3. A phase scores the weights, prunes the lowest ones, rewinds the rest to the initial state if the pruner does so, and
-   retrains. An iterative pruner has three phases, a nested one a phase for each level, and a pruner at initialization
-   one. After each phase but the last, a nested pruner writes the seed of that level, and the checkpoint is saved: the
-   model, its masks, and the losses and seconds so far.
-4. `save_seed` evaluates the model and writes the folder; then the checkpoint is deleted.
-
-Gradual pruners have no phases: `_prune_while_training` replaces steps 2 and 3.
+A phase scores the weights, prunes the lowest ones, rewinds the rest to the initial state if the pruner does so, and
+retrains. An iterative pruner has three phases, a nested one a phase for each level, and a pruner at initialization one.
+After each phase but the last, a nested pruner writes the seed of that level, and the checkpoint is saved;
+it is deleted when the seed's folder is written. Gradual pruners have no phases, but prune within one training.
 """
 
 import dataclasses
@@ -29,7 +23,7 @@ from pielab.training import loop
 from pielab.training.distillation import Teacher
 from pielab.training.experiment import Experiment, gradual
 from pielab.training.seed import clear_checkpoint, evaluate, load_checkpoint, save_checkpoint, save_seed
-from pielab.training.workers import OnEpoch, ReportProgress, epoch_note
+from pielab.training.workers import ReportProgress, epoch_note
 
 
 def train(experiment: Experiment, seed: int, report: ReportProgress) -> None:
@@ -56,9 +50,12 @@ def prune_seed(
         return _prune_while_training(experiment, seed, model, weights, report)
     recipe = experiment.recipe()
     initial = {name: value.clone() for name, value in model.state_dict().items()}
-    resumed = _resume(experiment, seed, model, recipe, report)
-    masks, state = resumed or _start(experiment, seed, model, weights)
     steps = p.trajectory.steps
+    resumed = load_checkpoint(p.folder, seed, recipe, model)
+    masks, state = resumed or _start(experiment, seed, model, weights)
+    if resumed:
+        done = sum(step.epochs for step in steps[: state["phase"]])
+        report(f"seed {seed} goes on after iteration {state['phase']}", done)
     for phase, step in list(enumerate(steps, start=1))[state["phase"] :]:
         start = time.perf_counter()
         scores = _scores(pruner.score, experiment, model, weights, seed, phase)
@@ -73,7 +70,10 @@ def prune_seed(
         state = {"recipe": recipe, "phase": phase, "losses": [*state["losses"], losses], "seconds": seconds}
         if phase < len(steps):
             if step.threshold is not None:
-                _save_level(experiment, step.threshold, seed, model, _record(weights, masks, state), report)
+                level, record = at_level(experiment, step.threshold), _record(weights, masks, state)
+                if not finished(level, seed):
+                    _save(level, seed, model, record)
+                    report(f"seed {seed} kept at {step.threshold:g} %", 0)
             save_checkpoint(p.folder, seed, model, masks, state)
     return model, _record(weights, masks, state)
 
@@ -95,34 +95,23 @@ def _prune_while_training(
     """`prune_seed` for gradual pruners, which prune within a single training and write no checkpoint."""
     p: PruneParameters = experiment.parameters
     start = time.perf_counter()
-    options = {"gradual": gradual(experiment, weights)}
-    on_epoch = epoch_note(report, seed, "training", p.epochs)
-    if pruners.pruner(p.pruner).self_regularised:
-        options["teacher"] = Teacher()
-        on_epoch = _teach(options["teacher"], experiment, model, seed, on_epoch)
-    losses = experiment.train(model, seed, 1, p.epochs, on_epoch, **options)
-    state = {"losses": [losses], "seconds": time.perf_counter() - start}
-    return model, _record(weights, options["gradual"].masks, state)
-
-
-def _teach(teacher: Teacher, experiment: Experiment, model: nn.Module, seed: int, then: OnEpoch) -> OnEpoch:
-    """After each epoch, offers the model and its validation score to the teacher; then calls `then`."""
+    pruning = gradual(experiment, weights)
+    teacher = Teacher() if pruners.pruner(p.pruner).self_regularised else None
+    note = epoch_note(report, seed, "training", p.epochs)
 
     def on_epoch(epoch: int, loss: float) -> None:
-        metric = evaluate(experiment, model, seed, ["validation"], threshold_split="validation")[2]
-        teacher.consider(model, metric["validation"])
-        model.train()
-        then(epoch, loss)
+        if teacher:
+            metric = evaluate(experiment, model, seed, ["validation"], threshold_split="validation")[2]
+            teacher.consider(model, metric["validation"])
+            model.train()
+        note(epoch, loss)
 
-    return on_epoch
+    losses = experiment.train(model, seed, 1, p.epochs, on_epoch, gradual=pruning, teacher=teacher)
+    return model, _record(weights, pruning.masks, {"losses": [losses], "seconds": time.perf_counter() - start})
 
 
 def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[str, Any]) -> dict[str, Any]:
-    """The entries of a seed's record on its pruning: losses by phase, seconds, and pruned weights of each matrix.
-
-    state: losses (a list of mean epoch losses for each phase) and seconds, as in a checkpoint. Raises RuntimeError if
-        weights that the masks prune are not zero.
-    """
+    """The entries of a seed's record on its pruning, its losses and seconds from `state`, which is a checkpoint's."""
     not_zero = [name for name, mask in masks.items() if weights[name].detach().cpu()[~mask].any()]
     if not_zero:
         raise RuntimeError(f"pruned weights of {not_zero} are not zero after training; please report this")
@@ -134,43 +123,16 @@ def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[st
     }
 
 
-def _save_level(
-    experiment: Experiment, level: float, seed: int, model: nn.Module, record: dict[str, Any], report: ReportProgress
-) -> None:
-    """Evaluate the seed of a lower level and write its folder, unless it has one."""
-    if not finished(at_level(experiment, level), seed):
-        _save(at_level(experiment, level), seed, model, record)
-        report(f"seed {seed} kept at {level:g} %", 0)
-
-
 def _save(experiment: Experiment, seed: int, model: nn.Module, record: dict[str, Any]) -> None:
     """Evaluate a pruned seed and write its folder."""
     p = experiment.parameters
     save_seed(p.folder, seed, experiment, model, experiment.recipe(), record, save_weights=p.save_weights)
 
 
-def _resume(
-    experiment: Experiment, seed: int, model: nn.Module, recipe: dict[str, Any], report: ReportProgress
-) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Load the weights of an interrupted run into the model; returns its masks and state, or None without a checkpoint.
-
-    state: as in `save_checkpoint`.
-    """
-    p = experiment.parameters
-    checkpoint = load_checkpoint(p.folder, seed, recipe, model)
-    if checkpoint:
-        phase = checkpoint[1]["phase"]
-        report(f"seed {seed} goes on after iteration {phase}", sum(step.epochs for step in p.trajectory.steps[:phase]))
-    return checkpoint
-
-
 def _start(
     experiment: Experiment, seed: int, model: nn.Module, weights: dict[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Masks that keep every weight, and the state before the first phase.
-
-    Loads the weights of the unpruned seed into the model, if the trajectory starts from them.
-    """
+    """Masks that keep every weight, and the first state; loads the unpruned seed's weights if training starts there."""
     p = experiment.parameters
     folder, start = paths.seed(p.dense_folder, seed), p.trajectory.start
     if start == "branch":

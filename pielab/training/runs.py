@@ -1,7 +1,6 @@
 """Train and prune the seeds of a configuration that are not yet in the results folder."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from pielab.store import paths, records
 from pielab.training import pruned_seed
 from pielab.training.experiment import Experiment
 from pielab.training.seed import clear_checkpoint, save_seed
-from pielab.training.workers import OnEpoch, ReportProgress, SeedFunction, epoch_note, run_seeds
+from pielab.training.workers import ReportProgress, SeedFunction, epoch_note, run_seeds
 
 
 def train_dense(experiment: Experiment) -> pd.DataFrame:
@@ -54,10 +53,7 @@ def train_pruned(experiment: Experiment) -> pd.DataFrame:
 def _train(
     function: SeedFunction, experiment: Experiment, seeds: list[int], folder: Path, title: str, steps: int
 ) -> None:
-    """Call `function` for every seed, `workers` at a time, with a progress bar of `steps` per seed.
-
-    What a retry may cure is raised as TransientError, for instance a full disk.
-    """
+    """Call `function` for every seed, with a bar of `steps` each; what a retry may cure is raised as TransientError."""
     with Progress(title, len(seeds) * steps) as progress, as_transient(folder):
         run_seeds(function, experiment, seeds, experiment.parameters.workers, progress.step)
 
@@ -69,31 +65,18 @@ def _train_unpruned(experiment: Experiment, seed: int, report: ReportProgress) -
     model = experiment.build(seed)
     early: dict[str, np.ndarray] = {}
     branch: dict[str, Tensor] = {}
+    note = epoch_note(report, seed, "unpruned", p.epochs)
 
-    def keep_early_logits() -> None:
-        early["early"] = experiment.predict(model, "train")
-        model.train()
+    def on_epoch(epoch: int, loss: float) -> None:
+        if p.budget == "equal" and epoch == schedules.branch_epochs(p.epochs):
+            branch.update({name: value.detach().cpu().clone() for name, value in model.state_dict().items()})
+        if epoch == schedules.early_epoch(p.epochs):
+            early["early"] = experiment.predict(model, "train")
+            model.train()
+        note(epoch, loss)
 
-    def keep_branch_weights() -> None:
-        branch.update({name: value.detach().cpu().clone() for name, value in model.state_dict().items()})
-
-    on_epoch = epoch_note(report, seed, "unpruned", p.epochs)
-    on_epoch = _after_epoch(schedules.early_epoch(p.epochs), keep_early_logits, on_epoch)
-    if p.budget == "equal":
-        on_epoch = _after_epoch(schedules.branch_epochs(p.epochs), keep_branch_weights, on_epoch)
     losses = experiment.train(model, seed, 0, p.epochs, on_epoch)
     record = {"losses": [losses], "seconds": time.perf_counter() - start}
     recipe, options = experiment.recipe(TrainParameters), {"extra": early, "shared": branch}
     save_seed(p.dense_folder, seed, experiment, model, recipe, record, save_weights=p.budget == "paper", **options)
     report(f"seed {seed} kept", 1)
-
-
-def _after_epoch(number: int, action: Callable[[], None], then: OnEpoch) -> OnEpoch:
-    """Calls `action` after that epoch, and `then` after every one."""
-
-    def on_epoch(epoch: int, loss: float) -> None:
-        if epoch == number:
-            action()
-        then(epoch, loss)
-
-    return on_epoch

@@ -1,7 +1,6 @@
 """Evaluate a trained seed and write its folder atomically; save and load the checkpoint that it resumes from.
 
-A checkpoint is one safetensors file beside the seeds' folders. It is replaced atomically after each iteration or level
-of pruning but the last, and deleted when the seed's folder is written.
+A checkpoint is one safetensors file beside the seeds' folders, replaced atomically after each phase of pruning.
 """
 
 import json
@@ -51,7 +50,8 @@ def evaluate(
         )
     if task.decision_threshold:
         threshold = task.decision_threshold(logits[threshold_split], experiment.targets[threshold_split])
-    metric = {split: experiment.evaluate(task.answers(logits[split], threshold), split) for split in logits}
+    answers = {split: task.answers(logits[split], threshold) for split in logits}
+    metric = {split: task.score(answers[split], experiment.targets[split]) for split in logits}
     return logits, threshold, metric
 
 
@@ -69,7 +69,7 @@ def save_seed(
     """Evaluate a trained seed and write its folder, which gets its name only when complete.
 
     The folder holds the logits (train.parquet, test.parquet), metrics.json and, with `save_weights`, the weights: of a
-    pruned transformer as the folder `model`, of any other model as weights.safetensors.
+    pruned transformer as the folder `model`, which transformers alone can load, of any other as weights.safetensors.
 
     recipe: the parameters that the result depends on. record: further entries of metrics.json.
     extra: more logits (examples, classes), each written as <name>.parquet.
@@ -77,19 +77,14 @@ def save_seed(
 
     Raises PielabError if the logits are not finite.
     """
-    target = paths.seed(folder, seed)
     logits, threshold, metric = evaluate(experiment, model, seed)
-    answers = {split: experiment.task.answers(logits[split], threshold) for split in logits}
-    _, *others = experiment.task.metrics
-    further = {name: {split: experiment.evaluate(answers[split], split, name) for split in answers} for name in others}
-    p = experiment.parameters
-    configuration = {
-        "dataset": paths.slug(p.dataset),
-        "model": paths.slug(p.model),
-        "pruner": recipe.get("pruner", "unpruned"),
-        "threshold": recipe.get("threshold", 0.0),
-        "seed": seed,
-    }
+    p, task, targets = experiment.parameters, experiment.task, experiment.targets
+    answers = {split: task.answers(logits[split], threshold) for split in logits}
+    _, *others = task.metrics
+    further = {name: {split: task.score(answers[split], targets[split], name) for split in answers} for name in others}
+    pruned = "pruner" in recipe
+    configuration = (p.configuration if pruned else p.unpruned).record | {"seed": seed}
+    device = experiment.device.type
     record = {
         **configuration,
         "metric": experiment.metric,
@@ -100,25 +95,20 @@ def save_seed(
         "trainable": classifier.count_parameters(model),
         **record,
         "parameters": recipe,
-        "device": _device_name(experiment.device),
+        "device": torch.cuda.get_device_name(experiment.device) if device == "cuda" else device,
         "precision": str(experiment.precision).removeprefix("torch."),
         "workers": p.workers,
-        "versions": versions(),
+        "versions": {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")},
     }
-    metadata = {
-        **configuration,
-        "decision_threshold": threshold,
-        "parameters_hash": digest(recipe),
-        "data": experiment.data_digest,
-        "device": record["device"],
-        "versions": record["versions"],
-    }
-    with files.atomic_folder(target) as partial:
+    metadata = configuration | {"decision_threshold": threshold, "parameters_hash": digest(recipe)}
+    metadata |= {"data": experiment.data_digest, "device": record["device"], "versions": record["versions"]}
+    with files.atomic_folder(paths.seed(folder, seed)) as partial:
         for name, saved in {"train": logits["train"], "test": logits["test"], **extra}.items():
             predictions.write(partial / f"{name}.parquet", saved, {**metadata, "split": name})
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))
-        if save_weights and hasattr(model, "save_pretrained") and "pruner" in recipe:
-            _export(experiment, model, partial / "model")
+        if save_weights and hasattr(model, "save_pretrained") and pruned:
+            model.save_pretrained(partial / "model")
+            experiment.encoder.tokenizer.save_pretrained(partial / "model")
         elif save_weights:
             save_model(model, str(partial / "weights.safetensors"))
         if shared:
@@ -153,29 +143,14 @@ def load_checkpoint(
             state = json.loads(file.metadata()["state"])
         tensors = load_file(path)
     records.require_same(state["recipe"], recipe, path)
-    parts = {"model.": {}, "mask.": {}}
+    parts = {"model": {}, "mask": {}}
     for name, value in tensors.items():
-        prefix = next(part for part in parts if name.startswith(part))
-        parts[prefix][name.removeprefix(prefix)] = value
-    model.load_state_dict(parts["model."])
-    return parts["mask."], state
+        part, _, own_name = name.partition(".")
+        parts[part][own_name] = value
+    model.load_state_dict(parts["model"])
+    return parts["mask"], state
 
 
 def clear_checkpoint(folder: Path, seed: int) -> None:
     """Delete a seed's checkpoint, if there is one."""
     paths.phase(folder, seed).unlink(missing_ok=True)
-
-
-def _export(experiment: Experiment, model: nn.Module, folder: Path) -> None:
-    """Save a pruned transformer as a folder that transformers alone can load; its pruned weights are zero."""
-    model.save_pretrained(folder)
-    experiment.encoder.tokenizer.save_pretrained(folder)
-
-
-def versions() -> dict[str, str]:
-    """The versions of the packages that a seed's result may depend on."""
-    return {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")}
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
