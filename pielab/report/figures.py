@@ -1,5 +1,6 @@
 """The study's figures, each drawn from a tidy table."""
 
+import functools
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -308,6 +309,9 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
     figure.supylabel(f"mean over PIEs / mean over {others}", fontsize="medium")
     style.legend(figure, grid.flat, most=6)
     return figure
+
+
+readability_matched = functools.partial(readability, matched=True)
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:

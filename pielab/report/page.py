@@ -5,7 +5,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,73 +25,52 @@ BY_PAIR, BY_PRUNER = ("dataset", "model"), ("pruner",)
 
 @dataclass(frozen=True)
 class Panel:
-    """A kind of figure of the report.
+    """A kind of figure of the report, which the function of report/figures with its name draws from a table.
 
-    draw: the function of report/figures that draws it from a table, by name: every job writes the page, and draws
-        nothing. read: the table from a study's results. keys: the columns of which each combination has a figure of
-        its own, as in the paper. saved: whether its table is written to report/tables as well. options: of the
-        function.
+    read: the table from a study's results. keys: the columns of which each combination has a figure of its own, as in
+        the paper. saved: whether its table is written to report/tables as well.
     """
 
     title: str
-    draw: str
     read: Callable[[results.Results], pd.DataFrame]
     keys: tuple[str, ...] = ()
     saved: bool = False
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-def _pair_tables(name: str) -> Callable[[results.Results], pd.DataFrame]:
-    return functools.partial(results.read_pair_tables, name=name)
 
 
 # A new figure is one entry here and one function in report/figures.
 PANELS = {
-    "effectiveness": Panel("Accuracy or F1 against the unpruned models (Figure 1)", "effectiveness", results.seeds),
+    "effectiveness": Panel("Accuracy or F1 against the unpruned models (Figure 1)", results.seeds),
     "pie_shares": Panel(
-        "How many test examples are PIEs, and how many retraining alone would change (Table 4)",
-        "pie_shares",
-        results.configurations,
+        "How many test examples are PIEs, and how many retraining alone would change (Table 4)", results.configurations
     ),
     "comparison": Panel(
-        "Pruners at equal sparsity: accuracy or F1, and PIEs beyond the null",
-        "comparison",
-        comparison.pruners,
-        BY_PAIR,
+        "Pruners at equal sparsity: accuracy or F1, and PIEs beyond the null", comparison.pruners, BY_PAIR
     ),
     "effectiveness_on_pies": Panel(
-        "Accuracy or F1 on all examples and on the PIEs (Figures 3, 7 to 13)",
-        "effectiveness_on_pies",
-        results.configurations,
-        BY_PAIR,
+        "Accuracy or F1 on all examples and on the PIEs (Figures 3, 7 to 13)", results.configurations, BY_PAIR
     ),
     "classes": Panel(
         "The classes of the PIEs and of all test examples (Figures 2, 6)",
-        "classes",
         classes.by_configuration,
         BY_PRUNER,
         saved=True,
     ),
     "el2n": Panel(
         "PIEs of the training set by how much an example matters for generalisation, EL2N (Figures 4, 14 to 20)",
-        "el2n",
-        _pair_tables("el2n"),
+        functools.partial(results.read_pair_tables, name="el2n"),
         BY_PRUNER,
         saved=True,
     ),
     "readability": Panel(
         "How hard the PIEs are to read, compared with all examples (Figures 5, 21 to 27)",
-        "readability",
-        _pair_tables("readability"),
+        functools.partial(results.read_pair_tables, name="readability"),
         BY_PAIR,
         saved=True,
     ),
     "readability_matched": Panel(
         "The same, compared with other examples as long as the PIEs",
-        "readability",
-        _pair_tables("readability"),
+        functools.partial(results.read_pair_tables, name="readability"),
         BY_PAIR,
-        options={"matched": True},
     ),
 }
 TABLES = {
@@ -129,11 +108,11 @@ def draw(study: Path | results.Results, kind: str, table: pd.DataFrame | None = 
     There is one figure for each pair of data set and model ("readability-snli-bilstm"), one for each pruner
     ("el2n-IMP-FT"), or a single one. Empty if the notebook that computes the data has not run.
     """
-    from pielab.report import figures
+    from pielab.report import figures  # here, because every job writes the page, and draws nothing
 
     panel, study = PANELS[kind], results.read(study)
     report, table = study.folder / "report", panel.read(study) if table is None else table
-    folder, draw_figure = report / "figures", getattr(figures, panel.draw)
+    folder, draw_figure = report / "figures", getattr(figures, kind)
     if panel.saved:
         results.save(table, report, kind)
     # A configuration that was removed from the study must not leave its figure behind.
@@ -142,7 +121,7 @@ def draw(study: Path | results.Results, kind: str, table: pd.DataFrame | None = 
     if table.empty:
         return {}
     parts = table.groupby(list(panel.keys), sort=False) if panel.keys else [((), table)]
-    drawn = {"-".join([kind, *key]): draw_figure(part, **panel.options) for key, part in parts}
+    drawn = {"-".join([kind, *key]): draw_figure(part) for key, part in parts}
     for name, figure in drawn.items():
         figures.save(figure, folder, name)
     return drawn
