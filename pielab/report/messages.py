@@ -36,8 +36,7 @@ class Message(NamedTuple):
 def messages() -> list[Message]:
     """All messages of the package, by id."""
     package = Path(pielab.__file__).parent
-    every = [message for path in sorted(package.rglob("*.py")) for message in _in_module(path, package)]
-    return sorted(every)
+    return sorted(message for path in package.rglob("*.py") for message in _in_module(path, package))
 
 
 def table() -> str:

@@ -146,9 +146,7 @@ def write_index(study_folder: Path) -> Path:
     folder = study_folder / "report"
     if not (folder / "tables" / "pie_shares.csv").exists():
         raise PielabError(
-            "report-without-tables",
-            f"{folder} has no tables yet",
-            "run notebooks/06_report.ipynb for this study first",
+            "report-without-tables", f"{folder} has no tables yet", "run notebooks/06_report.ipynb for this study first"
         )
     seeds_done = sum(1 for _ in study_folder.glob("*/*/seeds/[0-9]*"))
     for seeds in study_folder.glob("*/*/seeds"):
@@ -188,16 +186,12 @@ def _names(folder: Path, kind: str) -> list[str]:
 
 
 def _paper_tables(folder: Path) -> dict[int, dict[str, str]]:
-    """By number, the paper's tables in `folder`: title, stem, HTML, and "beside", HTML with the published values."""
+    """By number, the paper's tables in `folder`: stem, HTML, and "beside", HTML with the published values."""
     tables = {}
-    for number, title in paper.TABLES.items():
+    for number in paper.TABLES:
         stem = f"table_{number:02d}"
-        if (folder / f"{stem}.html").exists():
-            tables[number] = {
-                "title": title,
-                "stem": stem,
-                "html": (folder / f"{stem}.html").read_text(encoding="utf-8"),
-            }
+        if (path := folder / f"{stem}.html").exists():
+            tables[number] = {"stem": stem, "html": path.read_text(encoding="utf-8")}
             if (beside := folder / f"{stem}_beside_published.csv").exists():
                 tables[number]["beside"] = _html(pd.read_csv(beside))
     return tables
@@ -208,21 +202,19 @@ def _notebooks(study_folder: Path) -> dict[str, list[tuple[str, str]]]:
     groups: dict[str, list[tuple[str, str]]] = {}
     for notebook in sorted(study_folder.glob("**/0*.ipynb")):
         folder = notebook.parent.relative_to(study_folder)
-        hidden = {"logs", "parts"}.intersection(folder.parts) or any(part.startswith(".") for part in folder.parts)
-        if not hidden:
+        if not any(part in {"logs", "parts"} or part.startswith(".") for part in folder.parts):
             href = Path(os.path.relpath(render.notebook(notebook), study_folder / "report")).as_posix()
             groups.setdefault(folder.as_posix(), []).append((notebook.stem, href))
     return groups
 
 
 def _html(frame: pd.DataFrame) -> str:
+    named = frame.rename(columns=lambda name: name.replace("_", " "))
     # One decimal for columns in percent (12.3), three for fractions such as an accuracy (0.123).
     shares = ("excess", "difference")
-    percent = {name: "{:.1f}".format for name in frame if "percent" in name or name.startswith(shares)}
-    formats = {name: percent.get(name, "{:.3f}".format) for name in frame.select_dtypes("float")}
+    percent = {name: "{:.1f}".format for name in named if "percent" in name or name.startswith(shares)}
+    formats = {name: percent.get(name, "{:.3f}".format) for name in named.select_dtypes("float")}
     formats |= {"threshold": "{:g}".format, "epochs": "{:g}".format}
-    named = frame.rename(columns=lambda name: name.replace("_", " "))
-    formats = {name.replace("_", " "): function for name, function in formats.items()}
     return named.to_html(index=False, border=0, formatters=formats, na_rep="")
 
 
@@ -233,7 +225,3 @@ def main() -> None:
         print(write_index(paths.root() / parser.parse_args().study))
     except PielabError as error:
         sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()
