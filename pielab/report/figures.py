@@ -141,9 +141,8 @@ def effectiveness(seeds: pd.DataFrame) -> Figure:
             group = rows.groupby("threshold")["effectiveness"].agg(["mean", "std"]).fillna(0)
             style.pruner_line(axes, name, seeds, group.index, group["mean"], (group["std"], group["std"]))
         axes.set_title(f"{dataset}, {model}: {style.counted(part, 'seed')}")
-        axes.set_ylabel(f"test {part['metric'].iloc[0]}")
-        axes.set_ylim(0, 1)
-    style.legend_below(figure, panels, "mean over seeds; bars and band: one standard deviation")
+        axes.set(ylabel=f"test {part['metric'].iloc[0]}", ylim=(0, 1))
+    style.legend_below(figure, "mean over seeds; bars and band: one standard deviation")
     return figure
 
 
@@ -166,9 +165,8 @@ def pie_shares(configurations: pd.DataFrame) -> Figure:
         )
         axes.set_ylabel("PIEs, % of the test examples")
         style.from_zero(axes)
-    style.legend_below(
-        figure, panels, "mean over half-splits of the seeds;\nbars: 95 % interval of the excess over the null"
-    )
+    note = "mean over half-splits of the seeds;\nbars: 95 % interval of the excess over the null"
+    style.legend_below(figure, note)
     return figure
 
 
@@ -193,7 +191,7 @@ def comparison(table: pd.DataFrame) -> Figure:
         axes.set_title(f"{first['dataset']}, {first['model']}: {first['threshold']:g} %\n{first['seeds']} seeds")
         axes.set(xlabel=f"test {first['metric']}", ylabel="excess of PIEs, %")
     note = "excess in % of the test examples; bars: 95 % intervals over seeds; scales differ"
-    style.legend(figure, [axes for axes, _ in panels], note)
+    style.legend(figure, note)
     return figure
 
 
@@ -210,16 +208,15 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
     positions = style.positions(configurations)
     for axes, part in panels:
         axes.set_title(f"{style.name(part)}\n{part['seeds'].iloc[0]} seeds")
-        places = [positions[threshold] for threshold in part["threshold"]]
+        places = part["threshold"].map(positions)
         null = part["null_on_pies"].mean()
         axes.axhline(null, color=UNPRUNED, linestyle="--", label="null: unpruned, where unpruned disagree")
         for column, label, colour, line, marker in lines:
             axes.plot(places, part[column], line, color=colour, marker=marker, label=label)
         axes.set_ylim(-0.03, 1.03)  # so that markers at 0 and 1 are not cut off
         axes.set(xticks=list(positions.values()), xticklabels=[f"{threshold:g}" for threshold in positions])
-        axes.set(xlabel="% of weights pruned", ylabel=part["metric"].iloc[0])
-        axes.set_xlim(-0.3, len(positions) - 0.7)
-    style.legend(figure, [axes for axes, _ in panels], most=3 if len(panels) > 2 else 2)
+        axes.set(xlabel="% of weights pruned", ylabel=part["metric"].iloc[0], xlim=(-0.3, len(positions) - 0.7))
+    style.legend(figure, most=3 if len(panels) > 2 else 2)
     return figure
 
 
@@ -242,7 +239,7 @@ def classes(table: pd.DataFrame) -> Figure:
         axes.tick_params(axis="x", labelsize="small" if few else "x-small")
         axes.set(xlabel="" if few else "class, the most frequent first", ylabel="% that have the class")
         style.from_zero(axes)
-    style.legend(figure, [axes for axes, _ in panels], most=3)
+    style.legend(figure, most=3)
     return figure
 
 
@@ -269,7 +266,7 @@ def el2n(table: pd.DataFrame) -> Figure:
         style.from_zero(axes)
         axes.set(xlabel="bin of EL2N, the hardest last", ylabel="PIEs, % of the bin")
         axes.xaxis.get_major_locator().set_params(integer=True)
-    style.legend(figure, [axes for axes, _ in panels])
+    style.legend(figure)
     return figure
 
 
@@ -300,14 +297,14 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
         # Over the same pruners at every threshold, so that the line does not depend on which pruners were run.
         complete = part.pivot(index="threshold", columns="pruner", values=ratio).dropna(axis="columns")
         if min(complete.shape) > 1:
-            places = [positions[threshold] for threshold in complete.index]
+            places = complete.index.map(positions)
             axes.plot(places, complete.mean(axis="columns"), color="black", linewidth=2.5, label="mean")
         axes.set_title(f"{name}\n{pair[0]}, {pair[1]}: {part['examples'].iloc[0]:,} texts", fontsize="small")
         if index // 4 == n_rows - 1:
             axes.set_xlabel("% of weights pruned")
     others = "others as long" if matched else "all"
     figure.supylabel(f"mean over PIEs / mean over {others}", fontsize="medium")
-    style.legend(figure, grid.flat, most=6)
+    style.legend(figure, most=6)
     return figure
 
 

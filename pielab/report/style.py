@@ -1,7 +1,7 @@
 """Shared elements of all figures: colours and markers, panels, legends, and the pruners' lines."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -75,33 +75,27 @@ def name(part: pd.DataFrame) -> str:
     return f"{first['pruner']}: {first['dataset']}, {first['model']}"
 
 
-def legend_below(figure: Figure, panels: dict[tuple[str, str], Axes], note: str) -> None:
-    """Labels the x axes, and adds one legend for all panels."""
-    for axes in panels.values():
+def legend_below(figure: Figure, note: str) -> None:
+    """Labels the x axes, and adds one legend."""
+    for axes in figure.axes:
         axes.set_xlabel("% of the prunable weights pruned")
-    legend(figure, panels.values(), note)
+    legend(figure, note)
 
 
-def legend(figure: Figure, panels: Iterable[Axes], note: str | None = None, most: int = 4) -> None:
-    """One legend for all panels, with at most `most` columns."""
+def legend(figure: Figure, note: str | None = None, most: int = 4) -> None:
+    """One legend for all panels, with at most `most` columns, one fewer for the long names of variants."""
     handles: dict[str, object] = {}
-    for axes in panels:
+    for axes in figure.axes:
         handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    options = {"ncols": columns(handles, most), "frameon": False, "title": note}
+    options = {"ncols": most if handles.keys().isdisjoint(VARIANTS) else most - 1, "frameon": False, "title": note}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", **options)
-
-
-def columns(labels: Iterable[str], most: int) -> int:
-    """The number of columns of a legend, one fewer for the long names of variants."""
-    return most if set(labels).isdisjoint(VARIANTS) else most - 1
 
 
 def pruner_line(axes: Axes, name: str, frame: pd.DataFrame, thresholds, values, bars) -> None:
     """One pruner's points at its thresholds, with error bars and a line; frame: the data of the whole figure."""
     places, names = positions(frame), pruners(frame)
-    place = names.index(name)
     # Pruners are shifted a little, so that their bars do not hide each other.
-    shift = (place - (len(names) - 1) / 2) * 0.05
+    shift = (names.index(name) - (len(names) - 1) / 2) * 0.05
     where = [places[threshold] + shift for threshold in thresholds]
     axes.errorbar(where, values, yerr=bars, label=name, capsize=2, **marker_style(name, frame))
     axes.set(xticks=list(places.values()), xticklabels=[f"{threshold:g}" for threshold in places])
@@ -112,12 +106,10 @@ def marker_style(name: str, frame: pd.DataFrame) -> dict[str, str]:
     """Colour, marker and line of a pruner; frame: the data of the whole figure."""
     unstyled = [pruner for pruner in pruners(frame) if pruner not in COLOURS]
     more = unstyled.index(name) if name in unstyled else 0
-    colour_and_marker = {
-        "color": COLOURS.get(name, MORE_COLOURS[more % len(MORE_COLOURS)]),
-        "marker": MARKERS.get(name, MORE_MARKERS[more % len(MORE_MARKERS)]),
-    }
+    colour = COLOURS.get(name, MORE_COLOURS[more % len(MORE_COLOURS)])
+    marker = MARKERS.get(name, MORE_MARKERS[more % len(MORE_MARKERS)])
     variant = {"linestyle": VARIANTS[name], "markerfacecolor": "white"} if name in VARIANTS else {}
-    return colour_and_marker | variant
+    return {"color": colour, "marker": marker, **variant}
 
 
 def from_zero(axes: Axes) -> None:
