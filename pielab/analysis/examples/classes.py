@@ -45,7 +45,7 @@ def by_configuration(study: Path | results.Results) -> pd.DataFrame:
 
 def _multi_hot(labels: pd.Series, n_classes: int) -> np.ndarray:
     """Class ids, or lists of them, as a bool array (examples, classes)."""
-    ids = [np.atleast_1d(label) for label in labels]
-    hot = np.zeros((len(ids), n_classes), dtype=bool)
-    hot[np.repeat(np.arange(len(ids)), list(map(len, ids))), np.concatenate(ids).astype(int)] = True
+    ids = labels.explode().dropna().astype(int)
+    hot = np.zeros((len(labels), n_classes), dtype=bool)
+    hot[ids.index, ids] = True
     return hot
