@@ -51,23 +51,15 @@ def examples(split: Dataset, dense: Predictions, pruned: Predictions, estimate: 
 
 
 def summary(
-    parameters: PieParameters,
-    data: DatasetDict,
-    dense: Predictions,
-    pruned: Predictions,
-    estimate: null.Null,
+    parameters: PieParameters, data: DatasetDict, dense: Predictions, pruned: Predictions, estimate: null.Null
 ) -> dict[str, Any]:
     """The numbers of one configuration that the report shows; shares are of all test examples, in percent."""
-    p = parameters
     is_pie = pies.find(dense.classes, pruned.classes)
     targets = datasets.targets(data["test"])
     return {
-        "dataset": paths.slug(p.dataset),
-        "model": paths.slug(p.model),
-        "pruner": p.pruner,
-        "threshold": p.threshold,
+        **parameters.configuration.record,
         "metric": tasks.TASKS[dense.task].metric,
-        "seeds": len(p.seeds),
+        "seeds": len(parameters.seeds),
         "examples": len(is_pie),
         "classes": datasets.class_names(data),
         "pies": int(is_pie.sum()),
