@@ -131,8 +131,7 @@ def effectiveness(seeds: pd.DataFrame) -> Figure:
     seeds: as results.seeds gives them. Bars and bands are one standard deviation over seeds.
     """
     figure, panels = style.pair_panels(seeds)
-    for (dataset, model), axes in panels.items():
-        part = style.of_pair(seeds, dataset, model)
+    for axes, part in panels:
         unpruned = part[part["pruner"] == "unpruned"]["effectiveness"]
         mean, spread = unpruned.mean(), unpruned.std() if len(unpruned) > 1 else 0
         axes.axhline(mean, color=UNPRUNED, linestyle="--", label="unpruned")
@@ -140,7 +139,7 @@ def effectiveness(seeds: pd.DataFrame) -> Figure:
         for name, rows in style.by_pruner(part):
             group = rows.groupby("threshold")["effectiveness"].agg(["mean", "std"]).fillna(0)
             style.pruner_line(axes, name, seeds, group.index, group["mean"], (group["std"], group["std"]))
-        axes.set_title(f"{dataset}, {model}: {style.counted(part, 'seed')}")
+        axes.set_title(f"{style.pair(part)}: {style.counted(part, 'seed')}")
         axes.set(ylabel=f"test {part['metric'].iloc[0]}", ylim=(0, 1))
     style.legend_below(figure, "mean over seeds; bars and band: one standard deviation")
     return figure
@@ -153,16 +152,13 @@ def pie_shares(configurations: pd.DataFrame) -> Figure:
     configurations: as results.configurations gives them. Bars are 95 % intervals of the excess over the null.
     """
     figure, panels = style.pair_panels(configurations)
-    for (dataset, model), axes in panels.items():
-        part = style.of_pair(configurations, dataset, model)
+    for axes, part in panels:
         axes.axhline(part["null_percent"].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
         for name, rows in style.by_pruner(part):
             bars = style.error_bars(rows, "excess_percent", "excess_low", "excess_high")
             style.pruner_line(axes, name, configurations, rows["threshold"], rows["halved_pies_percent"], bars)
-        side = part["models_per_side"].iloc[0]
-        axes.set_title(
-            f"{dataset}, {model}: {side} model{'s' if side > 1 else ''} a side, {part['examples'].iloc[0]:,} texts"
-        )
+        side, texts = part[["models_per_side", "examples"]].iloc[0]
+        axes.set_title(f"{style.pair(part)}: {side} model{'s' if side > 1 else ''} a side, {texts:,} texts")
         axes.set_ylabel("PIEs, % of the test examples")
         style.from_zero(axes)
     note = "mean over half-splits of the seeds;\nbars: 95 % interval of the excess over the null"
@@ -188,7 +184,7 @@ def comparison(table: pd.DataFrame) -> Figure:
         axes.axvline(part["unpruned"].iloc[0], color=UNPRUNED, linestyle=":", label="unpruned models")
         axes.axhline(0, color=UNPRUNED, linestyle="--", label="null: retraining alone")
         first = part.iloc[0]
-        axes.set_title(f"{first['dataset']}, {first['model']}: {first['threshold']:g} %\n{first['seeds']} seeds")
+        axes.set_title(f"{style.pair(part)}: {first['threshold']:g} %\n{first['seeds']} seeds")
         axes.set(xlabel=f"test {first['metric']}", ylabel="excess of PIEs, %")
     note = "excess in % of the test examples; bars: 95 % intervals over seeds; scales differ"
     style.legend(figure, note)
@@ -281,14 +277,9 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
     ratio, low, high, null = (
         ("matched", "matched_low", "matched_high", "null_matched") if matched else ("ratio", "low", "high", "null")
     )
-    pairs = list(table.groupby(["dataset", "model"], sort=False).groups)
-    names = list(dict.fromkeys(table["score"]))
-    n_rows = -(-len(names) // 4) * len(pairs)
-    figure, grid = plt.subplots(n_rows, 4, figsize=(11.5, 2.4 * n_rows + 1), squeeze=False, layout="constrained")
-    for index, (pair, name) in enumerate((pair, name) for pair in pairs for name in names):
-        axes, part = grid.flat[index], style.of_pair(table, *pair)
-        part = part[part["score"] == name]
-        positions = style.positions(table)
+    figure, panels = style.panels(table, "dataset", "model", "score", width=2.875, height=2.4)
+    positions = style.positions(table)
+    for axes, part in panels:
         axes.axhline(1, color="0.7", linewidth=0.8)
         axes.axhline(part[null].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
         for pruner, rows in style.by_pruner(part):
@@ -299,8 +290,9 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
         if min(complete.shape) > 1:
             places = complete.index.map(positions)
             axes.plot(places, complete.mean(axis="columns"), color="black", linewidth=2.5, label="mean")
-        axes.set_title(f"{name}\n{pair[0]}, {pair[1]}: {part['examples'].iloc[0]:,} texts", fontsize="small")
-        if index // 4 == n_rows - 1:
+        score, texts = part[["score", "examples"]].iloc[0]
+        axes.set_title(f"{score}\n{style.pair(part)}: {texts:,} texts", fontsize="small")
+        if axes.get_subplotspec().is_last_row():
             axes.set_xlabel("% of weights pruned")
     others = "others as long" if matched else "all"
     figure.supylabel(f"mean over PIEs / mean over {others}", fontsize="medium")

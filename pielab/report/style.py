@@ -44,35 +44,39 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return draw_styled
 
 
-def pair_panels(frame: pd.DataFrame) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+Panels = tuple[Figure, list[tuple[Axes, pd.DataFrame]]]
+
+
+def pair_panels(frame: pd.DataFrame) -> Panels:
     """One panel for each data set and model, three to a row."""
-    pairs = list(frame.groupby(["dataset", "model"], sort=False).groups)
-    figure, grid = _grid(len(pairs), columns=3, width=4.1, height=3.1, least=5.6)
-    return figure, dict(zip(pairs, grid, strict=True))
+    return panels(frame, "dataset", "model", columns=3, width=4.1, height=3.1, least=5.6)
 
 
-def panels(frame: pd.DataFrame, *keys: str, columns: int = 4) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
-    """A panel and its part of `frame` for each combination of `keys` in it; `columns`: panels to a row."""
+def panels(
+    frame: pd.DataFrame, *keys: str, columns: int = 4, width: float = 3.1, height: float = 2.7, least: float = 6.2
+) -> Panels:
+    """A panel and its part of `frame` for each combination of `keys` in it.
+
+    columns: panels to a row. width, height: of a panel, in inches. least: the figure's least width, for the legend.
+    """
     parts = [part for _, part in frame.groupby(list(keys), sort=False)]
-    figure, grid = _grid(len(parts), columns=columns, width=3.1, height=2.7, least=6.2)
-    return figure, list(zip(grid, parts, strict=True))
-
-
-def _grid(number: int, columns: int, width: float, height: float, least: float) -> tuple[Figure, list[Axes]]:
-    """A figure of `number` panels of that size in inches each; `least`: the figure's least width, for the legend."""
-    columns = min(columns, number)
-    rows = -(-number // columns)
+    columns = min(columns, len(parts))
+    rows = -(-len(parts) // columns)
     size = (max(width * columns, least), height * rows + 1)
     figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
-    for axes in grid.flat[number:]:
+    for axes in grid.flat[len(parts) :]:
         axes.set_axis_off()
-    return figure, list(grid.flat[:number])
+    return figure, list(zip(grid.flat, parts, strict=False))
+
+
+def pair(part: pd.DataFrame) -> str:
+    """The data set and model of a panel, for its title."""
+    return ", ".join(part[["dataset", "model"]].iloc[0])
 
 
 def name(part: pd.DataFrame) -> str:
     """The title of a panel for one pruner, data set and model."""
-    first = part.iloc[0]
-    return f"{first['pruner']}: {first['dataset']}, {first['model']}"
+    return f"{part['pruner'].iloc[0]}: {pair(part)}"
 
 
 def legend_below(figure: Figure, note: str) -> None:
@@ -125,10 +129,6 @@ def error_bars(rows: pd.DataFrame, value: str, low: str, high: str) -> tuple[pd.
 def positions(frame: pd.DataFrame) -> dict[float, int]:
     """Thresholds at equal distances, because 90 and 99 % differ as much to a model as 20 and 50 %."""
     return {threshold: place for place, threshold in enumerate(sorted(set(frame["threshold"]) - {0.0}))}
-
-
-def of_pair(frame: pd.DataFrame, dataset: str, model: str) -> pd.DataFrame:
-    return frame[(frame["dataset"] == dataset) & (frame["model"] == model)]
 
 
 def by_pruner(frame: pd.DataFrame):
