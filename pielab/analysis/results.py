@@ -2,6 +2,7 @@
 
 import functools
 import io
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -117,10 +118,9 @@ class Results:
     @functools.cached_property
     def records(self) -> dict[Path, list[dict[str, Any]]]:
         """The records of all seeds, by the folder of their configuration."""
-        by_folder: dict[Path, list[dict[str, Any]]] = {}
-        for path in sorted(self.folder.glob("*/*/seeds/[0-9]*/metrics.json")):
-            by_folder.setdefault(path.parents[2], []).append(records.read(path.parent))
-        return by_folder
+        of_seeds = sorted(self.folder.glob("*/*/seeds/[0-9]*/metrics.json"))
+        by_folder = itertools.groupby(of_seeds, key=lambda path: path.parents[2])
+        return {folder: [records.read(path.parent) for path in group] for folder, group in by_folder}
 
     def first_record(self, folder: Path) -> dict[str, Any]:
         """The record of a configuration's first seed; empty if its predictions were imported without records."""

@@ -24,11 +24,9 @@ def prunable(model: nn.Module, layer_norm: bool = False, pooler: bool = True) ->
     Raises PielabError if no weights remain.
     """
     modules = list(model.modules())
-    embeddings = {
-        id(weight) for module in modules if isinstance(module, nn.Embedding) for weight in module.parameters()
-    }
+    embeddings = [module for module in modules if isinstance(module, nn.Embedding)]
     linear = [module for module in modules if isinstance(module, nn.Linear)]
-    excluded = embeddings | {id(linear[-1].weight)}
+    excluded = {id(weight) for module in (*embeddings, linear[-1]) for weight in module.parameters()}
     norms = {id(module.weight) for module in modules if isinstance(module, nn.LayerNorm) and layer_norm}
     weights = {
         name: parameter

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pielab
-from pielab.store import files
+from pielab.report import render
 
 KINDS = ("PielabError", "TransientError")
 HEAD = """# Every error message
@@ -77,5 +77,4 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    with files.atomic_file(Path(sys.argv[1])) as partial:
-        partial.write_text(table(), encoding="utf-8")
+    render.write(Path(sys.argv[1]), table())
