@@ -97,7 +97,7 @@ def trajectory(pruner: Pruner, threshold: float, levels: Sequence[float], epochs
     """
     lower = sorted(level for level in levels if level < threshold) if pruner.schedule == "nested" else []
     shares = sparsities(pruner, threshold / 100, [level / 100 for level in lower])
-    thresholds = [*lower, threshold] if lower else [*[None] * (len(shares) - 1), threshold]
+    thresholds = [*(lower or [None] * (len(shares) - 1)), threshold]
     parts = [epochs] * len(shares)
     start, start_epochs = ("unpruned", epochs) if pruner.starts_trained else ("initial", 0)
     if budget == "equal" and pruner.starts_trained:

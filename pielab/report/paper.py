@@ -246,8 +246,7 @@ def _percentages(remaining: pd.DataFrame) -> Styler:
 def _counts(study: results.Results) -> pd.DataFrame:
     """How many parameters each configuration trains and removes: dataset, model, threshold, parameters, removed."""
     rows = []
-    for folder in study.records:
-        record = study.first_record(folder)
+    for record, *_ in study.records.values():
         if "trainable" in record:
             removed = sum(lost for lost, _ in record.get("pruned", {}).values())
             names = {name: record[name] for name in ("dataset", "model", "threshold")}
@@ -257,6 +256,6 @@ def _counts(study: results.Results) -> pd.DataFrame:
 
 def _unpruned_parameters(study: results.Results) -> pd.DataFrame:
     """The parameters with which the unpruned models were trained, one row per pair."""
-    unpruned = [study.first_record(folder) for folder in study.records if folder.name == DENSE]
+    unpruned = [of_seeds[0] for folder, of_seeds in study.records.items() if folder.name == DENSE]
     trained = [record for record in unpruned if "parameters" in record]
     return pd.DataFrame([record["parameters"] | {name: record[name] for name in PAIR} for record in trained])
