@@ -103,11 +103,11 @@ def compare_with_null(dense: Predictions, pruned: Predictions, targets: np.ndarr
     unpruned halves against pruned ones and against unpruned ones.
     """
     sides = [(runs.classes, tasks.TASKS[runs.task].probabilities(runs.logits)) for runs in (dense, pruned)]
-    compute = MEASURES[dense.task]
     all_seeds = np.ones(len(dense.logits), dtype=bool)
 
     def between(first: np.ndarray, side: int, second: np.ndarray) -> dict[str, float]:
-        return compute(*(values[first] for values in sides[0]), *(values[second] for values in sides[side]), targets)
+        of_first, of_second = [values[first] for values in sides[0]], [values[second] for values in sides[side]]
+        return MEASURES[dense.task](*of_first, *of_second, targets)
 
     half_splits = np.array(null.half_splits(len(all_seeds), n_splits, np.random.default_rng(0)), dtype=bool)
     table = pd.DataFrame({"all_seeds": between(all_seeds, 1, all_seeds)})

@@ -112,8 +112,7 @@ def votes(table: pd.DataFrame, pruner: str) -> Figure:
         ("unpruned", -0.2, UNPRUNED, "unpruned"),
         ("pruned", 0.2, style.COLOURS.get(pruner, ONLY_PIES), pruner),
     ):
-        places = [place + shift for place in range(len(table))]
-        axes.barh(places, table[side], height=0.36, color=colour, label=name)
+        axes.barh(np.arange(len(table)) + shift, table[side], height=0.36, color=colour, label=name)
     # To matplotlib, a dollar sign starts a formula.
     names = [name.replace("$", r"\$") + " (label)" * own for name, own in table[["class", "label"]].to_numpy()]
     axes.set(yticks=range(len(table)), yticklabels=names, xlabel="models that vote for the class")
