@@ -143,9 +143,7 @@ def _with_intervals(table: pd.DataFrame, *columns: str, digits: int) -> list[str
     return texts
 
 
-def _difference(
-    read: Callable[..., tuple[tuple[int, ...], np.ndarray]], folder: Path, reference: Path
-) -> tuple[float, float, float]:
+def _difference(read: Callable, folder: Path, reference: Path) -> tuple[float, float, float]:
     """As `difference`, of two folders of a pair, where `read` is `_classes` of their study."""
     (seeds, predicted), (reference_seeds, predicted_by_reference) = read(folder), read(reference)
     if folder == reference or seeds != reference_seeds:

@@ -103,17 +103,13 @@ def compare_with_null(dense: Predictions, pruned: Predictions, targets: np.ndarr
     unpruned halves against pruned ones and against unpruned ones.
     """
     sides = [(runs.classes, tasks.TASKS[runs.task].probabilities(runs.logits)) for runs in (dense, pruned)]
-    compute = MEASURES[dense.task]
     all_seeds = np.ones(len(dense.logits), dtype=bool)
 
     def between(first: np.ndarray, side: int, second: np.ndarray) -> dict[str, float]:
-        (classes, probabilities), (compared_classes, compared_probabilities) = sides[0], sides[side]
-        return compute(
-            classes[first], compared_classes[second], probabilities[first], compared_probabilities[second], targets
-        )
+        of_first, of_second = [values[first] for values in sides[0]], [values[second] for values in sides[side]]
+        return MEASURES[dense.task](*of_first, *of_second, targets)
 
-    half_splits = null.half_splits(len(all_seeds), n_splits, np.random.default_rng(0))
-    half_splits = [(first.astype(bool), second.astype(bool)) for first, second in half_splits]
+    half_splits = np.array(null.half_splits(len(all_seeds), n_splits, np.random.default_rng(0)), dtype=bool)
     table = pd.DataFrame({"all_seeds": between(all_seeds, 1, all_seeds)})
     for name, side in (("halved", 1), ("null", 0)):
         table[name] = pd.DataFrame([between(first, side, second) for first, second in half_splits]).mean()
@@ -130,16 +126,15 @@ SOURCES = {
 }
 
 
-def _single_label_measures(dense, pruned, dense_probabilities, pruned_probabilities, targets) -> dict[str, float]:
-    divergence = jensen_shannon(dense_probabilities, pruned_probabilities)
+def _single_label_measures(dense, dense_probabilities, pruned, pruned_probabilities, targets) -> dict[str, float]:
     return {
         "flips": flips(dense, pruned, targets),
         "Cohen's kappa of the votes": kappa(dense, pruned),
-        "Jensen-Shannon divergence, bits": float(divergence.mean()),
+        "Jensen-Shannon divergence, bits": float(jensen_shannon(dense_probabilities, pruned_probabilities).mean()),
     }
 
 
-def _multi_label_measures(dense, pruned, dense_probabilities, pruned_probabilities, targets) -> dict[str, float]:
+def _multi_label_measures(dense, dense_probabilities, pruned, pruned_probabilities, targets) -> dict[str, float]:
     correlation = float(np.nanmean(spearman(dense_probabilities, pruned_probabilities)))
     lowest = spearman_pies(dense_probabilities, pruned_probabilities)
     share = float(pies.find(dense, pruned)[lowest].mean()) if lowest.any() else float("nan")

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -51,23 +52,15 @@ def examples(split: Dataset, dense: Predictions, pruned: Predictions, estimate: 
 
 
 def summary(
-    parameters: PieParameters,
-    data: DatasetDict,
-    dense: Predictions,
-    pruned: Predictions,
-    estimate: null.Null,
+    parameters: PieParameters, data: DatasetDict, dense: Predictions, pruned: Predictions, estimate: null.Null
 ) -> dict[str, Any]:
     """The numbers of one configuration that the report shows; shares are of all test examples, in percent."""
-    p = parameters
     is_pie = pies.find(dense.classes, pruned.classes)
     targets = datasets.targets(data["test"])
     return {
-        "dataset": paths.slug(p.dataset),
-        "model": paths.slug(p.model),
-        "pruner": p.pruner,
-        "threshold": p.threshold,
+        **parameters.configuration.record,
         "metric": tasks.TASKS[dense.task].metric,
-        "seeds": len(p.seeds),
+        "seeds": len(parameters.seeds),
         "examples": len(is_pie),
         "classes": datasets.class_names(data),
         "pies": int(is_pie.sum()),
@@ -125,10 +118,9 @@ class Results:
     @functools.cached_property
     def records(self) -> dict[Path, list[dict[str, Any]]]:
         """The records of all seeds, by the folder of their configuration."""
-        by_folder: dict[Path, list[dict[str, Any]]] = {}
-        for path in sorted(self.folder.glob("*/*/seeds/[0-9]*/metrics.json")):
-            by_folder.setdefault(path.parents[2], []).append(records.read(path.parent))
-        return by_folder
+        of_seeds = sorted(self.folder.glob("*/*/seeds/[0-9]*/metrics.json"))
+        by_folder = itertools.groupby(of_seeds, key=lambda path: path.parents[2])
+        return {folder: [records.read(path.parent) for path in group] for folder, group in by_folder}
 
     def first_record(self, folder: Path) -> dict[str, Any]:
         """The record of a configuration's first seed; empty if its predictions were imported without records."""

@@ -62,7 +62,7 @@ class Gradual:
             if window_ends or self.step == last:
                 self._rank(sparsity_at(self.step, self.phases, self.sparsity))
             for name, weight in self.weights.items():
-                weight.mul_(self._mask(name))
+                weight.mul_(self.masks[name] if self.masks else self.score(name) > self.thresholds[name])
 
     def score(self, name: str) -> Tensor:
         """The scores of a matrix: |w|, or the average importance times its uncertainty."""
@@ -87,9 +87,6 @@ class Gradual:
             self.thresholds = {name: _nth_lowest(self.score(name).flatten(), sparsity) for name in self.weights}
         if self.pruner.score == "magnitude":  # the next step changes it, unlike importance
             self.masks = {name: self.score(name) > self.thresholds[name] for name in self.weights}
-
-    def _mask(self, name: str) -> Tensor:
-        return self.masks[name] if self.masks else self.score(name) > self.thresholds[name]
 
     def _finish(self) -> None:
         """Prune to exactly the final sparsity, even with ties."""

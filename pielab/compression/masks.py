@@ -24,11 +24,9 @@ def prunable(model: nn.Module, layer_norm: bool = False, pooler: bool = True) ->
     Raises PielabError if no weights remain.
     """
     modules = list(model.modules())
-    embeddings = {
-        id(weight) for module in modules if isinstance(module, nn.Embedding) for weight in module.parameters()
-    }
+    embeddings = [module for module in modules if isinstance(module, nn.Embedding)]
     linear = [module for module in modules if isinstance(module, nn.Linear)]
-    excluded = embeddings | {id(linear[-1].weight)}
+    excluded = {id(weight) for module in (*embeddings, linear[-1]) for weight in module.parameters()}
     norms = {id(module.weight) for module in modules if isinstance(module, nn.LayerNorm) and layer_norm}
     weights = {
         name: parameter
@@ -102,13 +100,9 @@ def prune(
         return _prune_as_one(scores, masks, sparsity)
     # Allocated before the work, so that the temporary memory of one matrix is reused for the next.
     pruned = {name: mask.to("cpu", copy=True).contiguous() for name, mask in masks.items()}
-
-    def of_matrix(name: str) -> None:
-        _prune_matrix(name, scores, pruned[name].numpy().reshape(-1), sparsity)
-
     # As many threads as torch has, because numpy releases Python's lock; each holds one matrix in memory.
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(of_matrix, masks))
+        list(pool.map(lambda name: _prune_matrix(name, scores, pruned[name], sparsity), masks))
     return {name: mask.to(masks[name].device) for name, mask in pruned.items()}
 
 
@@ -116,15 +110,14 @@ def _prune_as_one(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], spa
     """New masks without the lowest scores of all matrices together."""
     whole = torch.cat([mask.flatten() for mask in masks.values()]).cpu()
     all_scores = Scores(masks, lambda _: torch.cat([scores[name].detach().flatten() for name in masks]))
-    _prune_matrix("the model", all_scores, whole.numpy(), sparsity)
+    _prune_matrix("the model", all_scores, whole, sparsity)
     parts = whole.split([mask.numel() for mask in masks.values()])
-    return {
-        name: part.reshape(masks[name].shape).to(masks[name].device) for name, part in zip(masks, parts, strict=True)
-    }
+    return {name: part.view_as(mask).to(mask.device) for (name, mask), part in zip(masks.items(), parts, strict=True)}
 
 
-def _prune_matrix(name: str, scores: Mapping[str, Tensor], mask: np.ndarray, sparsity: float) -> None:
-    """Prune one matrix in place; mask (weights,) bool."""
+def _prune_matrix(name: str, scores: Mapping[str, Tensor], kept: Tensor, sparsity: float) -> None:
+    """Prune one matrix in place."""
+    mask = kept.numpy().reshape(-1)
     before = np.count_nonzero(mask)
     number = round(sparsity * mask.size) - (mask.size - before)
     if number < 0:

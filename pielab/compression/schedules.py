@@ -1,7 +1,6 @@
 """The trajectory of a seed: its start, prunings and epochs; and the sparsity of gradual pruners over time."""
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -98,7 +97,7 @@ def trajectory(pruner: Pruner, threshold: float, levels: Sequence[float], epochs
     """
     lower = sorted(level for level in levels if level < threshold) if pruner.schedule == "nested" else []
     shares = sparsities(pruner, threshold / 100, [level / 100 for level in lower])
-    thresholds = [*lower, threshold] if lower else [*[None] * (len(shares) - 1), threshold]
+    thresholds = [*(lower or [None] * (len(shares) - 1)), threshold]
     parts = [epochs] * len(shares)
     start, start_epochs = ("unpruned", epochs) if pruner.starts_trained else ("initial", 0)
     if budget == "equal" and pruner.starts_trained:
@@ -111,7 +110,7 @@ def branch_epochs(epochs: int) -> int:
 
     0 if there are fewer than four epochs.
     """
-    return _parts(epochs)[0]
+    return epochs // (ITERATIONS + 1)
 
 
 def _parts_after_branch(pruner: Pruner, epochs: int) -> list[int]:
@@ -128,15 +127,10 @@ def _parts_after_branch(pruner: Pruner, epochs: int) -> list[int]:
             f"budget = 'equal' shares epochs = {epochs} among the {ITERATIONS + 1} trainings of an iterative pruner",
             f"give {ITERATIONS + 1} epochs or more",
         )
-    return _parts(epochs)[1:]
-
-
-def _parts(epochs: int) -> list[int]:
-    """The epochs as evenly split as possible among the trainings of an iterative pruner."""
-    ends = [epochs * part // (ITERATIONS + 1) for part in range(ITERATIONS + 2)]
+    ends = [epochs * part // (ITERATIONS + 1) for part in range(1, ITERATIONS + 2)]
     return [end - start for start, end in itertools.pairwise(ends)]
 
 
 def early_epoch(epochs: int) -> int:
     """The epoch, counted from 1, after which EL2N is computed: the first beyond 30 % of all (Section 4.2)."""
-    return math.floor(3 * epochs / 10) + 1
+    return 3 * epochs // 10 + 1

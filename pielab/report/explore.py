@@ -28,7 +28,6 @@ from pielab.store.paths import DENSE, Configuration
 
 # EL2N is an early training error, so for test examples the same norm of the final predictions stands in.
 PERCENTILE = {"test": "error-norm percentile", "train": "EL2N percentile"}
-EARLY_OR_FINAL = {"test": "test", "train": "early"}
 TEXT_LIMIT = 500
 CSS = """
 .dt-container { font-size: 12px; }
@@ -79,7 +78,7 @@ def read_split(
     if known and known.source == source:
         return known
     data = results.load_data(record, folder / "pies.parquet")
-    runs = predictions.read_seeds(folder.parent / DENSE, record["seeds"], EARLY_OR_FINAL[name])
+    runs = predictions.read_seeds(folder.parent / DENSE, record["seeds"], "early" if name == "train" else name)
     results.check_same_data(data, runs, runs, split=name)
     norms = el2n.error_norms(runs, datasets.targets(data[name]))
     percentile = 100 * stats.rankdata(norms) / len(norms)

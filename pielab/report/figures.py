@@ -1,5 +1,6 @@
 """The study's figures, each drawn from a tidy table."""
 
+import functools
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -111,8 +112,7 @@ def votes(table: pd.DataFrame, pruner: str) -> Figure:
         ("unpruned", -0.2, UNPRUNED, "unpruned"),
         ("pruned", 0.2, style.COLOURS.get(pruner, ONLY_PIES), pruner),
     ):
-        places = [place + shift for place in range(len(table))]
-        axes.barh(places, table[side], height=0.36, color=colour, label=name)
+        axes.barh(np.arange(len(table)) + shift, table[side], height=0.36, color=colour, label=name)
     # To matplotlib, a dollar sign starts a formula.
     names = [name.replace("$", r"\$") + " (label)" * own for name, own in table[["class", "label"]].to_numpy()]
     axes.set(yticks=range(len(table)), yticklabels=names, xlabel="models that vote for the class")
@@ -130,8 +130,7 @@ def effectiveness(seeds: pd.DataFrame) -> Figure:
     seeds: as results.seeds gives them. Bars and bands are one standard deviation over seeds.
     """
     figure, panels = style.pair_panels(seeds)
-    for (dataset, model), axes in panels.items():
-        part = style.of_pair(seeds, dataset, model)
+    for axes, part in panels:
         unpruned = part[part["pruner"] == "unpruned"]["effectiveness"]
         mean, spread = unpruned.mean(), unpruned.std() if len(unpruned) > 1 else 0
         axes.axhline(mean, color=UNPRUNED, linestyle="--", label="unpruned")
@@ -139,10 +138,9 @@ def effectiveness(seeds: pd.DataFrame) -> Figure:
         for name, rows in style.by_pruner(part):
             group = rows.groupby("threshold")["effectiveness"].agg(["mean", "std"]).fillna(0)
             style.pruner_line(axes, name, seeds, group.index, group["mean"], (group["std"], group["std"]))
-        axes.set_title(f"{dataset}, {model}: {style.counted(part, 'seed')}")
-        axes.set_ylabel(f"test {part['metric'].iloc[0]}")
-        axes.set_ylim(0, 1)
-    style.legend_below(figure, panels, "mean over seeds; bars and band: one standard deviation")
+        axes.set_title(f"{style.pair(part)}: {style.counted(part, 'seed')}")
+        axes.set(ylabel=f"test {part['metric'].iloc[0]}", ylim=(0, 1))
+    style.legend_below(figure, "mean over seeds; bars and band: one standard deviation")
     return figure
 
 
@@ -153,21 +151,17 @@ def pie_shares(configurations: pd.DataFrame) -> Figure:
     configurations: as results.configurations gives them. Bars are 95 % intervals of the excess over the null.
     """
     figure, panels = style.pair_panels(configurations)
-    for (dataset, model), axes in panels.items():
-        part = style.of_pair(configurations, dataset, model)
+    for axes, part in panels:
         axes.axhline(part["null_percent"].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
         for name, rows in style.by_pruner(part):
             bars = style.error_bars(rows, "excess_percent", "excess_low", "excess_high")
             style.pruner_line(axes, name, configurations, rows["threshold"], rows["halved_pies_percent"], bars)
-        side = part["models_per_side"].iloc[0]
-        axes.set_title(
-            f"{dataset}, {model}: {side} model{'s' if side > 1 else ''} a side, {part['examples'].iloc[0]:,} texts"
-        )
+        side, texts = part[["models_per_side", "examples"]].iloc[0]
+        axes.set_title(f"{style.pair(part)}: {side} model{'s' if side > 1 else ''} a side, {texts:,} texts")
         axes.set_ylabel("PIEs, % of the test examples")
         style.from_zero(axes)
-    style.legend_below(
-        figure, panels, "mean over half-splits of the seeds;\nbars: 95 % interval of the excess over the null"
-    )
+    note = "mean over half-splits of the seeds;\nbars: 95 % interval of the excess over the null"
+    style.legend_below(figure, note)
     return figure
 
 
@@ -189,10 +183,10 @@ def comparison(table: pd.DataFrame) -> Figure:
         axes.axvline(part["unpruned"].iloc[0], color=UNPRUNED, linestyle=":", label="unpruned models")
         axes.axhline(0, color=UNPRUNED, linestyle="--", label="null: retraining alone")
         first = part.iloc[0]
-        axes.set_title(f"{first['dataset']}, {first['model']}: {first['threshold']:g} %\n{first['seeds']} seeds")
+        axes.set_title(f"{style.pair(part)}: {first['threshold']:g} %\n{first['seeds']} seeds")
         axes.set(xlabel=f"test {first['metric']}", ylabel="excess of PIEs, %")
     note = "excess in % of the test examples; bars: 95 % intervals over seeds; scales differ"
-    style.legend(figure, [axes for axes, _ in panels], note)
+    style.legend(figure, note)
     return figure
 
 
@@ -209,16 +203,15 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
     positions = style.positions(configurations)
     for axes, part in panels:
         axes.set_title(f"{style.name(part)}\n{part['seeds'].iloc[0]} seeds")
-        places = [positions[threshold] for threshold in part["threshold"]]
+        places = part["threshold"].map(positions)
         null = part["null_on_pies"].mean()
         axes.axhline(null, color=UNPRUNED, linestyle="--", label="null: unpruned, where unpruned disagree")
         for column, label, colour, line, marker in lines:
             axes.plot(places, part[column], line, color=colour, marker=marker, label=label)
         axes.set_ylim(-0.03, 1.03)  # so that markers at 0 and 1 are not cut off
         axes.set(xticks=list(positions.values()), xticklabels=[f"{threshold:g}" for threshold in positions])
-        axes.set(xlabel="% of weights pruned", ylabel=part["metric"].iloc[0])
-        axes.set_xlim(-0.3, len(positions) - 0.7)
-    style.legend(figure, [axes for axes, _ in panels], most=3 if len(panels) > 2 else 2)
+        axes.set(xlabel="% of weights pruned", ylabel=part["metric"].iloc[0], xlim=(-0.3, len(positions) - 0.7))
+    style.legend(figure, most=3 if len(panels) > 2 else 2)
     return figure
 
 
@@ -241,7 +234,7 @@ def classes(table: pd.DataFrame) -> Figure:
         axes.tick_params(axis="x", labelsize="small" if few else "x-small")
         axes.set(xlabel="" if few else "class, the most frequent first", ylabel="% that have the class")
         style.from_zero(axes)
-    style.legend(figure, [axes for axes, _ in panels], most=3)
+    style.legend(figure, most=3)
     return figure
 
 
@@ -268,7 +261,7 @@ def el2n(table: pd.DataFrame) -> Figure:
         style.from_zero(axes)
         axes.set(xlabel="bin of EL2N, the hardest last", ylabel="PIEs, % of the bin")
         axes.xaxis.get_major_locator().set_params(integer=True)
-    style.legend(figure, [axes for axes, _ in panels])
+    style.legend(figure)
     return figure
 
 
@@ -283,14 +276,9 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
     ratio, low, high, null = (
         ("matched", "matched_low", "matched_high", "null_matched") if matched else ("ratio", "low", "high", "null")
     )
-    pairs = list(table.groupby(["dataset", "model"], sort=False).groups)
-    names = list(dict.fromkeys(table["score"]))
-    n_rows = -(-len(names) // 4) * len(pairs)
-    figure, grid = plt.subplots(n_rows, 4, figsize=(11.5, 2.4 * n_rows + 1), squeeze=False, layout="constrained")
-    for index, (pair, name) in enumerate((pair, name) for pair in pairs for name in names):
-        axes, part = grid.flat[index], style.of_pair(table, *pair)
-        part = part[part["score"] == name]
-        positions = style.positions(table)
+    figure, panels = style.panels(table, "dataset", "model", "score", width=2.875, height=2.4)
+    positions = style.positions(table)
+    for axes, part in panels:
         axes.axhline(1, color="0.7", linewidth=0.8)
         axes.axhline(part[null].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
         for pruner, rows in style.by_pruner(part):
@@ -299,15 +287,19 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
         # Over the same pruners at every threshold, so that the line does not depend on which pruners were run.
         complete = part.pivot(index="threshold", columns="pruner", values=ratio).dropna(axis="columns")
         if min(complete.shape) > 1:
-            places = [positions[threshold] for threshold in complete.index]
+            places = complete.index.map(positions)
             axes.plot(places, complete.mean(axis="columns"), color="black", linewidth=2.5, label="mean")
-        axes.set_title(f"{name}\n{pair[0]}, {pair[1]}: {part['examples'].iloc[0]:,} texts", fontsize="small")
-        if index // 4 == n_rows - 1:
+        score, texts = part[["score", "examples"]].iloc[0]
+        axes.set_title(f"{score}\n{style.pair(part)}: {texts:,} texts", fontsize="small")
+        if axes.get_subplotspec().is_last_row():
             axes.set_xlabel("% of weights pruned")
     others = "others as long" if matched else "all"
     figure.supylabel(f"mean over PIEs / mean over {others}", fontsize="medium")
-    style.legend(figure, grid.flat, most=6)
+    style.legend(figure, most=6)
     return figure
+
+
+readability_matched = functools.partial(readability, matched=True)
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:

@@ -5,12 +5,11 @@ python -m pielab.report.messages docs/messages.md
 
 import ast
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pielab
-from pielab.store import files
+from pielab.report import render
 
 KINDS = ("PielabError", "TransientError")
 HEAD = """# Every error message
@@ -24,33 +23,25 @@ One line for each: its id, what was given, and the cure. A word in {braces} stan
 
 
 class Message(NamedTuple):
-    """id, problem and cure as of PielabError, with names in braces for values; kind, its class; where, its module."""
+    """id, problem and cure as of PielabError, with names in braces for values."""
 
     id: str
     problem: str
     cure: str
-    kind: str
-    where: str
 
 
 def messages() -> list[Message]:
     """All messages of the package, by id."""
-    package = Path(pielab.__file__).parent
-    every = [message for path in sorted(package.rglob("*.py")) for message in _in_module(path, package)]
-    return sorted(every)
+    texts = (path.read_text(encoding="utf-8") for path in Path(pielab.__file__).parent.rglob("*.py"))
+    nodes = (node for text in texts for node in ast.walk(ast.parse(text)))
+    raised = (node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", "") in KINDS)
+    return sorted(Message(*map(_text, node.args)) for node in raised)
 
 
 def table() -> str:
     """The page of all messages, Markdown."""
     rows = [f"| `{message.id}` | {_cell(message.problem)} | {_cell(message.cure)} |" for message in messages()]
     return HEAD + "\n".join(rows) + "\n"
-
-
-def _in_module(path: Path, package: Path) -> Iterator[Message]:
-    where = path.relative_to(package).with_suffix("").as_posix()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in KINDS:
-            yield Message(*(_text(argument) for argument in node.args), kind=node.func.id, where=where)
 
 
 def _text(node: ast.expr) -> str:
@@ -69,8 +60,8 @@ def _text(node: ast.expr) -> str:
         case ast.IfExp():
             return f"{_text(node.body)} or {_text(node.orelse)}"
         case _:
-            names = [part for part in ast.walk(node) if isinstance(part, ast.Name | ast.Attribute)]
-            return f"{{{names[-1].id if isinstance(names[-1], ast.Name) else names[-1].attr}}}" if names else "{value}"
+            names = [_text(part) for part in ast.walk(node) if isinstance(part, ast.Name | ast.Attribute)]
+            return names[-1] if names else "{value}"
 
 
 def _cell(text: str) -> str:
@@ -78,5 +69,4 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    with files.atomic_file(Path(sys.argv[1])) as partial:
-        partial.write_text(table(), encoding="utf-8")
+    render.write(Path(sys.argv[1]), table())

@@ -5,7 +5,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,73 +25,52 @@ BY_PAIR, BY_PRUNER = ("dataset", "model"), ("pruner",)
 
 @dataclass(frozen=True)
 class Panel:
-    """A kind of figure of the report.
+    """A kind of figure of the report, which the function of report/figures with its name draws from a table.
 
-    draw: the function of report/figures that draws it from a table, by name: every job writes the page, and draws
-        nothing. read: the table from a study's results. keys: the columns of which each combination has a figure of
-        its own, as in the paper. saved: whether its table is written to report/tables as well. options: of the
-        function.
+    read: the table from a study's results. keys: the columns of which each combination has a figure of its own, as in
+        the paper. saved: whether its table is written to report/tables as well.
     """
 
     title: str
-    draw: str
     read: Callable[[results.Results], pd.DataFrame]
     keys: tuple[str, ...] = ()
     saved: bool = False
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-def _pair_tables(name: str) -> Callable[[results.Results], pd.DataFrame]:
-    return functools.partial(results.read_pair_tables, name=name)
 
 
 # A new figure is one entry here and one function in report/figures.
 PANELS = {
-    "effectiveness": Panel("Accuracy or F1 against the unpruned models (Figure 1)", "effectiveness", results.seeds),
+    "effectiveness": Panel("Accuracy or F1 against the unpruned models (Figure 1)", results.seeds),
     "pie_shares": Panel(
-        "How many test examples are PIEs, and how many retraining alone would change (Table 4)",
-        "pie_shares",
-        results.configurations,
+        "How many test examples are PIEs, and how many retraining alone would change (Table 4)", results.configurations
     ),
     "comparison": Panel(
-        "Pruners at equal sparsity: accuracy or F1, and PIEs beyond the null",
-        "comparison",
-        comparison.pruners,
-        BY_PAIR,
+        "Pruners at equal sparsity: accuracy or F1, and PIEs beyond the null", comparison.pruners, BY_PAIR
     ),
     "effectiveness_on_pies": Panel(
-        "Accuracy or F1 on all examples and on the PIEs (Figures 3, 7 to 13)",
-        "effectiveness_on_pies",
-        results.configurations,
-        BY_PAIR,
+        "Accuracy or F1 on all examples and on the PIEs (Figures 3, 7 to 13)", results.configurations, BY_PAIR
     ),
     "classes": Panel(
         "The classes of the PIEs and of all test examples (Figures 2, 6)",
-        "classes",
         classes.by_configuration,
         BY_PRUNER,
         saved=True,
     ),
     "el2n": Panel(
         "PIEs of the training set by how much an example matters for generalisation, EL2N (Figures 4, 14 to 20)",
-        "el2n",
-        _pair_tables("el2n"),
+        functools.partial(results.read_pair_tables, name="el2n"),
         BY_PRUNER,
         saved=True,
     ),
     "readability": Panel(
         "How hard the PIEs are to read, compared with all examples (Figures 5, 21 to 27)",
-        "readability",
-        _pair_tables("readability"),
+        functools.partial(results.read_pair_tables, name="readability"),
         BY_PAIR,
         saved=True,
     ),
     "readability_matched": Panel(
         "The same, compared with other examples as long as the PIEs",
-        "readability",
-        _pair_tables("readability"),
+        functools.partial(results.read_pair_tables, name="readability"),
         BY_PAIR,
-        options={"matched": True},
     ),
 }
 TABLES = {
@@ -129,11 +108,11 @@ def draw(study: Path | results.Results, kind: str, table: pd.DataFrame | None = 
     There is one figure for each pair of data set and model ("readability-snli-bilstm"), one for each pruner
     ("el2n-IMP-FT"), or a single one. Empty if the notebook that computes the data has not run.
     """
-    from pielab.report import figures
+    from pielab.report import figures  # here, because every job writes the page, and draws nothing
 
     panel, study = PANELS[kind], results.read(study)
     report, table = study.folder / "report", panel.read(study) if table is None else table
-    folder, draw_figure = report / "figures", getattr(figures, panel.draw)
+    folder, draw_figure = report / "figures", getattr(figures, kind)
     if panel.saved:
         results.save(table, report, kind)
     # A configuration that was removed from the study must not leave its figure behind.
@@ -142,7 +121,7 @@ def draw(study: Path | results.Results, kind: str, table: pd.DataFrame | None = 
     if table.empty:
         return {}
     parts = table.groupby(list(panel.keys), sort=False) if panel.keys else [((), table)]
-    drawn = {"-".join([kind, *key]): draw_figure(part, **panel.options) for key, part in parts}
+    drawn = {"-".join([kind, *key]): draw_figure(part) for key, part in parts}
     for name, figure in drawn.items():
         figures.save(figure, folder, name)
     return drawn
@@ -167,9 +146,7 @@ def write_index(study_folder: Path) -> Path:
     folder = study_folder / "report"
     if not (folder / "tables" / "pie_shares.csv").exists():
         raise PielabError(
-            "report-without-tables",
-            f"{folder} has no tables yet",
-            "run notebooks/06_report.ipynb for this study first",
+            "report-without-tables", f"{folder} has no tables yet", "run notebooks/06_report.ipynb for this study first"
         )
     seeds_done = sum(1 for _ in study_folder.glob("*/*/seeds/[0-9]*"))
     for seeds in study_folder.glob("*/*/seeds"):
@@ -209,16 +186,12 @@ def _names(folder: Path, kind: str) -> list[str]:
 
 
 def _paper_tables(folder: Path) -> dict[int, dict[str, str]]:
-    """By number, the paper's tables in `folder`: title, stem, HTML, and "beside", HTML with the published values."""
+    """By number, the paper's tables in `folder`: stem, HTML, and "beside", HTML with the published values."""
     tables = {}
-    for number, title in paper.TABLES.items():
+    for number in paper.TABLES:
         stem = f"table_{number:02d}"
-        if (folder / f"{stem}.html").exists():
-            tables[number] = {
-                "title": title,
-                "stem": stem,
-                "html": (folder / f"{stem}.html").read_text(encoding="utf-8"),
-            }
+        if (path := folder / f"{stem}.html").exists():
+            tables[number] = {"stem": stem, "html": path.read_text(encoding="utf-8")}
             if (beside := folder / f"{stem}_beside_published.csv").exists():
                 tables[number]["beside"] = _html(pd.read_csv(beside))
     return tables
@@ -229,21 +202,19 @@ def _notebooks(study_folder: Path) -> dict[str, list[tuple[str, str]]]:
     groups: dict[str, list[tuple[str, str]]] = {}
     for notebook in sorted(study_folder.glob("**/0*.ipynb")):
         folder = notebook.parent.relative_to(study_folder)
-        hidden = {"logs", "parts"}.intersection(folder.parts) or any(part.startswith(".") for part in folder.parts)
-        if not hidden:
+        if not any(part in {"logs", "parts"} or part.startswith(".") for part in folder.parts):
             href = Path(os.path.relpath(render.notebook(notebook), study_folder / "report")).as_posix()
             groups.setdefault(folder.as_posix(), []).append((notebook.stem, href))
     return groups
 
 
 def _html(frame: pd.DataFrame) -> str:
+    named = frame.rename(columns=lambda name: name.replace("_", " "))
     # One decimal for columns in percent (12.3), three for fractions such as an accuracy (0.123).
     shares = ("excess", "difference")
-    percent = {name: "{:.1f}".format for name in frame if "percent" in name or name.startswith(shares)}
-    formats = {name: percent.get(name, "{:.3f}".format) for name in frame.select_dtypes("float")}
+    percent = {name: "{:.1f}".format for name in named if "percent" in name or name.startswith(shares)}
+    formats = {name: percent.get(name, "{:.3f}".format) for name in named.select_dtypes("float")}
     formats |= {"threshold": "{:g}".format, "epochs": "{:g}".format}
-    named = frame.rename(columns=lambda name: name.replace("_", " "))
-    formats = {name.replace("_", " "): function for name, function in formats.items()}
     return named.to_html(index=False, border=0, formatters=formats, na_rep="")
 
 
@@ -254,7 +225,3 @@ def main() -> None:
         print(write_index(paths.root() / parser.parse_args().study))
     except PielabError as error:
         sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()

@@ -31,15 +31,8 @@ TABLES = {
     "bold where a side does better than on all examples",
 }
 
-_FIRST_PAIR = "snli-bert-base-uncased"
-_PAIRS = (
-    "snli-bilstm",
-    "imdb-bert-base-uncased",
-    "imdb-bilstm",
-    "reuters-bert-base-uncased",
-    "reuters-bilstm",
-    "aapd-bert-base-uncased",
-    "aapd-bilstm",
+_FIRST_PAIR, *_PAIRS = (
+    f"{dataset}-{model}" for dataset in ("snli", "imdb", "reuters", "aapd") for model in ("bert-base-uncased", "bilstm")
 )
 _PRUNERS = ("IBP-AI", "IIBP-WR", "IMP-FT", "MP-AI", "IMP-WR", "IRP-FT", "RP-AI")
 # The files in report/figures of each figure. The captions of 7 to 13 name no pairs; their order is that of 21 to 27.
@@ -88,20 +81,21 @@ def all_tables(study: Path | results.Results) -> dict[int, Styler]:
     study = results.read(study)
     configurations, effectiveness = results.configurations(study), results.effectiveness(results.seeds(study))
     remaining, data = _remaining(_counts(study)), data_card.of_study(study.folder)
-    tables = {
-        2: _table_2(data),
-        3: _table_3(),
-        4: _table_4(configurations, effectiveness),
-        5: _percentages(remaining),
-        6: remaining.style.format(na_rep="", precision=0, thousands=",") if len(remaining) else None,
-        7: data.T.style.format(_plain, na_rep="") if len(data) else None,
-        8: _table_8(_unpruned_parameters(study)),
-        9: _table_9(effectiveness) if len(effectiveness) else None,
-        10: _table_10(configurations),
-    }
-    return {
-        number: _labelled(table.set_caption(TABLES[number])) for number, table in tables.items() if table is not None
-    }
+    parameters = _unpruned_parameters(study)
+    tables = {3: _table_3(), 4: _table_4(configurations, effectiveness), 10: _table_10(configurations)}
+    if len(data):
+        chosen = data[["train", "test", "val", "classes", "classification"]]
+        tables[2] = chosen.style.format(precision=0, thousands=",")
+        tables[7] = data.T.style.format(_plain, na_rep="")
+    if len(remaining):
+        tables[5] = _percentages(remaining)
+        tables[6] = remaining.style.format(na_rep="", precision=0, thousands=",")
+    if len(parameters):
+        chosen = parameters.set_index(["dataset", "model"])[["batch_size", "epochs", "learning_rate"]]
+        tables[8] = chosen.style.format({"learning_rate": "{:g}"}, na_rep="")
+    if len(effectiveness):
+        tables[9] = _table_9(effectiveness)
+    return {number: _labelled(tables[number].set_caption(TABLES[number])) for number in sorted(tables)}
 
 
 def compare_with_published(study: Path | results.Results) -> dict[int, pd.DataFrame]:
@@ -178,12 +172,6 @@ def _grid(frame: pd.DataFrame, value: str) -> pd.DataFrame:
     return whole.reindex(index=index, columns=pd.Index(columns, name="% pruned"))
 
 
-def _table_2(data: pd.DataFrame) -> Styler | None:
-    if data.empty:
-        return None
-    return data[["train", "test", "val", "classes", "classification"]].style.format(precision=0, thousands=",")
-
-
 def _table_3() -> Styler:
     rows = [(name, pruner.score, pruner.schedule, pruner.retraining or "") for name, pruner in PRUNERS.items()]
     return pd.DataFrame(rows, columns=["pruner", "score", "schedule", "retraining"]).set_index("pruner").style
@@ -204,13 +192,6 @@ def _extremes(quality: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     by_pair = quality.groupby(level=PAIR, sort=False)
     several = by_pair.transform("nunique") > 1
     return several & (quality == by_pair.transform("max")), several & (quality == by_pair.transform("min"))
-
-
-def _table_8(parameters: pd.DataFrame) -> Styler | None:
-    if parameters.empty:
-        return None
-    columns = ["batch_size", "epochs", "learning_rate"]
-    return parameters.set_index(["dataset", "model"])[columns].style.format({"learning_rate": "{:g}"}, na_rep="")
 
 
 def _table_9(effectiveness: pd.DataFrame) -> Styler:
@@ -242,10 +223,7 @@ def _table_10(configurations: pd.DataFrame) -> Styler:
     for threshold, side in columns:
         bold = on_pies[side][threshold] > on_all[side][threshold]
         blue = (on_pies["pruned"][threshold] > on_pies["unpruned"][threshold]) & (side == "pruned")
-        marks[threshold, side] = [
-            "; ".join(style for style, is_marked in ((_BOLD, is_bold), (_BLUE, is_blue)) if is_marked)
-            for is_bold, is_blue in zip(bold, blue, strict=True)
-        ]
+        marks[threshold, side] = np.select([bold & blue, bold, blue], [f"{_BOLD}; {_BLUE}", _BOLD, _BLUE], "")
     return values.style.apply(lambda _: marks, axis=None).format(precision=3, na_rep="")
 
 
@@ -259,11 +237,8 @@ def _remaining(counts: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(columns=pd.Index(columns, name="% pruned")).rename(columns={0.0: "unpruned"})
 
 
-def _percentages(remaining: pd.DataFrame) -> Styler | None:
-    if remaining.empty:
-        return None
-    removed = 100 * (1 - remaining.div(remaining["unpruned"], axis=0))
-    table = removed.drop(columns="unpruned")
+def _percentages(remaining: pd.DataFrame) -> Styler:
+    table = 100 * (1 - remaining.div(remaining["unpruned"], axis=0)).drop(columns="unpruned")
     table.insert(0, "parameters", remaining["unpruned"])
     return table.style.format(precision=0, na_rep="", thousands=",")
 
@@ -271,8 +246,7 @@ def _percentages(remaining: pd.DataFrame) -> Styler | None:
 def _counts(study: results.Results) -> pd.DataFrame:
     """How many parameters each configuration trains and removes: dataset, model, threshold, parameters, removed."""
     rows = []
-    for folder in study.records:
-        record = study.first_record(folder)
+    for record, *_ in study.records.values():
         if "trainable" in record:
             removed = sum(lost for lost, _ in record.get("pruned", {}).values())
             names = {name: record[name] for name in ("dataset", "model", "threshold")}
@@ -282,6 +256,6 @@ def _counts(study: results.Results) -> pd.DataFrame:
 
 def _unpruned_parameters(study: results.Results) -> pd.DataFrame:
     """The parameters with which the unpruned models were trained, one row per pair."""
-    unpruned = [study.first_record(folder) for folder in study.records if folder.name == DENSE]
+    unpruned = [of_seeds[0] for folder, of_seeds in study.records.items() if folder.name == DENSE]
     trained = [record for record in unpruned if "parameters" in record]
     return pd.DataFrame([record["parameters"] | {name: record[name] for name in PAIR} for record in trained])

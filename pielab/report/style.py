@@ -1,7 +1,7 @@
 """Shared elements of all figures: colours and markers, panels, legends, and the pruners' lines."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -44,64 +44,62 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return draw_styled
 
 
-def pair_panels(frame: pd.DataFrame) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+Panels = tuple[Figure, list[tuple[Axes, pd.DataFrame]]]
+
+
+def pair_panels(frame: pd.DataFrame) -> Panels:
     """One panel for each data set and model, three to a row."""
-    pairs = list(frame.groupby(["dataset", "model"], sort=False).groups)
-    figure, grid = _grid(len(pairs), columns=3, width=4.1, height=3.1, least=5.6)
-    return figure, dict(zip(pairs, grid, strict=True))
+    return panels(frame, "dataset", "model", columns=3, width=4.1, height=3.1, least=5.6)
 
 
-def panels(frame: pd.DataFrame, *keys: str, columns: int = 4) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
-    """A panel and its part of `frame` for each combination of `keys` in it; `columns`: panels to a row."""
+def panels(
+    frame: pd.DataFrame, *keys: str, columns: int = 4, width: float = 3.1, height: float = 2.7, least: float = 6.2
+) -> Panels:
+    """A panel and its part of `frame` for each combination of `keys` in it.
+
+    columns: panels to a row. width, height: of a panel, in inches. least: the figure's least width, for the legend.
+    """
     parts = [part for _, part in frame.groupby(list(keys), sort=False)]
-    figure, grid = _grid(len(parts), columns=columns, width=3.1, height=2.7, least=6.2)
-    return figure, list(zip(grid, parts, strict=True))
-
-
-def _grid(number: int, columns: int, width: float, height: float, least: float) -> tuple[Figure, list[Axes]]:
-    """A figure of `number` panels of that size in inches each; `least`: the figure's least width, for the legend."""
-    columns = min(columns, number)
-    rows = -(-number // columns)
+    columns = min(columns, len(parts))
+    rows = -(-len(parts) // columns)
     size = (max(width * columns, least), height * rows + 1)
     figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
-    for axes in grid.flat[number:]:
+    for axes in grid.flat[len(parts) :]:
         axes.set_axis_off()
-    return figure, list(grid.flat[:number])
+    return figure, list(zip(grid.flat, parts, strict=False))
+
+
+def pair(part: pd.DataFrame) -> str:
+    """The data set and model of a panel, for its title."""
+    return ", ".join(part[["dataset", "model"]].iloc[0])
 
 
 def name(part: pd.DataFrame) -> str:
     """The title of a panel for one pruner, data set and model."""
-    first = part.iloc[0]
-    return f"{first['pruner']}: {first['dataset']}, {first['model']}"
+    return f"{part['pruner'].iloc[0]}: {pair(part)}"
 
 
-def legend_below(figure: Figure, panels: dict[tuple[str, str], Axes], note: str) -> None:
-    """Labels the x axes, and adds one legend for all panels."""
-    for axes in panels.values():
+def legend_below(figure: Figure, note: str) -> None:
+    """Labels the x axes, and adds one legend."""
+    for axes in figure.axes:
         axes.set_xlabel("% of the prunable weights pruned")
-    legend(figure, panels.values(), note)
+    legend(figure, note)
 
 
-def legend(figure: Figure, panels: Iterable[Axes], note: str | None = None, most: int = 4) -> None:
-    """One legend for all panels, with at most `most` columns."""
+def legend(figure: Figure, note: str | None = None, most: int = 4) -> None:
+    """One legend for all panels, with at most `most` columns, one fewer for the long names of variants."""
     handles: dict[str, object] = {}
-    for axes in panels:
+    for axes in figure.axes:
         handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    options = {"ncols": columns(handles, most), "frameon": False, "title": note}
+    options = {"ncols": most if handles.keys().isdisjoint(VARIANTS) else most - 1, "frameon": False, "title": note}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", **options)
-
-
-def columns(labels: Iterable[str], most: int) -> int:
-    """The number of columns of a legend, one fewer for the long names of variants."""
-    return most if set(labels).isdisjoint(VARIANTS) else most - 1
 
 
 def pruner_line(axes: Axes, name: str, frame: pd.DataFrame, thresholds, values, bars) -> None:
     """One pruner's points at its thresholds, with error bars and a line; frame: the data of the whole figure."""
     places, names = positions(frame), pruners(frame)
-    place = names.index(name)
     # Pruners are shifted a little, so that their bars do not hide each other.
-    shift = (place - (len(names) - 1) / 2) * 0.05
+    shift = (names.index(name) - (len(names) - 1) / 2) * 0.05
     where = [places[threshold] + shift for threshold in thresholds]
     axes.errorbar(where, values, yerr=bars, label=name, capsize=2, **marker_style(name, frame))
     axes.set(xticks=list(places.values()), xticklabels=[f"{threshold:g}" for threshold in places])
@@ -112,12 +110,10 @@ def marker_style(name: str, frame: pd.DataFrame) -> dict[str, str]:
     """Colour, marker and line of a pruner; frame: the data of the whole figure."""
     unstyled = [pruner for pruner in pruners(frame) if pruner not in COLOURS]
     more = unstyled.index(name) if name in unstyled else 0
-    colour_and_marker = {
-        "color": COLOURS.get(name, MORE_COLOURS[more % len(MORE_COLOURS)]),
-        "marker": MARKERS.get(name, MORE_MARKERS[more % len(MORE_MARKERS)]),
-    }
+    colour = COLOURS.get(name, MORE_COLOURS[more % len(MORE_COLOURS)])
+    marker = MARKERS.get(name, MORE_MARKERS[more % len(MORE_MARKERS)])
     variant = {"linestyle": VARIANTS[name], "markerfacecolor": "white"} if name in VARIANTS else {}
-    return colour_and_marker | variant
+    return {"color": colour, "marker": marker, **variant}
 
 
 def from_zero(axes: Axes) -> None:
@@ -133,10 +129,6 @@ def error_bars(rows: pd.DataFrame, value: str, low: str, high: str) -> tuple[pd.
 def positions(frame: pd.DataFrame) -> dict[float, int]:
     """Thresholds at equal distances, because 90 and 99 % differ as much to a model as 20 and 50 %."""
     return {threshold: place for place, threshold in enumerate(sorted(set(frame["threshold"]) - {0.0}))}
-
-
-def of_pair(frame: pd.DataFrame, dataset: str, model: str) -> pd.DataFrame:
-    return frame[(frame["dataset"] == dataset) & (frame["model"] == model)]
 
 
 def by_pruner(frame: pd.DataFrame):

@@ -25,27 +25,22 @@ def by_configuration(study: Path | results.Results) -> pd.DataFrame:
         order = np.argsort(-hot.sum(axis=0), kind="stable")
         hot, is_pie, weights = hot[:, order], frame["pie"].to_numpy(), frame["p_null"].to_numpy()
         number = int(is_pie.sum())
-        missing = np.full(len(names), np.nan)
         intervals = [
             stats.binomtest(int(count), number).proportion_ci(method="wilson") if number else (np.nan, np.nan)
             for count in hot[is_pie].sum(axis=0)
         ]
-        shares = {
-            "percent": hot.mean(axis=0),
-            "pies_percent": hot[is_pie].mean(axis=0) if number else missing,
-            "low": np.array([low for low, _ in intervals]),
-            "high": np.array([high for _, high in intervals]),
-            "null_percent": np.average(hot, axis=0, weights=weights) if weights.any() else missing,
-        }
         part = pd.DataFrame({"class": names[order], "rank": np.arange(1, len(names) + 1)})
-        part = part.assign(examples=len(frame), pies=number, **{name: 100 * share for name, share in shares.items()})
+        part = part.assign(examples=len(frame), pies=number, percent=100 * hot.mean(axis=0))
+        part["pies_percent"] = 100 * hot[is_pie].mean(axis=0) if number else np.nan
+        part["low"], part["high"] = 100 * np.transpose(intervals)
+        part["null_percent"] = 100 * np.average(hot, axis=0, weights=weights) if weights.any() else np.nan
         parts.append(part.assign(**results.configuration_of(record["summary"])))
     return results.sort_as_paper(pd.concat(parts, ignore_index=True), "rank") if parts else pd.DataFrame()
 
 
 def _multi_hot(labels: pd.Series, n_classes: int) -> np.ndarray:
     """Class ids, or lists of them, as a bool array (examples, classes)."""
-    ids = [np.atleast_1d(label) for label in labels]
-    hot = np.zeros((len(ids), n_classes), dtype=bool)
-    hot[np.repeat(np.arange(len(ids)), list(map(len, ids))), np.concatenate(ids).astype(int)] = True
+    ids = labels.explode().dropna().astype(int)
+    hot = np.zeros((len(labels), n_classes), dtype=bool)
+    hot[ids.index, ids] = True
     return hot

@@ -64,22 +64,14 @@ def ratios(table: pd.DataFrame, is_pie: np.ndarray, n_bootstrap: int = 1000, see
         weights = drawn[is_pie]
         if weights.any():
             draws.append((weights @ of_pies / weights.sum()) / (drawn @ values / len(values)))
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0) if draws else np.full((2, values.shape[1]), np.nan)
+    rows = pd.DataFrame({"score": table.columns})
+    rows["ratio"] = of_pies.mean(axis=0) / values.mean(axis=0) if is_pie.any() else np.nan
+    rows["low"], rows["high"] = np.quantile(draws, [0.025, 0.975], axis=0) if draws else (np.nan, np.nan)
     enough = min(is_pie.sum(), (~is_pie).sum()) > 1
-    missing = np.full(values.shape[1], np.nan)
-    matched, matched_low, matched_high = matched_ratios(table, is_pie.astype(float), n_bootstrap, seed)
-    return pd.DataFrame(
-        {
-            "score": table.columns,
-            "ratio": values[is_pie].mean(axis=0) / values.mean(axis=0) if is_pie.any() else missing,
-            "low": low,
-            "high": high,
-            "p": stats.ttest_ind(values[is_pie], values[~is_pie], equal_var=False).pvalue if enough else missing,
-            "matched": matched if enough else missing,
-            "matched_low": matched_low if enough else missing,
-            "matched_high": matched_high if enough else missing,
-        }
-    )
+    rows["p"] = stats.ttest_ind(of_pies, values[~is_pie], equal_var=False).pvalue if enough else np.nan
+    matched = matched_ratios(table, is_pie, n_bootstrap, seed) if enough else [np.nan] * 3
+    rows["matched"], rows["matched_low"], rows["matched_high"] = matched
+    return rows
 
 
 def matched_ratios(
@@ -92,7 +84,7 @@ def matched_ratios(
 
     Gives ratio, low and high, (columns,) each; the 95 % bootstrap interval is over PIEs, NaN without `n_bootstrap`.
     """
-    values, lengths, weights = table.to_numpy(dtype=float), table[LENGTH].to_numpy(), np.asarray(weights)
+    values, lengths, weights = table.to_numpy(dtype=float), table[LENGTH].to_numpy(), np.asarray(weights, dtype=float)
     others = _means_of_equal_length(values, lengths, 1 - weights)
     matched = (weights > 0) & np.isfinite(others).all(axis=1)
     missing = np.full(values.shape[1], np.nan)
@@ -126,14 +118,12 @@ def by_configuration(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.DataF
                 f"{folder} has PIEs of {len(frame)} texts, and {len(scores)} were scored",
                 "give the same limit",
             )
-        table = ratios(scores, frame["pie"].to_numpy(), p.n_bootstrap)
-        weights = frame["p_null"].to_numpy()
+        is_pie, weights = frame["pie"].to_numpy(), frame["p_null"].to_numpy()
         null = np.average(scores, axis=0, weights=weights) / scores.mean() if weights.any() else np.nan
         null_matched, _, _ = matched_ratios(scores, weights)
-        table = table.assign(null=np.asarray(null), null_matched=null_matched)
-        parts.append(
-            table.assign(pies=int(frame["pie"].sum()), examples=len(frame), **results.configuration_of(summary))
-        )
+        table = ratios(scores, is_pie, p.n_bootstrap).assign(null=np.asarray(null), null_matched=null_matched)
+        table = table.assign(pies=int(is_pie.sum()), examples=len(frame))
+        parts.append(table.assign(**results.configuration_of(summary)))
     whole = pd.concat(parts, ignore_index=True)
     tested = whole["p"].notna()
     whole.loc[tested, "p_corrected"] = stats.false_discovery_control(whole.loc[tested, "p"])
