@@ -41,7 +41,7 @@ def on_pies(effectiveness):
 
 
 def test_table_9_marks_the_best_pruner_as_the_paper_does(effectiveness):
-    styler = paper._table_9(effectiveness)
+    styler = paper.table_9(effectiveness)
     assert styler.data.shape == (64, 6)
     assert styler.data.loc[("bert-base-uncased", "imdb", "IMP-FT"), [0.0, 20.0]].tolist() == [
         "0.932 ± 0.005",
@@ -57,7 +57,7 @@ def test_table_9_marks_the_best_pruner_as_the_paper_does(effectiveness):
 
 
 def test_table_10_marks_the_31_values_that_the_paper_prints_in_bold(on_pies):
-    styler = paper._table_10(on_pies)
+    styler = paper.table_10(on_pies)
     bold = marked(styler, ("font-weight", "bold"))
     assert len(bold) == 31
     assert (("bilstm", "aapd", "RP-AI"), (99.0, "unpruned")) in bold
@@ -70,7 +70,7 @@ def test_table_4_marks_best_and_worst_and_leaves_cells_not_run_empty(effectivene
     shares = as_ours("table4_pies_percent")
     some = shares[(shares["model"] == "bilstm") & (shares["dataset"] == "imdb") & (shares["threshold"] <= 50)]
     some = some[some["pruner"] != "RP-AI"]
-    styler = paper._table_4(some, effectiveness)
+    styler = paper.table_4(some, effectiveness)
     assert styler.data.index.get_level_values("pruner").tolist() == list(PRUNERS)
     assert list(styler.data.columns) == [20, 50, 70, 90, 99]
     assert styler.data.notna().sum().tolist() == [7, 7, 0, 0, 0]
@@ -85,7 +85,7 @@ def test_table_4_marks_best_and_worst_and_leaves_cells_not_run_empty(effectivene
 
 def test_a_single_pruner_is_neither_best_nor_worst(effectiveness):
     shares = as_ours("table4_pies_percent").query("model == 'bilstm' and dataset == 'imdb' and pruner == 'IMP-FT'")
-    styler = paper._table_4(shares, effectiveness[effectiveness["pruner"].isin(["unpruned", "IMP-FT"])])
+    styler = paper.table_4(shares, effectiveness[effectiveness["pruner"].isin(["unpruned", "IMP-FT"])])
     assert not marked(styler, ("font-weight", "bold")) and not marked(styler, ("font-style", "italic"))
 
 
@@ -93,10 +93,10 @@ def test_data_of_ones_own_have_the_lines_that_were_run(effectiveness):
     shares = pd.DataFrame(
         [("a_b", "bilstm", "MP-AI", 50.0, 3.0), ("a_b", "bilstm", "IMP-FT", 99.5, 4.0)], columns=[*KEYS, "pies_percent"]
     )
-    styler = paper._table_4(shares, effectiveness).set_caption("of 5 %")
+    styler = paper.table_4(shares, effectiveness).set_caption("of 5 %")
     assert styler.data.index.get_level_values("pruner").tolist() == ["IMP-FT", "MP-AI"]
     assert list(styler.data.columns) == [50, 99.5]
-    html = paper._labelled(styler).set_uuid("t").to_html()
+    html = paper.labelled(styler).set_uuid("t").to_html()
     tex = paper.latex(styler, "t")
     assert styler.to_html() == html and "a_b" in html
     assert r"a\_b" in tex and r"\caption{of 5 \%}" in tex and r"& \% pruned & 50 & 99.5 \\" in tex
@@ -107,10 +107,10 @@ def test_tables_5_and_6_by_hand():
         [("d", "m", 0.0, 1000, 0), ("d", "m", 50.0, 1000, 400), ("d", "m", 90.0, 1000, 720)],
         columns=["dataset", "model", "threshold", "parameters", "removed"],
     )
-    remaining = paper._remaining(counts)
+    remaining = paper.remaining(counts)
     assert remaining.loc[("m", "d"), ["unpruned", 50.0, 90.0]].tolist() == [1000, 600, 280]
     assert np.isnan(remaining.loc[("m", "d"), 20.0])
-    percentages = paper._percentages(remaining).data.loc[("m", "d")]
+    percentages = paper.table_5(remaining).data.loc[("m", "d")]
     assert percentages["parameters"] == 1000 and percentages[[50.0, 90.0]].tolist() == pytest.approx([40, 72])
 
 

@@ -168,6 +168,15 @@ def test_figures_show_every_pruner_with_its_null_and_n(study_folder):
     assert points == configurations[configurations["pruner"] == "IMP-FT"]["pruned_on_pies"].tolist()
 
 
+def test_a_configuration_that_removes_nothing_has_a_place_beside_the_pruned_ones():
+    rows = [("unpruned", 0.0, 0.9), ("control-FT", 0.0, 0.8), ("IMP-FT", 90.0, 0.7)]
+    frame = pd.DataFrame([(*row[:2], seed, row[2]) for row in rows for seed in range(2)])
+    frame.columns = ["pruner", "threshold", "seed", "effectiveness"]
+    (axes,) = figures.effectiveness(frame.assign(dataset="d", model="m", metric="accuracy")).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "90"]
+    assert {each.get_label() for each in axes.containers} == {"control-FT", "IMP-FT"}
+
+
 def test_pruners_are_told_apart_by_colour_and_marker():
     for look in (style.COLOURS, style.MARKERS):
         assert len({look[name] for name in PRUNERS}) == 8

@@ -80,22 +80,22 @@ def all_tables(study: Path | results.Results) -> dict[int, Styler]:
     """Tables 2 to 10, those for which the study has results. Raises PielabError if it has no PIEs yet."""
     study = results.read(study)
     configurations, effectiveness = results.configurations(study), results.effectiveness(results.seeds(study))
-    remaining, data = _remaining(_counts(study)), data_card.of_study(study.folder)
+    parameters_left, data = remaining(_counts(study)), data_card.of_study(study.folder)
     parameters = _unpruned_parameters(study)
-    tables = {3: _table_3(), 4: _table_4(configurations, effectiveness), 10: _table_10(configurations)}
+    tables = {3: _table_3(), 4: table_4(configurations, effectiveness), 10: table_10(configurations)}
     if len(data):
         chosen = data[["train", "test", "val", "classes", "classification"]]
         tables[2] = chosen.style.format(precision=0, thousands=",")
         tables[7] = data.T.style.format(_plain, na_rep="")
-    if len(remaining):
-        tables[5] = _percentages(remaining)
-        tables[6] = remaining.style.format(na_rep="", precision=0, thousands=",")
+    if len(parameters_left):
+        tables[5] = table_5(parameters_left)
+        tables[6] = parameters_left.style.format(na_rep="", precision=0, thousands=",")
     if len(parameters):
         chosen = parameters.set_index(["dataset", "model"])[["batch_size", "epochs", "learning_rate"]]
         tables[8] = chosen.style.format({"learning_rate": "{:g}"}, na_rep="")
     if len(effectiveness):
-        tables[9] = _table_9(effectiveness)
-    return {number: _labelled(tables[number].set_caption(TABLES[number])) for number in sorted(tables)}
+        tables[9] = table_9(effectiveness)
+    return {number: labelled(tables[number].set_caption(TABLES[number])) for number in sorted(tables)}
 
 
 def compare_with_published(study: Path | results.Results) -> dict[int, pd.DataFrame]:
@@ -136,7 +136,7 @@ def latex(styler: Styler, label: str) -> str:
     """A table for a LaTeX document, with its colours and bold type."""
     caption = str(styler.caption).replace("%", r"\%").replace("±", r"$\pm$")
     # A copy, because the escaped labels are for LaTeX only.
-    body = _labelled(copy.deepcopy(styler), escape="latex").to_latex(
+    body = labelled(copy.deepcopy(styler), escape="latex").to_latex(
         hrules=True, convert_css=True, caption=caption, label=f"tab:{label}", position_float="centering"
     )
     # pandas escapes the labels, but not the names above them.
@@ -144,7 +144,7 @@ def latex(styler: Styler, label: str) -> str:
     return "% needs \\usepackage{booktabs, multirow} and \\usepackage[table]{xcolor}\n" + body
 
 
-def _labelled(styler: Styler, escape: str = "html") -> Styler:
+def labelled(styler: Styler, escape: str = "html") -> Styler:
     """Formats index labels: thresholds as 50 and 99.5, names unchanged but escaped."""
     for axis in (0, 1):
         styler.format_index(lambda label: f"{label:g}" if isinstance(label, float) else label, axis=axis, escape=escape)
@@ -177,7 +177,8 @@ def _table_3() -> Styler:
     return pd.DataFrame(rows, columns=["pruner", "score", "schedule", "retraining"]).set_index("pruner").style
 
 
-def _table_4(configurations: pd.DataFrame, effectiveness: pd.DataFrame) -> Styler:
+def table_4(configurations: pd.DataFrame, effectiveness: pd.DataFrame) -> Styler:
+    """Table 4, with its marks, from results.configurations and results.effectiveness."""
     shares = _grid(configurations, "pies_percent")
     marks = pd.DataFrame("", index=shares.index, columns=shares.columns)
     if len(effectiveness):
@@ -194,7 +195,8 @@ def _extremes(quality: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return several & (quality == by_pair.transform("max")), several & (quality == by_pair.transform("min"))
 
 
-def _table_9(effectiveness: pd.DataFrame) -> Styler:
+def table_9(effectiveness: pd.DataFrame) -> Styler:
+    """Table 9, with its marks, from results.effectiveness."""
     mean, std = (_with_unpruned(_grid(effectiveness, column)) for column in ("mean", "std"))
     texts = mean.map("{:.3f}".format) + std.map(lambda value: "" if np.isnan(value) else f" ± {value:.3f}")
     best, _ = _extremes(mean)
@@ -212,7 +214,8 @@ def _with_unpruned(grid: pd.DataFrame) -> pd.DataFrame:
     return pruned
 
 
-def _table_10(configurations: pd.DataFrame) -> Styler:
+def table_10(configurations: pd.DataFrame) -> Styler:
+    """Table 10, with its marks, from results.configurations."""
     sides = ("pruned", "unpruned")
     on_pies = {side: _grid(configurations, f"{side}_on_pies") for side in sides}
     on_all = {side: _grid(configurations, f"{side}_on_all") for side in sides}
@@ -227,17 +230,18 @@ def _table_10(configurations: pd.DataFrame) -> Styler:
     return values.style.apply(lambda _: marks, axis=None).format(precision=3, na_rep="")
 
 
-def _remaining(counts: pd.DataFrame) -> pd.DataFrame:
+def remaining(counts: pd.DataFrame) -> pd.DataFrame:
     """The number of parameters that remain, by pair: a column "unpruned", and one for each threshold."""
     if counts.empty:
         return counts
     columns = sorted(set(counts["threshold"]) | ({0.0} | set(THRESHOLDS)))
-    remaining = counts.assign(remaining=counts["parameters"] - counts["removed"])
-    table = remaining.pivot_table(index=PAIR, columns="threshold", values="remaining", aggfunc="first", sort=False)
+    counts = counts.assign(remaining=counts["parameters"] - counts["removed"])
+    table = counts.pivot_table(index=PAIR, columns="threshold", values="remaining", aggfunc="first", sort=False)
     return table.reindex(columns=pd.Index(columns, name="% pruned")).rename(columns={0.0: "unpruned"})
 
 
-def _percentages(remaining: pd.DataFrame) -> Styler:
+def table_5(remaining: pd.DataFrame) -> Styler:
+    """Table 5 from `remaining`."""
     table = 100 * (1 - remaining.div(remaining["unpruned"], axis=0)).drop(columns="unpruned")
     table.insert(0, "parameters", remaining["unpruned"])
     return table.style.format(precision=0, na_rep="", thousands=",")

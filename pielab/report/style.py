@@ -127,8 +127,9 @@ def error_bars(rows: pd.DataFrame, value: str, low: str, high: str) -> tuple[pd.
 
 
 def positions(frame: pd.DataFrame) -> dict[float, int]:
-    """Thresholds at equal distances, because 90 and 99 % differ as much to a model as 20 and 50 %."""
-    return {threshold: place for place, threshold in enumerate(sorted(set(frame["threshold"]) - {0.0}))}
+    """The pruners' thresholds at equal distances, because 90 and 99 % differ as much to a model as 20 and 50 %."""
+    thresholds = sorted(set(frame.loc[frame["pruner"] != "unpruned", "threshold"]))
+    return {threshold: place for place, threshold in enumerate(thresholds)}
 
 
 def by_pruner(frame: pd.DataFrame):
