@@ -112,7 +112,11 @@ def test_a_notebook_without_a_sign_of_life_was_stopped(study_folder):
     assert (found.state, found.where, found.since) == ("stopped", "node7", last)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"failure": 3, "failed": "y"}', '{"started": "x", "host": 5}']
+    + [json.dumps({"host": socket.gethostname()} | more) for more in ({}, {"pid": "x", "started": 1})],
+)
 def test_a_sign_of_life_may_be_damaged(study_folder, text):
     run(study_folder, TRAIN)
     put(paths.run_record(study_folder, study_folder / TRAIN), text)

@@ -1,7 +1,6 @@
 """The state of every notebook of a study, read from the study's folder, also while it runs."""
 
 import contextlib
-import json
 import os
 import socket
 import time
@@ -12,6 +11,7 @@ from typing import Any
 
 import psutil
 import yaml
+from pydantic import BaseModel
 
 from pielab.config import study
 from pielab.config.types import parse_seeds
@@ -198,16 +198,27 @@ def _rendered(study_folder: Path, notebook: Path) -> str:
     return (page if fresh else notebook).as_posix()
 
 
-def record(path: Path) -> dict:
+class _Run(BaseModel):
+    host: str
+    pid: int
+    job: str | None = None
+    started: float
+    failed: float = 0.0
+    kind: str = ""
+    failure: str = ""
+    retry: bool = True
+
+
+def record(path: Path) -> dict[str, Any]:
     """The record of a notebook's run: host, pid, job, started, and of a failure failed (when), kind, failure, retry.
 
-    Empty if the notebook has just ended. failure: the sentence. retry: whether trying again can help.
+    Empty if the notebook has just ended, or if the file is none. failure: the sentence. retry: whether trying again can
+    help.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        return _Run.model_validate_json(path.read_bytes()).model_dump(exclude_unset=True)
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _where(record: dict) -> str:
