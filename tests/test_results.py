@@ -15,7 +15,10 @@ from conftest import refused
 from test_report import SEEDS, study_folder  # noqa: F401
 
 from pielab.analysis import comparison, results
+from pielab.analysis.examples import readability
 from pielab.analysis.examples.classes import by_configuration
+from pielab.analysis.examples.readability import LENGTH
+from pielab.config.parameters import ReadabilityParameters
 from pielab.report import explore, page, paper
 from pielab.store import paths
 from pielab.store.paths import Configuration
@@ -97,6 +100,16 @@ def test_the_page_of_all_pies_and_the_explorer_read_them_once(whole, opened):
     explore.study_pies(study)
     explore.Explorer(study)
     assert {opened[str(folder / "pies.parquet")] for folder in study.pies_in} == {1} and len(study.pies_in) == 4
+
+
+def test_the_readability_of_a_pair_reads_its_pies_once(whole, opened):
+    named = {"study": "made", "results": str(whole.parent), "dataset": "topics.csv", "model": "bilstm"}
+    p = ReadabilityParameters(**named, seeds=f"0-{SEEDS - 1}", n_bootstrap=5)
+    texts = results.read(whole).pies_record(whole / "topics-bilstm" / "MP-AI-50")["summary"]["examples"]
+    scores = pd.DataFrame(np.random.default_rng(0).uniform(1, 9, (texts, 8)), columns=readability.SCORES | {LENGTH: 0})
+    opened.clear()
+    assert len(readability.by_configuration(p, scores)) == 4 * 8
+    assert {opened[str(folder / "pies.parquet")] for folder in results.read(whole).pies_in} == {1}
 
 
 def test_a_folder_and_its_results_give_the_same(whole):

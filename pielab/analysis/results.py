@@ -237,9 +237,9 @@ def read_pair_tables(study: Path | Results, name: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def pair_configurations(p: PairParameters) -> list[tuple[Path, dict[str, Any]]]:
+def pair_configurations(p: PairParameters, study: Results | None = None) -> list[tuple[Path, dict[str, Any]]]:
     """Folders and summaries of the pair's configurations whose PIEs are known, in the paper's order."""
-    study = read(p.study_folder)
+    study = study or read(p.study_folder)
     folders = [folder for folder in study.pies_in if folder.parent == p.pair_folder]
     summaries = [(folder, study.pies_record(folder)["summary"]) for folder in folders]
     if not summaries:

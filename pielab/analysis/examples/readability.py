@@ -109,9 +109,9 @@ def by_configuration(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.DataF
     `ratios` gives them, with p_corrected over all rows (Benjamini and Hochberg 1995), and null and
     null_matched: the ratios of the examples on which unpruned models disagree, weighted by P(null).
     """
-    parts = []
-    for folder, summary in results.pair_configurations(p):
-        frame, _ = results.read_pies(folder / "pies.parquet")
+    study, parts = results.read(p.study_folder), []
+    for folder, summary in results.pair_configurations(p, study):
+        frame, _ = study.pies(folder)
         if len(frame) != len(scores):
             raise PielabError(
                 "scores-of-other-texts",
