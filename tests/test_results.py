@@ -113,8 +113,9 @@ def test_the_readability_of_a_pair_reads_its_pies_once(whole, opened):
 
 
 def test_a_folder_and_its_results_give_the_same(whole):
-    study = results.read(whole)
+    study, path = results.read(whole), whole / "topics-bilstm" / "MP-AI-50" / "pies.parquet"
     assert results.read(study) is study and results.read(str(whole)).folder == whole
+    assert results.read_record(path) == results.read_pies(path)[1] == study.pies_record(path.parent)
     for table in (results.configurations, results.seeds, results.pie_examples, comparison.pruners, by_configuration):
         pd.testing.assert_frame_equal(table(study), table(whole))
     assert page.draw(study, "classes").keys() == page.draw(whole, "classes").keys()

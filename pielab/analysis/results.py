@@ -156,6 +156,11 @@ def read_pies(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     return Results(path.parent).pies(path.parent)
 
 
+def read_record(path: Path) -> dict[str, Any]:
+    """The record of `read_pies` alone, without reading the examples."""
+    return Results(path.parent).pies_record(path.parent)
+
+
 def _cure(folder: Path) -> str:
     return f"delete {folder / '03_pies.ipynb'} and give the same command again, which makes both anew"
 
