@@ -202,7 +202,7 @@ class _Run(BaseModel):
     host: str
     pid: int
     job: str | None = None
-    started: float
+    started: float = 0.0
     failed: float = 0.0
     kind: str = ""
     failure: str = ""
