@@ -189,3 +189,29 @@ def test_what_is_wrong_with_a_study_is_one_sentence(config, change, id, cure, pr
     change(config)
     with refused(id, cure, problem):
         study.read(config)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"- epochs", b"epochs", b"epochs: [3", b"epochs: 3\n\tlimit: 4", b"epochs: \xff"]
+)
+def test_a_params_file_of_another_kind_is_one_sentence(config, tmp_path, content):
+    (tmp_path / "broken.yaml").write_bytes(content)
+    config["configurations"][0]["params"] = str(tmp_path / "broken.yaml")
+    with refused("params-file-unreadable", "epochs: 3", "broken.yaml"):
+        study.read(config)
+
+
+def test_a_params_file_that_is_a_folder_is_one_sentence(config, tmp_path):
+    config["configurations"][0]["params"] = str(tmp_path)
+    with refused("params-file-unreadable", "epochs: 3", str(tmp_path)):
+        study.read(config)
+
+
+def test_a_study_of_nothing_and_names_that_are_no_strings_are_one_sentence(config):
+    with refused("study-without-configurations", "pruners", "smoke"):
+        study.read(config | {"configurations": []})
+    with refused("unknown-study-option", "it has study", "a study has no 2024, seeds"):
+        study.read(config | {2024: 1, "seeds": 2})
+    config["configurations"][0] |= {2024: 1, "sparsity": 2}
+    with refused("parameter-of-no-notebook", "leave it out", "sets 2024, sparsity"):
+        study.read(config)

@@ -93,10 +93,18 @@ def read(config: Mapping[str, Any]) -> Study:
         raise PielabError(
             "not-a-study", "this is no study", "give snakemake --configfile params/studies/demo.yaml, or another study"
         )
+    if not config["configurations"]:
+        raise PielabError(
+            "study-without-configurations",
+            f"the study {config['study']} has no configurations",
+            "give one at least, with params: a file of params/, and pruners: {name: [thresholds]}",
+        )
     known = ["study", *OPTIONS, "configurations"]
     if unknown := set(config).difference(known):
         raise PielabError(
-            "unknown-study-option", f"a study has no {', '.join(sorted(unknown))}", f"it has {', '.join(known)}"
+            "unknown-study-option",
+            f"a study has no {', '.join(sorted(map(str, unknown)))}",
+            f"it has {', '.join(known)}",
         )
     report["study"] = config["study"]
     for kind in REPORTS:
@@ -164,8 +172,8 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
             "no-such-params-file", f"the study asks for {path}, which does not exist", "give a file of params/"
         )
     own = {name: value for name, value in entry.items() if name not in {"params", "pruners"}}
-    values = DEFAULTS | current_names(yaml.safe_load(path.read_text())) | current_names(own)
-    if unknown := sorted(values.keys() - FIELDS):
+    values = DEFAULTS | current_names(_read_params(path)) | current_names(own)
+    if unknown := sorted(map(str, values.keys() - FIELDS)):
         raise PielabError(
             "parameter-of-no-notebook",
             f"{entry['params']} or its entry in the study sets {', '.join(unknown)}, which no notebook has",
@@ -182,6 +190,21 @@ def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
             raise PielabError(
                 "unnamed-dataset-or-model", f"{entry['params']} does not say which {name}", "give its name"
             )
+    return values
+
+
+def _read_params(path: Path) -> dict[str, Any]:
+    """The content of a params file; PielabError if it is not YAML, or no names with values."""
+    try:
+        values, reason = yaml.safe_load(path.read_text(encoding="utf-8")), "it has no names with values"
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        values, reason = None, " ".join(str(error).split())
+    if not isinstance(values, dict):
+        raise PielabError(
+            "params-file-unreadable",
+            f"{path} could not be read as parameters ({reason})",
+            "write a line such as epochs: 3 for each, after the example of params/bbc-news-bilstm.yaml",
+        )
     return values
 
 
