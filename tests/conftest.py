@@ -1,6 +1,7 @@
 """Small data that the tests make themselves, and a place of their own for results."""
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -87,6 +88,15 @@ def wait_for(what: str, sign: Callable[[], Any]) -> Any:
         assert time.monotonic() < end, f"no {what} after 300 s"
         time.sleep(0.1)
     return found
+
+
+def run_cells(name: str, **parameters) -> dict:
+    """Runs the cells of a notebook in this process, with these names in place of its parameters; gives its names."""
+    cells = json.loads((PROJECT / "notebooks" / f"{name}.ipynb").read_text())["cells"]
+    for cell in cells:
+        if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", []):
+            exec("".join(cell["source"]), parameters)
+    return parameters
 
 
 def snakemake_command(study: str, *options: str, profile: str = "default") -> list[str]:

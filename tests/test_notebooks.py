@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import refused
+from conftest import refused, run_cells
 from papermill.cli import _resolve_type
 
 from pielab.config.parameters import DEFAULTS, NOTEBOOKS
@@ -94,11 +94,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def cells(name, **values):
-        notebook = json.loads((FOLDER / f"{name}.ipynb").read_text())
-        names = defaults(notebook) | values
-        for cell in notebook["cells"]:
-            if cell["cell_type"] == "code" and cell not in tagged(notebook, "parameters"):
-                exec(source(cell), names)
+        run_cells(name, **defaults(json.loads((FOLDER / f"{name}.ipynb").read_text())) | values)
 
     return cells
 

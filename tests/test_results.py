@@ -5,13 +5,11 @@ import shutil
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import nbformat
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from conftest import refused
+from conftest import refused, run_cells
 from test_report import SEEDS, study_folder  # noqa: F401
 
 from pielab.analysis import comparison, results
@@ -23,7 +21,6 @@ from pielab.report import explore, page, paper
 from pielab.store import paths
 from pielab.store.paths import Configuration
 
-PROJECT = Path(__file__).parents[1]
 SHARES = ["examples", "pies", "p_pie", "p_null", "excess", "low", "high"]
 RATIOS = ["ratio", "low", "high", "p_corrected", "null", "matched", "matched_low", "matched_high", "null_matched"]
 # The tables of 04 and 05.
@@ -74,18 +71,8 @@ def whole(study_folder, tmp_path):  # noqa: F811
     return folder
 
 
-def run(name, **parameters):
-    """Run a notebook's cells in this process."""
-    namespace = dict(parameters)
-    for cell in nbformat.read(PROJECT / f"notebooks/{name}.ipynb", 4).cells:
-        if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []):
-            exec(cell.source, namespace)
-            plt.close("all")
-    return namespace
-
-
 def test_the_report_reads_each_file_of_results_once(whole, opened):
-    run("06_report", study="made", results=str(whole.parent), examples=5)
+    run_cells("06_report", study="made", results=str(whole.parent), examples=5)
     for name, number in {"metrics.json": 5 * SEEDS, "pies.parquet": 4, "el2n.csv": 1, "readability.csv": 1}.items():
         files = [path for path in whole.rglob(name) if "report" not in path.parts]
         assert len(files) == number

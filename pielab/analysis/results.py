@@ -110,6 +110,7 @@ class Results:
     def __init__(self, folder: Path | str):
         self.folder = Path(folder)
         self._contents: dict[Path, bytes] = {}
+        self._pies_records: dict[Path, dict[str, Any]] = {}
 
     @functools.cached_property
     def pies_in(self) -> list[Path]:
@@ -136,8 +137,11 @@ class Results:
 
     def pies_record(self, folder: Path) -> dict[str, Any]:
         """The record of `pies` alone."""
-        with records.checked_read(folder / "pies.parquet", _cure(folder)) as path:
-            return json.loads(pq.read_schema(self.content(path)).metadata[b"pielab"])
+        if folder not in self._pies_records:
+            with records.checked_read(folder / "pies.parquet", _cure(folder)) as path:
+                stored = pq.read_schema(self.content(path)).metadata[b"pielab"]
+                self._pies_records[folder] = json.loads(stored)
+        return self._pies_records[folder]
 
     def content(self, path: Path) -> io.BytesIO:
         """A file as it is on disk: compressed, PIEs take a tenth of the memory that their data frame does."""

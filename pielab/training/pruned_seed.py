@@ -101,8 +101,8 @@ def _prune_while_training(
 
     def on_epoch(epoch: int, loss: float) -> None:
         if teacher:
-            metric = evaluate(experiment, model, seed, ["validation"], threshold_split="validation")[2]
-            teacher.consider(model, metric["validation"])
+            scores = evaluate(experiment, model, seed, ["validation"], threshold_split="validation")[2]
+            teacher.consider(model, scores[experiment.metric]["validation"])
             model.train()
         note(epoch, loss)
 

@@ -30,8 +30,8 @@ def evaluate(
     seed: int,
     splits: Iterable[str] = datasets.SPLITS,
     threshold_split: str = "train",
-) -> tuple[dict[str, np.ndarray], float | None, dict[str, float]]:
-    """Logits (examples, classes) of each split, the decision threshold, and the experiment's metric of each split.
+) -> tuple[dict[str, np.ndarray], float | None, dict[str, dict[str, float]]]:
+    """Logits (examples, classes) of each split, the decision threshold, and by metric of the task its value by split.
 
     threshold_split: added to the splits if the task has a decision threshold, which is the best one on that split; if
         it has none, the threshold is None.
@@ -51,8 +51,11 @@ def evaluate(
     if task.decision_threshold:
         threshold = task.decision_threshold(logits[threshold_split], experiment.targets[threshold_split])
     answers = {split: task.answers(logits[split], threshold) for split in logits}
-    metric = {split: task.score(answers[split], experiment.targets[split]) for split in logits}
-    return logits, threshold, metric
+    scores = {
+        name: {split: task.score(answers[split], experiment.targets[split], name) for split in logits}
+        for name in task.metrics
+    }
+    return logits, threshold, scores
 
 
 def save_seed(
@@ -77,12 +80,9 @@ def save_seed(
 
     Raises PielabError if the logits are not finite.
     """
-    logits, threshold, metric = evaluate(experiment, model, seed)
-    p, task, targets = experiment.parameters, experiment.task, experiment.targets
-    answers = {split: task.answers(logits[split], threshold) for split in logits}
-    _, *others = task.metrics
-    further = {name: {split: task.score(answers[split], targets[split], name) for split in answers} for name in others}
-    pruned = "pruner" in recipe
+    p, pruned = experiment.parameters, "pruner" in recipe
+    logits, threshold, further = evaluate(experiment, model, seed)
+    metric = further.pop(experiment.metric)
     configuration = (p.configuration if pruned else p.unpruned).record | {"seed": seed}
     device = experiment.device.type
     record = {

@@ -137,7 +137,7 @@ def _run(
     try:
         experiment.train(model, p.search_seed, 0, proposal["epochs"], note)
         # Without the test split, which must stay unseen.
-        value = evaluate(experiment, model, p.search_seed, ["validation"])[2]["validation"]
+        value = evaluate(experiment, model, p.search_seed, ["validation"])[2][experiment.metric]["validation"]
     except PielabError as error:
         failure = {"reason": str(error)}
     return value, {"trial": trial, "seconds": time.perf_counter() - start} | failure
