@@ -1,6 +1,7 @@
 """PIEs against a version written out example by example."""
 
 import numpy as np
+import pytest
 from conftest import refused
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,3 +84,9 @@ def test_unequal_numbers_of_seeds_stop():
 def test_predictions_of_the_wrong_shape_stop():
     with refused("predictions-without-votes", "give (seeds, examples)", "shape (2, 2, 2)"):
         pies.majority(np.zeros((2, 2, 2), int))
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (3, 0, 4)])
+def test_no_examples_have_no_pies(shape):
+    nothing = np.zeros(shape, dtype=int if len(shape) == 2 else bool)
+    assert pies.find(nothing, nothing).shape == (0,)

@@ -97,6 +97,30 @@ def test_the_decision_threshold_is_the_first_of_the_best(seed):
     assert scores[round(found * 100)] == max(scores) and max(scores[: round(found * 100)], default=-1) < max(scores)
 
 
+def test_a_class_of_any_logit_is_above_a_threshold_of_zero():
+    logits = np.array([-80.0, -30.0, -17.0, 0.0, 80.0], dtype=np.float32)
+    assert predictions.ANSWERS["multi-label"](logits[None], np.zeros(1)).all()
+    assert np.array_equal(predictions.sigmoid(logits) > 0, [True] * 5) and predictions.sigmoid(logits)[-1] == 1
+    # The lowest threshold is best where every class is true of every text.
+    assert tasks.best_decision_threshold(logits[:, None] - 0.5, np.ones((5, 1))) == 0
+
+
+@given(st.integers(0, 99), st.integers(-3, 3), st.booleans())
+def test_the_threshold_is_compared_as_it_was_chosen(step, apart, double):
+    """With logits whose probabilities are the threshold itself, or a rounding or two beside it."""
+    threshold = step / 100
+    probability = max(np.float32(threshold), np.float32(1e-6))
+    logits = np.float32(np.log(probability / (1 - probability)))
+    for _ in range(abs(apart)):
+        logits = np.nextafter(logits, np.float32(np.sign(apart) * np.inf))
+    logits = np.array([[logits], [-50]], dtype=float if double else np.float32)
+    said = predictions.ANSWERS["multi-label"](logits, np.array(threshold))
+    answers = [predictions.ANSWERS["multi-label"](logits, np.array(other / 100)) for other in range(100)]
+    scores = [tasks.macro_f1(each, np.array([[1], [0]])) for each in answers]
+    best = tasks.best_decision_threshold(logits, np.array([[1], [0]]))
+    assert best == np.argmax(scores) / 100 and np.array_equal(answers[step], said)
+
+
 @given(st.integers(0, 10_000))
 def test_macro_f1_is_that_of_scikit_learn(seed):
     random = np.random.default_rng(seed)

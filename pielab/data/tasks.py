@@ -99,9 +99,10 @@ def best_decision_threshold(logits: np.ndarray, targets: np.ndarray) -> float:
 
     logits, targets: (examples, classes), of the training set.
     """
-    steps = np.arange(100) / 100
+    # In single precision, as the answers are found (predictions.ANSWERS).
+    steps = (np.arange(100) / 100).astype(np.float32)
     # How many steps each probability exceeds; the class is predicted at exactly those, so one count serves all steps.
-    exceeded = np.searchsorted(steps, predictions.sigmoid(logits).astype(np.float64), side="left")
+    exceeded = np.searchsorted(steps, predictions.sigmoid(np.asarray(logits, dtype=np.float32)), side="left")
     true = targets.astype(bool)
     classes = targets.shape[1]
     cells = exceeded + np.arange(classes) * (len(steps) + 1)
@@ -114,7 +115,7 @@ def best_decision_threshold(logits: np.ndarray, targets: np.ndarray) -> float:
     right, total = predicted(cells[true]), predicted(cells.ravel()) + true.sum(axis=0)[:, None]
     # Summed over classes in the order of macro_f1, so that rounding resolves ties the same way.
     scores = np.ascontiguousarray((2 * right / np.maximum(total, 1)).T).mean(axis=1)
-    return float(steps[int(np.argmax(scores))])
+    return int(np.argmax(scores)) / 100
 
 
 def macro_f1(predicted: np.ndarray, targets: np.ndarray) -> float:

@@ -27,7 +27,7 @@ def majority(predictions: np.ndarray) -> np.ndarray:
 def count(predictions: np.ndarray, n_classes: int | None = None) -> np.ndarray:
     """How many seeds voted for each class, (examples, classes), from class ids (seeds, examples)."""
     _check(predictions, 2)
-    classes = np.arange(n_classes or int(predictions.max()) + 1)
+    classes = np.arange(n_classes or int(predictions.max(initial=0)) + 1)
     return (predictions[:, :, None] == classes).sum(axis=0)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy import special
 
 from pielab.errors import PielabError
 from pielab.store import paths, records
@@ -23,7 +24,8 @@ from pielab.store import paths, records
 ANSWERS: dict[str, Callable[[np.ndarray, Any], np.ndarray]] = {
     "single-label": lambda logits, thresholds: logits.argmax(axis=-1),
     "multi-label": lambda logits, thresholds: (
-        sigmoid(logits) > np.asarray(thresholds, dtype=np.float32)[..., None, None]
+        # Both in single precision, so that 0.29 is the same number here and where it was chosen (tasks).
+        sigmoid(np.asarray(logits, dtype=np.float32)) > np.asarray(thresholds, dtype=np.float32)[..., None, None]
     ),
 }
 
@@ -138,7 +140,7 @@ def _metadata(stored: Mapping[bytes, bytes]) -> dict[str, Any]:
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * logits))
+    return special.expit(logits)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
