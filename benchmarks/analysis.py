@@ -14,7 +14,7 @@ from pathlib import Path
 import common
 import numpy as np
 
-from pielab.analysis import null, pies
+from pielab.analysis import half_splits, null, pies
 from pielab.analysis.examples import el2n
 from pielab.store import paths, predictions
 
@@ -71,23 +71,21 @@ def loop_side(resamples: int, given: tuple) -> dict:
         predictions.read_seeds(folder / side, range(SEEDS), "train").classes for side in ("dense", "pruned")
     )
     majority = sets_by_loop if several else classes_by_loop
-    drawn = null.half_splits(SEEDS, resamples, np.random.default_rng(0))
-    random = np.random.default_rng((0, 1))
-    draws = [null._bootstrap_half_splits(SEEDS, random) for _ in range(resamples)]
+    splits = half_splits.draw(SEEDS, resamples, resamples)
 
-    def disagree(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def disagree(first: np.ndarray, second: np.ndarray) -> list[np.ndarray]:
         reference = majority(dense, first)
         found = [reference != majority(side, second) for side in (dense, pruned)]
-        return tuple(each.any(axis=1) if several else each for each in found)
+        return [each.any(axis=1) if several else each for each in found]
 
-    p_null, p_pie = sum(np.array(disagree(*each), dtype=float) for each in drawn) / len(drawn)
-    sizes = np.bincount(bins)
-    excess = np.bincount(bins, weights=p_pie - p_null) / sizes
-    samples = []
-    for sample in draws:
-        found = sum(np.array(disagree(*each), dtype=float) for each in sample) / len(sample)
-        samples.append(np.bincount(bins, weights=found[1] - found[0]) / sizes)
-    low, high = np.quantile(samples, [0.025, 0.975], axis=0) - np.mean(samples, axis=0) + excess
+    probabilities = np.zeros((2, len(bins)))
+    more = []
+    for place, sides in enumerate(splits.all):
+        of_null, of_pruned = found = disagree(*sides)
+        probabilities += np.array(found, dtype=float) * (place < len(splits.averaged)) / len(splits.averaged)
+        more.append(np.bincount(bins, weights=of_pruned.astype(float) - of_null) / np.bincount(bins))
+    p_null, p_pie = probabilities
+    excess, low, high = half_splits.interval(lambda values: values, np.array(more), splits)
     everyone = np.ones(SEEDS)
     differ = majority(dense, everyone) != majority(pruned, everyone)
     table = {"excess": excess, "low": low, "high": high}

@@ -62,7 +62,7 @@ NAMES: dict[str, str] = {
     "published.beside": "data.published.compare",
     "readability.MANY": "analysis.examples.readability.PARALLEL_FROM",
     "records.readable": "store.records.checked_read",
-    "statistics.halvings": "analysis.null.half_splits",
+    "statistics.halvings": "analysis.half_splits.half_splits",
     "statistics.null": "analysis.null.estimate",
     "tables.in_paper_order": "analysis.results.sort_as_paper",
     "tables.rank": "analysis.results.pruner_order",

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pielab.analysis import null, pies
+from pielab.analysis import half_splits, pies
 from pielab.data import votes
 
 
@@ -18,16 +18,16 @@ def test_every_half_split_disagrees_where_its_votes_do(seeds, seed, multi_label,
         dense, pruned = random.random((2, seeds, 14, 4)) < (likely**4)[:, None]
     else:
         dense, pruned = np.where(random.random((2, seeds, 14)) < likely, random.integers(5, size=(2, seeds, 14)), 2)
-    half_splits = null.half_splits(seeds, 20, random)
-    found = np.zeros((2, len(half_splits), 14), dtype=bool)
+    splits = half_splits.half_splits(seeds, 20, random)
+    found = np.zeros((2, len(splits), 14), dtype=bool)
     sizes = {"EXAMPLES_AT_ONCE": examples_at_once, "COLUMNS_AT_ONCE": columns_at_once}
     seen = []
     with mock.patch.multiple(votes, **sizes):
-        for part, of_null, of_pruned in pies.disagreements(dense, pruned, half_splits):
+        for part, of_null, of_pruned in pies.disagreements(dense, pruned, splits):
             seen += part.tolist()
             found[0][:, part], found[1][:, part] = of_null, of_pruned
     assert seen == sorted(set(seen))  # each in one part, and in order
-    for index, (first, second) in enumerate(half_splits):
+    for index, (first, second) in enumerate(splits):
         one, other = first == 1, second == 1
         assert np.array_equal(found[0][index], pies.find(dense[one], dense[other]))
         assert np.array_equal(found[1][index], pies.find(dense[one], pruned[other]))

@@ -16,6 +16,7 @@ from textstat import textstat
 from pielab.analysis import measures, pies
 from pielab.analysis.examples import el2n, readability
 from pielab.compression import schedules
+from pielab.data.words import words
 from pielab.store import predictions
 from pielab.store.predictions import Predictions
 
@@ -263,3 +264,86 @@ def test_ratios_of_no_or_one_pie_or_only_pies_are_not_made_up(number):
     table = made_scores(np.random.default_rng(0), 4)
     rows = readability.ratios(table, np.arange(4) < number, n_bootstrap=10)
     assert rows["p"].isna().all() and rows["ratio"].isna().all() == (number == 0)
+
+
+def test_scores_near_zero_or_below_are_compared_by_a_difference():
+    random = np.random.default_rng(0)
+    length = random.integers(5, 30, size=400).astype(float)
+    grade = pd.Series(random.normal([-1.0, 0.05, 3.0, 0.0], 1.5, (400, 4)).T.tolist())
+    table = pd.DataFrame(
+        {"below": grade[0], "near": grade[1], "above": grade[2], "none": 0.0, readability.LENGTH: length}
+    )
+    table["rare"] = (random.random(400) < 0.03).astype(float)  # a count has a zero, however small its mean is
+    assert readability.has_ratio(table).tolist() == [False, False, True, False, True, True]
+    is_pie = np.arange(400) < 80
+    harder = table + np.outer(is_pie, [1, 1, 1, 0, 0, 0])
+    for scores, sign in ((harder, 1), (table - np.outer(is_pie, [1, 1, 1, 0, 0, 0]), -1)):
+        rows = readability.ratios(scores, is_pie, n_bootstrap=50).set_index("score")
+        assert rows["unit"].tolist() == ["difference", "difference", "ratio", "difference", "ratio", "ratio"]
+        assert rows.loc[["below", "near", "none"], "ratio"].isna().all()
+        assert (np.sign(rows.loc[["below", "near"], ["low", "high", "matched_low", "matched_high"]]) == sign).all(
+            axis=None
+        )
+        assert np.sign(rows.loc["above", "ratio"] - 1) == sign
+        beside = readability.beside_null(scores, *draw_votes(random, is_pie), n_bootstrap=10)
+        assert beside.loc[3, ["halved", "null", "more"]].tolist() == [0, 0, 0]
+        assert (np.sign(beside.loc[:1, "more"]) == sign).all() and (
+            np.sign(beside.loc[:1, "more_matched"]) == sign
+        ).all()
+
+
+def draw_votes(random, changed):
+    """Unpruned and pruned class ids (8, examples): the pruned models answer otherwise where `changed`."""
+    dense, pruned = (random.random((2, 8, len(changed))) < 0.2).astype(int)
+    return dense, np.where(changed, 1 - pruned, pruned)
+
+
+def test_beside_the_null_by_hand_at_equal_length():
+    table = pd.DataFrame({"score": [4.0, 2.0, 6.0, 9.0], readability.LENGTH: [100, 100, 100, 10]})
+    dense = np.array([[0, 0, 0, 0], [0, 1, 0, 0]])
+    pruned = np.array([[1, 0, 0, 1], [1, 1, 0, 1]])
+    # Single models: the null is the second text. A pruned one differs on the first and the last, and either
+    # unpruned one on the second.
+    (row,) = readability.beside_null(table, dense, pruned)[:1].to_dict("records")
+    mean = table["score"].mean()
+    assert row["null"] == pytest.approx(2 / mean) and row["halved"] == pytest.approx((4 + 9 + 4 + 9 + 2 + 2) / 6 / mean)
+    # Nothing is as long as the last; beside the first stand 2 and 6, beside the second 4 and 6.
+    assert row["null_matched"] == pytest.approx(2 / 5)
+    assert row["halved_matched"] == pytest.approx((4 + 4 + 2 + 2) / (4 + 4 + 5 + 5))
+    assert row["more_matched"] == pytest.approx(row["halved_matched"] - row["null_matched"])
+    assert np.isnan(row["more_low"])
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("A man sleeps. [SEP] He is awake.", "A man sleeps. He is awake."),
+        ("A man sleeps [SEP] He is awake", "A man sleeps. He is awake"),
+        ('"Really?" [SEP] Yes.', '"Really?" Yes.'),
+        (" [SEP] Yes.", "Yes."),
+        ("Good.<br /><br />Bad.<br>Fine.</p>", "Good.  Bad. Fine."),
+        (
+            'See <a href="x" class=y>this</a> &amp; that, it&#39;s &lt;b&gt;bold&lt;/b&gt;',
+            "See  this  & that, it's  bold",
+        ),
+        ("[CLS] one [PAD] two </s>", "one   two"),
+        ("1 < 2 and a <b and c> d, AT&T, I <3 it, x?a=1&lt=2", "1 < 2 and a <b and c> d, AT&T, I <3 it, x?a=1&lt=2"),
+        ("No markup [at all] here.", "No markup [at all] here."),
+    ],
+)
+def test_text_is_scored_as_people_read_it(text, read):
+    assert readability.without_markup(text) == read
+    first, second = readability.scores([text, read], cache=False).to_numpy()
+    assert np.array_equal(first, second) and first[-1] == len(words(read))
+
+
+@pytest.mark.parametrize("text", ["", "<br />", "[SEP]", "!!!", "\u200b", "猫が好きです。"])
+def test_a_text_of_no_words_has_scores(text):
+    assert np.isfinite(readability.scores([text, "A cat."], cache=False).to_numpy()).all()
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_few_or_equal_pies_are_compared_without_a_warning(number):
+    table = pd.DataFrame({"score": [3.0] * 8, "other": [1.0] * 5 + [2.0] * 3, readability.LENGTH: [10] * 8})
+    rows = readability.ratios(table, np.arange(8) < number, n_bootstrap=20)
+    assert rows["ratio"][0] == 1 and np.isnan(rows["p"][0])

@@ -9,7 +9,8 @@ from conftest import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pielab.analysis import null, pies
+from pielab.analysis import half_splits, null, pies
+from pielab.data import tasks
 
 
 def draw_runs(random, seeds, examples=300, classes=4, flip=0.3):
@@ -128,11 +129,19 @@ def test_on_the_pies_of_a_binary_task_the_two_accuracies_add_up_to_one(seeds, se
 def test_effectiveness_on_pies_by_hand():
     dense = np.array([[0, 1, 2, 0], [0, 1, 2, 1]])
     pruned = np.array([[0, 2, 1, 0], [0, 2, 1, 0]])
-    found = null.effectiveness_on_pies(dense, pruned, targets=np.array([0, 1, 1, 1]))
+    targets = np.array([0, 1, 1, 1])
+    found = null.effectiveness_on_pies(dense, pruned, targets)
     assert found["unpruned_on_all"] == 0.5 and found["pruned_on_all"] == 0.5
     assert found["unpruned_on_pies"] == 0.5 and found["pruned_on_pies"] == 0.5
+    beside = null.effectiveness_beside_null(dense, pruned, targets)
     # The two unpruned models disagree on the last example alone; one of them is right there, one is not.
-    assert found["null_on_pies"] == 0.5
+    assert beside["null_on_pies"] == 0.5
+    # Single models disagree with a pruned one on the second and third, and the second unpruned one on the last as well:
+    # it is right on the second and the last, the pruned one on the third.
+    assert beside["halved_unpruned_on_pies"] == pytest.approx(3 / 5) and beside[
+        "halved_pruned_on_pies"
+    ] == pytest.approx(2 / 5)
+    assert beside["unpruned_more"] == pytest.approx(0.1) and math.isnan(beside["unpruned_more_low"])
 
 
 def test_multi_label_effectiveness_is_the_mean_macro_f1_of_the_seeds():
@@ -141,11 +150,93 @@ def test_multi_label_effectiveness_is_the_mean_macro_f1_of_the_seeds():
     found = null.effectiveness_on_pies(dense, pruned, targets=np.array([[1, 0], [0, 1]], dtype=np.float32))
     # The first seed is right throughout (1.0); the second has F1 2/3 for class 0 and 0 for class 1.
     assert math.isclose(found["unpruned_on_all"], (1 + (2 / 3 + 0) / 2) / 2)
+    # Text by text, the second is right on one of the two.
+    assert found["unpruned_on_all_by_text"] == 0.75
+
+
+def test_right_answers_of_a_task_of_many_classes_are_right_however_few_the_pies():
+    targets = np.eye(20, dtype=bool)
+    dense = np.repeat(targets[None], 4, axis=0)
+    pruned = dense.copy()
+    pruned[:, :4] = False
+    found = null.effectiveness_on_pies(dense, pruned, targets)
+    assert found["unpruned_on_all"] == 1 and found["unpruned_on_pies"] == pytest.approx(
+        0.2
+    )  # the paper's, of four PIEs
+    assert found["unpruned_on_pies_by_text"] == found["unpruned_on_all_by_text"] == 1
+    assert found["pruned_on_pies_by_text"] == 0
+
+
+@given(st.integers(2, 6), st.integers(0, 1000), st.booleans())
+@settings(max_examples=20)
+def test_what_is_counted_beside_the_null_is_that_of_every_half_split(seeds, seed, multi_label):
+    random = np.random.default_rng(seed)
+    shape = (2, seeds, 20, 3) if multi_label else (2, seeds, 20)
+    dense, pruned = random.integers(2, size=shape).astype(bool if multi_label else int)
+    targets, columns = random.integers(2, size=shape[2:]), random.random((20, 2))
+    splits = [(a == 1, b == 1) for a, b in half_splits.half_splits(seeds, 200, random)]
+    task = tasks.of_answers(dense)
+    rights = {"null": [], "unpruned": [], "pruned": []}
+    chosen = {"null": [], "halved": []}
+    for one, other in splits:
+        of_null, of_pruned = pies.find(dense[one], dense[other]), pies.find(dense[one], pruned[other])
+        rights["null"] += task.judged(dense[one], targets).mean(axis=0)[of_null].tolist()
+        rights["unpruned"] += task.judged(dense[one], targets).mean(axis=0)[of_pruned].tolist()
+        rights["pruned"] += task.judged(pruned[other], targets).mean(axis=0)[of_pruned].tolist()
+        chosen["null"] += np.flatnonzero(of_null).tolist()
+        chosen["halved"] += np.flatnonzero(of_pruned).tolist()
+    found = null.effectiveness_beside_null(dense, pruned, targets, n_bootstrap=2)
+    names = {"null": "null_on_pies", "unpruned": "halved_unpruned_on_pies", "pruned": "halved_pruned_on_pies"}
+    table = null.beside_null(dense, pruned, columns, n_bootstrap=2)
+    for side, name in names.items():
+        assert found[name] == pytest.approx(np.mean(rights[side])) if rights[side] else math.isnan(found[name])
+    for side, examples in chosen.items():
+        expected = columns[examples].mean(axis=0) if examples else [math.nan] * 2
+        assert table[side].tolist() == pytest.approx(list(expected), rel=1e-5, nan_ok=True)
+    assert table["more"].tolist() == pytest.approx((table["halved"] - table["null"]).tolist(), nan_ok=True)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_what_pies_are_like_is_that_of_their_null_when_pruning_is_only_another_training(multi_label):
+    """Harder texts are longer here, and a disagreement of more models is a harder text."""
+    more, less, trials = 0, 0, 40
+    for trial in range(trials):
+        random = np.random.default_rng(trial)
+        wrong = random.choice([0.01, 0.1, 0.3, 0.5], size=200)
+        targets = random.integers(2, size=(200, 3) if multi_label else 200)
+        flips = random.random((2, 8, *targets.shape)) < wrong.reshape(-1, *[1] * (targets.ndim - 1))
+        dense, pruned = (targets != flips).astype(bool if multi_label else int)
+        length = (50 * (1 + wrong) * random.uniform(0.5, 1.5, 200))[:, None]
+        table = null.beside_null(dense, pruned, length, n_splits=40, n_bootstrap=40)
+        right = null.effectiveness_beside_null(dense, pruned, targets, n_splits=40, n_bootstrap=40)
+        more += (table["low"] > 0).sum() + (right["unpruned_more_low"] > 0) + (right["pruned_more_low"] > 0)
+        less += (table["high"] < 0).sum() + (right["unpruned_more_high"] < 0) + (right["pruned_more_high"] < 0)
+    # 3 numbers of 40 studies, each nominally beyond its interval on one side in 2.5 %.
+    assert more <= 9 and less <= 9
+
+
+def test_what_pies_are_like_leaves_the_null_when_pruning_changes_longer_texts():
+    random = np.random.default_rng(0)
+    dense, pruned, changed = (draw_runs(random, 8, **flip) for flip in ({}, {}, {"flip": 0.9}))
+    length = random.uniform(10, 100, dense.shape[1])
+    table = null.beside_null(dense, np.where(length > 50, changed, pruned), length[:, None])
+    assert 0 < table["low"][0] < table["more"][0] < table["high"][0]
 
 
 def test_the_interval_of_a_mean_over_seeds():
     mean, low, high = null.seed_interval(np.array([0.8, 0.9, 1.0]))
-    assert math.isclose(mean, 0.9) and 0.8 <= low < mean < high <= 1.0
+    # Student's t with two degrees of freedom, 4.303, times the standard error.
+    assert (mean, high - mean, mean - low) == pytest.approx((0.9, *[4.303 * 0.1 / math.sqrt(3)] * 2), rel=1e-3)
+    mean, low, high = null.seed_interval(np.array([0.8, 0.9]))
+    assert mean == pytest.approx(0.85) and math.isnan(low) and math.isnan(high)
+
+
+def test_the_interval_of_a_mean_holds_the_truth():
+    random, held = np.random.default_rng(0), 0
+    for _ in range(400):
+        _, low, high = null.seed_interval(random.normal(0.9, 0.01, 4))
+        held += low <= 0.9 <= high
+    assert held >= 370
 
 
 def test_shares_by_models_per_side_end_at_the_null_and_begin_with_pairs_of_models():

@@ -164,8 +164,9 @@ def test_figures_show_every_pruner_with_its_null_and_n(study_folder):
     assert drawn == {configurations["null_percent"].iloc[0]}
     on_pies = figures.effectiveness_on_pies(configurations)
     assert len(on_pies.axes) == 2
-    points = on_pies.axes[0].lines[4].get_ydata().tolist()
-    assert points == configurations[configurations["pruner"] == "IMP-FT"]["pruned_on_pies"].tolist()
+    points = {each.get_label(): each[0].get_ydata().tolist() for each in on_pies.axes[0].containers}
+    of_pruner = configurations[configurations["pruner"] == "IMP-FT"]
+    assert points == {f"{side}, PIEs": of_pruner[f"halved_{side}_on_pies"].tolist() for side in ("unpruned", "pruned")}
 
 
 def test_a_configuration_that_removes_nothing_has_a_place_beside_the_pruned_ones():
@@ -261,17 +262,20 @@ def test_the_classes_of_pies_by_hand(tmp_path):
     folder = tmp_path / "d-m" / "MP-AI-50"
     folder.mkdir(parents=True)
     frame = pd.DataFrame({"label": [[0, 1], [1], [1, 2], []], "pie": [True, False, True, False]})
-    frame["p_null"] = [0.5, 0.5, 0.0, 0.0]
+    beside = {"halved": [0.25, 1.0, 0.5], "null": [0.5, 1, 0], "more": [-0.25, 0, 0.5], "low": [0] * 3, "high": [1] * 3}
     summary = {"dataset": "d", "model": "m", "pruner": "MP-AI", "threshold": 50.0, "classes": ["a", "b", "c"]}
+    summary["classes_beside_null"] = beside
     p = PieParameters(**made_parameters(tmp_path) | {"pruner": "MP-AI", "threshold": 50})
     results.write_pies(folder, frame, summary, p, "digest")
     table = by_configuration(tmp_path)
     assert table["class"].tolist() == ["b", "a", "c"] and table["rank"].tolist() == [1, 2, 3]
     assert table["percent"].tolist() == [75, 25, 25] and table["pies_percent"].tolist() == [100, 50, 50]
-    assert table["null_percent"].tolist() == [100, 50, 0]
+    assert table["halved_percent"].tolist() == [100, 25, 50] and table["null_percent"].tolist() == [100, 50, 0]
+    assert table["more"].tolist() == [0, -25, 50] and table["more_high"].tolist() == [100] * 3
     # Wilson's interval of 1 of 2, by its formula with z = 1.96.
     assert table.loc[1, ["low", "high"]].tolist() == pytest.approx([9.453, 90.547], abs=1e-3)
-    results.write_pies(folder, frame.assign(pie=False, p_null=0.0), summary, p, "digest")
+    del summary["classes_beside_null"]  # as in a study of before
+    results.write_pies(folder, frame.assign(pie=False), summary, p, "digest")
     empty = by_configuration(tmp_path)
     assert empty["pies_percent"].isna().all() and empty["null_percent"].isna().all()
     figures.classes(empty)
@@ -332,11 +336,12 @@ def test_a_single_seed_and_no_pies_make_figures_too(study_folder):
 )
 def test_the_mean_ratio_is_that_of_the_same_pruners_at_every_threshold(asked, expected):
     rows = [
-        {"pruner": pruner, "threshold": threshold, "ratio": ratio + (threshold == 90)}
+        {"pruner": pruner, "threshold": threshold, "halved": ratio + (threshold == 90)}
         for ratio, (pruner, thresholds) in enumerate(asked.items(), start=1)
         for threshold in thresholds
     ]
-    known = {"dataset": "d", "model": "m", "score": "length", "low": 0.9, "high": 3.1, "null": 1.0, "examples": 10}
+    known = {"dataset": "d", "model": "m", "score": "length", "unit": "ratio", "null": 1.0, "examples": 10}
+    known |= {"more": 0.5, "more_low": 0.4, "more_high": 0.6}
     axes = figures.readability(pd.DataFrame(rows).assign(**known)).axes[0]
     means = [line.get_ydata().tolist() for line in axes.lines if line.get_label() == "mean"]
     assert means == ([expected] if expected else [])

@@ -22,7 +22,9 @@ from pielab.store import paths
 from pielab.store.paths import Configuration
 
 SHARES = ["examples", "pies", "p_pie", "p_null", "excess", "low", "high"]
-RATIOS = ["ratio", "low", "high", "p_corrected", "null", "matched", "matched_low", "matched_high", "null_matched"]
+BESIDE = ["halved", "null", "more", "more_low", "more_high"]
+RATIOS = ["mean", "pies_mean", "ratio", "low", "high", "p_corrected", "matched", "matched_low", "matched_high"]
+RATIOS += [*BESIDE, *(f"{name}_matched" for name in BESIDE)]
 # The tables of 04 and 05.
 LEFT = {
     "el2n": {
@@ -30,7 +32,7 @@ LEFT = {
         "seeds": SEEDS,
         **dict.fromkeys(SHARES, 0.1),
     },
-    "readability": {"score": "length", "pies": 3, "examples": 9, **dict.fromkeys(RATIOS, 1.0)},
+    "readability": {"score": "length", "unit": "ratio", "pies": 3, "examples": 9, **dict.fromkeys(RATIOS, 1.0)},
 }
 OPENED: collections.Counter | None = None
 

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
-from pielab.analysis import null, pies
+from pielab.analysis import half_splits, pies
 from pielab.data import tasks
 from pielab.errors import PielabError
 from pielab.store.predictions import Predictions
@@ -109,10 +109,10 @@ def compare_with_null(dense: Predictions, pruned: Predictions, targets: np.ndarr
         of_first, of_second = [values[first] for values in sides[0]], [values[second] for values in sides[side]]
         return MEASURES[dense.task](*of_first, *of_second, targets)
 
-    half_splits = np.array(null.half_splits(len(all_seeds), n_splits, np.random.default_rng(0)), dtype=bool)
+    splits = np.array(half_splits.half_splits(len(all_seeds), n_splits, np.random.default_rng(0)), dtype=bool)
     table = pd.DataFrame({"all_seeds": between(all_seeds, 1, all_seeds)})
     for name, side in (("halved", 1), ("null", 0)):
-        table[name] = pd.DataFrame([between(first, side, second) for first, second in half_splits]).mean()
+        table[name] = pd.DataFrame([between(first, side, second) for first, second in splits]).mean()
     table.insert(0, "source", table.index.map(SOURCES))
     return table.rename_axis("measure").reset_index()
 

@@ -2,22 +2,26 @@
 
 Two sets of unpruned models disagree as well. So the share of PIEs between half of the unpruned models and the
 pruned models of the other half is compared with its null, the share between the two halves of the unpruned models:
-the same number of models on every side, and no seed on two sides, averaged over many half-splits of the seeds.
+the same number of models on every side, and no seed on two sides, averaged over many half-splits of the seeds. What
+PIEs are like is compared with its null in the same way, because a disagreement of more models is a harder text.
 """
 
-import itertools
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from pielab.analysis import pies
+from pielab.analysis import half_splits, pies
 from pielab.data import tasks
 from pielab.errors import PielabError
 
-# With two or three seeds, hardly any draw with replacement leaves two sides to compare.
-LEAST_SEEDS_FOR_AN_INTERVAL = 4
+# What `effectiveness_beside_null` gives.
+BESIDE_NULL = [
+    *("halved_unpruned_on_pies", "halved_pruned_on_pies", "null_on_pies", "unpruned_more", "pruned_more"),
+    *("unpruned_more_low", "pruned_more_low", "unpruned_more_high", "pruned_more_high"),
+]
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,8 @@ def estimate(
 
     dense, pruned: predictions of the unpruned and the pruned models of the same seeds in the same order: class
         ids (seeds, examples), or bool (seeds, examples, classes).
-    n_splits: how many half-splits to average, all of them if there are no more. n_bootstrap: samples for the interval.
-
-    The interval is a bootstrap over seeds: each sample draws the seeds with replacement and averages ten half-splits,
-    in which all copies of a seed are on the same side. Drawing a seed twice makes the votes of a side more alike, which
-    shifts all samples, so they are centred on the estimate before the quantiles are taken.
+    n_splits: how many half-splits to average, all of them if there are no more. n_bootstrap: samples for the interval,
+        which is that of `half_splits.interval`.
 
     Raises PielabError for fewer than two seeds, or unequal shapes.
     """
@@ -76,23 +77,34 @@ def excess_by_group(
     groups: (examples,), such as bins. Other arguments, half-splits and interval as in `estimate`. The table has one row
     for each group that has examples, in order: excess, low, high; low and high are NaN for fewer than four seeds.
     """
-    _check(dense, pruned)
-    splits, resampled = _draw_half_splits(len(dense), n_splits, n_bootstrap, seed)
+    check(dense, pruned)
+    splits = half_splits.draw(len(dense), n_splits, n_bootstrap, seed)
     _, places = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(places)
-    p_null, p_pie = np.zeros((2, dense.shape[1]))
-    sums = np.zeros((sum(map(len, resampled)), len(sizes)))
-    for block, of_null, of_pruned in pies.disagreements(dense, pruned, [*splits, *itertools.chain(*resampled)]):
-        p_null[block], p_pie[block] = (differs[: len(splits)].mean(axis=0) for differs in (of_null, of_pruned))
-        more = of_pruned[len(splits) :].astype(np.float32) - of_null[len(splits) :]
-        sums += more @ (places[block][:, None] == np.arange(len(sizes))).astype(np.float32)
-    excess = np.bincount(places, weights=p_pie - p_null) / sizes
-    low = high = np.full(len(sizes), math.nan)
-    if resampled:
-        lengths = np.array([len(sample) for sample in resampled])
-        samples = np.add.reduceat(sums, np.cumsum(lengths) - lengths) / lengths[:, None] / sizes
-        low, high = np.quantile(samples, [0.025, 0.975], axis=0) - samples.mean(axis=0) + excess
+    members = places[:, None] == np.arange(places.max(initial=0) + 1)
+    p_null, p_pie, sums = over_disagreements(dense, pruned, splits, members)
+    excess, low, high = half_splits.interval(
+        lambda sums: (sums[..., 1, :] - sums[..., 0, :]) / members.sum(axis=0), sums, splits
+    )
     return p_pie, p_null, pd.DataFrame({"excess": excess, "low": low, "high": high})
+
+
+def over_disagreements(
+    dense: np.ndarray, pruned: np.ndarray, splits: half_splits.HalfSplits, columns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """P(null) and P(PIE) of each example, (examples,) each, and sums of columns over the examples on which votes
+    differ.
+
+    dense, pruned: as in `estimate`. columns: (examples, columns). The sums are (half-splits, 2, columns), for each of
+    `splits.all` those over the disagreements of the null, and over those with the pruned models.
+    """
+    probabilities = np.zeros((2, dense.shape[1]))
+    sums = np.zeros((len(splits.all), 2, columns.shape[1]))
+    for block, *sides in pies.disagreements(dense, pruned, splits.all):
+        of_block = columns[block].astype(np.float32)
+        for side, differs in enumerate(sides):
+            probabilities[side, block] = differs[: len(splits.averaged)].mean(axis=0)
+            sums[:, side] += differs.astype(np.float32) @ of_block
+    return *probabilities, sums
 
 
 def difference(
@@ -109,21 +121,48 @@ def difference(
     Both against the same unpruned models, as the mean over half-splits as in `estimate`; their nulls cancel out.
     Arguments and interval as in `estimate`; low and high are NaN for fewer than four seeds.
     """
-    _check(dense, pruned)
-    _check(dense, other)
-    splits, resampled = _draw_half_splits(len(dense), n_splits, n_bootstrap, seed)
-    all_splits = [*splits, *itertools.chain(*resampled)]
-    shares = np.zeros(len(all_splits))
-    for sign, side in ((1, pruned), (-1, other)):
-        for _, _, of_pruned in pies.disagreements(dense, side, all_splits):
-            shares += sign * of_pruned.sum(axis=1) / dense.shape[1]
-    mean = float(shares[: len(splits)].mean())
-    if not resampled:
-        return mean, math.nan, math.nan
-    ends = np.cumsum([len(sample) for sample in resampled])[:-1]
-    samples = np.array([sample.mean() for sample in np.split(shares[len(splits) :], ends)])
-    low, high = np.quantile(samples, [0.025, 0.975]) - samples.mean() + mean
-    return mean, float(low), float(high)
+    check(dense, pruned)
+    check(dense, other)
+    splits = half_splits.draw(len(dense), n_splits, n_bootstrap, seed)
+    everything = np.ones((dense.shape[1], 1), dtype=bool)
+    sums = [over_disagreements(dense, side, splits, everything)[2][:, 1] for side in (pruned, other)]
+    found = half_splits.interval(lambda more: more, (sums[0] - sums[1]) / dense.shape[1], splits)
+    return tuple(float(value[0]) for value in found)
+
+
+def beside_null(
+    dense: np.ndarray,
+    pruned: np.ndarray,
+    columns: np.ndarray,
+    over: np.ndarray | float = 1,
+    *,
+    n_splits: int = 200,
+    n_bootstrap: int = 200,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """What the examples are like on which models disagree, pruned and unpruned ones, and the null: unpruned ones alone.
+
+    columns: (examples, columns), numbers such as the length, or whether the label is a class. over: what their sum is
+        divided by, the sum of this; by default a mean. Other arguments and interval as in `estimate`.
+
+    One row for each column: halved and null, over the disagreements of unpruned halves with pruned and with unpruned
+    ones; more, their difference, and its 95 % interval, low and high. NaN without disagreements.
+    """
+    check(dense, pruned)
+    splits = half_splits.draw(len(dense), n_splits, n_bootstrap, seed, leave_out=True)
+    both = np.concatenate([columns, np.broadcast_to(over, columns.shape)], axis=1)
+    _, _, sums = over_disagreements(dense, pruned, splits, both)
+
+    def statistic(sums: np.ndarray) -> np.ndarray:
+        null, halved = np.moveaxis(np.divide(*np.split(sums, 2, axis=-1)), -2, 0)
+        return np.concatenate([halved, null, halved - null], axis=-1)
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        estimate, low, high = (
+            values.reshape(3, -1) for values in half_splits.interval(statistic, sums, splits, of_disagreements=True)
+        )
+    halved, null, more = estimate
+    return pd.DataFrame({"halved": halved, "null": null, "more": more, "low": low[2], "high": high[2]})
 
 
 def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -133,10 +172,10 @@ def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 20
     models_per_side; pies and null, mean shares over ways to draw the sides; and pies_low, pies_high, null_low and
     null_high, the 5 and 95 % quantiles over them.
     """
-    _check(dense, pruned)
+    check(dense, pruned)
     random, rows = np.random.default_rng(seed), []
     for half in range(1, len(dense) // 2 + 1):
-        shares = np.zeros((2, len(sides := half_splits(len(dense), n_splits, random, half))))
+        shares = np.zeros((2, len(sides := half_splits.half_splits(len(dense), n_splits, random, half))))
         for _, of_null, of_pruned in pies.disagreements(dense, pruned, sides):
             shares += [of_null.sum(axis=1), of_pruned.sum(axis=1)]
         shares = shares.T / dense.shape[1]
@@ -147,7 +186,8 @@ def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 20
     return pd.DataFrame(rows, columns=columns)
 
 
-def _check(dense: np.ndarray, pruned: np.ndarray) -> None:
+def check(dense: np.ndarray, pruned: np.ndarray) -> None:
+    """Raise PielabError unless both sides have the same shape, and at least two seeds."""
     pies.check_pair(dense, pruned)
     if len(dense) < 2:
         raise PielabError(
@@ -157,83 +197,71 @@ def _check(dense: np.ndarray, pruned: np.ndarray) -> None:
         )
 
 
-def _draw_half_splits(seeds: int, n_splits: int, n_bootstrap: int, seed: int) -> tuple[list, list[list]]:
-    """The half-splits to average, and those of each bootstrap sample; no samples for fewer than four seeds."""
-    splits = half_splits(seeds, n_splits, np.random.default_rng(seed))
-    random = np.random.default_rng((seed, 1))
-    samples = n_bootstrap if seeds >= LEAST_SEEDS_FOR_AN_INTERVAL else 0
-    return splits, [_bootstrap_half_splits(seeds, random) for _ in range(samples)]
+def seed_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """The mean over seeds and its 95 % interval, Student's t; values (seeds,). NaN for fewer than three seeds."""
+    values = np.asarray(values, dtype=float)
+    mean = float(values.mean())
+    if len(values) < 3:
+        return mean, math.nan, math.nan
+    half_width = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+    return mean, mean - half_width, mean + half_width
 
 
-def half_splits(
-    seeds: int, number: int, random: np.random.Generator, half: int | None = None
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Ways to put half of the seeds on each side, as weights (seeds,): all of them, or `number` random ones.
-
-    half: the number of seeds on each side, if it is not half of them.
-    """
-    half = half or seeds // 2
-    possible = math.comb(seeds, half) * math.comb(seeds - half, half)
-    if possible <= number:
-        chosen = [
-            (first, second)
-            for first in itertools.combinations(range(seeds), half)
-            for second in itertools.combinations(sorted(set(range(seeds)) - set(first)), half)
-        ]
-    else:
-        orders = [random.permutation(seeds) for _ in range(number)]
-        chosen = [(order[:half], order[half : 2 * half]) for order in orders]
-    return [tuple(np.isin(np.arange(seeds), side).astype(int) for side in pair) for pair in chosen]
-
-
-def _bootstrap_half_splits(seeds: int, random: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Up to ten half-splits of one draw of the seeds with replacement, all copies of a seed on one side."""
-    valid: list[tuple[np.ndarray, np.ndarray]] = []
-    while not valid:  # with few seeds, a draw can leave one side empty in every split
-        weights = np.bincount(random.integers(seeds, size=seeds), minlength=seeds)
-        drawn = [(first * weights, second * weights) for first, second in half_splits(seeds, 10, random)]
-        valid = [(first, second) for first, second in drawn if first.any() and second.any()]
-    return valid
-
-
-def seed_interval(values: np.ndarray, n_bootstrap: int = 2000, seed: int = 0) -> tuple[float, float, float]:
-    """The mean over seeds and its 95 % bootstrap interval; values (seeds,)."""
-    values = np.asarray(values)
-    means = np.random.default_rng(seed).choice(values, size=(n_bootstrap, len(values))).mean(axis=1)
-    return float(values.mean()), *map(float, np.quantile(means, [0.025, 0.975]))
-
-
-def effectiveness_on_pies(
-    dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray, n_splits: int = 20, seed: int = 0
-) -> dict[str, float]:
-    """The effectiveness of unpruned and pruned models on all examples and on PIEs (Table 10, Figure 3), and the null.
+def effectiveness_on_pies(dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """The effectiveness of unpruned and pruned models on all examples and on PIEs (Table 10, Figure 3).
 
     Single-label: accuracy of the two majority votes. On PIEs of a binary task the two add up to 1.
-    Multi-label: macro-F1 of each seed, averaged over seeds.
-    The null is the effectiveness of one half of the unpruned models on its disagreements with the other half, averaged
-    over half-splits, because examples on which models disagree are hard with or without pruning.
+    Multi-label: macro-F1 of each seed, averaged over seeds. The fewer examples, the lower it is, even if every answer
+    is right, because a class that is neither true nor predicted counts 0. So the F1 of each text is averaged as well.
 
-    Keys: unpruned_on_all, pruned_on_all, unpruned_on_pies, pruned_on_pies, null_on_pies. NaN without PIEs.
+    Keys: unpruned_on_all, pruned_on_all, unpruned_on_pies, pruned_on_pies; if multi-label, the same four followed by
+    "_by_text". NaN without PIEs.
     """
-    random = np.random.default_rng(seed)
-    is_pie = pies.find(dense, pruned)
-    everything = np.ones(len(targets), dtype=bool)
-    values = []
-    for first, second in half_splits(len(dense), n_splits, random) if len(dense) > 1 else []:
-        first_half, second_half = dense[first == 1], dense[second == 1]
-        values.append(_vote_effectiveness(first_half, targets, pies.find(first_half, second_half)))
-    known = [value for value in values if not math.isnan(value)]
-    return {
-        "unpruned_on_all": _vote_effectiveness(dense, targets, everything),
-        "pruned_on_all": _vote_effectiveness(pruned, targets, everything),
-        "unpruned_on_pies": _vote_effectiveness(dense, targets, is_pie),
-        "pruned_on_pies": _vote_effectiveness(pruned, targets, is_pie),
-        "null_on_pies": float(np.mean(known)) if known else math.nan,
-    }
+    pies.check_pair(dense, pruned)
+    task, values, sides = tasks.of_answers(dense), {}, {"unpruned": dense, "pruned": pruned}
+    chosen = {"on_all": np.ones(len(targets), dtype=bool), "on_pies": pies.find(dense, pruned)}
+    of_sides = [(f"{side}_{name}", answers, chosen[name]) for name in chosen for side, answers in sides.items()]
+    for name, answers, examples in of_sides:
+        by_text = task.judged(answers, targets)[:, examples]
+        values[name] = float(by_text.mean()) if examples.any() else math.nan
+    if task.by_text != task.metric:
+        values = {f"{name}_by_text": value for name, value in values.items()}
+        for name, answers, examples in of_sides:
+            scores = [task.score(of_seed[examples], targets[examples]) for of_seed in answers] if examples.any() else []
+            values[name] = float(np.mean(scores)) if scores else math.nan
+    return values
 
 
-def _vote_effectiveness(predicted: np.ndarray, targets: np.ndarray, chosen: np.ndarray) -> float:
-    if not chosen.any():
-        return math.nan
-    task = tasks.of_answers(predicted)
-    return float(np.mean([task.score(answers[chosen], targets[chosen]) for answers in task.judged(predicted)]))
+def effectiveness_beside_null(
+    dense: np.ndarray,
+    pruned: np.ndarray,
+    targets: np.ndarray,
+    *,
+    n_splits: int = 200,
+    n_bootstrap: int = 200,
+    seed: int = 0,
+) -> dict[str, float]:
+    """How effective models are where they disagree, pruned and unpruned ones, and the null: unpruned ones alone.
+
+    Other arguments and interval as in `estimate`. Every number is counted text by text, as `data.tasks.Task.judged`
+    does, over half-splits: halved_unpruned_on_pies and halved_pruned_on_pies, of unpruned halves against pruned ones;
+    null_on_pies, of unpruned halves against unpruned ones; unpruned_more and pruned_more, by how much the first two
+    exceed the null, with their 95 % intervals, _low and _high. NaN without disagreements.
+    """
+    check(dense, pruned)
+    splits = half_splits.draw(len(dense), n_splits, n_bootstrap, seed, leave_out=True)
+    first, second = (np.array(side, dtype=np.float32) for side in zip(*splits.all, strict=True))
+    sums = np.zeros((len(splits.all), 5))
+    judged = tasks.of_answers(dense).judged_disagreements(dense, pruned, targets, first, second)
+    for of_null, of_pruned, unpruned_right, pruned_right in judged:
+        parts = (of_null, of_null * unpruned_right, of_pruned, of_pruned * unpruned_right, of_pruned * pruned_right)
+        sums += np.transpose([part.sum(axis=1) for part in parts])
+
+    def statistic(sums: np.ndarray) -> np.ndarray:
+        in_null, right_in_null, in_pies, *right_in_pies = np.moveaxis(sums, -1, 0)
+        null, unpruned, pruned = right_in_null / in_null, *(right / in_pies for right in right_in_pies)
+        return np.stack([unpruned, pruned, null, unpruned - null, pruned - null], axis=-1)
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        estimates, low, high = half_splits.interval(statistic, sums, splits, of_disagreements=True)
+    return dict(zip(BESIDE_NULL, [*estimates.tolist(), *low[3:].tolist(), *high[3:].tolist()], strict=True))

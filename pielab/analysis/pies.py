@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pielab.analysis.half_splits import HalfSplit
 from pielab.data import tasks
 from pielab.data.votes import Disagreements, count, differ, majority, majority_sets
 from pielab.errors import PielabError
@@ -15,7 +16,6 @@ from pielab.errors import PielabError
 __all__ = ["check_pair", "disagreements", "find", "majority", "majority_sets", "multi_label", "single_label", "votes"]
 
 votes = count
-HalfSplit = tuple[np.ndarray, np.ndarray]
 
 
 def find(dense: np.ndarray, pruned: np.ndarray, task: tasks.Task | None = None) -> np.ndarray:

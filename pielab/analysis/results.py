@@ -4,6 +4,7 @@ import functools
 import io
 import itertools
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ def summary(
     """The numbers of one configuration that the report shows; shares are of all test examples, in percent."""
     is_pie = pies.find(dense.classes, pruned.classes)
     targets = datasets.targets(data["test"])
+    hot = tasks.TASKS[dense.task].hot(targets, dense.logits.shape[2])
+    numbers = {"n_splits": parameters.n_splits, "n_bootstrap": parameters.n_bootstrap}
     return {
         **parameters.configuration.record,
         "metric": tasks.TASKS[dense.task].metric,
@@ -72,6 +75,9 @@ def summary(
         "excess_low": 100 * estimate.low,
         "excess_high": 100 * estimate.high,
         **null.effectiveness_on_pies(dense.classes, pruned.classes, targets),
+        "judged_by": tasks.TASKS[dense.task].by_text,
+        **null.effectiveness_beside_null(dense.classes, pruned.classes, targets, **numbers),
+        "classes_beside_null": null.beside_null(dense.classes, pruned.classes, hot, **numbers).to_dict("list"),
     }
 
 
@@ -181,7 +187,11 @@ def configurations(study: Path | Results) -> pd.DataFrame:
             f"{study.folder} has no PIEs yet",
             "run notebooks/03_pies.ipynb for a configuration, or 'make demo'",
         )
-    return sort_as_paper(pd.DataFrame([study.pies_record(folder)["summary"] for folder in study.pies_in]))
+    frame = pd.DataFrame([study.pies_record(folder)["summary"] for folder in study.pies_in])
+    # An earlier 03 compared numbers from all seeds with a null from half of them.
+    if "judged_by" not in frame:
+        frame["null_on_pies"] = math.nan
+    return sort_as_paper(frame.reindex(columns=frame.columns.union(["judged_by", *null.BESIDE_NULL], sort=False)))
 
 
 def seeds(study: Path | Results, further: bool = False) -> pd.DataFrame:

@@ -28,20 +28,24 @@ def pie_shares(configurations: pd.DataFrame) -> pd.DataFrame:
 
 
 def effectiveness_on_pies(configurations: pd.DataFrame) -> pd.DataFrame:
-    """Table 10: the two majority votes on the PIEs and on all examples, and the null on its disagreements."""
-    columns = ["metric", "seeds", "pies", "unpruned_on_pies", "pruned_on_pies", "null_on_pies"]
-    return configurations[[*CONFIGURATION, *columns, "unpruned_on_all", "pruned_on_all"]]
+    """Table 10, unpruned and pruned models on the PIEs and on all examples, and what was counted beside the null.
+
+    Columns as `null.effectiveness_on_pies` and `null.effectiveness_beside_null` name them.
+    """
+    columns = ["unpruned_on_pies", "pruned_on_pies", "unpruned_on_all", "pruned_on_all"]
+    columns += [by_text for name in columns if (by_text := f"{name}_by_text") in configurations]
+    return configurations[[*CONFIGURATION, "metric", "seeds", "pies", *columns, "judged_by", *null.BESIDE_NULL]]
 
 
 def means(sides: dict[str, pd.Series], metric: str) -> pd.DataFrame:
-    """The mean over seeds of each side, such as {"unpruned": ..., "pruned": ...}, with its 95 % bootstrap interval."""
+    """The mean over seeds of each side, such as {"unpruned": ..., "pruned": ...}, with its 95 % interval."""
     rows = [(name, len(values), *null.seed_interval(values)) for name, values in sides.items()]
     return pd.DataFrame(rows, columns=["models", "seeds", f"mean test {metric}", "low", "high"]).set_index("models")
 
 
 def as_column(summary: dict[str, Any]) -> pd.DataFrame:
     """A summary as a table to read, one row per number."""
-    numbers = {name: value for name, value in summary.items() if name != "classes"}
+    numbers = {name: value for name, value in summary.items() if not isinstance(value, list | dict)}
     shown = {name: f"{value:.3g}" if isinstance(value, float) else str(value) for name, value in numbers.items()}
     return pd.DataFrame({"value": shown})
 

@@ -33,8 +33,10 @@ class Task:
     decision_threshold: the best one, from logits and targets; None if the task has none.
     metrics: by name, the main one first.
     votes: how many seeds answered each class, (examples, classes), given the number of classes. majority: the vote,
-        (examples, ...). disagreements: of `pies.disagreements`. judged: the answers by which the report judges several
-        seeds on PIEs (Table 10).
+        (examples, ...). disagreements: of `pies.disagreements`.
+    by_text: the name of what `judged` gives: for each text how right the answers of several seeds are, (votes or seeds,
+        examples), from 0 to 1. judged_disagreements: the same where two sides of the seeds disagree, of
+        `null.effectiveness_beside_null`.
     """
 
     name: str
@@ -53,7 +55,9 @@ class Task:
     votes: Callable[[np.ndarray, int], np.ndarray]
     majority: Callable[[np.ndarray], np.ndarray]
     disagreements: Callable[..., votes.Disagreements]
-    judged: Callable[[np.ndarray], np.ndarray]
+    by_text: str
+    judged: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    judged_disagreements: Callable[..., votes.JudgedDisagreements]
 
     @property
     def metric(self) -> str:
@@ -162,7 +166,9 @@ SINGLE_LABEL = Task(
     votes=votes.count,
     majority=votes.majority,
     disagreements=votes.class_disagreements,
-    judged=lambda answers: votes.majority(answers)[None],
+    by_text="accuracy",
+    judged=lambda answers, targets: votes.majority(answers)[None] == targets,
+    judged_disagreements=votes.judged_class_disagreements,
 )
 MULTI_LABEL = Task(
     name="multi-label",
@@ -182,6 +188,8 @@ MULTI_LABEL = Task(
     votes=lambda answers, n_classes: answers.sum(axis=0),
     majority=votes.majority_sets,
     disagreements=votes.set_disagreements,
-    judged=lambda answers: answers,
+    by_text="F1 of each text",
+    judged=votes.f1_by_text,
+    judged_disagreements=votes.judged_set_disagreements,
 )
 TASKS = {task.name: task for task in (SINGLE_LABEL, MULTI_LABEL)}

@@ -14,6 +14,9 @@ EXAMPLES_AT_ONCE, COLUMNS_AT_ONCE = 512, 512
 
 # What `pies.disagreements` yields.
 Disagreements = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]
+# For blocks of the examples, (half-splits, block) each: whether the null and the pruned models disagree, and how right
+# the unpruned models of the first side and the pruned models of the second are.
+JudgedDisagreements = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
 
 
 def majority(predictions: np.ndarray) -> np.ndarray:
@@ -47,20 +50,37 @@ def differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def class_disagreements(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, second: np.ndarray) -> Disagreements:
     """`pies.disagreements` of majority classes; dense, pruned: class ids (seeds, examples)."""
-    classes = int(max(dense.max(), pruned.max())) + 1
+    for block, reference, of_null, of_pruned in _class_votes(dense, pruned, first, second):
+        yield block, reference != of_null, reference != of_pruned
+
+
+def judged_class_disagreements(
+    dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> JudgedDisagreements:
+    """Where majority classes differ, and whether those of the first, unpruned, and the second, pruned, side are right.
+
+    dense, pruned: class ids (seeds, examples). targets: class ids (examples,).
+    """
+    for block, reference, of_null, of_pruned in _class_votes(dense, pruned, first, second):
+        right = targets[block]
+        yield reference != of_null, reference != of_pruned, reference == right, of_pruned == right
+
+
+def _class_votes(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, second: np.ndarray):
+    """The majority classes of the unpruned first side, of the unpruned second and of the pruned second, by blocks."""
+    classes = int(max(dense.max(initial=0), pruned.max(initial=0))) + 1
     varied = np.flatnonzero((dense != dense[0]).any(axis=0) | (pruned != dense[0]).any(axis=0))
     # A power of two, so that a mask gives the part below one vote.
     vote = 2 ** (classes - 1).bit_length()
     first, second = (np.c_[vote * side, np.full(len(side), -1, dtype=np.float32)] for side in (first, second))
     for start in range(0, len(varied), EXAMPLES_AT_ONCE):
         block = varied[start : start + EXAMPLES_AT_ONCE]
-        reference = _winners(dense[:, block], first, classes, vote)
-        of_null = reference != _winners(dense[:, block], second, classes, vote)
-        yield block, of_null, reference != _winners(pruned[:, block], second, classes, vote)
+        of_sides = ((dense, first), (dense, second), (pruned, second))
+        yield block, *(_winners(answers[:, block], weights, classes, vote) for answers, weights in of_sides)
 
 
 def _winners(predicted: np.ndarray, weights: np.ndarray, classes: int, vote: int) -> np.ndarray:
-    """A code of the majority class (half-splits, block) by weighted votes; ties go to the smallest class id.
+    """The majority class (half-splits, block) by weighted votes; ties go to the smallest class id.
 
     weights: (half-splits, seeds + 1), the weights of the seeds' votes in units of `vote`, and last -1.
     """
@@ -71,7 +91,7 @@ def _winners(predicted: np.ndarray, weights: np.ndarray, classes: int, vote: int
         np.equal(predicted, label, out=indicators[:-1])
         indicators[-1] = label
         np.maximum(most, weights @ indicators, out=most)
-    return most.astype(np.int32) & (vote - 1)
+    return -most.astype(np.int32) & (vote - 1)
 
 
 def set_disagreements(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, second: np.ndarray) -> Disagreements:
@@ -93,6 +113,30 @@ def set_disagreements(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, 
         of_null, of_pruned = (rows.view(bool).T for rows in merged)
         yield examples[starts[begin:end]], of_null, of_pruned
         begin = end
+
+
+def judged_set_disagreements(
+    dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> JudgedDisagreements:
+    """Where sets of majority classes differ, and the mean F1 of a text, of the first, unpruned, and the second, pruned,
+    side.
+
+    dense, pruned: bool (seeds, examples, classes). targets: multi-hot (examples, classes).
+    """
+    unpruned_right, pruned_right = (f1_by_text(answers, targets).astype(np.float32) for answers in (dense, pruned))
+    first_share, second_share = (side / side.sum(axis=1, keepdims=True) for side in (first, second))
+    for block, of_null, of_pruned in set_disagreements(dense, pruned, first, second):
+        yield of_null, of_pruned, first_share @ unpruned_right[:, block], second_share @ pruned_right[:, block]
+
+
+def f1_by_text(answers: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The F1 of each seed's classes for each text, (seeds, examples); 1 if there are none, and none are predicted.
+
+    answers: bool (seeds, examples, classes). targets: multi-hot (examples, classes).
+    """
+    true = targets.astype(bool)
+    total = answers.sum(axis=2) + true.sum(axis=1)
+    return np.where(total > 0, 2 * (answers & true).sum(axis=2) / np.maximum(total, 1), 1.0)
 
 
 def _weighted_majority(predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -192,26 +192,30 @@ def comparison(table: pd.DataFrame) -> Figure:
 
 @style.styled
 def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
-    """Figure 3: effectiveness of the unpruned and pruned majority votes on all examples and on PIEs, with the null."""
-    lines = (
-        ("unpruned_on_all", "unpruned, all examples", ALL, "-", "o"),
-        ("pruned_on_all", "pruned, all examples", ALL, ":", "s"),
-        ("unpruned_on_pies", "unpruned, PIEs", ONLY_PIES, "-", "o"),
-        ("pruned_on_pies", "pruned, PIEs", ONLY_PIES, ":", "s"),
-    )
+    """Figure 3: how right unpruned and pruned models are on all examples and where they disagree, with the null.
+
+    configurations: as results.configurations gives them. On PIEs: halves of the seeds, as the null; bars are 95 %
+    intervals of the difference from the null.
+    """
     figure, panels = style.panels(configurations, "dataset", "model", "pruner")
     positions = style.positions(configurations)
     for axes, part in panels:
-        axes.set_title(f"{style.name(part)}\n{part['seeds'].iloc[0]} seeds")
+        axes.set_title(f"{style.name(part)}\n{part['models_per_side'].iloc[0]} of {part['seeds'].iloc[0]} seeds a side")
         places = part["threshold"].map(positions)
         null = part["null_on_pies"].mean()
         axes.axhline(null, color=UNPRUNED, linestyle="--", label="null: unpruned, where unpruned disagree")
-        for column, label, colour, line, marker in lines:
-            axes.plot(places, part[column], line, color=colour, marker=marker, label=label)
+        for side, line, marker, shift in (("unpruned", "-", "o", -0.04), ("pruned", ":", "s", 0.04)):
+            by_text = part.get(f"{side}_on_all_by_text", pd.Series(np.nan, part.index))
+            on_all = by_text.fillna(part[f"{side}_on_all"])
+            axes.plot(places, on_all, line, color=ALL, marker=marker, label=f"{side}, all examples")
+            bars = style.error_bars(part, f"{side}_more", f"{side}_more_low", f"{side}_more_high")
+            options = {"color": ONLY_PIES, "marker": marker, "linestyle": line, "capsize": 2}
+            axes.errorbar(places + shift, part[f"halved_{side}_on_pies"], yerr=bars, label=f"{side}, PIEs", **options)
         axes.set_ylim(-0.03, 1.03)  # so that markers at 0 and 1 are not cut off
         axes.set(xticks=list(positions.values()), xticklabels=[f"{threshold:g}" for threshold in positions])
-        axes.set(xlabel="% of weights pruned", ylabel=part["metric"].iloc[0], xlim=(-0.3, len(positions) - 0.7))
-    style.legend(figure, most=3 if len(panels) > 2 else 2)
+        judged_by = part["judged_by"].fillna(part["metric"]).iloc[0]
+        axes.set(xlabel="% of weights pruned", ylabel=judged_by, xlim=(-0.3, len(positions) - 0.7))
+    style.legend(figure, "bars: 95 % interval of the difference from the null", most=3 if len(panels) > 2 else 2)
     return figure
 
 
@@ -219,14 +223,15 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
 def classes(table: pd.DataFrame) -> Figure:
     """Figures 2 and 6: the classes of the PIEs and of all test examples, the most frequent class first.
 
-    table: as classes.by_configuration gives it. Bars are 95 % intervals (Wilson) of the share of PIEs.
+    table: as classes.by_configuration gives it. Of halves of the seeds, as the null; bars are 95 % intervals of the
+    difference from it.
     """
     figure, panels = style.panels(table, "dataset", "model", "pruner", "threshold")
     for axes, part in panels:
-        bars = style.error_bars(part, "pies_percent", "low", "high")
+        bars = style.error_bars(part, "more", "more_low", "more_high")
         marker = {"color": ONLY_PIES, "marker": "s", "markersize": 3, "elinewidth": 0.8, "capsize": 1.5}
         axes.plot(part["rank"], part["percent"], color=ALL, marker="o", markersize=3, label="all test examples")
-        axes.errorbar(part["rank"], part["pies_percent"], yerr=bars, label="PIEs", **marker)
+        axes.errorbar(part["rank"], part["halved_percent"], yerr=bars, label="PIEs of half of the seeds", **marker)
         axes.plot(part["rank"], part["null_percent"], "--", color=UNPRUNED, label="null: where unpruned disagree")
         axes.set_title(f"{style.name(part)}\n{part['threshold'].iloc[0]:g} % pruned: {part['pies'].iloc[0]} PIEs")
         few = len(part) <= 10
@@ -234,7 +239,7 @@ def classes(table: pd.DataFrame) -> Figure:
         axes.tick_params(axis="x", labelsize="small" if few else "x-small")
         axes.set(xlabel="" if few else "class, the most frequent first", ylabel="% that have the class")
         style.from_zero(axes)
-    style.legend(figure, most=3)
+    style.legend(figure, "bars: 95 % interval of the difference from the null", most=3)
     return figure
 
 
@@ -269,33 +274,36 @@ def el2n(table: pd.DataFrame) -> Figure:
 def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
     """Figure 5: the mean of each score over PIEs divided by its mean over all examples, by threshold, with the null.
 
-    table: as readability.by_configuration gives it. Bars are 95 % bootstrap intervals over examples. The mean line is
-    over the pruners that have every threshold, if there are at least two pruners and two thresholds.
+    table: as readability.by_configuration gives it. Of halves of the seeds, as the null; bars are 95 % intervals of the
+    difference from it. A difference where there is no ratio, and the title says so. The mean line is over the pruners
+    that have every threshold, if there are at least two pruners and two thresholds.
     matched: divide by the mean over other examples of the same length instead.
     """
-    ratio, low, high, null = (
-        ("matched", "matched_low", "matched_high", "null_matched") if matched else ("ratio", "low", "high", "null")
+    halved, null, more, low, high = (
+        name + "_matched" * matched for name in ("halved", "null", "more", "more_low", "more_high")
     )
     figure, panels = style.panels(table, "dataset", "model", "score", width=2.875, height=2.4)
     positions = style.positions(table)
     for axes, part in panels:
-        axes.axhline(1, color="0.7", linewidth=0.8)
+        is_ratio = part["unit"].iloc[0] == "ratio"
+        axes.axhline(float(is_ratio), color="0.7", linewidth=0.8)
         axes.axhline(part[null].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
         for pruner, rows in style.by_pruner(part):
-            bars = style.error_bars(rows, ratio, low, high)
-            style.pruner_line(axes, pruner, table, rows["threshold"], rows[ratio], bars)
+            bars = style.error_bars(rows, more, low, high)
+            style.pruner_line(axes, pruner, table, rows["threshold"], rows[halved], bars)
         # Over the same pruners at every threshold, so that the line does not depend on which pruners were run.
-        complete = part.pivot(index="threshold", columns="pruner", values=ratio).dropna(axis="columns")
+        complete = part.pivot(index="threshold", columns="pruner", values=halved).dropna(axis="columns")
         if min(complete.shape) > 1:
             places = complete.index.map(positions)
             axes.plot(places, complete.mean(axis="columns"), color="black", linewidth=2.5, label="mean")
         score, texts = part[["score", "examples"]].iloc[0]
+        score += "" if is_ratio else ": difference"
         axes.set_title(f"{score}\n{style.pair(part)}: {texts:,} texts", fontsize="small")
         if axes.get_subplotspec().is_last_row():
             axes.set_xlabel("% of weights pruned")
     others = "others as long" if matched else "all"
     figure.supylabel(f"mean over PIEs / mean over {others}", fontsize="medium")
-    style.legend(figure, most=6)
+    style.legend(figure, "halves of the seeds; bars: 95 % interval of the difference from the null", most=6)
     return figure
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pielab.analysis import comparison, results
-from pielab.analysis.examples import classes
+from pielab.analysis.examples import classes, readability
 from pielab.errors import PielabError
 from pielab.report import paper, render
 from pielab.store import files, paths
@@ -63,13 +63,13 @@ PANELS = {
     ),
     "readability": Panel(
         "How hard the PIEs are to read, compared with all examples (Figures 5, 21 to 27)",
-        functools.partial(results.read_pair_tables, name="readability"),
+        readability.of_study,
         BY_PAIR,
         saved=True,
     ),
     "readability_matched": Panel(
         "The same, compared with other examples as long as the PIEs",
-        functools.partial(results.read_pair_tables, name="readability"),
+        readability.of_study,
         BY_PAIR,
     ),
 }
@@ -77,24 +77,28 @@ TABLES = {
     "pie_shares": "PIEs beside their null, in percent of the test examples",
     "effectiveness": "Accuracy or F1, and its change by pruning",
     "comparison": "Pruners at equal sparsity",
-    "effectiveness_on_pies": "The two majority votes on the PIEs, beside their null",
+    "effectiveness_on_pies": "Accuracy or F1 on the PIEs, and beside the null",
 }
 NOTES = {
     "pie_shares": (
         "<b>pies percent</b> is the paper's number: all seeds vote on both sides. Two sets of unpruned models "
         "disagree as well, the more so the fewer models vote, so the null is taken between halves of the seeds and "
         "compared with <b>halved pies percent</b>, unpruned halves against pruned halves. <b>excess</b> is their "
-        "difference with a 95 % interval (bootstrap over seeds). If the interval contains 0, these PIEs cannot be "
+        "difference with a 95 % interval (over seeds). If the interval contains 0, these PIEs cannot be "
         "told from retraining noise."
     ),
     "comparison": (
         "<b>epochs</b> is the training behind each model; a difference in epochs alone makes a difference in PIEs. "
         "<b>difference</b> is how many more PIEs, in percent of the test examples, a pruner has than the reference at "
-        "the same sparsity, over the same half-splits of the seeds, with a 95 % interval (bootstrap over seeds)."
+        "the same sparsity, over the same half-splits of the seeds, with a 95 % interval (over seeds)."
     ),
     "effectiveness_on_pies": (
-        "Examples on which models disagree are hard with or without pruning: <b>null on pies</b> is the effectiveness "
-        "of half of the unpruned models on its disagreements with the other half."
+        "<b>unpruned on pies</b> and <b>pruned on pies</b> are the paper's numbers, from all seeds. Examples on which "
+        "models disagree are hard with or without pruning: <b>null on pies</b> is counted where half of the unpruned "
+        "models disagree with the other half, and compared with the <b>halved</b> numbers, where unpruned halves "
+        "disagree with pruned halves; <b>more</b> is by how much they exceed the null, with a 95 % interval. "
+        "Macro-F1 falls with the number of examples, even if all answers are right, so tasks with several labels are "
+        "compared by the F1 of each text, averaged over texts."
     ),
 }
 

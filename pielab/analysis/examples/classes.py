@@ -8,14 +8,25 @@ from scipy import stats
 
 from pielab.analysis import results
 
+# The columns of null.beside_null, and what they are called beside those of the PIEs.
+BESIDE_NULL = {
+    "halved": "halved_percent",
+    "null": "null_percent",
+    "more": "more",
+    "low": "more_low",
+    "high": "more_high",
+}
+
 
 def by_configuration(study: Path | results.Results) -> pd.DataFrame:
     """The classes of the PIEs of each configuration of a study, and those of all test examples (Figure 6).
 
     One row for each configuration and class, the most frequent class first: class, rank (from 1); examples and pies,
-    the configuration's numbers of each; percent, pies_percent and null_percent, the share with this class among all
-    examples, among the PIEs, and among the examples on which unpruned models disagree (weighted by P(null)); low and
-    high, the 95 % interval of pies_percent (Wilson 1927). NaN without PIEs.
+    the configuration's numbers of each; percent and pies_percent, the share with this class among all examples and
+    among the PIEs; low and high, the 95 % interval of pies_percent (Wilson 1927); halved_percent and null_percent, the
+    share among the disagreements of unpruned halves of the seeds with pruned and with unpruned ones; more, their
+    difference, with its 95 % interval, more_low and more_high. NaN without PIEs, and the last five if 03 was run by
+    pielab before it counted them.
     """
     study, parts = results.read(study), []
     for folder in study.pies_in:
@@ -23,7 +34,7 @@ def by_configuration(study: Path | results.Results) -> pd.DataFrame:
         names = np.array(record["summary"]["classes"])
         hot = _multi_hot(frame["label"], len(names))
         order = np.argsort(-hot.sum(axis=0), kind="stable")
-        hot, is_pie, weights = hot[:, order], frame["pie"].to_numpy(), frame["p_null"].to_numpy()
+        hot, is_pie = hot[:, order], frame["pie"].to_numpy()
         number = int(is_pie.sum())
         intervals = [
             stats.binomtest(int(count), number).proportion_ci(method="wilson") if number else (np.nan, np.nan)
@@ -33,7 +44,9 @@ def by_configuration(study: Path | results.Results) -> pd.DataFrame:
         part = part.assign(examples=len(frame), pies=number, percent=100 * hot.mean(axis=0))
         part["pies_percent"] = 100 * hot[is_pie].mean(axis=0) if number else np.nan
         part["low"], part["high"] = 100 * np.transpose(intervals)
-        part["null_percent"] = 100 * np.average(hot, axis=0, weights=weights) if weights.any() else np.nan
+        beside = record["summary"].get("classes_beside_null")
+        beside = pd.DataFrame(beside or {}, index=range(len(names)), columns=[*BESIDE_NULL], dtype=float)
+        part[[*BESIDE_NULL.values()]] = 100 * beside.to_numpy()[order]
         parts.append(part.assign(**results.configuration_of(record["summary"])))
     return results.sort_as_paper(pd.concat(parts, ignore_index=True), "rank") if parts else pd.DataFrame()
 

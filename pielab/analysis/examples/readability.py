@@ -1,20 +1,24 @@
 """Readability of texts: seven scores and the length (Section 4.3), for PIEs compared with all examples."""
 
 import functools
+import html
 import multiprocessing
+import re
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pielab.analysis import results
+from pielab.analysis import null, results
 from pielab.config.parameters import ReadabilityParameters
 from pielab.data.words import words
 from pielab.errors import PielabError
 from pielab.progress import Progress, end_with_parent
+from pielab.store import predictions
 from pielab.store.cache import derived
 
 # Name in the paper: name in textstat.
@@ -31,44 +35,76 @@ LENGTH = "length in tokens"
 CHUNK = 500
 # Scoring this many characters takes about as long as starting a second process and sharing the work with it.
 PARALLEL_FROM = 2_000_000
+ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-f]+|[a-z]+\d*);", re.IGNORECASE)
+# Tags, with attributes or without, but not "a <b and c> d"; and the special tokens of encoders but for [SEP].
+MARKUP = re.compile(
+    r"</?[a-z][\w-]*(?:\s+[\w:-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'>]+))*\s*/?>|\[(?:CLS|PAD|UNK|MASK)\]", re.I
+)
+SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*$")
 
 
 def scores(texts: Sequence[str], processes: int = 1, cache: bool = True) -> pd.DataFrame:
-    """The seven scores of textstat and the length in words (eight columns), one row for each text.
+    """The seven scores of textstat and the length in words (eight columns), one row for each text without its `markup`.
 
     Scores differ between versions of textstat, so its version is part of the cache key.
     processes: the number of worker processes.
     """
-    make = functools.partial(_score_all, list(texts), processes)
+    texts = [without_markup(text) for text in texts]
+    make = functools.partial(_score_all, texts, processes)
     if not cache:
         return make()
     return derived("readability/{}.parquet", texts, version("textstat"), make, pd.read_parquet, pd.DataFrame.to_parquet)
 
 
-def ratios(table: pd.DataFrame, is_pie: np.ndarray, n_bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+def without_markup(text: str) -> str:
+    """A text as people read it: entities of HTML as characters, no tags, no special tokens, pairs as two sentences.
+
+    To textstat, "[SEP]" and "<br />" are words, long and unfamiliar ones.
+    """
+    text = MARKUP.sub(" ", ENTITY.sub(lambda entity: html.unescape(entity[0]), text))
+    first, *others = [part.strip() for part in text.split("[SEP]") if part.strip()] or [""]
+    for other in others:
+        first += f"{' ' if SENTENCE_END.search(first) else '. '}{other}"
+    return first
+
+
+def has_ratio(table: pd.DataFrame) -> np.ndarray:
+    """Which columns, bool (columns,), are compared by a ratio of means; the others by a difference.
+
+    A grade level can be negative. Where the mean of all texts is not positive, or of scores of both signs is less than
+    half their standard deviation, a ratio of means says nothing: its sign and size depend on how near to 0 the mean is.
+    """
+    mean = table.mean().to_numpy()
+    return (mean > 0) & ((table.min().to_numpy() >= 0) | (mean >= table.std(ddof=0).to_numpy() / 2))
+
+
+def ratios(table: pd.DataFrame, is_pie: np.ndarray, n_bootstrap: int = 200, seed: int = 0) -> pd.DataFrame:
     """How PIEs compare with all examples: one row for each column of `table` (Figure 5).
 
     table: scores of all examples. is_pie: which of them are PIEs, bool (examples,).
 
-    Columns: score; ratio, the mean over PIEs divided by the mean over all examples, with a 95 % bootstrap interval over
-    examples, low to high; p of Welch's t-test between PIEs and the rest; matched, the ratio at equal length as
-    `matched_ratios` gives it, with its interval over PIEs, matched_low to matched_high. NaN for fewer than two PIEs or
-    fewer than two other examples.
+    Columns: score; mean, of all examples; pies_mean; unit, "ratio" or "difference", as `has_ratio` tells; ratio, the
+    mean over PIEs divided by the mean over all examples, NaN if the unit is another; low and high, the 95 % bootstrap
+    interval over examples of the ratio, or of the difference; p of Welch's t-test between PIEs and the rest; matched,
+    the ratio or difference at equal length as `matched_ratios` gives it, with its interval over PIEs, matched_low to
+    matched_high. NaN for fewer than two PIEs or fewer than two other examples.
     """
     random = np.random.default_rng(seed)
-    values = table.to_numpy(dtype=float)
+    values, is_ratio = table.to_numpy(dtype=float), has_ratio(table)
     draws, of_pies = [], values[is_pie]
     for _ in range(n_bootstrap if is_pie.any() else 0):
         # Counts of draws per example, because gathering the drawn rows takes six times as long.
         drawn = np.bincount(random.integers(len(values), size=len(values)), minlength=len(values)).astype(float)
         weights = drawn[is_pie]
         if weights.any():
-            draws.append((weights @ of_pies / weights.sum()) / (drawn @ values / len(values)))
-    rows = pd.DataFrame({"score": table.columns})
-    rows["ratio"] = of_pies.mean(axis=0) / values.mean(axis=0) if is_pie.any() else np.nan
+            draws.append(_compare(weights @ of_pies / weights.sum(), drawn @ values / len(values), is_ratio))
+    rows = pd.DataFrame({"score": table.columns, "mean": values.mean(axis=0)})
+    rows["pies_mean"] = of_pies.mean(axis=0) if is_pie.any() else np.nan
+    rows["unit"] = np.where(is_ratio, "ratio", "difference")
+    rows["ratio"] = np.divide(rows["pies_mean"], rows["mean"], out=np.full(len(rows), np.nan), where=is_ratio)
     rows["low"], rows["high"] = np.quantile(draws, [0.025, 0.975], axis=0) if draws else (np.nan, np.nan)
     enough = min(is_pie.sum(), (~is_pie).sum()) > 1
-    rows["p"] = stats.ttest_ind(of_pies, values[~is_pie], equal_var=False).pvalue if enough else np.nan
+    rows["p"] = _welch(of_pies, values[~is_pie]) if enough else np.nan
     matched = matched_ratios(table, is_pie, n_bootstrap, seed) if enough else [np.nan] * 3
     rows["matched"], rows["matched_low"], rows["matched_high"] = matched
     return rows
@@ -80,7 +116,7 @@ def matched_ratios(
     """Ratios at equal length: the mean over PIEs divided by the mean over other examples of the same length.
 
     Each PIE is compared with the mean of the examples whose length is within 5 % of its own; PIEs without such examples
-    are left out. weights: (examples,) from 0 to 1: 1 for a PIE, or for the null, how often unpruned models disagree.
+    are left out. weights: (examples,) from 0 to 1: 1 for a PIE. Where there is no ratio (`has_ratio`), a difference.
 
     Gives ratio, low and high, (columns,) each; the 95 % bootstrap interval is over PIEs, NaN without `n_bootstrap`.
     """
@@ -92,36 +128,58 @@ def matched_ratios(
         return missing, missing, missing
     own, others, weights = values[matched], others[matched], weights[matched]
     random, number = np.random.default_rng((seed, 2)), int(matched.sum())
-    draws = []
+    drawn = [random.multinomial(number, np.full(number, 1 / number)) for _ in range(n_bootstrap)]
+    drawn = weights * np.array([np.ones(number), *drawn])
+    drawn /= np.maximum(drawn.sum(axis=1, keepdims=True), np.finfo(float).tiny)
     # Some scores, such as difficult words, can be zero in all other examples.
     with np.errstate(invalid="ignore", divide="ignore"):
-        for _ in range(n_bootstrap):
-            drawn = weights * random.multinomial(number, np.full(number, 1 / number))
-            draws.append((drawn @ own) / (drawn @ others))
-        low, high = np.quantile(draws, [0.025, 0.975], axis=0) if draws else (missing, missing)
-        return (weights @ own) / (weights @ others), low, high
+        ratio, *draws = _compare(drawn @ own, drawn @ others, has_ratio(table))
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0) if draws else (missing, missing)
+    return ratio, low, high
+
+
+def beside_null(table: pd.DataFrame, dense: np.ndarray, pruned: np.ndarray, n_bootstrap: int = 200) -> pd.DataFrame:
+    """How the examples on which models disagree compare with all, pruned models and the null: one row for each score.
+
+    table: scores of all examples. dense, pruned: predictions of the same seeds, as `null.estimate` takes them.
+
+    Columns: halved and null, the mean over disagreements of unpruned halves of the seeds with pruned and with unpruned
+    ones, divided by the mean over all examples; more, their difference, with its 95 % interval over seeds, more_low and
+    more_high; and the same with "_matched" after each, divided by the mean over all other examples as long (within 5
+    %). Differences in place of ratios where `has_ratio` says so. NaN without disagreements.
+    """
+    values, is_ratio = table.to_numpy(dtype=float), has_ratio(table)
+    others = _means_of_equal_length(values, table[LENGTH].to_numpy(), np.ones(len(values)), without_own=True)
+    alike = np.isfinite(others)
+    reference = np.concatenate([np.broadcast_to(values.mean(axis=0), values.shape), np.where(alike, others, 0)], axis=1)
+    values, is_ratio = np.tile(values, 2), np.tile(is_ratio, 2)
+    counted = np.concatenate([np.ones_like(alike), alike], axis=1)
+    columns, over = np.where(is_ratio, values, values - reference), np.where(is_ratio, reference, 1)
+    found = null.beside_null(dense, pruned, columns * counted, over * counted, n_bootstrap=n_bootstrap)
+    found = found.rename(columns={"low": "more_low", "high": "more_high"})
+    whole, matched = found[: len(table.columns)], found[len(table.columns) :].reset_index(drop=True)
+    return whole.join(matched.add_suffix("_matched"))
 
 
 def by_configuration(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.DataFrame:
     """How the PIEs of each configuration compare with all test examples, for each score (Figure 5).
 
     scores: of all test examples, as `scores` gives them. One row for each configuration and score, as
-    `ratios` gives them, with p_corrected over all rows (Benjamini and Hochberg 1995), and null and
-    null_matched: the ratios of the examples on which unpruned models disagree, weighted by P(null).
+    `ratios` gives them, with p_corrected over all rows (Benjamini and Hochberg 1995), and as `beside_null` does.
     """
     study, parts = results.read(p.study_folder), []
+    read = functools.cache(lambda folder, seeds: predictions.read_seeds(folder, seeds).classes)
     for folder, summary in results.pair_configurations(p, study):
-        frame, _ = study.pies(folder)
+        frame, record = study.pies(folder)
         if len(frame) != len(scores):
             raise PielabError(
                 "scores-of-other-texts",
                 f"{folder} has PIEs of {len(frame)} texts, and {len(scores)} were scored",
                 "give the same limit",
             )
-        is_pie, weights = frame["pie"].to_numpy(), frame["p_null"].to_numpy()
-        null = np.average(scores, axis=0, weights=weights) / scores.mean() if weights.any() else np.nan
-        null_matched, _, _ = matched_ratios(scores, weights)
-        table = ratios(scores, is_pie, p.n_bootstrap).assign(null=np.asarray(null), null_matched=null_matched)
+        is_pie, seeds = frame["pie"].to_numpy(), tuple(record["seeds"])
+        dense, pruned = read(p.dense_folder, seeds), predictions.read_seeds(folder, seeds).classes
+        table = ratios(scores, is_pie, p.n_bootstrap).join(beside_null(scores, dense, pruned, p.n_bootstrap))
         table = table.assign(pies=int(is_pie.sum()), examples=len(frame))
         parts.append(table.assign(**results.configuration_of(summary)))
     whole = pd.concat(parts, ignore_index=True)
@@ -130,14 +188,36 @@ def by_configuration(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.DataF
     return whole
 
 
-def _means_of_equal_length(values: np.ndarray, lengths: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def of_study(study: Path | results.Results) -> pd.DataFrame:
+    """The tables of `by_configuration` that 05_readability has written for all pairs of a study, in one frame.
+
+    Without those of an earlier 05, which compared numbers from all seeds with a null from half of them.
+    """
+    table = results.read_pair_tables(study, "readability")
+    return table.dropna(subset="unit", ignore_index=True) if "unit" in table else table[:0]
+
+
+def _compare(mean: np.ndarray, reference: np.ndarray, is_ratio: np.ndarray) -> np.ndarray:
+    return np.divide(mean, reference, out=mean - reference, where=is_ratio)
+
+
+def _welch(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The p of Welch's t-test for each column; NaN where neither side varies."""
+    moments = [(side.mean(axis=0), side.std(axis=0, ddof=1), len(side)) for side in (first, second)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return stats.ttest_ind_from_stats(*moments[0], *moments[1], equal_var=False).pvalue
+
+
+def _means_of_equal_length(
+    values: np.ndarray, lengths: np.ndarray, weights: np.ndarray, without_own: bool = False
+) -> np.ndarray:
     """For each example the weighted mean of all within 5 % of its length, (examples, columns); NaN for no weight."""
     order = np.argsort(lengths, kind="stable")
-    weighted = np.c_[values, np.ones(len(values))][order] * weights[order, None]
-    sums = np.vstack([np.zeros(values.shape[1] + 1), np.cumsum(weighted, axis=0)])
+    weighted = np.c_[values, np.ones(len(values))] * weights[:, None]
+    sums = np.vstack([np.zeros(values.shape[1] + 1), np.cumsum(weighted[order], axis=0)])
     first = np.searchsorted(lengths[order], 0.95 * lengths, side="left")
     last = np.searchsorted(lengths[order], 1.05 * lengths, side="right")
-    within = sums[last] - sums[first]
+    within = sums[last] - sums[first] - without_own * weighted
     with np.errstate(invalid="ignore", divide="ignore"):
         # Differences of long cumulative sums are not exactly zero where no weight is.
         return np.where(within[:, -1:] > 1e-6, within[:, :-1] / within[:, -1:], np.nan)
