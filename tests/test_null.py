@@ -257,3 +257,18 @@ def test_more_models_make_fewer_disagreements_by_chance():
     assert table["null"].is_monotonic_decreasing and table["null"].iloc[-1] < table["null"].iloc[0] / 2
     with refused("too-few-unpruned-models", "add seeds", "at least two unpruned models"):
         null.by_models_per_side(draw_runs(random, 1), draw_runs(random, 1))
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+@pytest.mark.parametrize("different", [0, 1])
+def test_models_that_agree_have_nothing_to_compare_and_give_no_warning(multi_label, different):
+    dense = np.zeros((6, 10, 3), dtype=bool) if multi_label else np.zeros((6, 10), dtype=int)
+    pruned = dense.copy()
+    pruned[:, :different] = 1
+    found = null.estimate(dense, pruned)
+    assert (found.excess, found.low, found.high) == (different / 10,) * 3
+    table = null.beside_null(dense, pruned, np.arange(10.0)[:, None])
+    assert table["null"].isna().all() and table["low"].isna().all() and table["halved"].isna().all() == (not different)
+    right = null.effectiveness_beside_null(dense, pruned, dense[0])
+    assert math.isnan(right["unpruned_more_low"]) and math.isnan(right["null_on_pies"])
+    assert right["halved_unpruned_on_pies"] == 1 if different else math.isnan(right["halved_unpruned_on_pies"])

@@ -6,6 +6,7 @@ second.
 
 import itertools
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -99,10 +100,12 @@ def interval(
     Student's t with one degree of freedom less than seeds. Simulations: docs/null.md.
     """
     n_averaged = len(splits.averaged)
-    estimate = statistic(values[:n_averaged].mean(axis=0)[None])[0]
-    if not splits.resampled:
-        return estimate, np.full_like(estimate, math.nan), np.full_like(estimate, math.nan)
-    with np.errstate(invalid="ignore", divide="ignore"):  # a sample without disagreements has no mean over them
+    with warnings.catch_warnings():
+        # Where nothing disagrees, in one sample or in all, there is no mean over disagreements.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        estimate = statistic(values[:n_averaged].mean(axis=0)[None])[0]
+        if not splits.resampled:
+            return estimate, np.full_like(estimate, math.nan), np.full_like(estimate, math.nan)
         start = n_averaged * (1 + len(splits.without))
         bootstrap = _bootstrap_variance(statistic, values[start:], splits)
         left_out = np.full_like(estimate, math.nan)

@@ -157,12 +157,9 @@ def beside_null(
         null, halved = np.moveaxis(np.divide(*np.split(sums, 2, axis=-1)), -2, 0)
         return np.concatenate([halved, null, halved - null], axis=-1)
 
-    with np.errstate(invalid="ignore", divide="ignore"):
-        estimate, low, high = (
-            values.reshape(3, -1) for values in half_splits.interval(statistic, sums, splits, of_disagreements=True)
-        )
-    halved, null, more = estimate
-    return pd.DataFrame({"halved": halved, "null": null, "more": more, "low": low[2], "high": high[2]})
+    found = half_splits.interval(statistic, sums, splits, of_disagreements=True)
+    (halved, null, more), (*_, low), (*_, high) = (values.reshape(3, -1) for values in found)
+    return pd.DataFrame({"halved": halved, "null": null, "more": more, "low": low, "high": high})
 
 
 def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -262,6 +259,5 @@ def effectiveness_beside_null(
         null, unpruned, pruned = right_in_null / in_null, *(right / in_pies for right in right_in_pies)
         return np.stack([unpruned, pruned, null, unpruned - null, pruned - null], axis=-1)
 
-    with np.errstate(invalid="ignore", divide="ignore"):
-        estimates, low, high = half_splits.interval(statistic, sums, splits, of_disagreements=True)
+    estimates, low, high = half_splits.interval(statistic, sums, splits, of_disagreements=True)
     return dict(zip(BESIDE_NULL, [*estimates.tolist(), *low[3:].tolist(), *high[3:].tolist()], strict=True))
