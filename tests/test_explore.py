@@ -18,7 +18,7 @@ from pielab.analysis.null import estimate
 from pielab.config.parameters import PieParameters
 from pielab.data import datasets
 from pielab.report import explore, figures, render
-from pielab.store import paths, predictions
+from pielab.store import files, paths, predictions
 
 SEEDS = 4
 TESTS = 30
@@ -133,7 +133,8 @@ def test_a_study_without_pies_can_be_looked_at_too(study_folder, tmp_path):
     for path in (tmp_path / "made").glob("*/*/pies.parquet"):
         frame, record = results.read_pies(path)
         table = pa.Table.from_pandas(frame.assign(pie=False), preserve_index=False)
-        pq.write_table(table.replace_schema_metadata({"pielab": json.dumps(record)}), path)
+        with files.atomic_file(path, digest=True) as partial:
+            pq.write_table(table.replace_schema_metadata({"pielab": json.dumps(record)}), partial)
     found = explore.study_pies(tmp_path / "made")
     assert found.empty and explore.example(found).data == "There is no PIE."
     explore.show(found)

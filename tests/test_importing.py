@@ -19,7 +19,7 @@ from pielab.analysis.null import estimate
 from pielab.config.parameters import InfluenceParameters, PieParameters, TrainParameters
 from pielab.data import datasets, importing
 from pielab.errors import PielabError
-from pielab.store import predictions, records
+from pielab.store import digests, predictions, records
 from pielab.training.experiment import prepare
 
 PROJECT = Path(__file__).parents[1]
@@ -109,6 +109,7 @@ def test_pielabs_own_seeds_are_neither_overwritten_nor_taken_for_trained(mine, l
         records.finished(folder(mine, "dense") / "seeds" / "00", {"epochs": 2})
     record = folder(mine, "dense") / "seeds" / "00" / "metrics.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"parameters": {"epochs": 2}}))
+    (record.parent / digests.FOLDER_LIST).unlink()
     with refused("other-predictions-in-place", "give another study name", "seeds/00 holds other predictions"):
         importing.add(logits, **mine)
     p = TrainParameters(

@@ -18,7 +18,7 @@ from pielab.analysis.examples.classes import by_configuration
 from pielab.analysis.examples.readability import LENGTH
 from pielab.config.parameters import ReadabilityParameters
 from pielab.report import explore, page, paper
-from pielab.store import paths
+from pielab.store import digests, paths
 from pielab.store.paths import Configuration
 
 SHARES = ["examples", "pies", "p_pie", "p_null", "excess", "low", "high"]
@@ -62,6 +62,11 @@ def opened(monkeypatch):
     return counter
 
 
+def times(path):
+    """How often a file is opened to be read once: another time for its digest, if it has one."""
+    return 1 + digests.beside(path).exists()
+
+
 @pytest.fixture
 def whole(study_folder, tmp_path):  # noqa: F811
     """A copy of the study of test_report, with the tables of 04 and 05."""
@@ -78,7 +83,7 @@ def test_the_report_reads_each_file_of_results_once(whole, opened):
     for name, number in {"metrics.json": 5 * SEEDS, "pies.parquet": 4, "el2n.csv": 1, "readability.csv": 1}.items():
         files = [path for path in whole.rglob(name) if "report" not in path.parts]
         assert len(files) == number
-        assert {str(path): opened[str(path)] for path in files} == dict.fromkeys(map(str, files), 1)
+        assert {str(path): opened[str(path)] for path in files} == {str(path): times(path) for path in files}
     # Predictions are too large to be kept, so they are read once for each pair, of which this study has one.
     assert {opened[str(path)] for path in whole.rglob("test.parquet")} == {1}
     assert (whole / "report/figures/readability_matched-topics-bilstm.png").exists()
@@ -88,7 +93,8 @@ def test_the_page_of_all_pies_and_the_explorer_read_them_once(whole, opened):
     study = results.read(whole)
     explore.study_pies(study)
     explore.Explorer(study)
-    assert {opened[str(folder / "pies.parquet")] for folder in study.pies_in} == {1} and len(study.pies_in) == 4
+    pies = [folder / "pies.parquet" for folder in study.pies_in]
+    assert {opened[str(path)] == times(path) for path in pies} == {True} and len(pies) == 4
 
 
 def test_the_readability_of_a_pair_reads_its_pies_once(whole, opened):
@@ -98,7 +104,8 @@ def test_the_readability_of_a_pair_reads_its_pies_once(whole, opened):
     scores = pd.DataFrame(np.random.default_rng(0).uniform(1, 9, (texts, 8)), columns=readability.SCORES | {LENGTH: 0})
     opened.clear()
     assert len(readability.by_configuration(p, scores)) == 4 * 8
-    assert {opened[str(folder / "pies.parquet")] for folder in results.read(whole).pies_in} == {1}
+    pies = [folder / "pies.parquet" for folder in results.read(whole).pies_in]
+    assert {opened[str(path)] == times(path) for path in pies} == {True}
 
 
 def test_a_folder_and_its_results_give_the_same(whole):

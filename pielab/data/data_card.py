@@ -9,7 +9,7 @@ from datasets import DatasetDict
 from pielab.data import datasets, published, tasks
 from pielab.data.words import words
 from pielab.progress import Progress
-from pielab.store import files, paths
+from pielab.store import files, paths, records
 
 
 def data_card(data: DatasetDict) -> pd.Series:
@@ -71,11 +71,15 @@ def compare_with_published(name: str, data: DatasetDict) -> pd.DataFrame:
 def save(frame: pd.DataFrame, pair_folder: Path, dataset: str, task: str) -> None:
     """Write card.csv into the pair's folder, for the report: `compare_with_published`'s frame and the task's name."""
     row = frame["ours"].to_dict() | {"classification": task}
-    with files.atomic_file(pair_folder / "card.csv") as partial:
+    with files.atomic_file(pair_folder / "card.csv", digest=True) as partial:
         pd.DataFrame([{"dataset": paths.slug(dataset), **row}]).to_csv(partial, index=False)
 
 
 def of_study(study_folder: Path) -> pd.DataFrame:
     """The cards of a study's data sets, one per row, indexed by data set; empty if there are none."""
-    cards = [pd.read_csv(path) for path in sorted(study_folder.glob("*/card.csv"))]
+    cards = []
+    for path in sorted(study_folder.glob("*/card.csv")):
+        notebook = path.parent / paths.DENSE / "01_train.ipynb"
+        with records.checked_read(path, f"delete {notebook} and give the same command again, which makes both anew"):
+            cards.append(pd.read_csv(path))
     return pd.concat(cards).drop_duplicates("dataset").set_index("dataset") if cards else pd.DataFrame()

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pielab.config import study
 from pielab.config.types import parse_seeds
 from pielab.errors import PielabError
-from pielab.store import paths
+from pielab.store import digests, paths
 
 # A running notebook shows a sign of life every 20 s; after this many seconds without one it counts as killed.
 ALIVE = 90
@@ -121,9 +121,16 @@ def may_run(record: Mapping[str, Any]) -> bool:
 def _config(study_folder: Path) -> dict:
     path = paths.study_file(study_folder)
     try:
+        digests.check(path)
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, yaml.YAMLError):
         config = None
+    except ValueError as error:
+        raise PielabError(
+            "study-damaged",
+            f"{path} is damaged ({error})",
+            f"give make study STUDY={study_folder.name} again, which writes it anew",
+        ) from None
     if not isinstance(config, dict):
         raise PielabError(
             "folder-without-study",

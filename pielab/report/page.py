@@ -5,6 +5,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from pielab.analysis import comparison, results
 from pielab.analysis.examples import classes, readability
 from pielab.errors import PielabError
 from pielab.report import paper, render
-from pielab.store import files, paths
+from pielab.store import files, paths, records
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -163,7 +164,7 @@ def sections(study_folder: Path) -> dict[str, Any]:
     """What 06_report made for a study, as the template of the page takes it; empty where it made nothing."""
     folder = study_folder / "report"
     # A report made by an earlier version may lack newer tables.
-    shown = {name: pd.read_csv(path) for name in TABLES if (path := folder / "tables" / f"{name}.csv").exists()}
+    shown = {name: _csv(path) for name in TABLES if (path := folder / "tables" / f"{name}.csv").exists()}
     drawn = {kind: _names(folder / "figures", kind) for kind in PANELS}
     saved = sorted(f"{kind}.csv" for kind, panel in PANELS.items() if panel.saved)
     found = {
@@ -180,8 +181,18 @@ def sections(study_folder: Path) -> dict[str, Any]:
         found["seeds"] = shown["pie_shares"]["seeds"].agg(["min", "max"]).tolist()
     if (path := folder / "tables" / "pie_examples.csv").exists():
         # As strings, because a text may consist of the word "None".
-        found["examples"] = pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")
+        found["examples"] = _csv(path, dtype=str, keep_default_na=False).to_dict("records")
     return found
+
+
+def _csv(path: Path, **options: Any) -> pd.DataFrame:
+    with _checked_read(path):
+        return pd.read_csv(path, **options)
+
+
+def _checked_read(path: Path) -> AbstractContextManager[Path]:
+    notebook = path.parents[1] / "06_report.ipynb"
+    return records.checked_read(path, f"delete {notebook} and give the same command again, which makes both anew")
 
 
 def _names(folder: Path, kind: str) -> list[str]:
@@ -195,9 +206,10 @@ def _paper_tables(folder: Path) -> dict[int, dict[str, str]]:
     for number in paper.TABLES:
         stem = f"table_{number:02d}"
         if (path := folder / f"{stem}.html").exists():
-            tables[number] = {"stem": stem, "html": path.read_text(encoding="utf-8")}
+            with _checked_read(path):
+                tables[number] = {"stem": stem, "html": path.read_text(encoding="utf-8")}
             if (beside := folder / f"{stem}_beside_published.csv").exists():
-                tables[number]["beside"] = _html(pd.read_csv(beside))
+                tables[number]["beside"] = _html(_csv(beside))
     return tables
 
 

@@ -11,6 +11,7 @@ from pielab.analysis import results
 from pielab.compression.pruners import PRUNERS
 from pielab.data import data_card, published
 from pielab.errors import PielabError
+from pielab.store import files
 from pielab.store.paths import DENSE
 
 PAIR = ["model", "dataset"]
@@ -125,10 +126,11 @@ def write_tables(study: Path | results.Results) -> dict[int, Styler]:
         stem = f"table_{number:02d}"
         styler.data.to_csv(folder / f"{stem}.csv")
         # A fixed uuid makes the HTML the same in every run.
-        (folder / f"{stem}.html").write_text(styler.set_uuid(stem).to_html(), encoding="utf-8")
+        with files.atomic_file(folder / f"{stem}.html", digest=True) as partial:
+            partial.write_text(styler.set_uuid(stem).to_html(), encoding="utf-8")
         (folder / f"{stem}.tex").write_text(latex(styler, stem), encoding="utf-8")
     for number, frame in compare_with_published(study).items():
-        frame.to_csv(folder / f"table_{number:02d}_beside_published.csv", index=False)
+        results.save(frame, folder.parent, f"table_{number:02d}_beside_published")
     return tables
 
 

@@ -1,1 +1,1 @@
-"""Files on disk, written and read back: their names, atomic writes, records, predictions, the cache."""
+"""Files on disk, written and read back: their names, atomic writes, digests, records, predictions, the cache."""

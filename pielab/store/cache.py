@@ -1,8 +1,8 @@
 """The folder of downloads, and of what is derived from texts and files, which later runs use again."""
 
-import contextlib
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -28,7 +28,7 @@ def derived(
     read: Callable[[Path], T],
     write: Callable[[S, Path], None],
 ) -> T:
-    """What `read` gives of a file in the cache, which `make` and `write` make first if it is missing or damaged.
+    """What `read` gives of a file in the cache, which `make` and `write` make first if it is missing, or damaged.
 
     name: of the file, such as "tokens/{}.safetensors", with a place for the hash of `parts` and `depends_on`.
     parts: what the file is derived from, texts for example. depends_on: everything else that it depends on.
@@ -39,8 +39,12 @@ def derived(
     for part in (depends_on, *parts):
         key.update(part.encode("utf-8", "surrogatepass") + b"\0")
     path = cache_folder() / name.format(key.hexdigest()[:32])
-    with contextlib.suppress(PielabError), records.checked_read(path, "it is made again"):
-        return read(path)
-    with files.atomic_file(path) as partial:
+    if path.exists():
+        try:
+            with records.checked_read(path, "it is made again"):
+                return read(path)
+        except PielabError as error:
+            print(f"warning: {error}", file=sys.stderr)
+    with files.atomic_file(path, digest=True) as partial:
         write(make(), partial)
     return read(path)

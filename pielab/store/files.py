@@ -14,6 +14,7 @@ from pathlib import Path
 import filelock
 
 from pielab.errors import PielabError
+from pielab.store import digests
 
 # A partial file that nobody has touched for an hour was left by a killed process.
 STALE_SECONDS = 3600
@@ -21,7 +22,7 @@ STALE_SECONDS = 3600
 
 @contextlib.contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write into, renamed to `folder` at the end and deleted after an error.
+    """A folder to write into, renamed to `folder` at the end and deleted after an error; it gets its files' digests.
 
     If another process has made `folder` meanwhile, that one stays.
     """
@@ -31,9 +32,11 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o755)
-        for path in partial.rglob("*"):
-            if path.is_file():
-                _flush(path)
+        written = sorted(path for path in partial.rglob("*") if path.is_file())
+        listed = partial / digests.FOLDER_LIST
+        digests.write(listed, [(digests.of(path), path.relative_to(partial).as_posix()) for path in written])
+        for path in (*written, listed):
+            _flush(path)
         try:
             partial.rename(folder)
         except OSError:
@@ -44,8 +47,11 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """The path of a file to write, renamed to `path` at the end and deleted after an error."""
+def atomic_file(path: Path, digest: bool = False) -> Iterator[Path]:
+    """The path of a file to write, renamed to `path` at the end and deleted after an error.
+
+    digest: whether to write its digest beside it, for a file that pielab reads again and users do not edit.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_stale(path.parent)
     # A random name, because two machines may write the same file at once; the suffix stays, because writers go by it.
@@ -53,9 +59,37 @@ def atomic_file(path: Path) -> Iterator[Path]:
     try:
         yield partial
         _flush(partial)
-        partial.replace(path)
+        with _digest_replaced(path, partial) if digest else contextlib.nullcontext():
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _digest_replaced(path: Path, partial: Path) -> Iterator[None]:
+    """Replaces the digest of `path` by that of `partial`.
+
+    Inside, both are listed, so that neither file is taken for damaged, whenever this process is killed.
+    """
+
+    def write(*listed: str) -> None:
+        with atomic_file(digests.beside(path)) as partial_list:
+            digests.write(partial_list, [(digest, path.name) for digest in dict.fromkeys(listed)])
+
+    new, before = digests.of(partial), list(digests.stored(path))
+    if not before:
+        with contextlib.suppress(OSError):  # there is none, or its disk is broken
+            before = [digests.of(path)]
+    write(new, *before)
+    yield
+    if before:
+        write(new)
+
+
+def delete(path: Path) -> None:
+    """Delete a file that `atomic_file` wrote, and its digest, if they are there."""
+    for written in (path, digests.beside(path)):
+        written.unlink(missing_ok=True)
 
 
 def remove_stale(folder: Path) -> None:

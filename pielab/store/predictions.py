@@ -90,7 +90,10 @@ def read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
             f"{path} has logits that are not finite numbers",
             "its model had diverged, train it with a lower learning_rate",
         )
-    return logits, _metadata(table.schema.metadata or {})
+    metadata = _metadata(table.schema.metadata or {})
+    if "split" in metadata:  # else they are of another program, whose seed may be another number
+        records.require_place(metadata, path)
+    return logits, metadata
 
 
 def read_seeds(folder: Path | str, seeds: Sequence[int], split: str = "test") -> Predictions:

@@ -12,7 +12,7 @@ import pandas as pd
 import safetensors
 
 from pielab.errors import PielabError, transient_error
-from pielab.store import paths
+from pielab.store import digests, paths
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -21,16 +21,24 @@ def read(folder: Path) -> dict[str, Any]:
     Raises PielabError if the file is missing or damaged.
     """
     with checked_read(folder / "metrics.json", retraining_cure(folder)) as path:
-        return json.loads(path.read_text())
+        record = json.loads(path.read_text())
+        if not isinstance(record, dict):
+            raise ValueError("it is no JSON object")
+        require_place(record, path)
+        return record
 
 
 @contextlib.contextmanager
-def checked_read(path: Path, cure: str) -> Iterator[Path]:
+def checked_read(path: Path, cure: str, digest: bool = True) -> Iterator[Path]:
     """Raises PielabError with the cure if `path` turns out to be missing or damaged.
+
+    digest: whether to compare the file with its digest first, if it has one.
 
     An error that says nothing about the file, such as too little memory or an I/O error of the disk, passes unchanged.
     """
     try:
+        if digest:
+            digests.check(path)
         yield path
     except FileNotFoundError:
         raise PielabError("file-missing", f"{path} is missing", cure) from None
@@ -40,6 +48,21 @@ def checked_read(path: Path, cure: str) -> Iterator[Path]:
         if isinstance(error, PielabError) or of_machine:
             raise
         raise PielabError("file-damaged", f"{path} is damaged ({' '.join(str(error).split())})", cure) from None
+
+
+def require_place(stored: Mapping[str, Any], path: Path) -> None:
+    """Raises PielabError if `stored`, a record or the metadata of predictions, is of another seed or split than `path`.
+
+    path: the file. What is not in a seed's folder, or names no seed or split, is accepted.
+    """
+    folder = path.parent
+    if folder.parent.name == "seeds" and folder.name.isdecimal():
+        place = {"seed": int(folder.name), "split": path.stem}
+        of = {name: stored.get(name, value) for name, value in place.items()}
+        if of != place:
+            named = " and ".join(f"{name} {value!r}" for name, value in of.items() if value != place[name])
+            cure = retraining_cure(folder)
+            raise PielabError("file-misplaced", f"{path} is of {named}", cure)
 
 
 def retraining_cure(folder: Path) -> str:

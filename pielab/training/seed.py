@@ -124,7 +124,7 @@ def save_checkpoint(folder: Path, seed: int, model: nn.Module, masks: dict[str, 
     # Copies, because the weights of an LSTM may be views of one tensor.
     tensors = {f"model.{name}": value.detach().cpu().clone() for name, value in model.state_dict().items()}
     tensors |= {f"mask.{name}": mask.cpu() for name, mask in masks.items()}
-    with files.atomic_file(paths.phase(folder, seed)) as partial:
+    with files.atomic_file(paths.phase(folder, seed), digest=True) as partial:
         save_file(tensors, partial, metadata={"state": json.dumps(state)})
 
 
@@ -153,4 +153,4 @@ def load_checkpoint(
 
 def clear_checkpoint(folder: Path, seed: int) -> None:
     """Delete a seed's checkpoint, if there is one."""
-    paths.phase(folder, seed).unlink(missing_ok=True)
+    files.delete(paths.phase(folder, seed))
