@@ -5,6 +5,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import zipfile
@@ -416,6 +417,14 @@ def test_another_program_may_give_its_predictions_a_seed_of_its_own(tmp_path):
     folder.mkdir(parents=True)
     predictions.write(folder / "test.parquet", LOGITS[0], {"seed": 20260101})
     assert len(predictions.read_seeds(tmp_path, [1]).logits) == 1
+
+
+@pytest.mark.parametrize("record", [{}, {"pruned": {}}])
+def test_a_seed_of_which_nothing_was_pruned_has_no_counts(record, tmp_path):
+    paths.seed(tmp_path, 0).mkdir(parents=True)
+    (paths.seed(tmp_path, 0) / "metrics.json").write_text(json.dumps(record))
+    found = records.pruned_counts(tmp_path, 0)
+    assert found.empty and list(found) == ["matrix", "weights", "pruned", "share"]
 
 
 @pytest.mark.parametrize("content", ["[]", "3", "null", '"{}"'])

@@ -133,8 +133,8 @@ def losses(folder: Path, seeds: tuple[int, ...]) -> pd.DataFrame:
 def pruned_counts(folder: Path, seed: int) -> pd.DataFrame:
     """The pruned weights of each matrix of a seed: columns matrix, weights, pruned, share."""
     record = read(paths.seed(folder, seed))
-    frame = pd.DataFrame([(name, size, pruned) for name, (pruned, size) in record["pruned"].items()])
-    frame.columns = ["matrix", "weights", "pruned"]
+    rows = [(name, size, pruned) for name, (pruned, size) in record.get("pruned", {}).items()]
+    frame = pd.DataFrame(rows, columns=["matrix", "weights", "pruned"])
     return frame.assign(share=frame["pruned"] / frame["weights"])
 
 
