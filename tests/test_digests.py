@@ -432,3 +432,12 @@ def test_a_record_that_is_none_is_damaged(content, tmp_path):
     (tmp_path / "metrics.json").write_text(content)
     with refused("file-damaged", "make it anew", "metrics.json is damaged (it is no JSON object)"):
         records.read(tmp_path)
+
+
+def test_vectors_that_an_earlier_version_cached_are_deleted_and_those_of_others_stay(cache, tmp_path):
+    former, other = (cache / "word-vectors" / name for name in ("glove-0123456789abcdef", "mine"))
+    for folder, name in ((former, "vectors.f32"), (other, "vectors.txt")):
+        folder.mkdir(parents=True)
+        (folder / name).write_text("x")
+    vectors_of(tmp_path / "v.txt", 1)()
+    assert not former.exists() and (other / "vectors.txt").exists()

@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import shutil
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -75,6 +76,8 @@ def read(path: str) -> WordVectors:
         words, blocks = zip(*_blocks(file), strict=True)
         matrix = np.concatenate(blocks)
         return WordVectors(pa.concat_arrays(words), matrix, *_moments(matrix))
+    for vectors in (cache_folder() / "word-vectors").glob("*/vectors.f32"):
+        shutil.rmtree(vectors.parent, ignore_errors=True)  # of an earlier version; nothing reads it any more
     identity = (str(file.resolve()), str(state.st_size), str(state.st_mtime_ns))
     name = f"word-vectors/{paths.slug(file.stem)}-{{}}.npy"
     try:
