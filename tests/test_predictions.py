@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from conftest import refused
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,6 +86,38 @@ def test_faults_are_one_sentence(tmp_path):
     path.write_bytes(path.read_bytes()[:-20])
     with refused("file-damaged", f"delete {path.parent}", f"{path} is damaged ("):
         predictions.read(path)
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [
+        [[1.0], [2.0, 3.0, 4.0]],  # together as many numbers as two rows of two
+        [[1.0, 2.0, 3.0, 4.0], None],
+        pa.array([[1.0, 2.0], None], pa.list_(pa.float32(), 2)),
+        [[], []],
+        [1.0, 2.0],
+        [["1", "2"], ["3", "4"]],
+        [[True, False], [False, True]],
+        [[[1.0]], [[2.0]]],
+        [b"12345678", b"12345678"],
+    ],
+)
+def test_logits_that_are_not_one_number_for_each_class_are_refused(logits, tmp_path):
+    pq.write_table(pa.table({"example": [0, 1], "logits": logits}), tmp_path / "p.parquet")
+    with refused(
+        "stored-logits-not-lists", "one number for each class", f"the logits of {tmp_path / 'p.parquet'} are "
+    ):
+        predictions.read(tmp_path / "p.parquet")
+
+
+def test_a_missing_logit_is_refused_and_any_kind_of_number_is_read(tmp_path):
+    pq.write_table(pa.table({"example": [0, 1], "logits": [[1.0, None], [2.0, 3.0]]}), tmp_path / "p.parquet")
+    with refused("stored-logits-not-finite", "lower learning_rate"):
+        predictions.read(tmp_path / "p.parquet")
+    for kind in (pa.list_(pa.int8()), pa.large_list(pa.float64()), pa.list_(pa.float32(), 2)):
+        table = pa.table({"example": [0, 1], "logits": pa.array([[1, 2], [3, 4]], kind)})
+        pq.write_table(table, tmp_path / "p.parquet")
+        assert predictions.read(tmp_path / "p.parquet")[0].tolist() == [[1, 2], [3, 4]]
 
 
 @given(st.integers(0, 10_000))

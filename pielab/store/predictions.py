@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy import special
 
@@ -77,7 +78,7 @@ def read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
             table = table.sort_by("example")
             examples = table["example"].to_numpy()
         column = table["logits"].combine_chunks()
-    logits = column.flatten().to_numpy().astype(np.float32, copy=False).reshape(len(table), -1)
+    logits = _matrix(column, path)
     if not np.array_equal(examples, np.arange(len(table))):
         raise PielabError(
             "examples-misnumbered",
@@ -131,6 +132,22 @@ def read_seeds(folder: Path | str, seeds: Sequence[int], split: str = "test") ->
         )
     stacked = None if thresholds[0] is None else np.array(thresholds, dtype=np.float32)
     return Predictions(np.stack([logits for logits, _ in runs]), tuple(seeds), stacked, digests.pop())
+
+
+def _matrix(column: pa.Array, path: Path) -> np.ndarray:
+    """A column of lists of numbers as (rows, numbers) float32; PielabError if the lists are not equally long."""
+    kind = column.type
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    numbers = is_list and (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type))
+    shortest, longest = pc.min_max(pc.list_value_length(column)).as_py().values() if numbers else (0, 0)
+    if shortest != longest or not longest or column.null_count:
+        raise PielabError(
+            "stored-logits-not-lists",
+            f"the logits of {path} are {len(column)} of {kind}, from {shortest} to {longest} numbers long",
+            "give each example one number for each class",
+        )
+    values = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)  # null becomes NaN
+    return values.reshape(len(column), -1)
 
 
 def _metadata(stored: Mapping[bytes, bytes]) -> dict[str, Any]:
