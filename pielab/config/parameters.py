@@ -75,6 +75,9 @@ class DataParameters(Parameters):
     dataset: Name = Field(
         description="bbc-news, a CSV, Parquet or JSONL file, a folder of such files, a Hub id, or glue-rte and so on"
     )
+    dataset_revision: Annotated[Name | None, NEVER] = Field(  # the recipe has a hash of the texts and labels
+        None, description="a branch, tag or commit of a data set on the Hub, or None for its latest commit"
+    )
     data_dir: Annotated[Name | None, NEVER] = Field(None, description="a folder, or None")
     text: Name = Field("text", description="the name of the text column")
     text_pair: Name | None = Field(None, description="the name of the second text column, or None")
@@ -85,7 +88,7 @@ class DataParameters(Parameters):
     @property
     def data(self) -> dict[str, Any]:
         """The arguments of pielab.datasets.load."""
-        names = ("data_dir", "text", "text_pair", "label", "label_separator", "limit")
+        names = ("dataset_revision", "data_dir", "text", "text_pair", "label", "label_separator", "limit")
         return {"name": self.dataset, **{name: getattr(self, name) for name in names}}
 
 
@@ -135,6 +138,9 @@ class PrunedParameters(PairParameters):
 class BuildParameters(ModelParameters):
     """The architecture, the input and the hardware of a model."""
 
+    model_revision: Annotated[Name | None, NEVER] = Field(  # its content identifies a model
+        None, description="a branch, tag or commit of a model on the Hub, or None for its latest commit"
+    )
     num_hidden_layers: Count | None = Field(
         None, description="how many layers of the transformer to keep, or None for all"
     )

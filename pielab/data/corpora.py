@@ -40,13 +40,13 @@ class Corpus:
 
     files: patterns of names; a folder with such a file is the data set's. source: where to get them.
     read: the splits in that folder, with the columns text, text_pair of pairs, and label, a string or a list of them.
-    fetch: the same if no folder has the files; None if it cannot be fetched.
+    fetch: the same at a revision on the Hub, if no folder has the files; None if it cannot be fetched.
     """
 
     source: str = ""
     files: tuple[str, ...] = ()
     read: Callable[[Path], Frames] | None = None
-    fetch: Callable[[], Frames] | None = None
+    fetch: Callable[[str | None], Frames] | None = None
 
     def find(self, *folders: Path) -> Path | None:
         """The first of `folders`, or of their subfolders, with its files; None if there is none."""
@@ -54,7 +54,7 @@ class Corpus:
         return next((place for place in places for name in self.files if any(place.glob(name))), None)
 
 
-def load(name: str, folders: Sequence[Path]) -> Frames | None:
+def load(name: str, folders: Sequence[Path], revision: str | None = None) -> Frames | None:
     """The splits of a data set in `CORPORA`, from its files in `folders` or fetched; None for another name.
 
     Raises PielabError if files are missing or broken, or if there are no training texts.
@@ -64,7 +64,7 @@ def load(name: str, folders: Sequence[Path]) -> Frames | None:
         return None
     folder, source = corpus.find(*folders), corpus.source
     if not folder and corpus.fetch:
-        return corpus.fetch()
+        return corpus.fetch(revision)
     if not folder:
         raise PielabError(
             "corpus-not-found", f"{name} needs its original files", f"get {source}, and give their folder as data_dir"
@@ -82,7 +82,7 @@ def load(name: str, folders: Sequence[Path]) -> Frames | None:
     return frames
 
 
-def _bbc_news() -> Frames:
+def _bbc_news(revision: str | None = None) -> Frames:
     """2,127 distinct articles: 1,000 test, 200 validation, the rest training; the split is fixed."""
     classes = {}
     with zipfile.ZipFile(assets.fetch("bbc-news")) as archive:
@@ -250,8 +250,8 @@ def _lines(path: Path | zipfile.Path) -> list[str]:
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n")
 
 
-def _snli_of_hub() -> Frames:
-    frames = tables.from_hub("stanfordnlp/snli")
+def _snli_of_hub(revision: str | None = None) -> Frames:
+    frames = tables.from_hub("stanfordnlp/snli", revision=revision)
     return {split: text_columns(frame, ["premise", "hypothesis", "label"]) for split, frame in frames.items()}
 
 
@@ -261,7 +261,9 @@ CORPORA = {
         IMDB,
         ("aclImdb", "aclImdb_v1.tar.gz", "imdb.parquet"),
         _imdb,
-        lambda: tables.with_validation(IMDB_VALIDATION, **tables.from_hub("stanfordnlp/imdb")),
+        lambda revision: tables.with_validation(
+            IMDB_VALIDATION, **tables.from_hub("stanfordnlp/imdb", revision=revision)
+        ),
     ),
     "snli": Corpus(SNLI, ("snli_1.0.zip", "snli_1.0_dev.*"), _snli, _snli_of_hub),
     "reuters": Corpus(REUTERS, ("reuters21578.tar.gz", "reut2-*.sgm"), _reuters),

@@ -12,6 +12,7 @@ from datasets import Dataset, DatasetDict, Features, Value
 
 from pielab.data import corpora, glue, splits, tables, tasks
 from pielab.data.tables import SPLITS
+from pielab.errors import PielabError
 
 
 def load(
@@ -20,6 +21,7 @@ def load(
     limit: int | None = None,
     seed: int = 0,
     *,
+    dataset_revision: str | None = None,
     text: str = "text",
     text_pair: str | None = None,
     label: str = "label",
@@ -34,21 +36,29 @@ def load(
         files in `data_dir` or $PIELAB_DATA, else the Hub, or the path of their folder, ".../RTE".
         A relative path is looked for in the working directory, in `data_dir`, in $PIELAB_DATA, then in the project.
     limit: the largest number of examples in each split, drawn with `seed` in proportion to the classes.
+    dataset_revision: the branch, tag or commit of a data set on the Hub; its latest commit if not given.
     seed: also fixes the split of data that have none (70 / 15 / 15 %, stratified).
     text, text_pair, label: columns. A label column of lists, or of strings joined by `label_separator`, makes the
         task multi-label.
 
     Columns: text, text_pair for pairs, and label (a class id) or labels (one 0 or 1 for each class).
 
-    Raises PielabError if the data, a column or a label is missing.
+    Raises PielabError if the data, a column or a label is missing, or if data with a revision are not on the Hub.
     """
     folders = [Path(folder).expanduser() for folder in (data_dir, os.environ.get("PIELAB_DATA")) if folder]
-    frames = corpora.load(name, folders) or glue.load(name, folders)
+    frames = corpora.load(name, folders, dataset_revision) or glue.load(name, folders, dataset_revision)
     if frames:  # with columns of pielab's names
         columns, label_separator = {column: column for column in frames["train"]}, None
     else:
-        frames = tables.load(name, folders, label)
+        frames = tables.load(name, folders, label, dataset_revision)
         columns = {"text": text, **({"text_pair": text_pair} if text_pair else {}), "label": label}
+    of_hub = next(iter(frames.values())).attrs
+    if dataset_revision and not of_hub:
+        raise PielabError(
+            "dataset-revision-without-hub",
+            f"dataset_revision = {dataset_revision!r} is for a data set on the Hub, and {name} is read from files here",
+            "give None, or the Hub id of a data set",
+        )
     if label_separator:  # with a separator, an empty cell means no label
         frames = {split: frame.fillna({label: ""}) for split, frame in frames.items()}
     frames = {split: tables.select(frame, columns, f"{name} ({split})") for split, frame in frames.items()}
@@ -56,7 +66,8 @@ def load(
     frames = splits.complete(frames, seed, name)
     if limit:
         frames = {split: splits.draw(frame, limit, seed) for split, frame in frames.items()}
-    return DatasetDict({split: _dataset(frames[split], names, task) for split in SPLITS})
+    about = {"classes": names, **of_hub}
+    return DatasetDict({split: _dataset(frames[split], about, task) for split in SPLITS})
 
 
 def task_of(name: str, data: DatasetDict) -> tasks.Task:
@@ -71,6 +82,11 @@ def is_multi_label(data: DatasetDict) -> bool:
 def class_names(data: DatasetDict) -> list[str]:
     """The classes' names, in the order of their ids."""
     return tasks.of_split(data["train"]).class_names(data["train"])
+
+
+def revision(data: DatasetDict) -> str | None:
+    """The commit of a data set on the Hub; None if it is not on the Hub, or its commit is not known."""
+    return json.loads(data["train"].info.description or "{}").get("commit")
 
 
 def targets(split: Dataset) -> np.ndarray:
@@ -95,10 +111,11 @@ def digest(data: DatasetDict) -> str:
     return sha256.hexdigest()[:16]
 
 
-def _dataset(frame: pd.DataFrame, names: list[str], task: tasks.Task) -> Dataset:
+def _dataset(frame: pd.DataFrame, about: dict[str, Any], task: tasks.Task) -> Dataset:
     columns: dict[str, Any] = {column: list(frame[column]) for column in frame.columns if column != "label"}
     features: dict[str, Any] = {column: Value("string") for column in columns}
+    names = about["classes"]
     columns[task.column], features[task.column] = task.cells(list(frame["label"]), len(names)), task.feature(names)
     data = Dataset.from_dict(columns, features=Features(features))
-    data.info.description = json.dumps({"classes": names})
+    data.info.description = json.dumps(about)
     return data

@@ -100,7 +100,7 @@ def matthews_correlation(predicted: np.ndarray, targets: np.ndarray) -> float:
     return float(matthews_corrcoef(targets, predicted))
 
 
-def load(name: str, folders: Sequence[Path]) -> Frames | None:
+def load(name: str, folders: Sequence[Path], revision: str | None = None) -> Frames | None:
     """A task's splits, with the columns text, text_pair of pairs, and label: from its .tsv files, or else the Hub.
 
     name: as of `task`. Returns None if it is no task, or a path without a task's files.
@@ -116,7 +116,8 @@ def load(name: str, folders: Sequence[Path]) -> Frames | None:
     if not by_name:
         return None
     try:
-        hub = tables.from_hub(f"{HUB}:{name.removeprefix(PREFIX)}", splits=(*tables.SPLITS, "validation_matched"))
+        splits = (*tables.SPLITS, "validation_matched")
+        hub = tables.from_hub(f"{HUB}:{name.removeprefix(PREFIX)}", splits=splits, revision=revision)
     except PielabError as error:
         places = ", ".join(map(str, folders)) or "data_dir, which is not set"
         raise PielabError(

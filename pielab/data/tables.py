@@ -1,5 +1,6 @@
 """Texts and labels from a user's tables: a file, a folder of files, or a data set on the Hub."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -23,10 +24,11 @@ READERS = {
 Frames = dict[str, pd.DataFrame]
 
 
-def load(name: str, folders: Sequence[Path], label: str) -> Frames:
+def load(name: str, folders: Sequence[Path], label: str, revision: str | None = None) -> Frames:
     """The splits of a file ("all"), of a folder, or of a data set on the Hub, with all their columns.
 
     name: a path, from the working directory, `folders` or the project; or the id of a Hub data set. label: its column.
+    revision: as of `from_hub`.
 
     Raises PielabError if there is no such data, or if it cannot be read.
     """
@@ -40,13 +42,14 @@ def load(name: str, folders: Sequence[Path], label: str) -> Frames:
             f"there is no file {name!r} in {places}",
             "give its full path, or its folder as data_dir",
         )
-    return from_hub(name, label)
+    return from_hub(name, label, revision=revision)
 
 
-def from_hub(name: str, label: str = "label", splits: Sequence[str] = SPLITS) -> Frames:
+def from_hub(name: str, label: str = "label", splits: Sequence[str] = SPLITS, revision: str | None = None) -> Frames:
     """The splits of a data set on the Hub that have examples, with class ids replaced by the classes' names.
 
-    name: "owner/name" or "owner/name:configuration".
+    name: "owner/name" or "owner/name:configuration". revision: a branch, tag or commit; the latest commit if not given.
+    The commit is in the frames' `attrs`, as far as the place of its files in the cache tells it.
 
     Raises PielabError if the Hub does not give it, or if it has no train split.
     """
@@ -54,7 +57,7 @@ def from_hub(name: str, label: str = "label", splits: Sequence[str] = SPLITS) ->
 
     repository, _, configuration = name.partition(":")
     try:
-        data = load_dataset(repository, configuration or None)
+        data = load_dataset(repository, configuration or None, **({"revision": revision} if revision else {}))
     except Exception as error:  # the Hub's client raises errors of many kinds
         raise PielabError(
             "unknown-dataset",
@@ -77,6 +80,10 @@ def from_hub(name: str, label: str = "label", splits: Sequence[str] = SPLITS) ->
             frames[split] = labelled.assign(**{label: feature.int2str(labelled[label])})
         elif isinstance(getattr(feature, "feature", None), ClassLabel):
             frames[split] = frame.assign(**{label: frame[label].map(feature.feature.int2str)})
+    cached = "".join(file["filename"] for file in data["train"].cache_files)
+    commit = re.search(r"[/\\]([0-9a-f]{40})[/\\]", cached)
+    for frame in frames.values():
+        frame.attrs = {"commit": commit and commit[1]}
     return {split: frame for split, frame in frames.items() if len(frame)}
 
 

@@ -242,7 +242,8 @@ def weight_bytes(p: TrainParameters, classes: int) -> int:
     from pielab.models import classifier
 
     _require_fetched(p.model.removesuffix("-2l"))
-    model = classifier.build(p.model, classes, num_hidden_layers=p.num_hidden_layers, meta=True)
+    layers, revision = p.num_hidden_layers, p.model_revision
+    model = classifier.build(p.model, classes, num_hidden_layers=layers, revision=revision, meta=True)
     return 4 * classifier.count_parameters(model)
 
 

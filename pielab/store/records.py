@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import safetensors
 
@@ -74,16 +76,19 @@ def retraining_cure(folder: Path) -> str:
     return f"delete {folder}, and {notebook} if it is there, and give the same command again to train that seed anew"
 
 
-def finished(folder: Path, recipe: dict[str, Any], exported: bool = False) -> bool:
+def finished(
+    folder: Path, recipe: dict[str, Any], exported: bool = False, inputs: Mapping[str, str] = MappingProxyType({})
+) -> bool:
     """Whether a seed has been trained by this recipe.
 
-    exported: the folder must hold the model's weights as well.
+    exported: the folder must hold the model's weights as well. inputs: as of `require_same_inputs`.
 
-    Raises PielabError if the folder is of another recipe, or lacks the weights.
+    Raises PielabError if the folder is of another recipe or of other inputs, or lacks the weights.
     """
     if not folder.exists():
         return False
-    stored = read(folder).get("parameters")
+    record = read(folder)
+    stored = record.get("parameters")
     if stored is None:
         raise PielabError(
             "predictions-made-elsewhere",
@@ -91,6 +96,7 @@ def finished(folder: Path, recipe: dict[str, Any], exported: bool = False) -> bo
             "give another study name, or delete it",
         )
     require_same(stored, recipe, folder)
+    require_same_inputs(record, inputs, folder)
     if exported and not ((folder / "model").exists() or (folder / "weights.safetensors").exists()):
         raise PielabError(
             "weights-not-saved",
@@ -104,14 +110,34 @@ def require_same(there: dict[str, Any], recipe: dict[str, Any], folder: Path) ->
     """Raises PielabError with the differences if `there`, the recipe of a folder or file, is not `recipe`."""
     different = [name for name in {**there, **recipe} if there.get(name) != recipe.get(name)]
     if different:
-        # All seeds of a configuration have its recipe, so all must go.
-        outdated = folder.parents[1] if re.fullmatch(r"\d+", folder.name) else folder
         changes = ", ".join(f"{name} = {there.get(name)!r} and not {recipe.get(name)!r}" for name in different)
         raise PielabError(
             "made-with-other-parameters",
             f"{folder} was made with {changes}",
-            f"give another study name, or delete {outdated}",
+            f"give another study name, or delete {_outdated(folder)}",
         )
+
+
+def require_same_inputs(there: Mapping[str, Any], inputs: Mapping[str, str], folder: Path) -> None:
+    """Raises PielabError if the inputs of a folder or file had other contents, though the same names.
+
+    there: its record, in which earlier versions left out "inputs". inputs: hashes as of `Experiment.inputs`.
+    """
+    stored = there.get("inputs", {})
+    different = [name.replace("_", " ") for name in inputs if stored.get(name, inputs[name]) != inputs[name]]
+    if different:
+        commit = there.get("model_revision")
+        back = f"bring those back{f' by model_revision = {commit!r}' if commit else ''}"
+        raise PielabError(
+            "made-with-other-inputs",
+            f"{folder} was made with other {' and '.join(different)} than the same parameters give here now",
+            f"{back}, or give another study name, or delete {_outdated(folder)}",
+        )
+
+
+def _outdated(folder: Path) -> Path:
+    # All seeds of a configuration have its recipe, so all must go.
+    return folder.parents[1] if re.fullmatch(r"\d+", folder.name) else folder
 
 
 def metrics(folder: Path, seeds: tuple[int, ...]) -> pd.DataFrame:
@@ -141,3 +167,11 @@ def pruned_counts(folder: Path, seed: int) -> pd.DataFrame:
 def digest(recipe: Mapping[str, Any]) -> str:
     """A short hash of a recipe, the same on every machine: 16 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def digest_arrays(*arrays: np.ndarray) -> str:
+    """A short hash of arrays' values, one after the other: 16 hexadecimal digits of their SHA-256."""
+    sha256 = hashlib.sha256()
+    for array in arrays:
+        sha256.update(np.ascontiguousarray(array))
+    return sha256.hexdigest()[:16]

@@ -16,7 +16,10 @@ from pielab.compression.schedules import Schedule
 from pielab.config.parameters import BuildParameters, PruneParameters
 from pielab.data import datasets, tasks
 from pielab.errors import PielabError
+from pielab.models import classifier
+from pielab.models.batches import Encoder
 from pielab.models.tokens import Tokens
+from pielab.store import records
 from pielab.training import loop
 from pielab.training.tasks import TASKS, TrainingTask
 from pielab.training.workers import OnEpoch
@@ -29,6 +32,9 @@ class Experiment:
     precision: of training and predictions (`loop.choose_precision`). encoder: of the model (`classifier.encoder`).
     tokens: of the texts of each split. targets: of each split, class ids (examples,) or multi-hot (examples, classes)
     float. data_digest: a hash of texts and labels. task: of the data set (`datasets.task_of`).
+    inputs: hashes of what the parameters only name, "token_ids" and "word_vectors" or "model_files"; they do not depend
+    on a file's path or date. revisions: "model_revision" and "dataset_revision", the commits of what is on the Hub;
+    all seeds start from that of the model.
     """
 
     parameters: BuildParameters
@@ -40,11 +46,18 @@ class Experiment:
     n_classes: int
     data_digest: str
     task: tasks.Task = field(repr=False)
+    inputs: dict[str, str]
+    revisions: dict[str, str]
 
     @property
     def metric(self) -> str:
         """The metric that models are compared by, such as "accuracy"."""
         return self.task.metric
+
+    @property
+    def precision_name(self) -> str:
+        """What "auto" stands for on this machine, such as "bfloat16"."""
+        return str(self.precision).removeprefix("torch.")
 
     @property
     def training_task(self) -> TrainingTask:
@@ -69,6 +82,7 @@ class Experiment:
         """The model in a seed's initial state, on the device."""
         p = self.parameters
         options = {"vectors": getattr(self.encoder, "vectors", None), "num_hidden_layers": p.num_hidden_layers}
+        options["revision"] = self.revisions.get("model_revision")
         return self.training_task.build(p.model, self.n_classes, seed, **options).to(self.device)
 
     def train(
@@ -94,8 +108,8 @@ class Experiment:
 def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
     """Encode the texts for the model and choose the device.
 
-    Raises PielabError if there are no training texts, if the machine lacks the device, or if the schedule of a gradual
-    pruner does not fit the steps of the training.
+    Raises PielabError if there are no training texts, if the machine lacks the device, if the model cannot be loaded,
+    or if the schedule of a gradual pruner does not fit the steps of the training.
     """
     p = parameters
     if not len(data["train"]):
@@ -104,7 +118,9 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
         )
     device = loop.choose_device(p.device)
     task = datasets.task_of(p.dataset, data)
-    encoder, tokens = TASKS[task.name].encode(data, p)
+    model_files, revision = classifier.contents(p.model, p.model_revision)
+    encoder, tokens = TASKS[task.name].encode(data, p.model_copy(update={"model_revision": revision}))
+    commits = {"model_revision": revision, "dataset_revision": datasets.revision(data)}
     experiment = Experiment(
         parameters=p,
         device=device,
@@ -115,11 +131,23 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
         n_classes=len(datasets.class_names(data)),
         data_digest=datasets.digest(data),
         task=task,
+        inputs=_inputs(encoder, tokens, model_files),
+        revisions={name: commit for name, commit in commits.items() if commit},
     )
     if isinstance(p, PruneParameters) and pruners.pruner(p.pruner).schedule == "gradual":
         gradual(experiment, {})  # raises PielabError before anything is trained
     experiment.seed_process()
     return experiment
+
+
+def _inputs(encoder: Encoder, tokens: dict[str, Tokens], model_files: str) -> dict[str, str]:
+    """`Experiment.inputs`: the arrays themselves, so that a tokenizer's or word vectors' file and version show in them.
+
+    model_files: the hash of a transformer's files, which word vectors replace.
+    """
+    arrays = [array for part in tokens.values() for array in (part.starts, part.ids)]
+    source = {"model_files": model_files} if model_files else {"word_vectors": records.digest_arrays(encoder.vectors)}
+    return {"token_ids": records.digest_arrays(np.int64(encoder.padding), *arrays)} | source
 
 
 def gradual(experiment: Experiment, weights: dict[str, Tensor]) -> Gradual:

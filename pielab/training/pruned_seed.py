@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pielab.compression import pruners
 from pielab.compression.masks import dense_masks, impact, magnitude, overall_sparsity, prunable, prune, random_scores
 from pielab.config.parameters import PruneParameters
-from pielab.store import paths, records
+from pielab.store import paths, predictions, records
 from pielab.training import loop
 from pielab.training.distillation import Teacher
 from pielab.training.experiment import Experiment, gradual
@@ -48,10 +48,10 @@ def prune_seed(
     weights = prunable(model, p.prune_layer_norm, p.prune_pooler)
     if pruner.schedule == "gradual":
         return _prune_while_training(experiment, seed, model, weights, report)
-    recipe = experiment.recipe()
+    recipe, inputs = experiment.recipe(), experiment.inputs | {"precision": experiment.precision_name}
     initial = {name: value.clone() for name, value in model.state_dict().items()}
     steps = p.trajectory.steps
-    resumed = load_checkpoint(p.folder, seed, recipe, model)
+    resumed = load_checkpoint(p.folder, seed, recipe, inputs, model)
     masks, state = resumed or _start(experiment, seed, model, weights)
     if resumed:
         done = sum(step.epochs for step in steps[: state["phase"]])
@@ -67,7 +67,8 @@ def prune_seed(
         after_level = phase > 1 and steps[phase - 2].threshold is not None
         before = 0 if after_level else state["seconds"]  # each level records its own time
         seconds = before + time.perf_counter() - start
-        state = {"recipe": recipe, "phase": phase, "losses": [*state["losses"], losses], "seconds": seconds}
+        state |= {"recipe": recipe, "inputs": inputs, "phase": phase, "seconds": seconds}
+        state["losses"] = [*state["losses"], losses]
         if phase < len(steps):
             if step.threshold is not None:
                 level, record = at_level(experiment, step.threshold), _record(weights, masks, state)
@@ -79,9 +80,9 @@ def prune_seed(
 
 
 def finished(experiment: Experiment, seed: int) -> bool:
-    """Whether a pruned seed has its folder; PielabError if that was made with another recipe."""
+    """Whether a pruned seed has its folder; PielabError if that was made with another recipe or other inputs."""
     p = experiment.parameters
-    return records.finished(paths.seed(p.folder, seed), experiment.recipe(), exported=p.save_weights)
+    return records.finished(paths.seed(p.folder, seed), experiment.recipe(), p.save_weights, experiment.inputs)
 
 
 def at_level(experiment: Experiment, level: float) -> Experiment:
@@ -120,6 +121,7 @@ def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[st
         "seconds": state["seconds"],
         "sparsity": overall_sparsity(masks),
         "pruned": {name: [int((~mask).sum()), mask.numel()] for name, mask in masks.items()},
+        **({"starts_from": state["starts_from"]} if "starts_from" in state else {}),
     }
 
 
@@ -132,16 +134,22 @@ def _save(experiment: Experiment, seed: int, model: nn.Module, record: dict[str,
 def _start(
     experiment: Experiment, seed: int, model: nn.Module, weights: dict[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Masks that keep every weight, and the first state; loads the unpruned seed's weights if training starts there."""
+    """Masks that keep every weight, and the first state; loads the unpruned seed's weights if training starts there.
+
+    The state then has "starts_from", a hash of that seed's logits, by which a later one in its place can be told.
+    """
     p = experiment.parameters
     folder, start = paths.seed(p.dense_folder, seed), p.trajectory.start
+    state = {"phase": 0, "losses": [], "seconds": 0.0}
     if start == "branch":
         with records.checked_read(folder / "shared.safetensors", records.retraining_cure(folder)) as path:
             model.load_state_dict(load_file(path, device=str(experiment.device)))
     if start == "unpruned":
         with records.checked_read(folder / "weights.safetensors", records.retraining_cure(folder)) as path:
             load_model(model, path, device=str(experiment.device))
-    return dense_masks(weights), {"phase": 0, "losses": [], "seconds": 0.0}
+    if start != "initial":
+        state["starts_from"] = records.digest_arrays(predictions.read(folder / "test.parquet")[0])
+    return dense_masks(weights), state
 
 
 def _scores(

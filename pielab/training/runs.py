@@ -22,7 +22,8 @@ def train_dense(experiment: Experiment) -> pd.DataFrame:
     """Train the unpruned seeds that are missing; returns the metrics of all, a row per seed."""
     p = experiment.parameters
     recipe = experiment.recipe(TrainParameters)
-    todo = [seed for seed in p.seeds if not records.finished(paths.seed(p.dense_folder, seed), recipe)]
+    folders = {seed: paths.seed(p.dense_folder, seed) for seed in p.seeds}
+    todo = [seed for seed in p.seeds if not records.finished(folders[seed], recipe, inputs=experiment.inputs)]
     _train(_train_unpruned, experiment, todo, p.dense_folder, "training unpruned models", p.epochs + 1)
     return records.metrics(p.dense_folder, p.seeds)
 

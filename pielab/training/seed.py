@@ -95,8 +95,10 @@ def save_seed(
         "trainable": classifier.count_parameters(model),
         **record,
         "parameters": recipe,
+        "inputs": experiment.inputs,
+        **experiment.revisions,
         "device": torch.cuda.get_device_name(experiment.device) if device == "cuda" else device,
-        "precision": str(experiment.precision).removeprefix("torch."),
+        "precision": experiment.precision_name,
         "workers": p.workers,
         "versions": {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")},
     }
@@ -118,8 +120,9 @@ def save_seed(
 def save_checkpoint(folder: Path, seed: int, model: nn.Module, masks: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Write a model's weights, its masks (bool, by the weights' names) and `state`, as JSON, to the seed's checkpoint.
 
-    state: "recipe", the parameters that the seed depends on; "phase", the number of the finished pruning step, from 1;
-        and "losses" and "seconds" of the phases so far, for the seed's record.
+    state: "recipe", the parameters that the seed depends on; "inputs", the contents that these only name, and the
+        precision; "phase", the number of the finished pruning step, from 1; and "losses" and "seconds" of the phases so
+        far, for the seed's record.
     """
     # Copies, because the weights of an LSTM may be views of one tensor.
     tensors = {f"model.{name}": value.detach().cpu().clone() for name, value in model.state_dict().items()}
@@ -129,11 +132,11 @@ def save_checkpoint(folder: Path, seed: int, model: nn.Module, masks: dict[str, 
 
 
 def load_checkpoint(
-    folder: Path, seed: int, recipe: dict[str, Any], model: nn.Module
+    folder: Path, seed: int, recipe: dict[str, Any], inputs: dict[str, str], model: nn.Module
 ) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """Load the checkpoint's weights into the model; returns its masks and `state`, or None if there is no checkpoint.
 
-    Raises PielabError if the file is damaged or was written with another recipe.
+    Raises PielabError if the file is damaged or was written with another recipe or other inputs.
     """
     path = paths.phase(folder, seed)
     if not path.exists():
@@ -143,6 +146,7 @@ def load_checkpoint(
             state = json.loads(file.metadata()["state"])
         tensors = load_file(path)
     records.require_same(state["recipe"], recipe, path)
+    records.require_same_inputs(state, inputs, path)
     parts = {"model": {}, "mask": {}}
     for name, value in tensors.items():
         part, _, own_name = name.partition(".")

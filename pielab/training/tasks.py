@@ -22,7 +22,7 @@ from pielab.models.tokens import Tokens
 def encode_texts(data: DatasetDict, p: BuildParameters) -> tuple[Encoder, dict[str, Tokens]]:
     """The encoder of the model, and the tokens of each split, one sequence for each example."""
     everything = [text for split in datasets.SPLITS for text in datasets.joined_texts(data[split])]
-    encoder = classifier.encoder(p.model, everything, p.max_tokens, p.word_vectors, p.padding)
+    encoder = classifier.encoder(p.model, everything, p.max_tokens, p.word_vectors, p.padding, p.model_revision)
     tokens, ends = encoder.encode(everything), np.cumsum([0, *(len(data[split]) for split in datasets.SPLITS)])
     return encoder, {split: tokens[ends[index] : ends[index + 1]] for index, split in enumerate(datasets.SPLITS)}
 

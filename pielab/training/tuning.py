@@ -62,7 +62,7 @@ def search(experiment: Experiment) -> pd.DataFrame:
     """
     p: TuneParameters = experiment.parameters
     drawn = proposals(p)
-    with _open_study(p, p.recipe() | {"data": experiment.data_digest}) as study:
+    with _open_study(p, p.recipe() | {"data": experiment.data_digest}, experiment.inputs) as study:
         finished = set(_table(study, p.trials)["trial"])
         todo = [trial for trial in range(p.trials) if trial not in finished]
         with Progress("searching", sum(drawn[trial]["epochs"] + 1 for trial in todo)) as progress:
@@ -152,16 +152,18 @@ def _space(p: TuneParameters) -> dict[str, BaseDistribution]:
 
 
 @contextmanager
-def _open_study(p: TuneParameters, recipe: dict[str, Any]) -> Iterator[optuna.Study]:
-    """The Optuna study in tune/search.db with the finished trials; PielabError if they are of another recipe."""
+def _open_study(p: TuneParameters, recipe: dict[str, Any], inputs: dict[str, str]) -> Iterator[optuna.Study]:
+    """The Optuna study in tune/search.db with its trials; PielabError if they are of another recipe or other inputs."""
     p.folder.mkdir(parents=True, exist_ok=True)
     storage = optuna.storages.RDBStorage(f"sqlite:///{p.folder / 'search.db'}")
     try:
         study = optuna.create_study(storage=storage, study_name="tune", direction="maximize", load_if_exists=True)
         if study.get_trials(deepcopy=False):
             records.require_same(study.user_attrs.get("parameters", {}), recipe, p.folder)
+            records.require_same_inputs(study.user_attrs, inputs, p.folder)
         else:
             study.set_user_attr("parameters", recipe)
+            study.set_user_attr("inputs", inputs)
         yield study
     finally:
         storage.remove_session()
