@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pielab.config import study
 from pielab.errors import PielabError
 from pielab.jobs import notebook_state, status
 from pielab.store import paths
@@ -359,3 +360,17 @@ def test_the_page_of_a_study_of_the_papers_size_opens_a_few_files(tmp_path, monk
     # The study, the parameters of its eight pairs, and the page; none for a seed or a notebook.
     assert 1 + 8 < len(opened) < 20
     assert "30 of 9840" in text and "0 of 666" in text and text.count("<tr>") == 1 + 8 * 42 + 1
+
+
+def test_a_study_keeps_its_status_when_its_params_files_change(tmp_path, monkeypatch, capsys):
+    params = tmp_path / "mine.yaml"
+    params.write_text((PROJECT / "params/bbc-news-bilstm.yaml").read_text())
+    config = yaml.safe_load((PROJECT / "params/studies/smoke.yaml").read_text())
+    config["configurations"][0]["params"] = str(params)
+    folder = put(tmp_path / "smoke/study.yaml", yaml.safe_dump(study.read(config).record)).parent
+    finish(folder, *NOTEBOOKS)
+    before = printed(monkeypatch, capsys, folder)
+    params.write_text("{dataset: snli, model: bilstm, seeds: 0-9}")
+    assert printed(monkeypatch, capsys, folder) == before and "9/9 notebooks done" in before
+    params.unlink()
+    assert printed(monkeypatch, capsys, folder) == before

@@ -215,3 +215,37 @@ def test_a_study_of_nothing_and_names_that_are_no_strings_are_one_sentence(confi
     config["configurations"][0] |= {2024: 1, "sparsity": 2}
     with refused("parameter-of-no-notebook", "leave it out", "sets 2024, sparsity"):
         study.read(config)
+
+
+def test_the_record_of_a_study_says_what_it_ran_with_whatever_becomes_of_its_params_files(config, tmp_path):
+    params = tmp_path / "mine.yaml"
+    values = yaml.safe_load((PROJECT / entry(config)["params"]).read_text()) | {"batch_size": 7, "seeds": "0-4"}
+    del values["n_bootstrap"]
+    params.write_text(yaml.safe_dump(values))
+    entry(config)["params"] = str(params)
+    before = study.read(config)
+    record = yaml.safe_load(yaml.safe_dump(before.record))
+    assert config.items() <= record.items() and record["params"][str(params)]["n_bootstrap"] == DEFAULTS["n_bootstrap"]
+    for change in (
+        lambda: params.write_text(yaml.safe_dump(values | {"batch_size": 8, "dataset": "imdb"})),
+        lambda: params.write_text("epochs: ["),
+        params.unlink,
+    ):
+        change()
+        assert study.read(record) == before
+    with refused("no-such-params-file", "give a file of params/", str(params)):
+        study.read(config)  # the study file itself still names it
+
+
+def test_an_entry_of_the_record_that_names_another_file_reads_that(config, tmp_path):
+    record = study.read(config).record
+    params = tmp_path / "mine.yaml"
+    params.write_text(yaml.safe_dump(record["params"][entry(config)["params"]] | {"batch_size": 7}))
+    record["configurations"][0] = entry(record) | {"params": str(params)}
+    assert study.read(record).dense["bbc-news-bilstm"]["batch_size"] == 7
+
+
+@pytest.mark.parametrize("params", ["params/bbc-news-bilstm.yaml", ["x"], {"epochs": 3}])
+def test_params_beside_the_configurations_are_no_contents_of_params_files(config, params):
+    with refused("params-beside-configurations", "name a params file in each", "the study smoke has params = "):
+        study.read(config | {"params": params})

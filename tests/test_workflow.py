@@ -6,6 +6,7 @@ import re
 import subprocess
 
 import pytest
+import yaml
 from conftest import snakemake, snakemake_command, wait_for, write_study
 
 from pielab.jobs import status
@@ -47,6 +48,7 @@ def test_the_smoke_study_runs_and_a_second_run_starts_nothing(project, smoke):
     # readability_matched is drawn from the same table as readability.
     assert {path.stem for path in (folder / "report/tables").glob("*.csv")} == tidy | by_number
     assert {path.stem for path in (folder / "report/tables").glob("*.tex")} == by_number
+    assert yaml.safe_load((folder / "study.yaml").read_text())["params"].keys() == {"params/bbc-news-bilstm.yaml"}
     before = modified(folder)
     second = snakemake(project, "smoke")
     assert second.returncode == 0 and "Nothing to be done" in second.stdout + second.stderr

@@ -28,11 +28,14 @@ class Study:
 
     folder: as in the study file, relative to the project's folder. report: the parameters of 06 and 07.
     configurations: the parameters of each; the unpruned models of a pair stand before its pruned ones.
+    record: the content of the study file, with the parameters of each of its params files, without which `read` can
+        read it again.
     """
 
     folder: str
     report: dict[str, Any]
     configurations: dict[Configuration, dict[str, Any]]
+    record: dict[str, Any]
 
     @functools.cached_property
     def dense(self) -> dict[str, dict[str, Any]]:
@@ -86,6 +89,9 @@ class Study:
 def read(config: Mapping[str, Any]) -> Study:
     """A study, checked as a whole before any notebook runs; `config` is the content of a params/studies/ file.
 
+    config: may hold under "params", by their names, the contents of params files, which then are not read; so does the
+        record of a study in its folder.
+
     Raises PielabError with the entry or file, the name and the accepted values.
     """
     report = {name: config.get(name, DEFAULTS[name]) for name in OPTIONS}
@@ -100,7 +106,7 @@ def read(config: Mapping[str, Any]) -> Study:
             "give one at least, with params: a file of params/, and pruners: {name: [thresholds]}",
         )
     known = ["study", *OPTIONS, "configurations"]
-    if unknown := set(config).difference(known):
+    if unknown := set(config).difference([*known, "params"]):
         raise PielabError(
             "unknown-study-option",
             f"a study has no {', '.join(sorted(map(str, unknown)))}",
@@ -110,8 +116,9 @@ def read(config: Mapping[str, Any]) -> Study:
     for kind in REPORTS:
         _check(kind, report, "the study")
     configurations: dict[Configuration, dict[str, Any]] = {}
+    params = _kept_params(config)
     for entry in config["configurations"]:
-        values = _values(entry) | {"study": report["study"], "results": report["results"]}
+        values = _values(entry, params) | {"study": report["study"], "results": report["results"]}
         unpruned = Configuration(paths.slug(values["dataset"]), paths.slug(values["model"]))
         if (pair := unpruned.pair) in {configuration.pair for configuration in configurations}:
             raise PielabError("pair-twice", f"the study has {pair} twice", "put all its pruners into one entry")
@@ -126,7 +133,8 @@ def read(config: Mapping[str, Any]) -> Study:
                 "give two at least, because the null compares one with the other",
             )
         configurations |= _pruned(values, entry["pruners"], where)
-    return Study(str(Path(report["results"]).expanduser() / report["study"]), report, configurations)
+    folder, record = str(Path(report["results"]).expanduser() / report["study"]), {**config, "params": params}
+    return Study(folder, report, configurations, record)
 
 
 def _pruned(values: dict[str, Any], pruners: Mapping[str, Any], where: str) -> dict[Configuration, dict[str, Any]]:
@@ -158,21 +166,38 @@ def _pruned(values: dict[str, Any], pruners: Mapping[str, Any], where: str) -> d
     return pruned
 
 
-def _values(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of an entry: those of its params file, overridden by its own."""
+def _kept_params(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The contents of params files that a study holds itself, by their names."""
+    params = config.get("params") or {}
+    if not isinstance(params, Mapping) or not all(isinstance(values, Mapping) for values in params.values()):
+        raise PielabError(
+            "params-beside-configurations",
+            f"the study {config['study']} has params = {params!r} beside its configurations",
+            "name a params file in each configuration; only the record in a study's folder holds their contents here",
+        )
+    return dict(params)
+
+
+def _values(entry: Mapping[str, Any], params: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The parameters of an entry: those of its params file, overridden by its own.
+
+    params: the contents of params files, to which that of the entry is added.
+    """
     if not isinstance(entry, Mapping) or "params" not in entry or not isinstance(entry.get("pruners"), Mapping):
         raise PielabError(
             "incomplete-configuration",
             "one of the study's configurations lacks params or pruners",
             "give it params: a file of params/, and pruners: {name: [thresholds]}",
         )
-    path = paths.root() / entry["params"]
-    if not path.exists():
-        raise PielabError(
-            "no-such-params-file", f"the study asks for {path}, which does not exist", "give a file of params/"
-        )
+    if entry["params"] not in params:
+        path = paths.root() / entry["params"]
+        if not path.exists():
+            raise PielabError(
+                "no-such-params-file", f"the study asks for {path}, which does not exist", "give a file of params/"
+            )
+        params[entry["params"]] = DEFAULTS | current_names(_read_params(path))
     own = {name: value for name, value in entry.items() if name not in {"params", "pruners"}}
-    values = DEFAULTS | current_names(_read_params(path)) | current_names(own)
+    values = DEFAULTS | current_names(params[entry["params"]]) | current_names(own)
     if unknown := sorted(map(str, values.keys() - FIELDS)):
         raise PielabError(
             "parameter-of-no-notebook",

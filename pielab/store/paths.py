@@ -101,7 +101,7 @@ def phase(folder: Path | str, seed: int) -> Path:
 
 
 def study_file(study_folder: Path) -> Path:
-    """The study as last run: the content of its params/studies/ file."""
+    """The study as last run: the content of its params/studies/ file, and of the params files that it names."""
     return study_folder / "study.yaml"
 
 
