@@ -138,6 +138,21 @@ def test_an_estimate_is_near_what_a_seed_takes(config, given, capsys):
         assert guessed[column].item() == pytest.approx(there[column].item(), rel=0.2)
 
 
+@pytest.mark.parametrize("epochs", [3, 4])
+def test_an_estimate_knows_that_an_equal_budget_keeps_the_weights_twice_if_pruners_branch_off(config, epochs):
+    entry = config["configurations"][0]
+    entry |= {"budget": "equal", "epochs": epochs, "save_weights": True, "pruners": {"MP-AI": [60]}}
+    read = study.read(config)
+    guessed, _ = estimate.disk(read, estimate.seeds(read))
+    train(read, "dense", "0")
+    from_unpruned, _ = estimate.disk(read, estimate.seeds(read), load=False)
+    train(read, "MP-AI-60", "0")
+    there, _ = estimate.disk(read, estimate.seeds(read), load=False)
+    for column in ("unpruned", "pruned"):
+        assert guessed[column].item() == pytest.approx(there[column].item(), rel=0.2)
+        assert from_unpruned[column].item() == pytest.approx(there[column].item(), rel=0.05)
+
+
 @pytest.mark.parametrize("classes", [2, 3, 23, 54])
 @pytest.mark.parametrize("examples", [300, 6_737, 100_000])
 def test_the_bytes_of_predictions_are_known_to_a_tenth(classes, examples, tmp_path):

@@ -422,7 +422,29 @@ def test_with_an_equal_budget_every_model_takes_as_many_epochs(given):
     alone = load_file(paths.seed(first.parameters.dense_folder, 0) / "weights.safetensors")
     kept = load_file(paths.seed(experiment.parameters.dense_folder, 0) / "shared.safetensors")
     assert alone.keys() == kept.keys() and all(torch.equal(alone[name], kept[name]) for name in kept)
-    assert not (paths.seed(experiment.parameters.dense_folder, 0) / "weights.safetensors").exists()
+
+
+@pytest.mark.parametrize("epochs", [3, 6])
+def test_with_an_equal_budget_the_final_weights_of_an_unpruned_seed_are_kept_too(given, epochs):
+    experiment = prepared(given, seeds="0", epochs=epochs, budget="equal", pruner="MP-AI")
+    runs.train_dense(experiment)
+    model = experiment.build(0)
+    pruned_seed.load_unpruned(experiment, 0, model)
+    folder = paths.seed(experiment.parameters.dense_folder, 0)
+    logits, _ = predictions.read(folder / "test.parquet")
+    assert np.array_equal(experiment.predict(model, "test"), logits)
+    assert (folder / "shared.safetensors").exists() == (epochs == 6)
+
+
+def test_an_unpruned_seed_without_final_weights_serves_what_starts_before_them(given):
+    """As an earlier version left it."""
+    experiment = prepared(given, seeds="0", epochs=4, budget="equal")
+    runs.train_dense(experiment)
+    folder = paths.seed(experiment.parameters.dense_folder, 0)
+    (folder / "weights.safetensors").unlink()
+    assert len(runs.train_pruned(experiment)) == 1
+    with refused("file-missing", f"delete {folder}, and", f"{folder / 'weights.safetensors'} is missing"):
+        pruned_seed.load_unpruned(experiment, 0, experiment.build(0))
 
 
 def test_an_equal_budget_is_another_recipe_and_the_papers_is_none(given):

@@ -55,8 +55,8 @@ def seeds(study: Study) -> pd.DataFrame:
 
     Columns pair, configuration, kind (a key of KINDS; nested pruners count as iterative), units (how many times the
     seed is trained), from_unpruned (the units of the unpruned seed that it starts from), done, and for finished seeds
-    bytes, bytes_pruned (without files that only an unpruned seed has), seconds (of the device, as if one seed ran at a
-    time), device, ended (unix seconds).
+    bytes, bytes_pruned (without files that only an unpruned seed has), bytes_weights (of its weights once), seconds (of
+    the device, as if one seed ran at a time), device, ended (unix seconds).
     """
     rows = []
     for configuration, values in study.configurations.items():
@@ -76,7 +76,8 @@ def seeds(study: Study) -> pd.DataFrame:
         for seed_folder in (paths.seed(folder, seed) for seed in parse_seeds(values["seeds"])):
             rows.append(row | (_finished(seed_folder) if seed_folder in there else {"done": False}))
     columns = ["pair", "configuration", "kind", "units", "from_unpruned", "done"]
-    return pd.DataFrame(rows, columns=[*columns, "bytes", "bytes_pruned", "seconds", "device", "ended"])
+    sizes = ["bytes", "bytes_pruned", "bytes_weights"]
+    return pd.DataFrame(rows, columns=[*columns, *sizes, "seconds", "device", "ended"])
 
 
 def units(seeds: pd.DataFrame) -> pd.DataFrame:
@@ -172,8 +173,8 @@ def _estimate(
 ) -> tuple[dict[str, float], str]:
     """The bytes of an unpruned and a pruned seed, and their source; counts: filled in as a cache for the next pair."""
     if dense["done"].any():  # a pruned seed has the files of an unpruned one except for weights and early logits
-        pruned = dense["bytes" if p.save_weights else "bytes_pruned"].median()
-        return {"unpruned": dense["bytes"].median(), "pruned": pruned}, "measured"
+        weights = dense["bytes_weights"].median() if p.save_weights else 0
+        return {"unpruned": dense["bytes"].median(), "pruned": dense["bytes_pruned"].median() + weights}, "measured"
     key = repr(p.data)
     if key not in counts:
         known = published_counts(p)
@@ -192,12 +193,14 @@ def _finished(folder: Path) -> dict[str, Any]:
         record = records.read(folder)
     except (OSError, ValueError):
         return {"done": False}
-    also_pruned = [folder / name for name in ("train.parquet", "test.parquet", "metrics.json")]
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
     seconds = record.get("seconds")
     return {
         "done": True,
         "bytes": folder_bytes(folder),
-        "bytes_pruned": sum(path.stat().st_size for path in also_pruned if path.exists()),
+        "bytes_pruned": sum(sizes.get(name, 0) for name in ("train.parquet", "test.parquet", "metrics.json")),
+        # Earlier versions kept no more than shared.safetensors, with an equal budget.
+        "bytes_weights": sizes.get("weights.safetensors", sizes.get("shared.safetensors")),
         "seconds": None if seconds is None else seconds / record.get("workers", 1),
         "device": record.get("device"),
         "ended": (folder / "metrics.json").stat().st_mtime,
@@ -250,11 +253,13 @@ def weight_bytes(p: TrainParameters, classes: int) -> int:
 def seed_bytes(p: TrainParameters, counts: Counts, pruned: bool = False, with_weights: bool = True) -> int:
     """The bytes of a seed's folder: predictions, the record, and the weights if `with_weights`.
 
-    pruned: without the early logits, which only an unpruned seed has (for EL2N).
+    pruned: without the early logits, which only an unpruned seed has (for EL2N), and with the weights once; an unpruned
+        one has them twice if pruners with an equal budget branch off from it.
     """
     train, test = prediction_bytes(counts.train, counts.classes), prediction_bytes(counts.test, counts.classes)
     logits = train + test + (0 if pruned else train)
-    return logits + RECORD + (weight_bytes(p, counts.classes) if with_weights else 0)
+    branches = not pruned and p.budget == "equal" and schedules.branch_epochs(p.epochs) > 0
+    return logits + RECORD + (weight_bytes(p, counts.classes) * (1 + branches) if with_weights else 0)
 
 
 def _width(name: str) -> int:

@@ -139,17 +139,28 @@ def _start(
     The state then has "starts_from", a hash of that seed's logits, by which a later one in its place can be told.
     """
     p = experiment.parameters
-    folder, start = paths.seed(p.dense_folder, seed), p.trajectory.start
     state = {"phase": 0, "losses": [], "seconds": 0.0}
-    if start == "branch":
-        with records.checked_read(folder / "shared.safetensors", records.retraining_cure(folder)) as path:
-            model.load_state_dict(load_file(path, device=str(experiment.device)))
-    if start == "unpruned":
-        with records.checked_read(folder / "weights.safetensors", records.retraining_cure(folder)) as path:
-            load_model(model, path, device=str(experiment.device))
-    if start != "initial":
-        state["starts_from"] = records.digest_arrays(predictions.read(folder / "test.parquet")[0])
+    if p.trajectory.start != "initial":
+        load_unpruned(experiment, seed, model, branch=p.trajectory.start == "branch")
+        logits, _ = predictions.read(paths.seed(p.dense_folder, seed) / "test.parquet")
+        state["starts_from"] = records.digest_arrays(logits)
     return dense_masks(weights), state
+
+
+def load_unpruned(experiment: Experiment, seed: int, model: nn.Module, branch: bool = False) -> None:
+    """Load into the model the trained weights of the unpruned model of the same seed.
+
+    branch: those after some of its epochs instead, where iterative pruners of an equal budget start.
+
+    Raises PielabError if the seed's folder has none, as those of an equal budget by earlier versions, or damaged ones.
+    """
+    folder, device = paths.seed(experiment.parameters.dense_folder, seed), str(experiment.device)
+    name = "shared.safetensors" if branch else "weights.safetensors"
+    with records.checked_read(folder / name, records.retraining_cure(folder)) as path:
+        if branch:
+            model.load_state_dict(load_file(path, device=device))
+        else:
+            load_model(model, path, device=device)
 
 
 def _scores(

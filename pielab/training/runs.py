@@ -60,7 +60,7 @@ def _train(
 
 
 def _train_unpruned(experiment: Experiment, seed: int, report: ReportProgress) -> None:
-    """Train an unpruned seed and write its folder, with the weights that iterative and nested pruners start from."""
+    """Train an unpruned seed and write its folder with its weights, and with those where an equal budget branches."""
     p = experiment.parameters
     start = time.perf_counter()
     model = experiment.build(seed)
@@ -79,5 +79,5 @@ def _train_unpruned(experiment: Experiment, seed: int, report: ReportProgress) -
     losses = experiment.train(model, seed, 0, p.epochs, on_epoch)
     record = {"losses": [losses], "seconds": time.perf_counter() - start}
     recipe, options = experiment.recipe(TrainParameters), {"extra": early, "shared": branch}
-    save_seed(p.dense_folder, seed, experiment, model, recipe, record, save_weights=p.budget == "paper", **options)
+    save_seed(p.dense_folder, seed, experiment, model, recipe, record, save_weights=True, **options)
     report(f"seed {seed} kept", 1)
