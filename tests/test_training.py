@@ -1,5 +1,6 @@
 """The loop: what a seed fixes, what padding may not change, what must stay zero."""
 
+import contextlib
 from unittest.mock import Mock
 
 import numpy as np
@@ -134,6 +135,45 @@ def test_the_summed_gradient_is_that_of_one_batch_however_it_is_cut(task):
         assert torch.allclose(whole[name], direct[name], atol=1e-5)
         assert torch.allclose(whole[name], parts[name], atol=1e-5)
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("run", ["predict", "gradients"])
+def test_every_module_is_in_its_mode_again_after_an_evaluation(tiny_bert, monkeypatch, run, broken):
+    encoder = classifier.encoder(tiny_bert, [], 16)
+    tokens, model = encoder.encode(make_texts(30)["text"]), classifier.build(tiny_bert, 3).train()
+    model.bert.embeddings.eval()  # frozen by somebody
+    before, seen = [module.training for module in model.modules()], []
+
+    def forward(*args, **inputs):
+        seen.append(any(module.training for module in model.modules()))
+        if broken:
+            raise RuntimeError("out of memory")
+        return original(*args, **inputs)
+
+    original = model.forward
+    monkeypatch.setattr(model, "forward", forward)
+    weights, targets = prunable(model), np.arange(30) % 3
+    call = {
+        "predict": lambda: loop.predict(model, encoder, tokens),
+        "gradients": lambda: loop.gradients(model, weights, encoder, tokens, targets),
+    }[run]
+    with pytest.raises(RuntimeError) if broken else contextlib.nullcontext():
+        call()
+    assert [module.training for module in model.modules()] == before and not any(seen) and seen
+
+
+def test_an_epoch_trains_with_dropout_whatever_was_done_after_the_one_before(tiny_bert):
+    frame = make_texts(30)
+    encoder = classifier.encoder(tiny_bert, [], 16)
+    tokens, targets = encoder.encode(frame["text"]), np.arange(30) % 3
+    losses = []
+    for evaluate in (True, False):
+        model = classifier.build(tiny_bert, 3)
+        options = {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "seed": 0}
+        after = (lambda epoch, loss, model=model: model.eval()) if evaluate else lambda epoch, loss: None
+        losses.append(loop.train(model, encoder, tokens, targets, **options, on_epoch=after))
+    assert losses[0] == losses[1]
 
 
 def test_a_device_that_is_not_there_says_what_is():

@@ -54,6 +54,18 @@ def _without_subnormals() -> Iterator[None]:
         torch.set_flush_denormal(before)
 
 
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Switch dropout off inside; afterwards each module is in its mode before, after an exception too."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
 @_without_subnormals()
 def train(
     model: nn.Module,
@@ -111,9 +123,9 @@ def train(
     task, targets = task or of_targets(targets), torch.from_numpy(targets).to(device)
     if masks:
         apply_masks(weights, masks)
-    model.train()
     history = []
     for epoch in range(1, epochs + 1):
+        model.train()
         losses = []
         if bucketed and encoder.width is None:
             plan = batches.bucketed(tokens.lengths, batch_size, random)
@@ -168,10 +180,10 @@ def _optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> t
 def predict(model: nn.Module, encoder: Encoder, tokens: Tokens, precision: torch.dtype = torch.float32) -> np.ndarray:
     """Logits (examples, classes) float32, in the order of the texts."""
     device = next(model.parameters()).device
-    model.eval()
     plan = batches.by_length(tokens.lengths, encoder.width)
     texts = batches.to_device(tokens, encoder, device)
-    logits = torch.cat([_logits(model, inputs, precision) for _, inputs in texts.in_batches(plan)]).cpu().numpy()
+    with evaluating(model):
+        logits = torch.cat([_logits(model, inputs, precision) for _, inputs in texts.in_batches(plan)]).cpu().numpy()
     return logits[np.argsort(np.concatenate(plan), kind="stable")]
 
 
@@ -192,14 +204,13 @@ def gradients(
     task, targets = task or of_targets(targets), torch.from_numpy(targets).to(device)
     model.zero_grad(set_to_none=True)
     plan = np.split(np.arange(len(tokens)), range(batch_size, len(tokens), batch_size))
-    model.eval()
-    for module in model.modules():
-        # cuDNN computes gradients of recurrent layers in training mode alone; the BiLSTM's have no dropout.
-        if isinstance(module, nn.RNNBase):
-            module.train()
-    for places, inputs in batches.to_device(tokens, encoder, device).in_batches(plan):
-        task.loss(model(**inputs).logits, targets[places], reduction="sum").backward()
-    model.train()
+    with evaluating(model):
+        for module in model.modules():
+            # cuDNN computes gradients of recurrent layers in training mode alone; the BiLSTM's have no dropout.
+            if isinstance(module, nn.RNNBase):
+                module.train()
+        for places, inputs in batches.to_device(tokens, encoder, device).in_batches(plan):
+            task.loss(model(**inputs).logits, targets[places], reduction="sum").backward()
     summed = {name: weight.grad.detach().clone() for name, weight in weights.items()}
     model.zero_grad(set_to_none=True)
     return summed

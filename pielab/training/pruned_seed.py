@@ -104,7 +104,6 @@ def _prune_while_training(
         if teacher:
             scores = evaluate(experiment, model, seed, ["validation"], threshold_split="validation")[2]
             teacher.consider(model, scores[experiment.metric]["validation"])
-            model.train()
         note(epoch, loss)
 
     losses = experiment.train(model, seed, 1, p.epochs, on_epoch, gradual=pruning, teacher=teacher)

@@ -73,7 +73,6 @@ def _train_unpruned(experiment: Experiment, seed: int, report: ReportProgress) -
             branch.update({name: value.detach().cpu().clone() for name, value in model.state_dict().items()})
         if epoch == schedules.early_epoch(p.epochs):
             early["early"] = experiment.predict(model, "train")
-            model.train()
         note(epoch, loss)
 
     losses = experiment.train(model, seed, 0, p.epochs, on_epoch)
