@@ -13,6 +13,7 @@ import torch
 from conftest import make_texts, refused
 from datasets import Dataset, DatasetDict
 from datasets.arrow_writer import ArrowWriter
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from pielab.config.parameters import PruneParameters, TrainParameters, TuneParameters
@@ -204,6 +205,19 @@ def test_a_checkpoint_does_not_go_on_in_another_precision(given, monkeypatch):
     assert records.read(paths.seed(prepared(given).parameters.folder, 0))["precision"] == "bfloat16"
 
 
+def test_a_checkpoint_of_an_earlier_version_goes_on(given, monkeypatch):
+    experiment, path = checkpointed(given, monkeypatch)
+    with safe_open(path, framework="pt") as file:
+        state = json.loads(file.metadata()["state"])
+    del state["inputs"], state["starts_from"]
+    save_file(load_file(path), path, metadata={"state": json.dumps(state)})
+    trained, original = [], loop.train
+    monkeypatch.setattr(loop, "train", lambda *args, **options: trained.append(1) or original(*args, **options))
+    runs.train_pruned(experiment)
+    record = records.read(paths.seed(experiment.parameters.folder, 0))
+    assert len(trained) == 2 and "starts_from" not in record and record["inputs"] == experiment.inputs
+
+
 def test_a_search_does_not_go_on_with_other_inputs(given, vectors):
     space = {"trials": 1, "epochs_range": 1, "batch_sizes": 16, "learning_rate_range": 1e-3}
     given |= space | {"word_vectors": str(vectors)}
@@ -253,6 +267,13 @@ def test_a_commit_that_changes_no_weights_changes_nothing(given, hub):
     (hub / "refs" / "main").write_text(COMMITS[1])
     again = prepared(given)
     assert again.revisions == {"model_revision": COMMITS[1]} and len(runs.train_dense(again)) == 1
+
+
+def test_a_commit_stands_for_weights_that_transformers_convert(hub):
+    for commit in COMMITS:
+        (hub / "snapshots" / commit / "model.safetensors").unlink()
+    found = [classifier.contents("acme/tiny", commit) for commit in COMMITS]
+    assert [commit for _, commit in found] == list(COMMITS) and len({content for content, _ in found}) == 2
 
 
 def test_all_seeds_start_from_one_commit_though_the_hub_moves_on(given, hub):

@@ -27,6 +27,7 @@ from pielab.config.types import (
     Positive,
     PositiveRange,
     PrunerName,
+    Revision,
     Seeds,
     Share,
     StudyName,
@@ -75,9 +76,7 @@ class DataParameters(Parameters):
     dataset: Name = Field(
         description="bbc-news, a CSV, Parquet or JSONL file, a folder of such files, a Hub id, or glue-rte and so on"
     )
-    dataset_revision: Annotated[Name | None, NEVER] = Field(  # the recipe has a hash of the texts and labels
-        None, description="a branch, tag or commit of a data set on the Hub, or None for its latest commit"
-    )
+    dataset_revision: Annotated[Revision, NEVER] = None  # a hash of the texts and labels is in the recipe
     data_dir: Annotated[Name | None, NEVER] = Field(None, description="a folder, or None")
     text: Name = Field("text", description="the name of the text column")
     text_pair: Name | None = Field(None, description="the name of the second text column, or None")
@@ -138,9 +137,7 @@ class PrunedParameters(PairParameters):
 class BuildParameters(ModelParameters):
     """The architecture, the input and the hardware of a model."""
 
-    model_revision: Annotated[Name | None, NEVER] = Field(  # its content identifies a model
-        None, description="a branch, tag or commit of a model on the Hub, or None for its latest commit"
-    )
+    model_revision: Annotated[Revision, NEVER] = None  # a hash of the weights is beside the recipe
     num_hidden_layers: Count | None = Field(
         None, description="how many layers of the transformer to keep, or None for all"
     )

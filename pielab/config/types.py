@@ -112,6 +112,9 @@ Levels = Annotated[
 ]
 PositiveRange = Annotated[tuple[Positive, Positive], BeforeValidator(_two_numbers), AfterValidator(_ascending)]
 Name = Annotated[str, Field(min_length=1, strict=True)]
+Revision = Annotated[
+    Name | None, Field(description="a branch, tag or commit on the Hub, or None for the latest commit there")
+]
 StudyName = Annotated[
     Name, Field(pattern=r"^\w[\w.-]*$", description="the name of a study: letters, digits, - _ and .")
 ]
