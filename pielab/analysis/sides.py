@@ -41,12 +41,11 @@ def differences(p: PrunedParameters, dense: Predictions) -> list[str]:
     ]
     if restarted:
         lines.append(f"Pruning started from other unpruned models than these (seeds: {format_seeds(restarted)}).")
-    lines += [
-        f"It is not known what word vectors or model files held for the {side} models, which an earlier version "
-        f"trained (seeds: {format_seeds(seeds)})."
-        for side, seeds in unknown.items()
-        if seeds
-    ]
+    if earlier := "; ".join(f"{side} {format_seeds(seeds)}" for side, seeds in unknown.items() if seeds):
+        lines.append(
+            "It is not known what word vectors or model files held for seeds that an earlier version trained "
+            f"({earlier})."
+        )
     return lines
 
 
