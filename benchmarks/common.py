@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from pielab.progress import end_with_parent
+from pielab.processes import end_with_parent
 
 CORES = 2
 

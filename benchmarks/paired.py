@@ -22,7 +22,7 @@ from scipy import stats
 
 from pielab.data import datasets
 from pielab.models import classifier
-from pielab.progress import end_with_parent
+from pielab.processes import end_with_parent
 from pielab.training import loop
 
 PROJECT = Path(__file__).parents[1]

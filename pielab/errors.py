@@ -84,12 +84,6 @@ def transient_error(kind: str, text: str, folder: Path | str) -> TransientError 
         return TransientError(
             "out-of-memory", "out of memory", f"raise memory_gb in the params file, or lower workers, {again}"
         )
-    if kind == "BrokenProcessPool":
-        return TransientError(
-            "worker-killed",
-            "a worker process was killed, as systems do when memory runs out",
-            f"raise memory_gb in the params file, or lower workers, {again}",
-        )
     if kind == "DeadKernelError":
         return TransientError(
             "kernel-killed",

@@ -1,8 +1,5 @@
-"""The progress bar of a run; and worker processes that end when their parent is killed."""
+"""The progress bar of a run."""
 
-import multiprocessing
-import os
-import threading
 import time
 
 from tqdm import tqdm
@@ -57,16 +54,3 @@ def _in_notebook() -> bool:
     except ImportError:
         return False
     return hasattr(get_ipython(), "kernel")
-
-
-def end_with_parent() -> None:
-    """Make this process of a pool end as soon as its parent does.
-
-    A killed parent cannot tell its workers, which would finish their task and then wait for ever.
-    """
-    threading.Thread(target=_wait_and_end, daemon=True).start()
-
-
-def _wait_and_end() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)

@@ -2,10 +2,8 @@
 
 import functools
 import html
-import multiprocessing
 import re
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,7 +15,8 @@ from pielab.analysis import null, results
 from pielab.config.parameters import ReadabilityParameters
 from pielab.data.words import words
 from pielab.errors import PielabError
-from pielab.progress import Progress, end_with_parent
+from pielab.processes import run
+from pielab.progress import Progress
 from pielab.store import predictions
 from pielab.store.cache import derived
 
@@ -224,27 +223,28 @@ def _means_of_equal_length(
 
 
 def _score_all(texts: list[str], processes: int) -> pd.DataFrame:
-    chunks = [texts[start : start + CHUNK] for start in range(0, len(texts), CHUNK)]
+    chunks = {start: texts[start : start + CHUNK] for start in range(0, len(texts), CHUNK)}
+    rows: dict[int, list[tuple[float, ...]]] = {}
     with Progress("readability", len(chunks)) as progress:
-        rows = []
-        for chunk in _map(chunks, processes):
-            rows += chunk
-            progress.step(f"{len(rows):,} texts")
-    return pd.DataFrame(rows, columns=[*SCORES, LENGTH])
+
+        def receive(scored: tuple[int, list[tuple[float, ...]]]) -> None:
+            rows.update([scored])
+            progress.step(f"{sum(map(len, rows.values())):,} texts")
+
+        if processes == 1 or sum(map(len, texts)) < PARALLEL_FROM:
+            for chunk in chunks.items():
+                _score_chunk(None, chunk, receive)
+        else:
+            run(_score_chunk, None, chunks.items(), processes, receive)
+    return pd.DataFrame([row for start in chunks for row in rows[start]], columns=[*SCORES, LENGTH])
 
 
-def _map(chunks: list[list[str]], processes: int):
-    if processes == 1 or sum(len(text) for chunk in chunks for text in chunk) < PARALLEL_FROM:
-        yield from map(_score_chunk, chunks)
-        return
-    # A child forked from a process with threads can hang, so the workers are spawned.
-    options = {"mp_context": multiprocessing.get_context("spawn"), "initializer": end_with_parent}
-    with ProcessPoolExecutor(processes, **options) as pool:
-        yield from pool.map(_score_chunk, chunks)
-
-
-def _score_chunk(texts: list[str]) -> list[tuple[float, ...]]:
+def _score_chunk(
+    shared: None, chunk: tuple[int, list[str]], send: Callable[[tuple[int, list[tuple[float, ...]]]], None]
+) -> None:
+    """Send the scores of a chunk, which is the place of its first text and its texts, with that place."""
     from textstat import textstat
 
+    start, texts = chunk
     functions = [getattr(textstat, name) for name in SCORES.values()]
-    return [(*(float(function(text)) for function in functions), len(words(text))) for text in texts]
+    send((start, [(*(float(function(text)) for function in functions), len(words(text))) for text in texts]))
