@@ -142,7 +142,8 @@ def main() -> None:
 
 if __name__ == "__main__":
     # A group of its own, because an interrupt is for all of it.
-    os.setpgid(0, 0)
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
     try:
         main()
     except KeyboardInterrupt:

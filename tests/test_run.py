@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,11 @@ import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
+
+from pielab.jobs import notebook_state
+from pielab.jobs import run as job
 
 PROJECT = Path(__file__).parents[1]
 
@@ -76,9 +81,79 @@ def test_while_it_runs_a_file_says_where(run):
     wait_for(lambda: not Path(f"/proc/{kernel}").exists(), 20)
 
 
+def state(study):
+    """The state of the notebook that `run` runs, as the status page tells it."""
+    files = notebook_state._files(study)
+    return notebook_state._notebook(study, files, Path("pair/dense/01_train.ipynb"), time.time()).state
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_job_that_is_interrupted_or_killed_counts_as_stopped_and_so_does_its_kernel(run, tmp_path, sent):
+    with (tmp_path / "said").open("w") as said:
+        process = run("import os; print(os.getpid())", "import time; time.sleep(100)", start=True, stderr=said)
+        wait_for(lambda: said_by_kernels(run))
+        assert state(tmp_path / "study") == "running"
+        (kernel,) = said_by_kernels(run)
+        process.send_signal(sent)
+        assert process.wait(20) == (130 if sent == signal.SIGINT else -sent)
+    wait_for(lambda: not psutil.pid_exists(kernel), 20)
+    assert state(tmp_path / "study") == "stopped" and not run.output.exists()
+    told = (tmp_path / "said").read_text()
+    assert "Traceback" not in told and ("was interrupted: what is finished is kept" in told) == (sent == signal.SIGINT)
+
+
+class Killed(BaseException):
+    """In place of a kill, which leaves no time to tidy up either."""
+
+
+@pytest.mark.parametrize(
+    ("error", "killed_in", "call", "expected"),
+    [
+        (None, "pielab.jobs.run.heartbeat", 1, "waiting"),
+        (None, "pielab.jobs.gpus.one_gpu", 1, "stopped"),
+        (None, "pielab.jobs.run.kernel_environment", 1, "stopped"),
+        (None, "pathlib.Path.replace", 2, "stopped"),  # the first is of the record
+        (None, "pathlib.Path.unlink", 3, "done"),  # before it, those of an earlier run and of the record's partial file
+        (None, "pielab.jobs.run.show", 2, "done"),
+        (("ZeroDivisionError", "division"), "pielab.jobs.run.explain", 1, "stopped"),
+        (("ZeroDivisionError", "division"), "pielab.jobs.run.write_record", 2, "failed"),
+        (("ZeroDivisionError", "division"), "pielab.jobs.run.show", 2, "failed"),
+    ],
+)
+def test_a_job_killed_at_any_stage_leaves_a_state_that_is_true(monkeypatch, tmp_path, error, killed_in, call, expected):
+    study = tmp_path / "study"
+    output = study / "pair/dense/01_train.ipynb"
+    monkeypatch.setattr(job, "execute", lambda template, log, values: log.write_text("{}") and error)
+    monkeypatch.setattr(psutil, "pid_exists", lambda pid: False)  # as it is once this process has ended
+    monkeypatch.setattr(sys, "argv", ["run", "notebooks/01_train.ipynb", str(output), str(study), "{}"])
+    for name in ("OMP_NUM_THREADS", *job.MALLOC):
+        monkeypatch.setenv(name, "1")
+    calls = []
+    module, _, name = killed_in.rpartition(".")
+    owner = Path if module == "pathlib.Path" else sys.modules[module]
+    original = getattr(owner, name)
+
+    def killed(*arguments, **options):
+        calls.append(name)
+        if len(calls) == call:
+            raise Killed
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, killed)
+    with pytest.raises(Killed):
+        job.main(job.parse())
+    monkeypatch.setattr(owner, name, original)
+    assert state(study) == expected
+    assert job.main(job.parse()) == (1 if error else 0) and state(study) == ("failed" if error else "done")
+
+
 def said_by_kernels(run):
     """The process of the kernel, which the notebook of this test prints first."""
-    return [int(pid) for pid in printed(run.log).split()] if run.log.exists() else []
+    try:
+        return [int(pid) for pid in printed(run.log).split()] if run.log.exists() else []
+    except nbformat.reader.NotJSONError:  # papermill is writing it
+        return []
 
 
 def test_a_notebook_that_another_process_runs_is_waited_for_and_not_run_twice(run, tmp_path):

@@ -142,9 +142,12 @@ def kernel_environment(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def main(given: argparse.Namespace) -> int:
-    """Exit status 0 if every cell has run; else 1, and why in its file .txt and on stderr."""
+    """Exit status 0 if every cell has run, 130 if interrupted; else 1, and why in its file .txt and on stderr."""
     try:
         return run(given)
+    except KeyboardInterrupt:
+        print(f"{given.output} was interrupted: what is finished is kept, the same command goes on", file=sys.stderr)
+        return 130
     except OSError as error:  # a disk that is full has no place for a file that says so
         reason = transient_error(type(error).__name__, str(error), given.study) or error
         print(f"error: {given.output} did not finish: {type(error).__name__}: {reason}", file=sys.stderr)
