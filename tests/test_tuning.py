@@ -3,22 +3,26 @@
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from conftest import refused
 
 from pielab.config.parameters import DEFAULTS, FIELDS, NOTEBOOKS, TrainParameters, TuneParameters
 from pielab.config.validation import check
 from pielab.data import datasets
+from pielab.errors import PielabError, TransientError
 from pielab.models import classifier
 from pielab.report import figures
 from pielab.training import loop, runs, tuning
-from pielab.training.experiment import prepare
+from pielab.training.experiment import Experiment, prepare
 
 # Those of other notebooks than 00_tune.
 DEFAULTS_OF_OTHERS = {name: value for name, value in DEFAULTS.items() if name not in TuneParameters.model_fields}
@@ -186,6 +190,40 @@ def test_a_trial_that_diverges_has_its_reason_and_the_search_goes_on(asked, trai
 def test_what_is_no_divergence_ends_the_search(asked):
     with refused("layers-of-bilstm", "give None for the BiLSTM", "num_hidden_layers = 1 is for transformers"):
         tuning.search(prepared(asked, num_hidden_layers=1))
+
+
+GPU_FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "id", "kind"),
+    [
+        ("build", GPU_FULL, "out-of-gpu-memory", TransientError),
+        ("train", GPU_FULL, "out-of-gpu-memory", TransientError),
+        ("predict", GPU_FULL, "out-of-gpu-memory", TransientError),
+        ("train", MemoryError(), "out-of-memory", TransientError),
+        ("train", OSError(28, "No space left on device"), "disk-full", TransientError),
+        ("train", sqlite3.OperationalError("database or disk is full"), "disk-full", TransientError),
+        ("train", TransientError("no-network", "no network", "try again"), "no-network", TransientError),
+        ("train", PielabError("window-too-long", "too long", "lower it"), "window-too-long", PielabError),
+    ],
+)
+def test_what_is_not_the_trials_fault_ends_the_search_and_saves_no_trial(asked, monkeypatch, place, error, id, kind):
+    experiment = prepared(asked, trials=1)
+    with monkeypatch.context() as patch, refused(id, kind=kind):
+        patch.setattr(Experiment, place, Mock(side_effect=error))
+        tuning.search(experiment)
+    table = tuning.search(experiment)
+    assert table["trial"].tolist() == [0] and not table["validation"].isna().any()
+
+
+@pytest.mark.parametrize("name", ["a?b", "a#b", "a%41", "a{b}", "a{SCHEMA_VERSION}", "a b&c=d", "a'b", "ä:b", "?"])
+def test_the_trials_are_in_the_folder_of_the_search_whatever_its_name(asked, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    experiment = prepared(asked, results=f"{name}/results", trials=1)
+    tuning.search(experiment)
+    assert [path.name for path in experiment.parameters.folder.iterdir()] == ["search.db"]
+    assert [path.name for path in tmp_path.iterdir() if path.name != "results"] == [name]
 
 
 def test_trials_that_would_all_be_the_same_are_refused(asked):

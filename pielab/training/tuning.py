@@ -1,5 +1,6 @@
 """Random search for epochs, batch size and learning rate (paper, A.4 and Table 8); every finished trial is saved."""
 
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from optuna.trial import TrialState, create_trial
 from pielab.config.parameters import DEFAULTS, FIELDS, TrainParameters, TuneParameters
 from pielab.config.study import OPTIONS
 from pielab.config.validation import current_names
-from pielab.errors import PielabError
+from pielab.errors import PielabError, as_transient
 from pielab.progress import Progress
 from pielab.store import files, records
 from pielab.training.experiment import Experiment
@@ -26,6 +27,8 @@ from pielab.training.seed import evaluate
 # The progress bar shows what Optuna logs for every trial.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
+# The errors of a trial that diverged; any other is not the trial's, and ends the search.
+DIVERGED = {"loss-not-finite", "weights-not-finite"}
 SEARCHED = ("epochs", "batch_size", "learning_rate")
 COLUMNS = ["trial", *SEARCHED, "validation", "seconds", "reason"]
 
@@ -58,11 +61,13 @@ def search(experiment: Experiment) -> pd.DataFrame:
     Columns trial, epochs, batch_size, learning_rate, validation (the experiment's metric, NaN if the trial diverged),
     seconds and reason (why it diverged, or empty). An interrupted trial is not saved.
 
-    Raises PielabError if the folder has a search of another space, model or data.
+    Raises PielabError if the folder has a search of another space, model or data; TransientError if memory or disk run
+    out.
     """
     p: TuneParameters = experiment.parameters
     drawn = proposals(p)
-    with _open_study(p, p.recipe() | {"data": experiment.data_digest}, experiment.inputs) as study:
+    recipe = p.recipe() | {"data": experiment.data_digest}
+    with as_transient(p.folder), _open_study(p, recipe, experiment.inputs) as study:
         finished = set(_table(study, p.trials)["trial"])
         todo = [trial for trial in range(p.trials) if trial not in finished]
         with Progress("searching", sum(drawn[trial]["epochs"] + 1 for trial in todo)) as progress:
@@ -139,6 +144,8 @@ def _run(
         # Without the test split, which must stay unseen.
         value = evaluate(experiment, model, p.search_seed, ["validation"])[2][experiment.metric]["validation"]
     except PielabError as error:
+        if error.id not in DIVERGED:
+            raise
         failure = {"reason": str(error)}
     return value, {"trial": trial, "seconds": time.perf_counter() - start} | failure
 
@@ -155,7 +162,9 @@ def _space(p: TuneParameters) -> dict[str, BaseDistribution]:
 def _open_study(p: TuneParameters, recipe: dict[str, Any], inputs: dict[str, str]) -> Iterator[optuna.Study]:
     """The Optuna study in tune/search.db with its trials; PielabError if they are of another recipe or other inputs."""
     p.folder.mkdir(parents=True, exist_ok=True)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{p.folder / 'search.db'}")
+    # The file is opened here, because in a URL its name could hold no "?" or "{".
+    connect = {"creator": lambda: sqlite3.connect(p.folder / "search.db")}
+    storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=connect)
     try:
         study = optuna.create_study(storage=storage, study_name="tune", direction="maximize", load_if_exists=True)
         if study.get_trials(deepcopy=False):
