@@ -3,9 +3,11 @@
 import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from unittest.mock import Mock
 
 import pytest
 from conftest import refused
@@ -96,11 +98,54 @@ def test_a_lock_is_free_when_its_process_ends_however_it_ends_and_whatever_its_c
     assert path.read_text().startswith(f"process {os.getpid()} on ")
 
 
-def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch, capsys):
+# A process for a file system without locks, where a lock is tried for that fails in one of the ways of such systems.
+WITHOUT_LOCKS = """
+import errno, fcntl, os, pathlib, sys
+from pielab.store import files
+
+def flock(*arguments):
+    raise OSError(getattr(errno, sys.argv[2]), os.strerror(getattr(errno, sys.argv[2])))
+
+fcntl.flock = flock
+held = files.lock(pathlib.Path(sys.argv[1]), "the study x")
+print(held is not None, flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock is of POSIX")
+@pytest.mark.parametrize("error", ["ENOSYS", "ENOLCK", "EOPNOTSUPP", "EINVAL"])
+@pytest.mark.parametrize("ends_by", ["itself", "a kill"])
+def test_without_locks_a_file_names_the_process_that_runs_it(tmp_path, monkeypatch, error, ends_by):
     def flock(*arguments):
-        raise OSError(errno.ENOSYS, "Function not implemented")
+        raise OSError(getattr(errno, error), "not here")
 
     monkeypatch.setattr("fcntl.flock", flock)
+    path, holder = tmp_path / ".lock", tmp_path / ".lock.holder"
+    command = [sys.executable, "-c", WITHOUT_LOCKS, str(path), error]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "True\n"
+    problem = f"the study x is being run by process {process.pid} on {socket.gethostname()}"
+    with refused("already-running", f"stop it first; if that has ended, delete {holder}", problem):
+        files.lock(path, "the study x")
+    if ends_by == "a kill":
+        process.kill()
+    process.communicate("\n")
+    assert holder.exists() == (ends_by == "a kill")
+    files.lock(path, "the study x").release()
+    assert not holder.exists()
+
+
+def test_without_locks_a_process_of_another_machine_counts_as_alive(tmp_path, monkeypatch):
+    monkeypatch.setattr("fcntl.flock", Mock(side_effect=OSError(errno.ENOLCK, "No locks available")))
+    (tmp_path / ".lock.holder").write_text("4711\nlogin2\n")
+    with refused("already-running", "if that has ended, delete", "by process 4711 on login2"):
+        files.lock(tmp_path / ".lock", "the study x")
+
+
+def test_where_nothing_can_be_locked_a_warning_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("fcntl.flock", Mock(side_effect=OSError(errno.ENOSYS, "Function not implemented")))
+    monkeypatch.setattr("filelock.SoftFileLock.acquire", Mock(side_effect=OSError(errno.EPERM, "no")))
     assert files.lock(tmp_path / ".lock", "the study x") is None
     said = capsys.readouterr().err
     assert said == ("warning: the study x cannot be locked (Function not implemented): never run it twice at a time\n")

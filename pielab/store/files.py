@@ -1,5 +1,6 @@
 """Atomic writes: files and folders appear under their final name only when complete; and locks between processes."""
 
+import atexit
 import contextlib
 import os
 import secrets
@@ -104,7 +105,9 @@ def remove_stale(folder: Path) -> None:
 def lock(path: Path, what: str) -> filelock.BaseFileLock | None:
     """Lock `path` until the lock returned is released or this process ends, however it ends.
 
-    what: names the locked thing in messages. Returns None, after a warning on stderr, if the file system has no locks.
+    On a file system without locks, the file `path` with the suffix .holder stands for it, which a process that is
+    killed leaves behind: one on this machine is seen to be dead. what: names the locked thing in messages. Returns
+    None, after a warning on stderr, if not even that can be written.
 
     Raises PielabError if another process holds the lock.
     """
@@ -114,18 +117,33 @@ def lock(path: Path, what: str) -> filelock.BaseFileLock | None:
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    held = filelock.FileLock(path, blocking=False, on_acquired=write_holder)
+    holder = path.with_name(f"{path.name}.holder")
     try:
+        held = filelock.FileLock(path, blocking=False, on_acquired=write_holder)
+        held.acquire()
+        return held
+    except filelock.Timeout:
+        by = path.read_text() if os.name == "posix" else "another process"  # Windows lets nobody else read it
+        raise _already_running(what, by, "") from None
+    except OSError as error:
+        reason = error.strerror
+    try:
+        held = filelock.SoftFileLock(holder, blocking=False)
         held.acquire()
     except filelock.Timeout:
-        holder = path.read_text() if os.name == "posix" else "another process"  # Windows lets nobody else read it
-        raise PielabError(
-            "already-running", f"{what} is being run by {holder}", "wait for it to end, or stop it first"
-        ) from None
-    except OSError as error:
-        print(f"warning: {what} cannot be locked ({error.strerror}): never run it twice at a time", file=sys.stderr)
+        by = " on ".join(holder.read_text().split()[:2]) if holder.exists() else "that has just ended"
+        raise _already_running(what, f"process {by}", f"; if that has ended, delete {holder}") from None
+    except OSError:
+        print(f"warning: {what} cannot be locked ({reason}): never run it twice at a time", file=sys.stderr)
         return None
+    atexit.register(held.release)
     return held
+
+
+def _already_running(what: str, holder: str, also: str) -> PielabError:
+    return PielabError(
+        "already-running", f"{what} is being run by {holder}", f"wait for it to end, or stop it first{also}"
+    )
 
 
 def _flush(path: Path) -> None:
