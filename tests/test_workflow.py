@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -87,6 +88,29 @@ def test_snakemake_killed_and_run_again_in_parts_comes_to_the_same(project, smok
     assert {path.parent.name for path in folder.glob("parts/*/01_train.ipynb")} == {"0", "1"}
     said = json.loads((folder / "01_train.ipynb").read_text())["cells"]
     assert any('seeds = "0-1"' in "".join(cell["source"]) for cell in said)
+
+
+def test_the_code_of_a_notebook_decides_whether_it_is_rendered_again_and_not_its_time_or_prose(
+    project, smoke, tmp_path
+):
+    # Without Snakemake's own record, which make clean deletes, and which knows the whole file and not its code.
+    copy = shutil.copytree(project, tmp_path / "copy", ignore=shutil.ignore_patterns(".snakemake"))
+
+    def edit(name, kind, place):
+        path = copy / "notebooks" / name
+        notebook = json.loads(path.read_text())
+        [cell for cell in notebook["cells"] if cell["cell_type"] == kind][place]["source"].append("\n# More.")
+        path.write_text(json.dumps(notebook))
+
+    for path in (copy / "notebooks").iterdir():
+        path.touch()
+    edit("01_train.ipynb", "markdown", 0)
+    planned = snakemake(copy, "smoke", "--dryrun")
+    assert "Nothing to be done" in planned.stdout + planned.stderr
+    edit("03_pies.ipynb", "code", -1)
+    planned = snakemake(copy, "smoke", "--dryrun").stderr
+    assert re.search(r"pies +2\b", planned) and re.search(r"report +1\b", planned)
+    assert not re.search(r"(train|prune) +\d", planned)
 
 
 def test_a_notebook_that_is_deleted_is_made_again(project, smoke):

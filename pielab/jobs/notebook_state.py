@@ -1,6 +1,7 @@
 """The state of every notebook of a study, read from the study's folder, also while it runs."""
 
 import contextlib
+import json
 import os
 import socket
 import time
@@ -110,6 +111,24 @@ def count(rows: list[Row]) -> dict[str, int]:
     seeds, asked = (sum(row.seeds[index] for row in rows) for index in (0, 1))
     whole = sum(not notebook.part for notebook in notebooks)
     return counts | {"notebooks": whole, "seeds": seeds, "seeds_asked": asked}
+
+
+def has_code_of(rendered: Path, source: Path) -> bool:
+    """Whether a rendered notebook has the code of its source, which then counts as unchanged; the prose is ignored."""
+    try:
+        return _code(rendered) == _code(source)
+    except (OSError, ValueError, LookupError, TypeError):  # not yet rendered, or no notebook
+        return False
+
+
+def _code(notebook: Path) -> list[str]:
+    cells = json.loads(notebook.read_bytes())["cells"]
+    injected = "injected-parameters"  # papermill's cell of the parameters that a run was given
+    return [
+        "".join(cell["source"])
+        for cell in cells
+        if cell["cell_type"] == "code" and injected not in cell["metadata"].get("tags", [])
+    ]
 
 
 def may_run(record: Mapping[str, Any]) -> bool:
