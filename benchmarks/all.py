@@ -174,7 +174,8 @@ def page(found: dict) -> str:
         "Written by `make bench`; [docs/speed.md](../docs/speed.md) says what it means.",
         f"{found['machine']}; Python {found['python']}, {versions}; {found['date']}. {found['repeats']} repeats, the "
         f"sides of a case in turn, {sum(found['minutes'].values()):.0f} minutes in all. A ratio is of one repeat; "
-        "above 1 it says how many times pielab's seconds the other side takes.",
+        "above 1 it says how many times pielab's seconds the other side takes. **All ratios are of this processor**; "
+        "another one had others, most of all for the BiLSTM ([docs/speed.md](../docs/speed.md#training)).",
         "![ratios](results.png)",
         *(f"## {name}\n\n{docstring(name)}\n\n{table(rows)}" for name, rows in found["rows"].items()),
         "## Equal results, seed by seed\n\nTest accuracy, with the deviation between seeds: batches of chance texts in "
