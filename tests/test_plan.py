@@ -1,5 +1,6 @@
 """The plan of a study: what it asks for, what of it is there, and how near the guesses are to what comes."""
 
+import dataclasses
 import json
 import os
 import shlex
@@ -13,6 +14,7 @@ import yaml
 from conftest import refused
 from papermill.cli import _resolve_type
 
+from pielab.compression import schedules
 from pielab.config import study
 from pielab.config.parameters import PruneParameters, TrainParameters
 from pielab.data import datasets, published
@@ -205,6 +207,27 @@ def test_a_gradual_pruner_has_a_time_of_its_own_where_there_is_one(config):
     assert times[[*KINDS, "gradual"]].values.tolist() == [[10, 10, 12, 15]] and times["borrowed"].item() == [
         "iterative"
     ]
+
+
+@pytest.mark.parametrize("done", [["dense"], ["dense", "MP-AI-60"], ["MP-AI-60"]])
+def test_a_method_of_no_epochs_has_no_time_of_a_unit(config, monkeypatch, done):
+    trajectory = schedules.trajectory
+
+    def untrained(pruner, *arguments):
+        made = trajectory(pruner, *arguments)
+        steps = tuple(dataclasses.replace(step, epochs=0) for step in made.steps)
+        return dataclasses.replace(made, steps=steps) if pruner.schedule == "at initialization" else made
+
+    monkeypatch.setattr(schedules, "trajectory", untrained)
+    config["configurations"][0]["pruners"] = {"MP-AI": [60]}
+    read = study.read(config)
+    for configuration in done:
+        record(read, configuration, 0, seconds=8, device="cpu")
+    times = estimate.times(estimate.seeds(read))
+    assert times["spent"].item() == 8 * len(done)
+    left = times[["unpruned", "at initialization", "left"]].to_numpy()
+    assert np.array_equal(left, [[8, 8, 8]] if "dense" in done else [[np.nan] * 3], equal_nan=True)
+    assert "inf" not in plan.text(read, config, load=False)
 
 
 def test_seconds_are_shared_by_the_workers_of_a_job(config):

@@ -107,20 +107,21 @@ def times(seeds: pd.DataFrame) -> pd.DataFrame:
 
     seeds: as `seeds` gives them. Columns: the median seconds per unit of each kind in `seeds`; spent and left, in
     seconds; device and others, names of devices; borrowed, the kinds that take the time of another kind. Medians are
-    over the seeds on the device of the pair's newest seed, NaN without any.
+    over the seeds on the device of the pair's newest seed, NaN without any. Seeds of 0 units, of a method that does not
+    train, count as spent alone.
     """
     rows = {}
     kinds = [kind for kind in KINDS if kind in set(seeds["kind"])]
     for pair, part in seeds.groupby("pair", sort=False):
         timed = part.dropna(subset=["seconds", "device"]).sort_values("ended")
         device = timed["device"].iloc[-1] if len(timed) else None
-        on_device = timed[timed["device"] == device]
+        on_device = timed[(timed["device"] == device) & (timed["units"] > 0)]
         own = (on_device["seconds"] / on_device["units"]).groupby(on_device["kind"]).median().to_dict()
         per_unit = {
             kind: next((own[source] for source in (kind, *KINDS[kind]) if source in own), float("nan"))
             for kind in kinds
         }
-        left = part[~part["done"]]
+        left = part[~part["done"] & (part["units"] > 0)]
         rows[pair] = {
             **per_unit,
             "spent": timed["seconds"].sum(),
