@@ -1,5 +1,6 @@
 """The progress bar of a run."""
 
+import html
 import time
 
 from tqdm import tqdm
@@ -45,7 +46,8 @@ class Progress:
         return f"{self.title}: {self.done} of {self.total} steps, {seconds:.0f} s; {self.note}"
 
     def _repr_html_(self) -> str:
-        return f'<progress value="{self.done}" max="{self.total}" style="width: 12em"></progress> {self!r}'
+        text = html.escape(repr(self))
+        return f'<progress value="{self.done}" max="{self.total}" style="width: 12em"></progress> {text}'
 
 
 def _in_notebook() -> bool:

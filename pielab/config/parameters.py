@@ -1,6 +1,7 @@
 """The parameters of each notebook, with the values that they accept."""
 
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -63,7 +64,9 @@ class Parameters(BaseModel):
         return paths.study(self.results, self.study)
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in self.model_dump().items())
+        rows = "".join(
+            f"<tr><th>{name}</th><td>{escape(str(value))}</td></tr>" for name, value in self.model_dump().items()
+        )
         return f"<table>{rows}</table>"
 
     def __repr__(self) -> str:

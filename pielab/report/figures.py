@@ -18,7 +18,7 @@ def losses(frame: pd.DataFrame, title: str) -> Figure:
     """The training loss of every seed by epoch; columns seed, epoch, loss."""
     figure, axes = plt.subplots(figsize=(5, 2.8), layout="constrained")
     sns.lineplot(frame, x="epoch", y="loss", units="seed", estimator=None, color=ALL, marker="o", ax=axes)
-    axes.set(title=title, xlabel="epoch", ylabel="mean training loss", ylim=(0, None))
+    axes.set(title=style.short(title, 60), xlabel="epoch", ylabel="mean training loss", ylim=(0, None))
     axes.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
@@ -113,8 +113,7 @@ def votes(table: pd.DataFrame, pruner: str) -> Figure:
         ("pruned", 0.2, style.COLOURS.get(pruner, ONLY_PIES), pruner),
     ):
         axes.barh(np.arange(len(table)) + shift, table[side], height=0.36, color=colour, label=name)
-    # To matplotlib, a dollar sign starts a formula.
-    names = [name.replace("$", r"\$") + " (label)" * own for name, own in table[["class", "label"]].to_numpy()]
+    names = [style.short(name, 28) + " (label)" * own for name, own in table[["class", "label"]].to_numpy()]
     axes.set(yticks=range(len(table)), yticklabels=names, xlabel="models that vote for the class")
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
@@ -235,7 +234,9 @@ def classes(table: pd.DataFrame) -> Figure:
         axes.plot(part["rank"], part["null_percent"], "--", color=UNPRUNED, label="null: where unpruned disagree")
         axes.set_title(f"{style.name(part)}\n{part['threshold'].iloc[0]:g} % pruned: {part['pies'].iloc[0]} PIEs")
         few = len(part) <= 10
-        axes.set_xticks(part["rank"], part["class"] if few else part["rank"], rotation=30 if few else 90)
+        axes.set_xticks(
+            part["rank"], part["class"].map(style.short) if few else part["rank"], rotation=30 if few else 90
+        )
         axes.tick_params(axis="x", labelsize="small" if few else "x-small")
         axes.set(xlabel="" if few else "class, the most frequent first", ylabel="% that have the class")
         style.from_zero(axes)

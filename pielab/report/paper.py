@@ -147,7 +147,9 @@ def latex(styler: Styler, label: str) -> str:
 
 
 def labelled(styler: Styler, escape: str = "html") -> Styler:
-    """Formats index labels: thresholds as 50 and 99.5, names unchanged but escaped."""
+    """Escapes names, in cells and index labels, and writes thresholds there as 50 and 99.5."""
+    texts = styler.data.select_dtypes(["object", "string"]).columns
+    styler.format(_plain, subset=texts, na_rep="", escape=escape)
     for axis in (0, 1):
         styler.format_index(lambda label: f"{label:g}" if isinstance(label, float) else label, axis=axis, escape=escape)
     return styler

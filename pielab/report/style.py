@@ -1,13 +1,18 @@
 """Shared elements of all figures: colours and markers, panels, legends, and the pruners' lines."""
 
+import contextlib
 import functools
+import unicodedata
 from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from matplotlib import get_data_path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.text import Text
 
 from pielab.compression.pruners import GRADUAL, KNOWN, NESTED, PRUNERS, SCOPED
 
@@ -24,11 +29,14 @@ for _name in VARIANTS:
 MORE_COLOURS, MORE_MARKERS = ("#56b4e9", "#999933", "#aa4499", "#44aa99", "#661100"), "<>8Hd"
 UNPRUNED = "0.25"
 ALL, ONLY_PIES = sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[1]
+# Controls of the direction of writing, with which a name would turn the words beside it around.
+TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """Decorator: the function draws its figure with the shared fonts and grid, and returns it closed.
 
+    Its texts are drawn as they are, in any script that a font of this system has, and never read as formulas.
     A notebook shows a closed figure once, as the value of its cell, and not again as an open window.
     """
 
@@ -36,12 +44,69 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     def draw_styled(*args, **kwargs) -> Figure:
         shared = {**sns.axes_style("whitegrid"), **sns.plotting_context("paper", font_scale=1.05)}
         shared |= {"grid.color": "0.92", "axes.edgecolor": "0.6", "axes.titlesize": "medium"}
+        shared |= {"text.parse_math": False}
         with plt.rc_context(shared):
             figure = draw(*args, **kwargs)
+            _complete_fonts(figure)
         plt.close(figure)
         return figure
 
     return draw_styled
+
+
+def short(name: str, most: int = 40) -> str:
+    """A name on one line of a figure: without control characters, and its middle left out if it is long."""
+    characters = [
+        character
+        for character in " ".join(name.split())
+        if unicodedata.category(character) not in {"Cc", "Cs"} and unicodedata.bidirectional(character) not in TURNING
+    ]
+    if len(characters) > most:
+        characters[2 * most // 3 : len(characters) - most // 3 + 1] = "…"
+    return "".join(characters)
+
+
+def _complete_fonts(figure: Figure) -> None:
+    """Gives texts with characters that the figure's font lacks other fonts; □ and a note if this system has none."""
+    axes_of_labels = [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
+    labels = [axis.get_ticklabels() for axis in axes_of_labels]  # which also brings the texts of ticks up to date
+    base, texts = FontProperties().get_name(), figure.findobj(Text)
+    lacking = {character for text in texts for character in text.get_text()}
+    lacking = _lacking({character for text in texts for character in text.get_text()} - {"\n"}, findfont(base))
+    if not lacking:
+        return
+    families, unknown = _other_fonts(frozenset(lacking))
+    boxes = dict.fromkeys(map(ord, unknown), "□")
+    for axis, of_axis in zip(axes_of_labels, labels, strict=True):
+        if any(unknown.intersection(label.get_text()) for label in of_axis):
+            axis.set_ticklabels([label.get_text().translate(boxes) for label in of_axis])
+    for text in texts:
+        if lacking.intersection(text.get_text()):
+            text.set(text=text.get_text().translate(boxes), fontfamily=[base, *families])
+    if unknown:
+        note = "□ is a character that no font of this system has"
+        figure.suptitle("\n".join(filter(None, [figure.get_suptitle(), note])), fontsize="small")
+
+
+@functools.cache
+def _other_fonts(lacking: frozenset[str]) -> tuple[list[str], frozenset[str]]:
+    """The names of installed fonts that together have the characters `lacking`, and the characters that none has."""
+    has, left = {}, set(lacking)
+    for font in sorted(fontManager.ttflist, key=lambda font: ("Sans" not in font.name, font.name)):
+        # Matplotlib's own are for formulas, except the one that figures have already.
+        if font.name not in has and not font.fname.startswith(get_data_path()):
+            with contextlib.suppress(OSError, RuntimeError):  # it is gone, or damaged
+                has[font.name] = left - _lacking(left, font.fname)
+    families = []
+    while has and left & (covered := has.pop(best := max(has, key=lambda name: len(has[name] & left)))):
+        families, left = [*families, best], left - covered
+    return families, frozenset(left)
+
+
+def _lacking(characters: set[str], path: str) -> set[str]:
+    """Those of `characters` that a font file does not have."""
+    font = get_font(path)
+    return {character for character in characters if not font.get_char_index(ord(character))}
 
 
 Panels = tuple[Figure, list[tuple[Axes, pd.DataFrame]]]
@@ -71,7 +136,7 @@ def panels(
 
 def pair(part: pd.DataFrame) -> str:
     """The data set and model of a panel, for its title."""
-    return ", ".join(part[["dataset", "model"]].iloc[0])
+    return ", ".join(map(short, part[["dataset", "model"]].iloc[0]))
 
 
 def name(part: pd.DataFrame) -> str:
