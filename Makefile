@@ -32,6 +32,7 @@ demo: .venv/ready
 	@echo "report: results/demo/report/index.html"
 
 study: .venv/ready
+	@test -f params/studies/$(STUDY).yaml || $(BIN)/python -m pielab.plan params/studies/$(STUDY).yaml
 	$(BIN)/snakemake --profile workflow/profiles/default --configfile params/studies/$(STUDY).yaml
 
 plan: .venv/ready

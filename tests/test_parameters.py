@@ -51,6 +51,12 @@ def test_good_parameters_come_back_typed(given):
         ("seeds", "1.5", "a range such as 0-29"),
         ("seeds", -3, "a range such as 0-29"),
         ("seeds", True, "a range such as 0-29"),
+        ("seeds", "0_29", "a range such as 0-29"),
+        ("seeds", [-1, 0], "a range such as 0-29"),
+        ("seeds", "1:30", "a range such as 0-29"),
+        ("seeds", "0-999999999", "a range such as 0-29"),
+        ("seeds", "0-99999999999999999999", "a range such as 0-29"),
+        ("label", False, "in quotes"),
         ("pruner", "IMPFT", "IIBP-WR, IIBP-FT, IBP-AI, IMP-WR, IMP-FT, MP-AI, IRP-FT, RP-AI"),
         ("pruner", ["IMP-FT"], "IIBP-WR"),
         ("levels", "20,,50", "each once and its own threshold among them"),
@@ -147,6 +153,12 @@ def test_a_notebooks_own_names_are_no_parameters(given):
 )
 def test_seeds(given_seeds, expected):
     assert types.parse_seeds(given_seeds) == expected
+
+
+@pytest.mark.parametrize("name", [name for name, default in DEFAULTS.items() if default is None])
+def test_the_word_none_is_none_where_that_is_a_value(given, name):
+    if name in PruneParameters.model_fields:
+        assert getattr(check("02_prune", given | {name: "None"}), name) is None
 
 
 def test_the_recipe_holds_what_decides_a_result_and_nothing_else(given):

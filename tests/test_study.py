@@ -1,12 +1,15 @@
 """A study file is checked as a whole before anything runs."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from conftest import refused
 
-from pielab.config import study
+from pielab.config import study, yaml_files
 from pielab.config.parameters import DEFAULTS, FIELDS, NOTEBOOKS, JobParameters, TrainParameters, TuneParameters
 from pielab.config.types import parse_seeds
 from pielab.data import published
@@ -176,6 +179,24 @@ def test_an_entry_sets_parameters_anew(config):
         (lambda config: config.update(configurations=["x"]), "incomplete-configuration", "params: a file of", ""),
         (lambda config: entry(config).update(dataset=7), "unnamed-dataset-or-model", "", "does not say which dataset"),
         (lambda config: entry(config).update(seeds=0), "study-of-one-seed", "give two at least", "bbc-news-bilstm"),
+        (lambda config: entry(config)["pruners"].update({"RP-AI": []}), "thresholds-not-listed", "a list", "RP-AI: []"),
+        *(
+            (lambda config, name=name: entry(config).update({name: "x"}), "not-for-an-entry", "leave that out", name)
+            for name in ("pruner", "threshold", "study", "results", "examples", "split", "rows")
+        ),
+        *(
+            (
+                lambda config, params=params: entry(config).update(params=params),
+                "incomplete-configuration",
+                "params",
+                "",
+            )
+            for params in (5, None, True, ["a"])
+        ),
+        *(
+            (lambda config, name=name: config.update(results=name), "results-with-braces", "without braces", repr(name))
+            for name in ("a{b}", "{", "}", "a/{pair}", "a\nb", "a\0")
+        ),
         (lambda config: entry(config).update(pruners={}), "study-without-pruners", "one at least", "bbc-news-bilstm"),
         (
             lambda config: entry(config).update(budget="equal", epochs=2),
@@ -249,3 +270,112 @@ def test_an_entry_of_the_record_that_names_another_file_reads_that(config, tmp_p
 def test_params_beside_the_configurations_are_no_contents_of_params_files(config, params):
     with refused("params-beside-configurations", "name a params file in each", "the study smoke has params = "):
         study.read(config | {"params": params})
+def reads(tmp_path, line):
+    """What a params file gives that says this of one parameter."""
+    name = line.partition(":")[0]
+    kept = [text for text in (PROJECT / "params/bbc-news-bilstm.yaml").read_text().splitlines() if name not in text]
+    (tmp_path / "p.yaml").write_text("\n".join([*kept, line]))
+    entry = {"params": str(tmp_path / "p.yaml"), "pruners": {"IMP-FT": [90]}}
+    return study.read({"study": "s", "configurations": [entry]}).dense["bbc-news-bilstm"][name]
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("seeds: 0-29", "0-29"),
+        ("seeds: [0-3, 8]", ["0-3", 8]),
+        ("limit: 1_000", 1000),
+        ("limit: None", None),
+        ("label_separator: None", None),
+        ("seeds_per_job: None", None),
+        ("search_seed: 0", 0),
+        ("label: 2024-01-02", "2024-01-02"),
+        ("bucketed: no", False),
+        ("learning_rate: 3.0e-3", 0.003),
+        ("weight_decay: .5", 0.5),
+        *((f'{name}: "2"', 2) for name in ("workers", "threads", "processes", "seeds_per_job", "memory_gb", "hours")),
+    ],
+)
+def test_a_params_file_means_what_is_written_in_it(tmp_path, line, value):
+    assert reads(tmp_path, line) == value
+
+
+RANGE = "a range such as 0-29"
+QUOTES = "yes, no, on and off are truth values unless they are in quotes"
+
+
+@pytest.mark.parametrize(
+    ("line", "id", "cure", "problem"),
+    [
+        ("seeds: 1:30", "params-file-unreadable", "epochs: 3", "1:30 is the number 90 to YAML; write it in quotes"),
+        ("epochs: 1:29:00", "params-file-unreadable", "epochs: 3", "1:29:00 is the number 5340 to YAML"),
+        ("learning_rate: 1:30.5", "params-file-unreadable", "epochs: 3", "the number 90.5 to YAML"),
+        ("limit: 010", "params-file-unreadable", "epochs: 3", "010 is the number 8 to YAML"),
+        ("limit: 0x10", "params-file-unreadable", "epochs: 3", "0x10 is the number 16 to YAML"),
+        ('seeds: "1:30"', "value-not-accepted", RANGE, "seeds = '1:30'"),
+        ("seeds: 0_29", "value-not-accepted", RANGE, "seeds = '0_29'"),
+        ("seeds: 0-999999999", "value-not-accepted", RANGE, "seeds = '0-999999999'"),
+        ("label: no", "value-not-accepted", QUOTES, "label = False"),
+        ("dataset: 2024", "unnamed-dataset-or-model", "its name", "which dataset"),
+    ],
+)
+def test_what_yaml_would_make_of_a_value_is_not_taken_for_it(tmp_path, line, id, cure, problem):
+    with refused(id, cure, problem):
+        reads(tmp_path, line)
+
+
+TWICE = ["epochs: 3\nepochs: 4", "a: {b: 1, b: 1}", '"epochs": 3\nepochs: 4', "- {1: a, 1: b}"]
+
+
+@pytest.mark.parametrize("text", TWICE)
+def test_a_name_given_twice_is_refused(tmp_path, text):
+    (tmp_path / "twice.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"is there twice in line \d, column \d+"):
+        yaml_files.load(tmp_path / "twice.yaml")
+    with refused("study-file-not-yaml", "correct it there", "is there twice"):
+        study.read_file(tmp_path / "twice.yaml")
+
+
+def test_a_merge_may_be_overridden(tmp_path):
+    (tmp_path / "merged.yaml").write_text("a: &a {x: 1, y: 2}\nb: &b {<<: *a, x: 3}\nc: {<<: *b, y: 4}")
+    loaded = yaml_files.load(tmp_path / "merged.yaml")
+    assert loaded["b"] == {"x": 3, "y": 2} and loaded["c"] == {"x": 3, "y": 4}
+
+
+@pytest.mark.parametrize("threshold", [0.9, 0.5, "0.99"])
+def test_a_threshold_below_one_percent_is_warned_of_and_stays(config, threshold):
+    entry(config)["pruners"] = {"MP-AI": [threshold]}
+    with pytest.warns(UserWarning, match=f"give {100 * float(threshold):g} if you mean {100 * float(threshold):g} %"):
+        read = study.read(config)
+    assert list(read.pruned) == [f"bbc-news-bilstm/MP-AI-{threshold}"]
+
+
+def run(command, folder):
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_snakemake_reads_a_study_file_as_its_writer_means_it(config, tmp_path):
+    entry(config)["seeds"] = "SEEDS"
+    text = yaml.safe_dump(config | {"results": str(tmp_path / "results")})
+    file = tmp_path / "study.yaml"
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--nolock", "--workflow-profile", "none"]
+    for seeds, error in {"1:30": "1:30 is the number 90", "0-1\n  seeds: 0-2": "seeds is there twice"}.items():
+        file.write_text(text.replace("SEEDS", seeds))
+        done = run([*command, "--configfile", file], PROJECT)
+        assert done.returncode != 0 and f"error: {file} is not YAML ({error}" in done.stderr
+        assert "Traceback" not in done.stderr and not (tmp_path / "results").exists()
+
+
+def test_make_names_the_studies_if_there_is_none_of_that_name(tmp_path):
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    for name in ("Makefile", "params", "workflow", "requirements.lock", "pyproject.toml"):
+        (tmp_path / name).symlink_to(PROJECT / name)
+    (tmp_path / ".venv/bin/python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"')
+    (tmp_path / ".venv/bin/python").chmod(0o755)
+    (tmp_path / ".venv/ready").touch()
+    for target in ("study", "plan"):
+        done = run(["make", target, "STUDY=nope"], tmp_path)
+        (line,) = [line for line in done.stderr.splitlines() if "error: " in line]
+        assert line.startswith("error: there is no study file ") and "STUDY=name of make takes aapd, demo," in line
+        assert done.returncode and "Traceback" not in done.stderr and not (tmp_path / "results").exists()

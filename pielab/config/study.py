@@ -1,15 +1,16 @@
 """A study file: its notebooks, and the parameters of each."""
 
 import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 
 from pielab.compression.pruners import NESTED
+from pielab.config import yaml_files
 from pielab.config.parameters import DEFAULTS, FIELDS, NOTEBOOKS, JobParameters
 from pielab.config.types import format_seeds, parse_seeds
 from pielab.config.validation import current_names, validate
@@ -20,6 +21,10 @@ from pielab.store.paths import Configuration
 REPORTS = (NOTEBOOKS["06_report"], NOTEBOOKS["07_explore"])
 # The parameters of 06_report and 07_explore that a study file may set.
 OPTIONS = list(dict.fromkeys(name for kind in REPORTS for name in kind.model_fields if name in DEFAULTS))
+# What a job asks of its machine; the others go to the notebooks as they were written.
+OF_JOBS = {"threads", "workers", "processes", *JobParameters.model_fields}
+# The parameters that an entry's pruners and the top of a study file set, and so no entry.
+NOT_IN_AN_ENTRY = {"pruner", "threshold", "study", *OPTIONS}
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,22 @@ class Study:
         return [*notebooks, "report/06_report.ipynb", "report/07_explore.ipynb"]
 
 
+def read_file(path: Path) -> dict[str, Any]:
+    """The content of a study's file, for `read`. Raises PielabError if it is missing or not YAML."""
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in (paths.root() / "params/studies").glob("*.yaml")))
+        raise PielabError("no-such-study-file", f"there is no study file {path}", f"STUDY=name of make takes {known}")
+    try:
+        config = yaml_files.load(path)
+    except ValueError as error:
+        raise PielabError(
+            "study-file-not-yaml",
+            f"{path} is not YAML ({error})",
+            "correct it there, after the example of params/studies/demo.yaml",
+        ) from None
+    return config if isinstance(config, dict) else {}
+
+
 def read(config: Mapping[str, Any]) -> Study:
     """A study, checked as a whole before any notebook runs; `config` is the content of a params/studies/ file.
 
@@ -115,6 +136,12 @@ def read(config: Mapping[str, Any]) -> Study:
     report["study"] = config["study"]
     for kind in REPORTS:
         _check(kind, report, "the study")
+    if re.search(r"[{}\x00-\x1f]", report["results"]):
+        raise PielabError(
+            "results-with-braces",
+            f"the study's results folder is {report['results']!r}",
+            "give one without braces and control characters, which Snakemake would read as patterns",
+        )
     configurations: dict[Configuration, dict[str, Any]] = {}
     params = _kept_params(config)
     for entry in config["configurations"]:
@@ -124,9 +151,10 @@ def read(config: Mapping[str, Any]) -> Study:
             raise PielabError("pair-twice", f"the study has {pair} twice", "put all its pruners into one entry")
         where = f"the study, {pair}"
         configurations[unpruned] = values
-        for kind in (NOTEBOOKS["04_el2n"], NOTEBOOKS["05_readability"], JobParameters):
-            _check(kind, values, where)
-        if len(_check(NOTEBOOKS["01_train"], values, where).seeds) < 2:
+        for kind in (NOTEBOOKS["04_el2n"], NOTEBOOKS["05_readability"], JobParameters, NOTEBOOKS["01_train"]):
+            checked = _check(kind, values, where)
+            values |= {name: value for name, value in checked if name in OF_JOBS}
+        if len(checked.seeds) < 2:
             raise PielabError(
                 "study-of-one-seed",
                 f"{where} has one seed",
@@ -145,7 +173,7 @@ def _pruned(values: dict[str, Any], pruners: Mapping[str, Any], where: str) -> d
         )
     pruned: dict[Configuration, dict[str, Any]] = {}
     for pruner, thresholds in pruners.items():
-        if not isinstance(thresholds, list):
+        if not isinstance(thresholds, list) or not thresholds:
             raise PielabError(
                 "thresholds-not-listed",
                 f"{where} has {pruner}: {thresholds}",
@@ -178,52 +206,57 @@ def _kept_params(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return dict(params)
 
 
-def _values(entry: Mapping[str, Any], params: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _values(entry: Mapping[str, Any], kept: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The parameters of an entry: those of its params file, overridden by its own.
 
-    params: the contents of params files, to which that of the entry is added.
+    kept: the contents of params files, to which that of the entry is added.
     """
-    if not isinstance(entry, Mapping) or "params" not in entry or not isinstance(entry.get("pruners"), Mapping):
+    params, pruners = (entry.get("params"), entry.get("pruners")) if isinstance(entry, Mapping) else (None, None)
+    if not isinstance(params, str) or not isinstance(pruners, Mapping):
         raise PielabError(
             "incomplete-configuration",
             "one of the study's configurations lacks params or pruners",
             "give it params: a file of params/, and pruners: {name: [thresholds]}",
         )
-    if entry["params"] not in params:
-        path = paths.root() / entry["params"]
+    if unused := sorted(NOT_IN_AN_ENTRY.intersection(entry)):
+        raise PielabError(
+            "not-for-an-entry",
+            f"the study's entry of {params} sets {', '.join(unused)}",
+            "leave that out: pruners: {name: [thresholds]} sets pruner and threshold, the top of the file the others",
+        )
+    if params not in kept:
+        path = paths.root() / params
         if not path.exists():
             raise PielabError(
                 "no-such-params-file", f"the study asks for {path}, which does not exist", "give a file of params/"
             )
-        params[entry["params"]] = DEFAULTS | current_names(_read_params(path))
+        kept[params] = DEFAULTS | current_names(_read_params(path))
     own = {name: value for name, value in entry.items() if name not in {"params", "pruners"}}
-    values = DEFAULTS | current_names(params[entry["params"]]) | current_names(own)
+    values = DEFAULTS | current_names(kept[params]) | current_names(own)
     if unknown := sorted(map(str, values.keys() - FIELDS)):
         raise PielabError(
             "parameter-of-no-notebook",
-            f"{entry['params']} or its entry in the study sets {', '.join(unknown)}, which no notebook has",
+            f"{params} or its entry in the study sets {', '.join(unknown)}, which no notebook has",
             "correct the name, or leave it out",
         )
     if values.get("levels") is not None:
         raise PielabError(
             "levels-in-a-study",
-            f"{entry['params']} or its entry in the study sets levels",
+            f"{params} or its entry in the study sets levels",
             "leave that out, because a nested pruner passes through the thresholds that the study gives it",
         )
     for name in ("dataset", "model"):
         if not isinstance(values.get(name), str):
-            raise PielabError(
-                "unnamed-dataset-or-model", f"{entry['params']} does not say which {name}", "give its name"
-            )
+            raise PielabError("unnamed-dataset-or-model", f"{params} does not say which {name}", "give its name")
     return values
 
 
 def _read_params(path: Path) -> dict[str, Any]:
     """The content of a params file; PielabError if it is not YAML, or no names with values."""
     try:
-        values, reason = yaml.safe_load(path.read_text(encoding="utf-8")), "it has no names with values"
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        values, reason = None, " ".join(str(error).split())
+        values, reason = yaml_files.load(path), "it has no names with values"
+    except (OSError, ValueError) as error:
+        values, reason = None, str(error)
     if not isinstance(values, dict):
         raise PielabError(
             "params-file-unreadable",

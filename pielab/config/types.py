@@ -1,6 +1,7 @@
 """The types of parameters, read from papermill, YAML or Python; ValueError for any other value."""
 
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ PRUNER_NAMES = (
     f"{', '.join(name for name in KNOWN if name not in NESTED | SCOPED)}, each also as IMP-FT-global or PINS-local "
     "with its other scope, and the iterative ones as IMP-FT-nested"
 )
+MOST_SEEDS = 100_000
 
 
 def _no_bool(value: Any) -> Any:
@@ -24,18 +26,21 @@ def _no_bool(value: Any) -> Any:
 def parse_seeds(value: Any) -> tuple[int, ...]:
     """Seeds in ascending order from "0-29", "0,3,7", "0-3,8", a list of integers, or one integer.
 
-    Raises ValueError for any other value, and for a seed given twice.
+    Raises ValueError for any other value, for a seed given twice, and for more than 100,000 seeds.
     """
     if isinstance(value, bool) or not isinstance(value, (int, str, list, tuple)):
         raise ValueError("not seeds")
     parts = str(value).split(",") if isinstance(value, (int, str)) else [str(seed) for seed in value]
     seeds: list[int] = []
     for part in parts:
-        first, dash, last = part.strip().partition("-")
-        span = range(int(first), int(last if dash else first) + 1)
+        # Python's int would read 0_29 as 29.
+        span = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", part)
         if not span:
-            raise ValueError("an empty range")
-        seeds += span
+            raise ValueError("no seed and no range")
+        first, last = int(span[1]), int(span[2] or span[1])
+        if not first <= last < first + MOST_SEEDS:
+            raise ValueError("an empty range, or a slip that would fill the memory")
+        seeds += range(first, last + 1)
     if len(set(seeds)) < len(seeds) or not seeds:
         raise ValueError("a seed twice, or none")
     return tuple(sorted(seeds))
@@ -78,6 +83,14 @@ def _ascending(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+def _no_share(value: float) -> float:
+    """Warns of 0.9, which may be a slip for 90 %; 0.5 % is a threshold like any other."""
+    if value < 1:
+        shown = f"a threshold of {value:g} removes {value:g} % of the weights"
+        warnings.warn(f"{shown}; give {100 * value:g} if you mean {100 * value:g} %", stacklevel=2)
+    return value
+
+
 def _levels(value: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
     """Distinct levels, ascending; if the pruner is nested, its threshold, validated before them, is one of them."""
     if len(set(value)) < len(value):
@@ -101,7 +114,7 @@ Counts = Annotated[tuple[Count, ...], BeforeValidator(_numbers), Field(min_lengt
 CountRange = Annotated[tuple[Count, Count], BeforeValidator(_two_numbers), AfterValidator(_ascending)]
 Positive = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, lt=1)]
-Percentage = Annotated[Positive, Field(lt=100)]
+Percentage = Annotated[Positive, Field(lt=100), AfterValidator(_no_share)]
 _Levels = Annotated[tuple[Percentage, ...], BeforeValidator(_numbers), Field(min_length=1), AfterValidator(_levels)]
 Levels = Annotated[
     _Levels | None,

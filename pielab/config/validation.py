@@ -8,7 +8,7 @@ from typing import Any
 import pydantic
 from pydantic import BaseModel
 
-from pielab.config.parameters import FIELDS, NOTEBOOKS, Parameters
+from pielab.config.parameters import DEFAULTS, FIELDS, NOTEBOOKS, Parameters
 from pielab.errors import PielabError, SeveralErrors
 
 # Formerly one parameter of 03 to 05 with three meanings; params files and scripts may still have it.
@@ -16,9 +16,15 @@ OLD_NAMES = {"resamples": ("n_splits", "n_bootstrap")}
 
 
 def current_names(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters under their present names; an old name sets every parameter that replaced it."""
+    """The parameters under their present names; an old name sets every parameter that replaced it.
+
+    "None" is None where that is accepted, because YAML reads None as a word.
+    """
     renamed = {new: given[old] for old, names in OLD_NAMES.items() if old in given for new in names}
-    return {name: value for name, value in given.items() if name not in OLD_NAMES} | renamed
+    values = {name: value for name, value in given.items() if name not in OLD_NAMES} | renamed
+    return {
+        name: None if value == "None" and DEFAULTS.get(name, "") is None else value for name, value in values.items()
+    }
 
 
 def check(notebook: str, names: Mapping[str, Any]) -> Any:
@@ -75,6 +81,8 @@ def _error(kind: type[BaseModel], name: str, fault: str, given: Mapping[str, Any
     if fault == "missing":
         return PielabError("missing-parameter", f"{name} is missing from the parameters of {where}", f"give {accepted}")
     value = given.get(name, kind.model_fields[name].default)
+    if isinstance(value, bool) and fault == "string_type":
+        accepted += "; to YAML, yes, no, on and off are truth values unless they are in quotes"
     return PielabError("value-not-accepted", f"{name} = {value!r} is not accepted by {where}", f"give {accepted}")
 
 

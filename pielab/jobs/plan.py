@@ -7,11 +7,9 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 from rich import filesize
 
 from pielab.compression import pruners
@@ -22,6 +20,8 @@ from pielab.config.types import parse_seeds
 from pielab.errors import PielabError
 from pielab.jobs import estimate
 from pielab.store import paths
+
+read = studies.read_file  # for scripts that call it here
 
 
 def commands(study: Study, config: Mapping[str, Any]) -> dict[str, str]:
@@ -140,22 +140,6 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The content of a study's file. Raises PielabError if it is missing or not YAML."""
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in (paths.root() / "params/studies").glob("*.yaml")))
-        raise PielabError("no-such-study-file", f"there is no study file {path}", f"make plan STUDY=name takes {known}")
-    try:
-        config = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise PielabError(
-            "study-file-not-yaml",
-            f"{path} is not YAML ({' '.join(str(error).split())})",
-            "correct it there, after the example of params/studies/demo.yaml",
-        ) from None
-    return config if isinstance(config, dict) else {}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pielab.plan", description="Print what a study takes; run nothing.")
     parser.add_argument("study", help="a study's file, such as params/studies/demo.yaml")
@@ -163,7 +147,7 @@ def main() -> None:
     given = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a plan downloads nothing
     try:
-        config = read(paths.root() / given.study)
+        config = studies.read_file(paths.root() / given.study)
         print(text(studies.read(config), config, load=not given.no_data))
     except PielabError as error:
         sys.exit(f"error: {error}")
