@@ -1,4 +1,4 @@
-"""The progress bar of a run."""
+"""The progress bar of a run, and numbers in words."""
 
 import html
 import time
@@ -48,6 +48,11 @@ class Progress:
     def _repr_html_(self) -> str:
         text = html.escape(repr(self))
         return f'<progress value="{self.done}" max="{self.total}" style="width: 12em"></progress> {text}'
+
+
+def counted(number: int | float, noun: str) -> str:
+    """A number with its noun: "1 model", "1,200 models"."""
+    return f"{number:,.10g} {noun}{'' if number == 1 else 's'}"
 
 
 def _in_notebook() -> bool:

@@ -16,7 +16,9 @@ from pielab.analysis.null import by_models_per_side, estimate
 from pielab.compression.pruners import KNOWN, NESTED, PRUNERS
 from pielab.config.parameters import PieParameters
 from pielab.data import datasets
-from pielab.report import figures, paper, style
+from pielab.jobs import status
+from pielab.progress import counted
+from pielab.report import figures, page, paper, style
 from pielab.report.page import PANELS, draw, write_index
 from pielab.store import paths, predictions
 
@@ -345,3 +347,58 @@ def test_the_mean_ratio_is_that_of_the_same_pruners_at_every_threshold(asked, ex
     axes = figures.readability(pd.DataFrame(rows).assign(**known)).axes[0]
     means = [line.get_ydata().tolist() for line in axes.lines if line.get_label() == "mean"]
     assert means == ([expected] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0 seeds"), (1, "1 seed"), (1.0, "1 seed"), (2, "2 seeds"), (1200, "1,200 seeds"), (2.5, "2.5 seeds")],
+)
+def test_a_number_and_its_noun_agree(number, text):
+    assert counted(number, "seed") == text
+
+
+def test_one_of_each_is_in_the_singular(study_folder):
+    configurations = results.configurations(study_folder).assign(seeds=1, models_per_side=1, examples=1, pies=1)
+    seeds = results.seeds(study_folder).query("seed == 0")
+    shares = pd.DataFrame({"p_pie": [0.5], "p_null": [0.5]})
+    drawn = [
+        figures.effectiveness(seeds),
+        figures.pie_shares(configurations),
+        figures.effectiveness_on_pies(configurations),
+        figures.classes(by_configuration(study_folder).assign(pies=1)),
+        figures.p_pie(shares, 1),
+        figures.two_sides(pd.Series([0.5]), pd.Series([0.4]), "accuracy", "IMP-FT-90"),
+    ]
+    titles = [axes.get_title() for figure in drawn for axes in figure.axes]
+    assert len(titles) > 6 and [title for title in titles if re.search(r"\b1 \w+s\b", title)] == []
+
+
+def test_negative_correlations_are_drawn(study_folder):
+    seeds = results.seeds(study_folder)
+    configurations = results.configurations(study_folder)
+    below = [name for name in configurations if name.endswith(("_on_all", "_on_pies"))]
+    negative = [
+        figures.effectiveness(seeds.assign(effectiveness=-0.3 * seeds["effectiveness"])),
+        figures.effectiveness_on_pies(configurations.assign(**{name: -0.5 for name in below})),
+    ]
+    for axes in [axes for figure in negative for axes in figure.axes]:
+        lowest = min(value for line in axes.lines for value in np.atleast_1d(line.get_ydata()))
+        assert axes.get_ylim()[0] < lowest < -0.1 and axes.get_ylim()[1] >= 1
+    assert figures.effectiveness(seeds).axes[0].get_ylim() == (0, 1)
+    assert figures.effectiveness_on_pies(configurations).axes[0].get_ylim() == (-0.03, 1.03)
+
+
+@pytest.mark.parametrize("command", ["report", "status"])
+@pytest.mark.parametrize("folder", [".", "notebooks", "elsewhere"])
+def test_commands_look_for_a_study_from_the_same_folders(command, folder, tmp_path, monkeypatch, capsys):
+    """From the working folder, and from the project's."""
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "workflow/Snakefile").touch()
+    for name in ("notebooks", "elsewhere/results/s/report", "results/s/report"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / folder)
+    monkeypatch.setattr("sys.argv", [command, "results/s"])
+    with pytest.raises(SystemExit) as ended:
+        {"report": page.main, "status": status.main}[command]()
+    found = "results/s" if folder != "notebooks" else tmp_path / "results/s"
+    assert str(ended.value).startswith(f"error: {found}/")

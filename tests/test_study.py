@@ -270,6 +270,8 @@ def test_an_entry_of_the_record_that_names_another_file_reads_that(config, tmp_p
 def test_params_beside_the_configurations_are_no_contents_of_params_files(config, params):
     with refused("params-beside-configurations", "name a params file in each", "the study smoke has params = "):
         study.read(config | {"params": params})
+
+
 def reads(tmp_path, line):
     """What a params file gives that says this of one parameter."""
     name = line.partition(":")[0]

@@ -14,6 +14,7 @@ from pielab.analysis import null, results
 from pielab.compression.pruners import KNOWN
 from pielab.compression.schedules import trajectory
 from pielab.errors import PielabError
+from pielab.progress import counted
 from pielab.store import predictions
 from pielab.store.paths import DENSE, Configuration
 
@@ -104,13 +105,13 @@ def budget(table: pd.DataFrame) -> str:
         if epochs_behind.isna().any() or len(epochs_behind) < 2 * len(rows):
             sentence = "the training of some models is not known, because they were made elsewhere"
         elif epochs_behind.nunique() == 1:
-            sentence = f"an equal budget, {epochs_behind.iloc[0]:g} epochs for every model, pruned or not"
+            sentence = f"an equal budget, {counted(epochs_behind.iloc[0], 'epoch')} for every model, pruned or not"
         else:
             least, most = rows["epochs"].min(), rows["epochs"].max()
             pruned = f"{least:g}" if least == most else f"{least:g} to {most:g}"
             sentence = (
-                f"unequal budgets, {rows['unpruned_epochs'].iloc[0]:g} epochs for unpruned models and {pruned} for "
-                f"pruned ones, and what longer training changes counts as PIEs"
+                f"unequal budgets, {counted(rows['unpruned_epochs'].iloc[0], 'epoch')} for unpruned models and "
+                f"{pruned} for pruned ones, and what longer training changes counts as PIEs"
             )
         lines.append(f"{dataset}, {model}: {sentence}.")
     return "\n".join(lines)

@@ -22,9 +22,8 @@ def current_names(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     renamed = {new: given[old] for old, names in OLD_NAMES.items() if old in given for new in names}
     values = {name: value for name, value in given.items() if name not in OLD_NAMES} | renamed
-    return {
-        name: None if value == "None" and DEFAULTS.get(name, "") is None else value for name, value in values.items()
-    }
+    none = {name for name, value in values.items() if isinstance(value, str) and value == "None"}
+    return values | {name: None for name in none if name in DEFAULTS and DEFAULTS[name] is None}
 
 
 def check(notebook: str, names: Mapping[str, Any]) -> Any:

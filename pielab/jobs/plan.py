@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,7 @@ from pielab.config.study import Study
 from pielab.config.types import parse_seeds
 from pielab.errors import PielabError
 from pielab.jobs import estimate
+from pielab.progress import counted
 from pielab.store import paths
 
 read = studies.read_file  # for scripts that call it here
@@ -49,8 +51,8 @@ def commands(study: Study, config: Mapping[str, Any]) -> dict[str, str]:
 def text(study: Study, config: Mapping[str, Any], load: bool = True) -> str:
     """The whole plan of a study, as it is printed; config: the content of its file."""
     seeds = estimate.seeds(study)
-    pairs = f"{len(study.dense)} pair{'' if len(study.dense) == 1 else 's'} of data set and model"
-    runs = f"{len(seeds):,} runs (one seed of one configuration each), {seeds['done'].sum():,} done"
+    pairs = f"{counted(len(study.dense), 'pair')} of data set and model"
+    runs = f"{counted(len(seeds), 'run')} (one seed of one configuration each), {seeds['done'].sum():,} done"
     parts = [
         f"study {study.folder}: {pairs}, {runs}",
         _notebooks_text(estimate.notebooks(study)),
@@ -147,7 +149,7 @@ def main() -> None:
     given = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a plan downloads nothing
     try:
-        config = studies.read_file(paths.root() / given.study)
+        config = studies.read_file(paths.find(given.study) or Path(given.study))
         print(text(studies.read(config), config, load=not given.no_data))
     except PielabError as error:
         sys.exit(f"error: {error}")

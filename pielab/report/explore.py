@@ -21,7 +21,7 @@ from pielab.analysis.examples import el2n, readability
 from pielab.analysis.null import estimate
 from pielab.data import datasets
 from pielab.errors import PielabError
-from pielab.progress import Progress
+from pielab.progress import Progress, counted
 from pielab.report import figures
 from pielab.store import predictions
 from pielab.store.paths import DENSE, Configuration
@@ -161,8 +161,9 @@ def show(frame: pd.DataFrame, rows: int = 1000) -> None:
     """
     shown = top_rows(frame, rows)
     sets = frame.groupby(results.CONFIGURATION).ngroups
-    count = f"All {len(frame):,} PIEs" if len(shown) == len(frame) else f"{len(shown):,} of {len(frame):,} PIEs"
-    note = f"{count} of {sets} configuration{'s' if sets > 1 else ''}."
+    pies_of_study = counted(len(frame), "PIE")
+    count = f"All {pies_of_study}" if len(shown) == len(frame) else f"{len(shown):,} of {pies_of_study}"
+    note = f"{count} of {counted(sets, 'configuration')}."
     if len(shown) < len(frame):
         note += " Those are left out that differ least from retraining noise; the others stand by turns."
     if any(len(text) > TEXT_LIMIT for text in shown["text"]):
@@ -266,7 +267,7 @@ class Explorer(widgets.VBox):
             self.note.value = "reading the predictions …"
             self.known = read_split(folder, self.choices["split"].value, self.known, self.study)
             self.pies = pies(folder, self.known, self.study)
-            self.note.value = f"{len(self.pies):,} PIEs of {len(self.known.texts):,} examples"
+            self.note.value = f"{counted(len(self.pies), 'PIE')} of {counted(len(self.known.texts), 'example')}"
         except PielabError as error:
             self.pies, self.note.value = pd.DataFrame(), html.escape(str(error))
         shown = as_html(self.pies, without=results.CONFIGURATION) if len(self.pies) else ""

@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from pielab.progress import counted
 from pielab.report import style
 from pielab.report.style import ALL, ONLY_PIES, UNPRUNED
 
@@ -52,7 +53,7 @@ def search(table: pd.DataFrame, metric: str) -> Figure:
         axes.minorticks_off()
     grid[0][0].set_ylabel(f"validation {metric}")
     figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle(f"{style.counted(table, 'trial')} of random search, one model each", fontsize="medium")
+    figure.suptitle(f"{counted(len(table), 'trial')} of random search, one model each", fontsize="medium")
     return figure
 
 
@@ -63,7 +64,7 @@ def two_sides(dense: pd.Series, pruned: pd.Series, metric: str, name: str) -> Fi
     for before, after in zip(dense, pruned, strict=True):
         axes.plot([0, 1], [before, after], color=ALL, marker="o", alpha=0.7)
     axes.set(xticks=[0, 1], xticklabels=["unpruned", name], xlim=(-0.4, 1.4), ylabel=f"test {metric}")
-    axes.set_title(f"each line is one of {len(dense)} seeds")
+    axes.set_title(f"each line is one of {counted(len(dense), 'seed')}")
     return figure
 
 
@@ -78,7 +79,7 @@ def p_pie(frame: pd.DataFrame, models_per_side: int) -> Figure:
         values = frame[column].sort_values(ascending=False).to_numpy()
         axes.plot(100 * pd.RangeIndex(1, len(values) + 1) / len(values), values, line, color=colour, label=label)
     axes.set(xlabel="% of the test examples, the surest first", ylabel="probability of a disagreement")
-    axes.set(xlim=(0, 100), ylim=(0, 1.02), title=f"{models_per_side} models on each side")
+    axes.set(xlim=(0, 100), ylim=(0, 1.02), title=f"{counted(models_per_side, 'model')} on each side")
     axes.legend(frameon=False)
     return figure
 
@@ -137,8 +138,9 @@ def effectiveness(seeds: pd.DataFrame) -> Figure:
         for name, rows in style.by_pruner(part):
             group = rows.groupby("threshold")["effectiveness"].agg(["mean", "std"]).fillna(0)
             style.pruner_line(axes, name, seeds, group.index, group["mean"], (group["std"], group["std"]))
-        axes.set_title(f"{style.pair(part)}: {style.counted(part, 'seed')}")
-        axes.set(ylabel=f"test {part['metric'].iloc[0]}", ylim=(0, 1))
+        axes.set_title(f"{style.pair(part)}: {counted(part['seed'].nunique(), 'seed')}")
+        axes.set(ylabel=f"test {part['metric'].iloc[0]}")
+        style.up_to_one(axes, part["effectiveness"])
     style.legend_below(figure, "mean over seeds; bars and band: one standard deviation")
     return figure
 
@@ -156,7 +158,7 @@ def pie_shares(configurations: pd.DataFrame) -> Figure:
             bars = style.error_bars(rows, "excess_percent", "excess_low", "excess_high")
             style.pruner_line(axes, name, configurations, rows["threshold"], rows["halved_pies_percent"], bars)
         side, texts = part[["models_per_side", "examples"]].iloc[0]
-        axes.set_title(f"{style.pair(part)}: {side} model{'s' if side > 1 else ''} a side, {texts:,} texts")
+        axes.set_title(f"{style.pair(part)}: {counted(side, 'model')} a side, {counted(texts, 'text')}")
         axes.set_ylabel("PIEs, % of the test examples")
         style.from_zero(axes)
     note = "mean over half-splits of the seeds;\nbars: 95 % interval of the excess over the null"
@@ -182,7 +184,7 @@ def comparison(table: pd.DataFrame) -> Figure:
         axes.axvline(part["unpruned"].iloc[0], color=UNPRUNED, linestyle=":", label="unpruned models")
         axes.axhline(0, color=UNPRUNED, linestyle="--", label="null: retraining alone")
         first = part.iloc[0]
-        axes.set_title(f"{style.pair(part)}: {first['threshold']:g} %\n{first['seeds']} seeds")
+        axes.set_title(f"{style.pair(part)}: {first['threshold']:g} %\n{counted(first['seeds'], 'seed')}")
         axes.set(xlabel=f"test {first['metric']}", ylabel="excess of PIEs, %")
     note = "excess in % of the test examples; bars: 95 % intervals over seeds; scales differ"
     style.legend(figure, note)
@@ -199,10 +201,12 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
     figure, panels = style.panels(configurations, "dataset", "model", "pruner")
     positions = style.positions(configurations)
     for axes, part in panels:
-        axes.set_title(f"{style.name(part)}\n{part['models_per_side'].iloc[0]} of {part['seeds'].iloc[0]} seeds a side")
+        side, seeds = part[["models_per_side", "seeds"]].iloc[0]
+        axes.set_title(f"{style.name(part)}\n{side} of {counted(seeds, 'seed')} a side")
         places = part["threshold"].map(positions)
-        null = part["null_on_pies"].mean()
-        axes.axhline(null, color=UNPRUNED, linestyle="--", label="null: unpruned, where unpruned disagree")
+        axes.axhline(
+            part["null_on_pies"].mean(), color=UNPRUNED, linestyle="--", label="null: unpruned, where unpruned disagree"
+        )
         for side, line, marker, shift in (("unpruned", "-", "o", -0.04), ("pruned", ":", "s", 0.04)):
             by_text = part.get(f"{side}_on_all_by_text", pd.Series(np.nan, part.index))
             on_all = by_text.fillna(part[f"{side}_on_all"])
@@ -210,7 +214,7 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
             bars = style.error_bars(part, f"{side}_more", f"{side}_more_low", f"{side}_more_high")
             options = {"color": ONLY_PIES, "marker": marker, "linestyle": line, "capsize": 2}
             axes.errorbar(places + shift, part[f"halved_{side}_on_pies"], yerr=bars, label=f"{side}, PIEs", **options)
-        axes.set_ylim(-0.03, 1.03)  # so that markers at 0 and 1 are not cut off
+        style.up_to_one(axes, part[["null_on_pies", "unpruned_on_all", "pruned_on_all"]], margin=0.03)
         axes.set(xticks=list(positions.values()), xticklabels=[f"{threshold:g}" for threshold in positions])
         judged_by = part["judged_by"].fillna(part["metric"]).iloc[0]
         axes.set(xlabel="% of weights pruned", ylabel=judged_by, xlim=(-0.3, len(positions) - 0.7))
@@ -232,11 +236,10 @@ def classes(table: pd.DataFrame) -> Figure:
         axes.plot(part["rank"], part["percent"], color=ALL, marker="o", markersize=3, label="all test examples")
         axes.errorbar(part["rank"], part["halved_percent"], yerr=bars, label="PIEs of half of the seeds", **marker)
         axes.plot(part["rank"], part["null_percent"], "--", color=UNPRUNED, label="null: where unpruned disagree")
-        axes.set_title(f"{style.name(part)}\n{part['threshold'].iloc[0]:g} % pruned: {part['pies'].iloc[0]} PIEs")
-        few = len(part) <= 10
-        axes.set_xticks(
-            part["rank"], part["class"].map(style.short) if few else part["rank"], rotation=30 if few else 90
-        )
+        first, few = part.iloc[0], len(part) <= 10
+        axes.set_title(f"{style.name(part)}\n{first['threshold']:g} % pruned: {counted(first['pies'], 'PIE')}")
+        labels = part["class"].map(style.short) if few else part["rank"]
+        axes.set_xticks(part["rank"], labels, rotation=30 if few else 90)
         axes.tick_params(axis="x", labelsize="small" if few else "x-small")
         axes.set(xlabel="" if few else "class, the most frequent first", ylabel="% that have the class")
         style.from_zero(axes)
@@ -256,7 +259,7 @@ def el2n(table: pd.DataFrame) -> Figure:
     colours = dict(zip(thresholds, sns.color_palette("viridis_r", len(thresholds) + 1)[1:], strict=True))
     figure, panels = style.panels(table, "dataset", "model", "pruner")
     for axes, part in panels:
-        axes.set_title(f"{style.name(part)}\n{part['seeds'].iloc[0]} seeds")
+        axes.set_title(f"{style.name(part)}\n{counted(part['seeds'].iloc[0], 'seed')}")
         null = part.groupby("bin")["p_null"].mean()
         axes.plot(null.index, 100 * null, color=UNPRUNED, linestyle="--", label="null: retraining alone")
         for threshold, rows in part.groupby("threshold"):
@@ -299,7 +302,7 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
             axes.plot(places, complete.mean(axis="columns"), color="black", linewidth=2.5, label="mean")
         score, texts = part[["score", "examples"]].iloc[0]
         score += "" if is_ratio else ": difference"
-        axes.set_title(f"{score}\n{style.pair(part)}: {texts:,} texts", fontsize="small")
+        axes.set_title(f"{score}\n{style.pair(part)}: {counted(texts, 'text')}", fontsize="small")
         if axes.get_subplotspec().is_last_row():
             axes.set_xlabel("% of weights pruned")
     others = "others as long" if matched else "all"

@@ -237,7 +237,8 @@ def _html(frame: pd.DataFrame) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pielab.report", description="Write a study's report/index.html.")
     parser.add_argument("study", help="the folder of the study, such as results/demo")
+    given = parser.parse_args()
     try:
-        print(write_index(paths.root() / parser.parse_args().study))
+        print(write_index(paths.find(given.study) or Path(given.study)))
     except PielabError as error:
         sys.exit(f"error: {error}")

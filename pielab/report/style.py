@@ -186,6 +186,14 @@ def from_zero(axes: Axes) -> None:
     axes.set_ylim(0, 1.06 * axes.get_ylim()[1])
 
 
+def up_to_one(axes: Axes, values: pd.DataFrame | pd.Series, margin: float = 0.0) -> None:
+    """The y axis from 0 to 1, or from further below for negative values, such as Matthews correlations.
+
+    margin: so that markers at 0 and 1 are not cut off.
+    """
+    axes.set_ylim(axes.get_ylim()[0] if (values < 0).to_numpy().any() else -margin, 1 + margin)
+
+
 def error_bars(rows: pd.DataFrame, value: str, low: str, high: str) -> tuple[pd.Series, pd.Series]:
     """Lengths below and above `value`, 0 where the interval ends short of it."""
     return (rows[value] - rows[low]).clip(lower=0), (rows[high] - rows[value]).clip(lower=0)
@@ -205,8 +213,3 @@ def pruners(frame: pd.DataFrame) -> list[str]:
     """The pruners of a figure in the order of pruners.KNOWN, the paper's first, then other names."""
     names = set(frame["pruner"]) - {"unpruned"}
     return [*(name for name in KNOWN if name in names), *sorted(names - set(KNOWN))]
-
-
-def counted(frame: pd.DataFrame, column: str) -> str:
-    number = frame[column].nunique()
-    return f"{number} {column}{'s' if number > 1 else ''}"
