@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from pathlib import Path
@@ -92,6 +93,31 @@ def test_a_wheel_holds_every_module_template_and_table(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.startswith(str(tmp_path / "installed")), done.stderr
+
+
+def test_a_script_beside_a_clone_finds_the_package(tmp_path):
+    """The clone's folder has the package's name, and Python takes a folder beside a script for a package."""
+    clone, python = tmp_path / "pielab", tmp_path / "venv/bin/python"
+    shutil.copytree(PROJECT / "pielab", clone / "pielab", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(PROJECT / name, clone)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    (site,) = tmp_path.glob("venv/lib/*/site-packages")
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run = {"env": environment, "capture_output": True, "text": True, "check": False}
+    install = [sys.executable, "-m", "pip", "--python", python, "install", *options, "--editable", clone]
+    done = subprocess.run(install, cwd=tmp_path, **run)
+    assert done.returncode == 0, done.stderr
+    code = (
+        "import pielab; from pielab.report import render; print(pielab.__file__); "
+        "assert 'a study' in render.render('index.html', study='a study')"
+    )
+    (tmp_path / "script.py").write_text(code)
+    for folder in (tmp_path, clone):
+        done = subprocess.run([python, tmp_path / "script.py"], cwd=folder, **run)
+        assert done.stdout == f"{clone}/pielab/__init__.py\n", done.stderr
 
 
 def test_an_unknown_module_says_which_there_are():

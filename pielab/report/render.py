@@ -11,7 +11,7 @@ from pielab.store import files, paths
 
 def render(template: str, **values: Any) -> str:
     """The HTML of a template in report/templates, filled in with `values`, which are escaped."""
-    loader = jinja2.PackageLoader("pielab.report")
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template(template).render(values)
 
