@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset, DatasetDict, Features, Value
 
-from pielab.data import corpora, glue, splits, tables, tasks
+from pielab.data import corpora, glue, labels, splits, tables, tasks
 from pielab.data.tables import SPLITS
 
 
@@ -35,8 +35,8 @@ def load(
         A relative path is looked for in the working directory, in `data_dir`, in $PIELAB_DATA, then in the project.
     limit: the largest number of examples in each split, drawn with `seed` in proportion to the classes.
     seed: also fixes the split of data that have none (70 / 15 / 15 %, stratified).
-    text, text_pair, label: columns. A label column of lists, or of strings joined by `label_separator`, makes the
-        task multi-label.
+    text, text_pair, label: columns. A label column of lists (of names, or a 0 or 1 for each class, which is then called
+        by its position), or of strings joined by `label_separator`, makes the task multi-label.
 
     Columns: text, text_pair for pairs, and label (a class id) or labels (one 0 or 1 for each class).
 
@@ -52,7 +52,7 @@ def load(
     if label_separator:  # with a separator, an empty cell means no label
         frames = {split: frame.fillna({label: ""}) for split, frame in frames.items()}
     frames = {split: tables.select(frame, columns, f"{name} ({split})") for split, frame in frames.items()}
-    frames, names, task = splits.encode_labels(frames, label_separator, name)
+    frames, names, task = labels.encode(frames, label_separator, name)
     frames = splits.complete(frames, seed, name)
     if limit:
         frames = {split: splits.draw(frame, limit, seed) for split, frame in frames.items()}
