@@ -47,11 +47,12 @@ def load(
     if frames:  # with columns of pielab's names
         columns, label_separator = {column: column for column in frames["train"]}, None
     else:
-        frames = tables.load(name, folders, label)
         columns = {"text": text, **({"text_pair": text_pair} if text_pair else {}), "label": label}
-    if label_separator:  # with a separator, an empty cell means no label
-        frames = {split: frame.fillna({label: ""}) for split, frame in frames.items()}
-    frames = {split: tables.select(frame, columns, f"{name} ({split})") for split, frame in frames.items()}
+        frames = tables.load(name, folders, columns, joined=bool(label_separator))
+    frames = {
+        split: tables.select(frame, columns, f"{name} ({split})", joined=bool(label_separator))
+        for split, frame in frames.items()
+    }
     frames, names, task = labels.encode(frames, label_separator, name)
     frames = splits.complete(frames, seed, name)
     if limit:

@@ -1,7 +1,9 @@
 """Labels as class ids: the classes, their order, and the task that the labels make."""
 
+import re
 from collections.abc import Sequence
 from itertools import chain
+from numbers import Number
 
 import numpy as np
 import pandas as pd
@@ -29,12 +31,9 @@ def encode(
         cells = {split: [_split(cell, separator) for cell in column] for split, column in cells.items()}
     task = of_label(cells[source][0])
     labels = {split: [task.labels(cell) for cell in column] for split, column in cells.items()}
-    labels = _from_multi_hot(labels, where)
+    labels = _of_one_type(_from_multi_hot(labels, where))
     distinct = {split: set(chain.from_iterable(rows)) for split, rows in labels.items()}
-    try:
-        classes = sorted(distinct[source])
-    except TypeError:
-        classes = sorted(distinct[source], key=str)
+    classes = sorted(distinct[source])
     if len(classes) < 2:
         raise PielabError(
             "too-few-classes", f"{where} has {len(classes)} class in its labels", "a classifier needs two at least"
@@ -49,7 +48,57 @@ def encode(
             )
         encoded = [tuple(ids[label] for label in row) for row in labels[split]]
         frames[split] = frame.assign(label=pd.Series(encoded, index=frame.index))
-    return frames, [str(label) for label in classes], task
+    return frames, _names(classes), task
+
+
+def _names(classes: list) -> list[str]:
+    """The classes as strings, all numbers in the same form: 0.0, 0.5, 1.0."""
+    return [
+        str(label) for label in (map(float, classes) if any(isinstance(label, float) for label in classes) else classes)
+    ]
+
+
+class WrittenNumber(str):
+    """A number in another form than Python's own, such as 01 or 1E3: the same label only if written alike."""
+
+    def __lt__(self, other: str) -> bool:
+        return (float(self), str(self)) < (float(other), str(other))
+
+
+def of_texts(columns: dict[str, pd.Series]) -> dict[str, pd.Series]:
+    """The labels of all text files of a data set as numbers or bools, if each of them is one; else as they are.
+
+    Numbers are then ordered by their value, and 1 in one file is 1.0 or True in another.
+    """
+    texts = {text for column in columns.values() for text in column.dropna()}
+    values = {text: _number(text.strip()) for text in texts}
+    types = {type(value) for value in values.values()}
+    if type(None) in types or (bool in types and not set(values.values()) <= {0, 1}):
+        return columns
+    if WrittenNumber in types:
+        values = {text: WrittenNumber(text.strip()) for text in texts}
+    cells = {split: [values.get(text) for text in column] for split, column in columns.items()}
+    return {split: pd.Series(cells[split], index=column.index, dtype=object) for split, column in columns.items()}
+
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+def _number(text: str) -> bool | int | float | WrittenNumber | None:
+    """A label as the bool or number it is; None for words, and for digits beyond those of numbers."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if not _NUMBER.fullmatch(text) or len(text) > 18:
+        return None
+    usual = next((number for number in (int, float) if _is_usual(text, number)), WrittenNumber)
+    return usual(text)
+
+
+def _is_usual(text: str, number: type) -> bool:
+    try:
+        return repr(number(text)) == text
+    except ValueError:
+        return False
 
 
 def _plain(cell: object) -> object:
@@ -58,6 +107,15 @@ def _plain(cell: object) -> object:
 
 def _split(joined: object, separator: str) -> list[str]:
     return [part.strip() for part in str(joined).split(separator) if part.strip()]
+
+
+def _of_one_type(labels: dict[str, Rows]) -> dict[str, Rows]:
+    """The labels, as strings if they are of several types; numbers and bools count as one."""
+    everything = chain.from_iterable(chain.from_iterable(labels.values()))
+    types = {Number if isinstance(label, Number) else type(label) for label in everything}
+    if len(types) < 2:
+        return labels
+    return {split: [tuple(map(str, row)) for row in rows] for split, rows in labels.items()}
 
 
 def _from_multi_hot(labels: dict[str, Rows], where: str) -> dict[str, Rows]:

@@ -1,39 +1,38 @@
 """Texts and labels from a user's tables: a file, a folder of files, or a data set on the Hub."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from pielab.data import formats, labels
 from pielab.errors import PielabError, first_line
 from pielab.store import paths
 
 SPLITS = ("train", "validation", "test")
-# Only an empty cell is missing, because "None" and "NA" may be texts or labels.
-_CSV = partial(pd.read_csv, keep_default_na=False, na_values=[""])
-READERS = {
-    ".csv": _CSV,
-    ".tsv": partial(_CSV, sep="\t"),
-    ".parquet": pd.read_parquet,
-    ".jsonl": partial(pd.read_json, lines=True, dtype=False),
-}
 
 Frames = dict[str, pd.DataFrame]
 
 
-def load(name: str, folders: Sequence[Path], label: str) -> Frames:
+def load(name: str, folders: Sequence[Path], columns: dict[str, str], joined: bool = False) -> Frames:
     """The splits of a file ("all"), of a folder, or of a data set on the Hub, with all their columns.
 
-    name: a path, from the working directory, `folders` or the project; or the id of a Hub data set. label: its column.
+    name: a path, from the working directory, `folders` or the project; or the id of a Hub data set. columns: those
+    that `select` will take. joined: whether several labels may be in one cell.
 
     Raises PielabError if there is no such data, or if it cannot be read.
     """
-    path = paths.find(name, *folders)
+    label, path = columns["label"], paths.find(name, *folders)
     if path:
-        return {split: _read(file) for split, file in _files(path).items()}
-    if Path(name).suffix in READERS:
+        files = _files(path)
+        frames = {split: formats.read(file, list(columns.values()), label) for split, file in files.items()}
+        written = [split for split, file in files.items() if formats.suffix(file) in formats.DELIMITERS]
+        if not joined and all(label in frames[split] for split in written):
+            typed = labels.of_texts({split: frames[split][label] for split in written})
+            frames |= {split: frames[split].assign(**{label: column}) for split, column in typed.items()}
+        return frames
+    if formats.suffix(Path(name)) in formats.SUFFIXES:
         places = ", ".join(map(str, (Path.cwd(), *folders)))
         raise PielabError(
             "no-such-data-file",
@@ -91,11 +90,14 @@ def with_validation(size: float, train: pd.DataFrame, test: pd.DataFrame) -> Fra
     return {"train": train, "validation": validation, "test": test}
 
 
-def select(frame: pd.DataFrame, columns: dict[str, str], where: str) -> pd.DataFrame:
+def select(frame: pd.DataFrame, columns: dict[str, str], where: str, joined: bool = False) -> pd.DataFrame:
     """Some columns of a table under pielab's names, which are the keys of `columns`; texts are strings.
+
+    joined: whether several labels may be in one cell, and none in an empty one.
 
     Raises PielabError if a column, or a value in one, is missing.
     """
+    chosen = {}
     for parameter, column in columns.items():
         if column not in frame.columns:
             raise PielabError(
@@ -103,23 +105,30 @@ def select(frame: pd.DataFrame, columns: dict[str, str], where: str) -> pd.DataF
                 f"{where} has no column {column!r}",
                 f"set {parameter} to one of {', '.join(map(str, frame.columns))}",
             )
-        missing = frame[column].isna().to_numpy()
-        if missing.any():
+        values = frame[column].astype(object).reset_index(drop=True)
+        missing = values.isna().to_numpy()
+        if joined and parameter == "label":
+            values = values.mask(missing, "")
+        elif missing.any():
             row = missing.argmax() + 1
             raise PielabError(
                 "empty-cells",
                 f"{where} has {missing.sum()} rows with no {column!r}, the first is row {row}",
                 "fill or drop them",
             )
-    chosen = frame[[*columns.values()]].set_axis([*columns], axis=1).reset_index(drop=True)
-    return chosen.astype({parameter: str for parameter in columns if parameter != "label"})
+        chosen[parameter] = values if parameter == "label" else values.astype(str)
+    return pd.DataFrame(chosen)
 
 
 def _files(path: Path) -> dict[str, Path]:
     """The file of each split in a folder, or a file under the name all."""
     if path.is_file():
         return {"all": path}
-    files = {file.stem: file for file in sorted(path.iterdir()) if file.suffix in READERS and file.stem in SPLITS}
+    files = {
+        formats.stem(file): file
+        for file in sorted(path.iterdir())
+        if formats.suffix(file) in formats.SUFFIXES and formats.stem(file) in SPLITS
+    }
     if not {"train", "test"} & set(files):
         raise PielabError(
             "folder-without-splits",
@@ -128,18 +137,3 @@ def _files(path: Path) -> dict[str, Path]:
             "elsewhere",
         )
     return files
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if path.suffix not in READERS:
-        raise PielabError(
-            "unknown-kind-of-file", f"{path} is of an unknown kind", f"give a file that ends in {', '.join(READERS)}"
-        )
-    try:
-        return READERS[path.suffix](path)
-    except (ValueError, OSError) as error:
-        raise PielabError(
-            "data-file-unreadable",
-            f"{path} could not be read as {path.suffix[1:]} ({first_line(error)})",
-            "check that it is complete, and of the kind that its name ends in",
-        ) from None
