@@ -200,7 +200,7 @@ def test_imdb_and_snli_from_the_hub(tmp_path, small, monkeypatch):
     )
     names = ["entailment", "neutral", "contradiction"]
     pairs = Features({"premise": Value("string"), "hypothesis": Value("string"), "label": ClassLabel(names=names)})
-    rows = {"premise": ["a"] * 4, "hypothesis": ["b"] * 4, "label": [0, 1, 2, -1]}
+    rows = {"premise": list("abcd"), "hypothesis": ["b"] * 4, "label": [0, 1, 2, -1]}
     snli = DatasetDict({split: Dataset.from_dict(rows, features=pairs) for split in datasets.SPLITS})
     hub = {"stanfordnlp/imdb": imdb, "stanfordnlp/snli": snli}
     monkeypatch.setattr("datasets.load_dataset", lambda name, configuration: hub[name])

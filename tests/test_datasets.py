@@ -206,3 +206,78 @@ def test_a_test_label_that_training_does_not_know(tmp_path):
     problem = "(test) has labels that never occur in training, ['sport']"
     with refused("labels-never-in-training", "add training examples", problem):
         datasets.load(str(tmp_path))
+
+
+@pytest.mark.parametrize("value", [["a", "list"], {"a": "dictionary"}, b"bytes", np.array(["an", "array"])])
+def test_a_text_that_is_no_string(tmp_path, value):
+    frame = make_texts(20)
+    frame["text"] = [value] * 20
+    frame.to_parquet(tmp_path / "texts.parquet")
+    kind = "ndarray" if isinstance(value, list) else type(value).__name__
+    problem = f"column 'text', row 1 is of the type {kind}"
+    with refused("text-not-a-string", "join the parts of a list", problem):
+        datasets.load(str(tmp_path / "texts.parquet"))
+    frame["text"] = make_texts(20)["text"]
+    frame["second"] = [value] * 20
+    frame.to_parquet(tmp_path / "texts.parquet")
+    with refused("text-not-a-string", "decode bytes", "column 'second', row 1"):
+        datasets.load(str(tmp_path / "texts.parquet"), text_pair="second")
+
+
+def test_a_text_that_is_no_string_in_one_row_is_counted(tmp_path):
+    rows = [{"text": f"text {index}", "label": "ab"[index % 2]} for index in range(20)]
+    rows[6]["text"] = ["in", "parts"]
+    (tmp_path / "texts.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with refused("text-not-a-string", "join the parts", "row 7 is of the type list, ['in', 'parts']"):
+        datasets.load(str(tmp_path / "texts.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("form", "line"),
+    [
+        ("['{}', 'x']", "all texts of "),
+        ("b'{}'", "all texts of "),
+        ("{{'text': '{}'}}", "all texts of "),
+        ("[sic] {}", ""),
+        ("b{}", ""),
+    ],
+)
+def test_texts_that_are_lists_or_bytes_written_as_text_are_a_warning(tmp_path, capsys, form, line):
+    frame = make_texts(20)
+    frame.assign(text=frame["text"].map(form.format)).to_csv(tmp_path / "texts.csv", index=False)
+    datasets.load(str(tmp_path / "texts.csv"))
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == bool(line) and line in errors
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"text": "label"}, "text and label are both 'label'"),
+        ({"label": "text"}, "text and label are both 'text'"),
+        ({"text_pair": "text"}, "text and text_pair are both 'text'"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_one_column_for_two_purposes(tmp_path, options, problem, suffix):
+    frame, path = make_texts(20), tmp_path / f"texts{suffix}"
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    with refused("column-given-twice", "give each a column of its own", problem):
+        datasets.load(str(path), **options)
+
+
+@pytest.mark.parametrize("text", ["the same", "   ", ""])
+def test_texts_that_are_all_the_same(tmp_path, text):
+    make_texts(20).assign(text=text).to_json(tmp_path / "texts.jsonl", orient="records", lines=True)
+    with refused("texts-all-the-same", "give the column of the texts as text", "all 20 texts of"):
+        datasets.load(str(tmp_path / "texts.jsonl"))
+
+
+def test_some_blank_texts_are_a_warning_and_pairs_may_share_one(tmp_path, capsys):
+    frame = make_texts(20).assign(second="which topic?")
+    frame.loc[:2, "text"] = [" ", "\t", "\u00a0"]
+    frame.to_csv(tmp_path / "texts.csv", index=False)
+    datasets.load(str(tmp_path / "texts.csv"))
+    assert "has 3 of 20 texts without any word" in capsys.readouterr().err
+    datasets.load(str(tmp_path / "texts.csv"), text_pair="second")
+    assert not capsys.readouterr().err

@@ -150,3 +150,102 @@ def test_texts_are_read_as_written(tmp_path, text, suffix):
     path = write(tmp_path / f"texts{suffix}", ["a", "b"] * 10, text=texts)
     data = datasets.load(path)
     assert sorted(text for split in datasets.SPLITS for text in data[split]["text"]) == sorted(texts)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "labels", "separator", "id", "problem", "cure"),
+    [
+        (".jsonl", [["a"], "b"], None, "labels-of-two-forms", "lists, such as ['a'], and", "give lists in every row"),
+        (".jsonl", ["b", ["a"]], None, "labels-of-two-forms", "such as 'b'", "or in none"),
+        (".jsonl", [["a"], 1, []], None, "labels-of-two-forms", "labels that are none, such as 1", "give lists"),
+        (".jsonl", [["a;b"], ["c"]], ";", "separator-of-lists", "label_separator = ';'", "omit label_separator"),
+        (".parquet", [["a", "b"], ["c"]], ",", "separator-of-lists", "label_separator = ','", "omit label_separator"),
+        (".csv", [["a", "b"], ["c"]], None, "labels-written-as-lists", "['", "save lists in a .jsonl or .parquet file"),
+        (".csv", [["a", "b"], ["c"]], ",", "labels-written-as-lists", "['", "save lists in a .jsonl or .parquet file"),
+        (".csv", ["[0 1 0]", "[1 0 1]"], None, "labels-written-as-lists", "the label '[", "set label_separator"),
+        (".tsv", [[0, 1], [1, 1]], None, "labels-written-as-lists", "the label '[", "set label_separator"),
+        (".csv", ["[True, False]", "[]"], None, "labels-written-as-lists", "the label '[", "set label_separator"),
+        (".jsonl", ['["a"]', '["b"]'], None, "labels-written-as-lists", "the label '[", "set label_separator"),
+        (".csv", [("a", "b"), ("c",)], None, "labels-written-as-lists", "the label \"('", "set label_separator"),
+        (".csv", ["[a, b]", "c"], None, "labels-written-as-lists", "the label '[a, b]'", "set label_separator"),
+        (".csv", ["a", "['a']"], None, "labels-written-as-lists", "the label \"['a']\"", "set label_separator"),
+        (".jsonl", [{"a": 1}, {"b": 1}], None, "label-of-unknown-type", "the label {'", "give strings"),
+        (".jsonl", [[["a"]], [["b"]]], None, "label-of-unknown-type", "the label ['", "or lists of these"),
+        (".jsonl", [["a", None], ["b"]], None, "label-of-unknown-type", "the label None", "or lists of these"),
+        (".parquet", [b"a", b"b"], None, "label-of-unknown-type", "the label b'", "give strings"),
+        (".jsonl", [[0.1, 0.9], [0.5, 0.5]], None, "labels-are-scores", "the number 0.1", "a 0 or 1 for each class"),
+        (
+            ".jsonl",
+            [list("xxy"), list("xyy")],
+            None,
+            "labels-repeated",
+            "3 labels in every row",
+            "each label of a text",
+        ),
+        (".jsonl", [[-1, 1, -1], [1, -1, -1]], None, "labels-repeated", "[-1, 1, -1]", "a 0 or 1 for each class"),
+        (".csv", ["a,b", "c"], ";", "separator-never-occurs", "such as 'a,b'", "give the separator of the labels"),
+        (".csv", [1, 2], ";", "separator-never-occurs", "in no label of", "or omit it"),
+        (".csv", [0, 1, 2, -1], None, "label-minus-one", "the label -1 beside 0 to 2", "leave its examples out"),
+        (".parquet", [0, 1, 2, -1], None, "label-minus-one", "no label", "if it is a class, give it a name"),
+        (".jsonl", [[0, 5], [3, -1], [-1]], None, "label-minus-one", "beside 0 to 5", "leave its examples out"),
+        (".csv", ["pos", "neg", "pos "], None, "labels-look-alike", "'pos' and 'pos '", "write them alike"),
+        (".jsonl", ["a  b", "a b", "c"], None, "labels-look-alike", "differ in spaces", "write them alike"),
+        (".csv", ["caf\u00e9", "cafe\u0301"], None, "labels-look-alike", "invisible codes alone", "write them alike"),
+        (".jsonl", [["a"], ["a\u00a0", "b"]], None, "labels-look-alike", "differ in spaces", "write them alike"),
+    ],
+)
+def test_labels_that_cannot_be_meant_are_one_sentence(tmp_path, suffix, labels, separator, id, problem, cure):
+    path = write(tmp_path / f"labels{suffix}", labels * 10)
+    with refused(id, cure, problem):
+        datasets.load(path, label_separator=separator)
+
+
+@pytest.mark.parametrize(
+    ("labels", "separator", "line"),
+    [
+        (["a,b", "", "c"], ";", "label_separator = ';' occurs in no label of"),
+        (["Pos", "neg", "pos"], None, "has the labels 'Pos' and 'pos', which differ in capitals alone, as two classes"),
+        ([-1, 0, 1], None, "has the class -1: leave its examples out if it means that they have no label"),
+        (["yes", "no", "-"], None, "has the class '-': leave its examples out"),
+        (["yes", "no", "nan"], None, "has the class 'nan': leave its examples out"),
+        ([index**2 for index in range(25)], None, "has 25 labels in 250 examples, such as 0: are they classes?"),
+        ([index / 8 for index in range(25)], None, "has 25 labels in 250 examples, such as 0.0: are they classes?"),
+    ],
+)
+def test_labels_that_may_be_meant_are_read_with_a_warning(tmp_path, capsys, labels, separator, line):
+    path = write(tmp_path / "labels.csv", labels * 10)
+    names = datasets.class_names(datasets.load(path, label_separator=separator))
+    assert len(names) == len(set(labels) - {""})
+    errors = capsys.readouterr().err
+    assert errors.startswith("warning: ") and line in errors and errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [-1, 1],
+        [-2, -1, 0, 1, 2],
+        ["[removed]", "kept"],
+        ["(a)", "(b)"],
+        ["(0, 10]", "(10, 20]"],
+        [*range(30)],
+        [1, 2, 3],
+        ["x\u00b2", "x2"],
+        ["a;b", "c"],
+    ],
+)
+def test_unusual_labels_are_read_without_a_word(tmp_path, capsys, labels):
+    data = datasets.load(write(tmp_path / "labels.csv", labels * 10))
+    assert datasets.class_names(data) == [str(label) for label in sorted(labels)] and not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("labels", [[f"id{index}" for index in range(40)], [index / 7 for index in range(40)]])
+def test_a_column_of_ids_or_measurements_is_no_column_of_classes(tmp_path, labels):
+    with refused("labels-nearly-unique", "give the column of the classes", "40 different labels in 40 examples"):
+        datasets.load(write(tmp_path / "labels.csv", labels))
+
+
+def test_one_example_of_each_class_to_train_on_is_enough(tmp_path):
+    for split, number in (("train", 1), ("test", 3)):
+        write(tmp_path / f"{split}.csv", [f"class {index}" for index in range(40)] * number)
+    assert len(datasets.class_names(datasets.load(str(tmp_path)))) == 40

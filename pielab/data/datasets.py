@@ -28,8 +28,8 @@ def load(
     """A data set with the splits train, validation and test.
 
     name: "bbc-news"; "imdb", "snli", "reuters" or "aapd", from their original files in `data_dir` or $PIELAB_DATA (the
-        first two also from the Hub); or a CSV, TSV, Parquet or JSONL file; or a folder with train and test (and
-        perhaps validation) files of one of these kinds, or with a test file alone if no model is to be trained; or the
+        first two also from the Hub); or a CSV, TSV, Parquet, JSONL or JSON file, perhaps gzipped; or a folder with
+        train and test (and perhaps validation) files of these kinds, or with a test file alone if no model is to be trained; or the
         id of a Hub data set, "owner/name" or "owner/name:configuration"; or a task of GLUE, "glue-rte", from its .tsv
         files in `data_dir` or $PIELAB_DATA, else the Hub, or the path of their folder, ".../RTE".
         A relative path is looked for in the working directory, in `data_dir`, in $PIELAB_DATA, then in the project.
@@ -40,7 +40,8 @@ def load(
 
     Columns: text, text_pair for pairs, and label (a class id) or labels (one 0 or 1 for each class).
 
-    Raises PielabError if the data, a column or a label is missing.
+    Raises PielabError if the data, a column or a label is missing, or if texts or labels cannot be meant; warns of what
+    may be meant.
     """
     folders = [Path(folder).expanduser() for folder in (data_dir, os.environ.get("PIELAB_DATA")) if folder]
     frames = corpora.load(name, folders) or glue.load(name, folders)
@@ -53,6 +54,7 @@ def load(
         split: tables.select(frame, columns, f"{name} ({split})", joined=bool(label_separator))
         for split, frame in frames.items()
     }
+    tables.check_texts(frames, name)
     frames, names, task = labels.encode(frames, label_separator, name)
     frames = splits.complete(frames, seed, name)
     if limit:

@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -18,12 +19,8 @@ from pielab.errors import PielabError, first_line
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*DELIMITERS, ".parquet", ".jsonl", ".json")
 
-# How the quotation marks of a table may be meant; the first that fits the whole file is taken.
-_QUOTING: tuple[dict[str, Any], ...] = (
-    {"strict": True},
-    {"strict": True, "escapechar": "\\", "doublequote": False},
-    {"quoting": csv.QUOTE_NONE},
-)
+# Stand for the two while a table with backslashes before quotation marks is read.
+_QUOTE, _BACKSLASH = "\ue000", "\ue001"
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -108,18 +105,32 @@ def _table(text: str, usual: str, columns: Collection[str], label: str, path: Pa
     delimiter = max(headers, key=lambda delimiter: len(set(headers[delimiter]) & set(columns)))
     if not set(columns) <= set(headers[delimiter]):
         return pd.DataFrame(columns=headers[delimiter])  # its reader says which column is missing
+    # How quotation marks may be meant: doubled inside quoted fields, escaped by a backslash, or part of the text.
+    readings = [(lines, {"strict": True}), (lines, {"quoting": csv.QUOTE_NONE})]
+    if '\\"' in text:
+        readings.insert(1, ([_escaped(line) for line in lines], {"strict": True}))
     problems = []
-    for quoting in _QUOTING:
+    for meant, quoting in readings:
         try:
-            return _rows(lines, columns, label, delimiter=delimiter, **quoting)
-        except (csv.Error, ValueError) as error:
+            frame = _rows(meant, columns, label, delimiter=delimiter, **quoting)
+        except ValueError as error:
             problems.append(first_line(error))
+        else:
+            return frame if meant is lines else frame.map(_unescaped, na_action="ignore")
     raise PielabError(
         "table-broken",
         f"{path} could not be read as a table ({problems[0]})",
-        "put quotation marks round a text that has delimiters, line breaks or quotation marks, and double those inside, "
-        "as to_csv of pandas does; or give a .jsonl or .parquet file",
+        "put quotation marks round a text that has delimiters, line breaks or quotation marks, and double those inside "
+        "it, as to_csv of pandas does; or give a .jsonl or .parquet file",
     )
+
+
+def _escaped(line: str) -> str:
+    return line.replace("\\\\", _BACKSLASH).replace('\\"', _QUOTE)
+
+
+def _unescaped(cell: str) -> str:
+    return cell.replace(_BACKSLASH, "\\").replace(_QUOTE, '"')
 
 
 def _header(lines: list[str], delimiter: str) -> list[str]:
@@ -137,6 +148,8 @@ def _records(lines: list[str], **dialect: Any) -> Iterator[tuple[int, int, list[
             start, end = end, reader.line_num
             if len(row) > 1 or "".join(row).strip():
                 yield start, end, row
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num}: {error}") from None
     finally:
         csv.field_size_limit(limit)
 
@@ -152,17 +165,26 @@ def _rows(lines: list[str], columns: Collection[str], label: str, **dialect: Any
     labels = {row[place] for row in rows if len(row) > place}
     if dialect.get("quoting") == csv.QUOTE_NONE and any('"' in label for label in labels):
         raise ValueError("some labels are in quotation marks")
+    words = {word for label in labels for word in _words(label)}
     for (start, end, _), row in zip(records, rows, strict=True):
         if not needed <= len(row) <= width:
             raise ValueError(f"line {start + 1} has {len(row)} fields, the header {width}")
-        if end - start > 1:
-            pieces = [line.rstrip("\r\n").split(dialect["delimiter"]) for line in lines[start:end]]
-            if all(len(piece) == width for piece in pieces):
-                known = [piece for piece in pieces if piece[place].strip('"') in labels]
-                if len(known) > 1:
-                    raise ValueError(f"a quotation mark opened in line {start + 1} joins it to line {end}")
+        if end - start > 1 and _are_rows(lines[start:end], dialect["delimiter"], width, place, words):
+            raise ValueError(f"a quotation mark opened in line {start + 1} joins it to line {end}")
     cells = [[cell or None for cell in row] + [None] * (width - len(row)) for row in rows]
     return pd.DataFrame(cells, columns=header, dtype=object)
+
+
+def _are_rows(lines: list[str], delimiter: str, width: int, place: int, words: set[str]) -> bool:
+    """Whether the lines of one row are rows by themselves; of a text's lines, at most one has the words of labels."""
+    pieces = [line.rstrip("\r\n").split(delimiter) for line in lines]
+    return all(len(piece) == width for piece in pieces) and (
+        sum(set() < _words(piece[place]) <= words for piece in pieces) > 1
+    )
+
+
+def _words(label: str) -> set[str]:
+    return set(re.findall(r"\w+", label))
 
 
 def _without_extra(rows: list[list[str]]) -> list[list[str]]:

@@ -1,13 +1,16 @@
 """Texts and labels from a user's tables: a file, a folder of files, or a data set on the Hub."""
 
+import re
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from pielab.data import formats, labels
-from pielab.errors import PielabError, first_line
+from pielab.errors import PielabError, first_line, warn
 from pielab.store import paths
 
 SPLITS = ("train", "validation", "test")
@@ -95,16 +98,11 @@ def select(frame: pd.DataFrame, columns: dict[str, str], where: str, joined: boo
 
     joined: whether several labels may be in one cell, and none in an empty one.
 
-    Raises PielabError if a column, or a value in one, is missing.
+    Raises PielabError if a column, or a value in one, is missing, if texts are no strings, or if there are no rows.
     """
+    _check_columns(frame, columns, where)
     chosen = {}
     for parameter, column in columns.items():
-        if column not in frame.columns:
-            raise PielabError(
-                "no-such-column",
-                f"{where} has no column {column!r}",
-                f"set {parameter} to one of {', '.join(map(str, frame.columns))}",
-            )
         values = frame[column].astype(object).reset_index(drop=True)
         missing = values.isna().to_numpy()
         if joined and parameter == "label":
@@ -116,8 +114,64 @@ def select(frame: pd.DataFrame, columns: dict[str, str], where: str, joined: boo
                 f"{where} has {missing.sum()} rows with no {column!r}, the first is row {row}",
                 "fill or drop them",
             )
-        chosen[parameter] = values if parameter == "label" else values.astype(str)
+        if parameter != "label":
+            _check_strings(values, f"{where}, column {column!r}, row")
+            values = values.astype(str)
+        chosen[parameter] = values
     return pd.DataFrame(chosen)
+
+
+def _check_columns(frame: pd.DataFrame, columns: dict[str, str], where: str) -> None:
+    """Raises PielabError if the columns are not there once each, or have no rows."""
+    names = list(frame.columns)
+    for parameter, column in columns.items():
+        if column not in names:
+            raise PielabError(
+                "no-such-column",
+                f"{where} has no column {column!r}",
+                f"set {parameter} to one of {', '.join(map(str, names))}",
+            )
+        if names.count(column) > 1:
+            raise PielabError(
+                "column-name-twice", f"{where} has two columns {column!r}", "rename or remove all of them but one"
+            )
+        if twin := next((other for other in columns if other != parameter and columns[other] == column), None):
+            raise PielabError(
+                "column-given-twice", f"{parameter} and {twin} are both {column!r}", "give each a column of its own"
+            )
+    if frame.empty:
+        raise PielabError("table-without-rows", f"{where} has a header and no rows", "add rows, or remove the file")
+
+
+def _check_strings(texts: pd.Series, where: str) -> None:
+    for row, text in enumerate(texts, 1):
+        if isinstance(text, (bytes, dict, list, tuple, set, np.ndarray)):
+            raise PielabError(
+                "text-not-a-string",
+                f"{where} {row} is of the type {type(text).__name__}, {reprlib.repr(text)}",
+                "give strings: join the parts of a list, and decode bytes",
+            )
+
+
+def check_texts(frames: Frames, where: str) -> None:
+    """Raises PielabError if all texts are the same; warns of blank ones, and of values that are no texts as written."""
+    rows = (row for frame in frames.values() for row in frame.drop(columns="label").itertuples(index=False, name=None))
+    texts = [tuple(part.strip() for part in row) for row in rows]
+    if len(texts) > 1 and len(set(texts)) == 1:
+        raise PielabError(
+            "texts-all-the-same",
+            f"all {len(texts)} texts of {where} are {reprlib.repr(' '.join(texts[0]))}",
+            "give the column of the texts as text",
+        )
+    if blank := sum(not any(row) for row in texts):
+        warn(f"{where} has {blank} of {len(texts)} texts without any word")
+    if escaped := next((part for row in texts for part in row if '\\"' in part), None):
+        warn(f"texts of {where} have a backslash before a quotation mark, such as {reprlib.repr(escaped)}")
+    if all(_WRITTEN_VALUE.match(row[0]) for row in texts):
+        warn(f"all texts of {where} are Python's lists, dictionaries or bytes, such as {reprlib.repr(texts[0][0])}")
+
+
+_WRITTEN_VALUE = re.compile(r"""\[\s*['"].*['"]\s*\]$|\{\s*['"].*\}$|b(['"]).*\1$""", re.DOTALL)
 
 
 def _files(path: Path) -> dict[str, Path]:
