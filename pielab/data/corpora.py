@@ -250,8 +250,12 @@ def _lines(path: Path | zipfile.Path) -> list[str]:
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n")
 
 
+def _imdb_of_hub() -> Frames:
+    return tables.with_validation(IMDB_VALIDATION, **tables.from_hub("stanfordnlp/imdb", required=("train", "test")))
+
+
 def _snli_of_hub() -> Frames:
-    frames = tables.from_hub("stanfordnlp/snli")
+    frames = tables.from_hub("stanfordnlp/snli", required=tables.SPLITS)
     return {split: text_columns(frame, ["premise", "hypothesis", "label"]) for split, frame in frames.items()}
 
 
@@ -261,7 +265,9 @@ CORPORA = {
         IMDB,
         ("aclImdb", "aclImdb_v1.tar.gz", "imdb.parquet"),
         _imdb,
-        lambda: tables.with_validation(IMDB_VALIDATION, **tables.from_hub("stanfordnlp/imdb")),
+        lambda: tables.with_validation(
+            IMDB_VALIDATION, **tables.from_hub("stanfordnlp/imdb", required=("train", "test"))
+        ),
     ),
     "snli": Corpus(SNLI, ("snli_1.0.zip", "snli_1.0_dev.*"), _snli, _snli_of_hub),
     "reuters": Corpus(REUTERS, ("reuters21578.tar.gz", "reut2-*.sgm"), _reuters),

@@ -29,9 +29,10 @@ def load(
 
     name: "bbc-news"; "imdb", "snli", "reuters" or "aapd", from their original files in `data_dir` or $PIELAB_DATA (the
         first two also from the Hub); or a CSV, TSV, Parquet, JSONL or JSON file, perhaps gzipped; or a folder with
-        train and test (and perhaps validation) files of these kinds, or with a test file alone if no model is to be trained; or the
-        id of a Hub data set, "owner/name" or "owner/name:configuration"; or a task of GLUE, "glue-rte", from its .tsv
-        files in `data_dir` or $PIELAB_DATA, else the Hub, or the path of their folder, ".../RTE".
+        train and test (and perhaps validation, valid, val or dev) files of these kinds, or with a test file alone if no
+        model is to be trained; or the id of a Hub data set, "owner/name" or "owner/name:configuration"; or a task of
+        GLUE, "glue-rte", from its .tsv files in `data_dir` or $PIELAB_DATA, else the Hub, or the path of their folder,
+        ".../RTE".
         A relative path is looked for in the working directory, in `data_dir`, in $PIELAB_DATA, then in the project.
     limit: the largest number of examples in each split, drawn with `seed` in proportion to the classes.
     seed: also fixes the split of data that have none (70 / 15 / 15 %, stratified).

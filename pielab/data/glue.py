@@ -115,8 +115,9 @@ def load(name: str, folders: Sequence[Path]) -> Frames | None:
         return with_validation(VALIDATION, train, dev)
     if not by_name:
         return None
+    dev = wanted.dev.replace("dev", "validation")
     try:
-        hub = tables.from_hub(f"{HUB}:{name.removeprefix(PREFIX)}", splits=(*tables.SPLITS, "validation_matched"))
+        hub = tables.from_hub(f"{HUB}:{name.removeprefix(PREFIX)}", required=("train", dev))
     except PielabError as error:
         places = ", ".join(map(str, folders)) or "data_dir, which is not set"
         raise PielabError(
@@ -124,7 +125,6 @@ def load(name: str, folders: Sequence[Path]) -> Frames | None:
             f"there is no {wanted.folder}/{wanted.dev}.tsv in {places}, and {error.problem}",
             f"get {SOURCE}, and give as data_dir the folder that {wanted.folder} is in",
         ) from None
-    dev = "validation_matched" if "validation_matched" in hub else "validation"
     train, test = (text_columns(hub[split], (*wanted.hub, "label")) for split in ("train", dev))
     return with_validation(VALIDATION, train, test)
 

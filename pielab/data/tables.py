@@ -4,6 +4,7 @@ import re
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ from sklearn.model_selection import train_test_split
 from pielab.data import formats, labels
 from pielab.errors import PielabError, first_line, warn
 from pielab.store import paths
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 SPLITS = ("train", "validation", "test")
 
@@ -45,14 +49,15 @@ def load(name: str, folders: Sequence[Path], columns: dict[str, str], joined: bo
     return from_hub(name, label)
 
 
-def from_hub(name: str, label: str = "label", splits: Sequence[str] = SPLITS) -> Frames:
+def from_hub(name: str, label: str = "label", required: Sequence[str] | None = None) -> Frames:
     """The splits of a data set on the Hub that have examples, with class ids replaced by the classes' names.
 
-    name: "owner/name" or "owner/name:configuration".
+    name: "owner/name" or "owner/name:configuration". required: the names of the splits to read; if not given, those of
+    `SPLITS`, of which train must be there, and a warning names the others.
 
-    Raises PielabError if the Hub does not give it, or if it has no train split.
+    Raises PielabError if the Hub does not give it, or if a required split is missing.
     """
-    from datasets import ClassLabel, load_dataset  # here, because it takes a second
+    from datasets import load_dataset  # here, because it takes a second
 
     repository, _, configuration = name.partition(":")
     try:
@@ -64,22 +69,33 @@ def from_hub(name: str, label: str = "label", splits: Sequence[str] = SPLITS) ->
             f"({first_line(error)})",
             "give the path of a file or folder, or the owner/name of a data set of the Hub",
         ) from None
-    frames = {split: part.to_pandas() for split, part in data.items() if split in splits}
-    if "train" not in frames:
+    # A split of the usual name goes before one that only means the same.
+    names = {split_of(split): split for split in data} | {split: split for split in required or SPLITS if split in data}
+    frames = {split: _named(data[names[split]], label) for split in required or SPLITS if split in names}
+    frames = {split: frame for split, frame in frames.items() if len(frame)}
+    if missing := [split for split in required or ("train",) if split not in frames]:
         raise PielabError(
-            "hub-dataset-without-train",
-            f"{name!r} has no train split, it has {', '.join(data)}",
+            "hub-dataset-without-split",
+            f"{name!r} has no {missing[0]} split with labels, it has {', '.join(data)}",
             "give a data set with a split of that name, or save its texts as files",
         )
-    feature = data["train"].features.get(label)
-    for split, frame in frames.items():
-        if isinstance(feature, ClassLabel):
-            # The Hub marks an example without a gold label with -1.
-            labelled = frame[frame[label] >= 0]
-            frames[split] = labelled.assign(**{label: feature.int2str(labelled[label])})
-        elif isinstance(getattr(feature, "feature", None), ClassLabel):
-            frames[split] = frame.assign(**{label: frame[label].map(feature.feature.int2str)})
-    return {split: frame for split, frame in frames.items() if len(frame)}
+    if not required and (others := [split for split in data if split not in {names[split] for split in frames}]):
+        warn(f"{name} has splits that are not read, by their names or for want of labels: {', '.join(others)}")
+    return frames
+
+
+def _named(part: "Dataset", label: str) -> pd.DataFrame:
+    """A split of the Hub with class ids replaced by the classes' names, and without examples that have no label."""
+    from datasets import ClassLabel
+
+    frame, feature = part.to_pandas(), part.features.get(label)
+    if isinstance(feature, ClassLabel):
+        # The Hub marks an example without a gold label with -1.
+        labelled = frame[frame[label] >= 0]
+        return labelled.assign(**{label: feature.int2str(labelled[label])})
+    if isinstance(getattr(feature, "feature", None), ClassLabel):
+        return frame.assign(**{label: frame[label].map(feature.feature.int2str)})
+    return frame
 
 
 def text_columns(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -175,19 +191,36 @@ _WRITTEN_VALUE = re.compile(r"""\[\s*['"].*['"]\s*\]$|\{\s*['"].*\}$|b(['"]).*\1
 
 
 def _files(path: Path) -> dict[str, Path]:
-    """The file of each split in a folder, or a file under the name all."""
+    """The file of each split in a folder, or a file under the name all; warns of data files that are left out."""
     if path.is_file():
         return {"all": path}
-    files = {
-        formats.stem(file): file
-        for file in sorted(path.iterdir())
-        if formats.suffix(file) in formats.SUFFIXES and formats.stem(file) in SPLITS
-    }
+    files, others = {}, []
+    for file in sorted(path.iterdir()):
+        split, known = split_of(formats.stem(file)), formats.suffix(file) in formats.SUFFIXES
+        if not file.is_file() or not (split or known):
+            continue
+        if not (split and known):
+            others.append(file.name)
+        elif split in files:
+            raise PielabError(
+                "split-in-two-files",
+                f"{path} has {files[split].name} and {file.name}, two files of the {split} split",
+                "leave one of them in the folder",
+            )
+        else:
+            files[split] = file
     if not {"train", "test"} & set(files):
         raise PielabError(
             "folder-without-splits",
             f"{path} has no train and no test file",
-            "put train.csv (or .tsv, .parquet, .jsonl) and test.csv there, or test.csv alone for predictions made "
-            "elsewhere",
+            "put train.csv (or .tsv, .parquet, .jsonl, .json) and test.csv there, or test.csv alone for predictions "
+            "made elsewhere",
         )
+    if others:
+        warn(f"{path} has data files that are not read: {', '.join(others)}")
     return files
+
+
+def split_of(name: str) -> str | None:
+    """The split that a file or a split of the Hub is called after; None for another name."""
+    return "validation" if name in ("dev", "val", "valid") else name if name in SPLITS else None
