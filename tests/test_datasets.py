@@ -352,3 +352,15 @@ def test_a_hub_data_set_without_training_texts_or_with_a_test_set_without_the_co
     hub["train"], hub["test"] = hub["test"], Dataset.from_dict({"text": ["a"]})
     with refused("no-such-column", "set label to one of text", "(test) has no column 'label'"):
         datasets.load("somebody/something")
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("several", [True, False])
+def test_a_class_of_one_example_leaves_the_others_in_proportion(tmp_path, number, several):
+    labels = ["a"] * 140 + ["b"] * 40 + ["c"] * 20 + [f"rare {index}" for index in range(number)]
+    frame = make_texts(len(labels)).assign(label=[[label] for label in labels] if several else labels)
+    frame.to_json(tmp_path / "texts.jsonl", orient="records", lines=True)
+    counts = data_card.class_counts(datasets.load(str(tmp_path / "texts.jsonl")))
+    assert counts.loc[["a", "b", "c"], "test"].tolist() == pytest.approx([21, 6, 3], abs=1)
+    limited = data_card.class_counts(datasets.load(str(tmp_path / "texts.jsonl"), limit=20))
+    assert limited.loc[["a", "b", "c"], "train"].tolist() == pytest.approx([14, 4, 2], abs=1)

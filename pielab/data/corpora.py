@@ -64,7 +64,7 @@ def load(name: str, folders: Sequence[Path]) -> Frames | None:
         return None
     folder, source = corpus.find(*folders), corpus.source
     if not folder and corpus.fetch:
-        return corpus.fetch()
+        return _fetched(name, corpus, folders)
     if not folder:
         raise PielabError(
             "corpus-not-found", f"{name} needs its original files", f"get {source}, and give their folder as data_dir"
@@ -80,6 +80,20 @@ def load(name: str, folders: Sequence[Path]) -> Frames | None:
     if "train" not in frames:
         raise PielabError("corpus-without-training-texts", f"{folder} has no training texts of {name}", f"get {source}")
     return frames
+
+
+def _fetched(name: str, corpus: Corpus, folders: Sequence[Path]) -> Frames:
+    try:
+        return corpus.fetch()
+    except PielabError as error:
+        if not corpus.source:
+            raise
+        places = ", ".join(map(str, folders)) or "data_dir, which is not set"
+        raise PielabError(
+            "corpus-not-fetched",
+            f"the original files of {name} are not in {places}, and {error.problem}",
+            f"get {corpus.source}, and give their folder as data_dir",
+        ) from None
 
 
 def _bbc_news() -> Frames:
@@ -251,12 +265,12 @@ def _lines(path: Path | zipfile.Path) -> list[str]:
 
 
 def _imdb_of_hub() -> Frames:
-    return tables.with_validation(IMDB_VALIDATION, **tables.from_hub("stanfordnlp/imdb", required=("train", "test")))
+    frames = tables.from_hub("stanfordnlp/imdb", required=("train", "test"), columns=("text", "label"))
+    return tables.with_validation(IMDB_VALIDATION, **frames)
 
 
 def _snli_of_hub() -> Frames:
-    frames = tables.from_hub("stanfordnlp/snli", required=tables.SPLITS)
-    return {split: text_columns(frame, ["premise", "hypothesis", "label"]) for split, frame in frames.items()}
+    return tables.from_hub("stanfordnlp/snli", required=tables.SPLITS, columns=("premise", "hypothesis", "label"))
 
 
 CORPORA = {
@@ -265,9 +279,7 @@ CORPORA = {
         IMDB,
         ("aclImdb", "aclImdb_v1.tar.gz", "imdb.parquet"),
         _imdb,
-        lambda: tables.with_validation(
-            IMDB_VALIDATION, **tables.from_hub("stanfordnlp/imdb", required=("train", "test"))
-        ),
+        _imdb_of_hub,
     ),
     "snli": Corpus(SNLI, ("snli_1.0.zip", "snli_1.0_dev.*"), _snli, _snli_of_hub),
     "reuters": Corpus(REUTERS, ("reuters21578.tar.gz", "reut2-*.sgm"), _reuters),

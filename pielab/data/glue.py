@@ -117,7 +117,9 @@ def load(name: str, folders: Sequence[Path]) -> Frames | None:
         return None
     dev = wanted.dev.replace("dev", "validation")
     try:
-        hub = tables.from_hub(f"{HUB}:{name.removeprefix(PREFIX)}", required=("train", dev))
+        hub = tables.from_hub(
+            f"{HUB}:{name.removeprefix(PREFIX)}", required=("train", dev), columns=(*wanted.hub, "label")
+        )
     except PielabError as error:
         places = ", ".join(map(str, folders)) or "data_dir, which is not set"
         raise PielabError(
@@ -125,8 +127,7 @@ def load(name: str, folders: Sequence[Path]) -> Frames | None:
             f"there is no {wanted.folder}/{wanted.dev}.tsv in {places}, and {error.problem}",
             f"get {SOURCE}, and give as data_dir the folder that {wanted.folder} is in",
         ) from None
-    train, test = (text_columns(hub[split], (*wanted.hub, "label")) for split in ("train", dev))
-    return with_validation(VALIDATION, train, test)
+    return with_validation(VALIDATION, hub["train"], hub[dev])
 
 
 def _is_name(dataset: str) -> bool:

@@ -42,6 +42,8 @@ def _cut(frame: pd.DataFrame, size: int, seed: int) -> tuple[pd.DataFrame, pd.Da
     # train_test_split needs two examples of each stratum, and room for every stratum in both parts.
     counts = Counter(frame["label"])
     strata = [str(ids) if counts[ids] > 1 else "rare" for ids in frame["label"]]
+    if strata.count("rare") == 1:  # no stratum of its own, and no reason to stratify nothing
+        strata[strata.index("rare")] = Counter(strata).most_common(1)[0][0]
     sizes = Counter(strata)
     possible = min(sizes.values()) > 1 and min(size, len(frame) - size) >= len(sizes)
     return train_test_split(frame, test_size=size, stratify=strata if possible else None, random_state=seed)

@@ -2,6 +2,7 @@
 
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,13 +50,16 @@ def load(name: str, folders: Sequence[Path], columns: dict[str, str], joined: bo
     return from_hub(name, label)
 
 
-def from_hub(name: str, label: str = "label", required: Sequence[str] | None = None) -> Frames:
+def from_hub(
+    name: str, label: str = "label", required: Sequence[str] | None = None, columns: Sequence[str] = ()
+) -> Frames:
     """The splits of a data set on the Hub that have examples, with class ids replaced by the classes' names.
 
     name: "owner/name" or "owner/name:configuration". required: the names of the splits to read; if not given, those of
-    `SPLITS`, of which train must be there, and a warning names the others.
+    `SPLITS`, of which train must be there, and a warning names the others. columns: those of `text_columns`, if they
+    are known.
 
-    Raises PielabError if the Hub does not give it, or if a required split is missing.
+    Raises PielabError if the Hub does not give it, or if a required split or a column is missing.
     """
     from datasets import load_dataset  # here, because it takes a second
 
@@ -79,9 +83,13 @@ def from_hub(name: str, label: str = "label", required: Sequence[str] | None = N
             f"{name!r} has no {missing[0]} split with labels, it has {', '.join(data)}",
             "give a data set with a split of that name, or save its texts as files",
         )
+    if missing := [column for column in columns for frame in frames.values() if column not in frame]:
+        raise PielabError(
+            "hub-dataset-without-column", f"{name!r} has no column {missing[0]!r}", "save its texts as files"
+        )
     if not required and (others := [split for split in data if split not in {names[split] for split in frames}]):
         warn(f"{name} has splits that are not read, by their names or for want of labels: {', '.join(others)}")
-    return frames
+    return {split: text_columns(frame, columns) for split, frame in frames.items()} if columns else frames
 
 
 def _named(part: "Dataset", label: str) -> pd.DataFrame:
@@ -104,8 +112,20 @@ def text_columns(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def with_validation(size: float, train: pd.DataFrame, test: pd.DataFrame) -> Frames:
-    """The splits with a number or a share of the training examples, in proportion to the classes, for validation."""
-    train, validation = train_test_split(train, test_size=size, stratify=train["label"], random_state=0)
+    """The splits with a number or a share of the training examples, in proportion to the classes, for validation.
+
+    Raises PielabError if there are too few.
+    """
+    try:
+        train, validation = train_test_split(train, test_size=size, stratify=train["label"], random_state=0)
+    except ValueError as error:
+        counts = ", ".join(f"{number} {label}" for label, number in sorted(Counter(train["label"]).items()))
+        raise PielabError(
+            "too-few-for-validation",
+            f"the training examples ({counts or 'none'}) are too few to set some aside for validation "
+            f"({first_line(error)})",
+            "get the complete files",
+        ) from None
     return {"train": train, "validation": validation, "test": test}
 
 
