@@ -305,7 +305,16 @@ def test_two_files_of_one_split(tmp_path, other):
 
 
 @pytest.mark.parametrize(
-    "other", ["train2.csv", "test.xlsx", "training.jsonl", "test-00000-of-00002.parquet", "dev.txt", "labels.json"]
+    "other",
+    [
+        "train2.csv",
+        "test.xlsx",
+        "training.jsonl",
+        "test-00000-of-00002.parquet",
+        "dev.txt",
+        "labels.json",
+        "dev.csv.zip",
+    ],
 )
 def test_other_data_files_in_the_folder_are_named(tmp_path, capsys, other):
     for name in ("train.csv", "test.csv"):

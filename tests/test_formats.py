@@ -86,6 +86,7 @@ def test_quotation_marks_that_are_escaped_by_a_backslash(tmp_path):
         (table([("Good, film", "pos"), ("Bad, film", "neg")], ","), "line 2 has 3 fields, the header 2"),
         (table([*PLAIN, ("Good, film", "pos")], ","), "line 22 has 3 fields, the header 2"),
         (table([*PLAIN, ("Good, film", "")], ","), "line 22 has 3 fields, the header 2"),
+        (table([(str(i), "a", " b", "pos") for i in range(20)], ",", ("id", "text", "label")), "line 2 has 4 fields"),
         (table([*PLAIN, ("cut short",)], ","), "line 22 has 1 fields, the header 2"),
         (table([*PLAIN, ('"great" film', "pos"), ('"a, b"', "neg")], ","), "line 22: ',' expected after"),
         (
@@ -173,6 +174,9 @@ def test_a_json_file_may_have_an_object_on_each_line_and_a_parquet_may_be_compre
         ("x.json", b"[]", "data-file-unreadable", "it has no rows", "check that it is complete"),
         ("x.json", b'["a", "b"]', "data-file-unreadable", "not every row is an object", "check that"),
         ("x.json", b'[{"text": "a"}', "data-file-unreadable", "could not be read as json", "check that it is complete"),
+        ("x.json", b'{"text": ["a"], "label": ["b"]}', "data-file-unreadable", "it is one object of columns", "check"),
+        ("x.json", b'{"text": {"0": "a"}, "label": {"0": "b"}}', "data-file-unreadable", "one object", "check"),
+        ("x.csv", b"text,label\na,b\ntext,label\nc,d\n", "header-repeated", "more than once", "keep the first alone"),
         ("x.csv.gz", b"text,label\n", "data-file-unreadable", "could not be read as csv", "check that it is complete"),
         ("x.csv.gz", gzip.compress(b"text,label\n" * 9)[:-9], "data-file-unreadable", "as csv", "check that"),
         (

@@ -93,6 +93,12 @@ def _json(text: str) -> pd.DataFrame:
         rows = json.loads(text)
     else:
         rows = [json.loads(line) for line in text.split("\n") if line.strip()]
+    if (
+        len(rows) == 1
+        and isinstance(rows[0], dict)
+        and all(isinstance(cell, (list, dict)) for cell in rows[0].values())
+    ):
+        raise ValueError("it is one object of columns, not an object for each row")
     if not rows or not all(isinstance(row, dict) for row in rows):
         raise ValueError("it has no rows" if not rows else "not every row is an object of columns and values")
     return pd.DataFrame(rows, dtype=object)
@@ -116,6 +122,8 @@ def _table(text: str, usual: str, columns: Collection[str], label: str, path: Pa
         except ValueError as error:
             problems.append(first_line(error))
         else:
+            if (frame == headers[delimiter]).all(axis=1).any():
+                raise PielabError("header-repeated", f"{path} has its header more than once", "keep the first alone")
             return frame if meant is lines else frame.map(_unescaped, na_action="ignore")
     raise PielabError(
         "table-broken",
@@ -160,7 +168,7 @@ def _rows(lines: list[str], columns: Collection[str], label: str, **dialect: Any
     width, place = len(header), header.index(label)
     rows = [row for _, _, row in records]
     if rows and {len(row) for row in rows} == {width + 1}:
-        rows = _without_extra(rows)
+        rows = _without_extra(rows, numbered=header[0] in columns)
     needed = 1 + max(map(header.index, columns))
     labels = {row[place] for row in rows if len(row) > place}
     if dialect.get("quoting") == csv.QUOTE_NONE and any('"' in label for label in labels):
@@ -187,10 +195,15 @@ def _words(label: str) -> set[str]:
     return set(re.findall(r"\w+", label))
 
 
-def _without_extra(rows: list[list[str]]) -> list[list[str]]:
-    """Rows that are all one field longer than the header, without a number in front or a delimiter at the end."""
+def _without_extra(rows: list[list[str]], numbered: bool) -> list[list[str]]:
+    """Rows that are all one field longer than the header, without a delimiter at the end or a number in front.
+
+    numbered: whether a number in front can be none of the header's columns, because the first of them is a text.
+    """
     if not any(row[-1] for row in rows):
         return [row[:-1] for row in rows]
-    if [row[0] for row in rows] in ([str(index + first) for index in range(len(rows))] for first in (0, 1)):
+    if numbered and [row[0] for row in rows] in (
+        [str(index + first) for index in range(len(rows))] for first in (0, 1)
+    ):
         return [row[1:] for row in rows]
     return rows

@@ -217,7 +217,7 @@ def _files(path: Path) -> dict[str, Path]:
     files, others = {}, []
     for file in sorted(path.iterdir()):
         split, known = split_of(formats.stem(file)), formats.suffix(file) in formats.SUFFIXES
-        if not file.is_file() or not (split or known):
+        if not file.is_file() or not (known or split_of(file.name.lower().partition(".")[0])):
             continue
         if not (split and known):
             others.append(file.name)
