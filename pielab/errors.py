@@ -1,6 +1,7 @@
 """User errors, and transient failures that a retry may cure: a full disk, too little memory; each as one sentence."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,11 @@ def first_line(error: Exception) -> str:
     """The first line of an exception's message without a final full stop, or its class if it has none."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".:") if lines else type(error).__name__
+
+
+def warn(line: str) -> None:
+    """Show one line on stderr, and so in a notebook: something is suspicious but may be meant."""
+    print(f"warning: {line}", file=sys.stderr)
 
 
 _FULL = ("No space left on device", "Disk quota exceeded", "database or disk is full")

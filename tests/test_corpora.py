@@ -200,13 +200,50 @@ def test_imdb_and_snli_from_the_hub(tmp_path, small, monkeypatch):
     )
     names = ["entailment", "neutral", "contradiction"]
     pairs = Features({"premise": Value("string"), "hypothesis": Value("string"), "label": ClassLabel(names=names)})
-    rows = {"premise": ["a"] * 4, "hypothesis": ["b"] * 4, "label": [0, 1, 2, -1]}
+    rows = {"premise": list("abcd"), "hypothesis": ["b"] * 4, "label": [0, 1, 2, -1]}
     snli = DatasetDict({split: Dataset.from_dict(rows, features=pairs) for split in datasets.SPLITS})
     hub = {"stanfordnlp/imdb": imdb, "stanfordnlp/snli": snli}
     monkeypatch.setattr("datasets.load_dataset", lambda name, configuration: hub[name])
     assert [len(datasets.load("imdb")[split]) for split in datasets.SPLITS] == [8, 4, 12]
     data = datasets.load("snli")
     assert len(data["test"]) == 3 and data["test"].column_names == ["text", "text_pair", "label"]
+
+
+@pytest.mark.parametrize("name", ["imdb", "snli"])
+@pytest.mark.parametrize("given", [True, False])
+def test_an_unreachable_hub_says_where_original_files_would_be(tmp_path, monkeypatch, name, given):
+    def refuse(*where):
+        raise ConnectionError("no way to the Hub")
+
+    monkeypatch.delenv("PIELAB_DATA", raising=False)
+    monkeypatch.setattr("datasets.load_dataset", refuse)
+    cure = f"get {corpora.CORPORA[name].source}, and give their folder as data_dir"
+    place = tmp_path if given else "data_dir, which is not set"
+    with refused("corpus-not-fetched", cure, f"files of {name} are not in {place}, and 'stanfordnlp/{name}'") as caught:
+        datasets.load(name, data_dir=str(tmp_path) if given else None)
+    assert "no way to the Hub" in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    ("name", "splits", "columns", "problem"),
+    [
+        ("imdb", ["train"], ["text", "label"], "has no test split with labels, it has train"),
+        ("imdb", ["test"], ["text", "label"], "has no train split with labels, it has test"),
+        ("imdb", ["train", "test"], ["review", "label"], "has no column 'text'"),
+        ("imdb", ["train", "test"], ["text", "label"], "the training examples (6 0, 6 1) are too few"),
+        ("snli", ["train", "test"], ["premise", "hypothesis", "label"], "has no validation split with labels"),
+        ("snli", ["train", "validation", "test"], ["premise", "label"], "has no column 'hypothesis'"),
+    ],
+)
+def test_a_hub_that_lacks_a_split_a_column_or_examples(tmp_path, monkeypatch, name, splits, columns, problem):
+    from datasets import Dataset, DatasetDict
+
+    monkeypatch.delenv("PIELAB_DATA", raising=False)
+    rows = {column: [0, 1] * 6 if column == "label" else list("abcdefghijkl") for column in columns}
+    hub = DatasetDict({split: Dataset.from_dict(rows) for split in splits})
+    monkeypatch.setattr("datasets.load_dataset", lambda *names: hub)
+    with refused("corpus-not-fetched", "give their folder as data_dir", problem):
+        datasets.load(name)
 
 
 REAL = Path(os.environ.get("PIELAB_DATA", "nowhere"))

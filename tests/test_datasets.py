@@ -206,3 +206,170 @@ def test_a_test_label_that_training_does_not_know(tmp_path):
     problem = "(test) has labels that never occur in training, ['sport']"
     with refused("labels-never-in-training", "add training examples", problem):
         datasets.load(str(tmp_path))
+
+
+@pytest.mark.parametrize("value", [["a", "list"], {"a": "dictionary"}, b"bytes", np.array(["an", "array"])])
+def test_a_text_that_is_no_string(tmp_path, value):
+    frame = make_texts(20)
+    frame["text"] = [value] * 20
+    frame.to_parquet(tmp_path / "texts.parquet")
+    kind = "ndarray" if isinstance(value, list) else type(value).__name__
+    problem = f"column 'text', row 1 is of the type {kind}"
+    with refused("text-not-a-string", "join the parts of a list", problem):
+        datasets.load(str(tmp_path / "texts.parquet"))
+    frame["text"] = make_texts(20)["text"]
+    frame["second"] = [value] * 20
+    frame.to_parquet(tmp_path / "texts.parquet")
+    with refused("text-not-a-string", "decode bytes", "column 'second', row 1"):
+        datasets.load(str(tmp_path / "texts.parquet"), text_pair="second")
+
+
+def test_a_text_that_is_no_string_in_one_row_is_counted(tmp_path):
+    rows = [{"text": f"text {index}", "label": "ab"[index % 2]} for index in range(20)]
+    rows[6]["text"] = ["in", "parts"]
+    (tmp_path / "texts.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with refused("text-not-a-string", "join the parts", "row 7 is of the type list, ['in', 'parts']"):
+        datasets.load(str(tmp_path / "texts.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("form", "line"),
+    [
+        ("['{}', 'x']", "all texts of "),
+        ("b'{}'", "all texts of "),
+        ("{{'text': '{}'}}", "all texts of "),
+        ("[sic] {}", ""),
+        ("b{}", ""),
+    ],
+)
+def test_texts_that_are_lists_or_bytes_written_as_text_are_a_warning(tmp_path, capsys, form, line):
+    frame = make_texts(20)
+    frame.assign(text=frame["text"].map(form.format)).to_csv(tmp_path / "texts.csv", index=False)
+    datasets.load(str(tmp_path / "texts.csv"))
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == bool(line) and line in errors
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"text": "label"}, "text and label are both 'label'"),
+        ({"label": "text"}, "text and label are both 'text'"),
+        ({"text_pair": "text"}, "text and text_pair are both 'text'"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_one_column_for_two_purposes(tmp_path, options, problem, suffix):
+    frame, path = make_texts(20), tmp_path / f"texts{suffix}"
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    with refused("column-given-twice", "give each a column of its own", problem):
+        datasets.load(str(path), **options)
+
+
+@pytest.mark.parametrize("text", ["the same", "   ", ""])
+def test_texts_that_are_all_the_same(tmp_path, text):
+    make_texts(20).assign(text=text).to_json(tmp_path / "texts.jsonl", orient="records", lines=True)
+    with refused("texts-all-the-same", "give the column of the texts as text", "all 20 texts of"):
+        datasets.load(str(tmp_path / "texts.jsonl"))
+
+
+def test_some_blank_texts_are_a_warning_and_pairs_may_share_one(tmp_path, capsys):
+    frame = make_texts(20).assign(second="which topic?")
+    frame.loc[:2, "text"] = [" ", "\t", "\u00a0"]
+    frame.to_csv(tmp_path / "texts.csv", index=False)
+    datasets.load(str(tmp_path / "texts.csv"))
+    assert "has 3 of 20 texts without any word" in capsys.readouterr().err
+    datasets.load(str(tmp_path / "texts.csv"), text_pair="second")
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["validation", "valid", "val", "dev", "Dev", "VALID"])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".csv.gz"])
+def test_a_validation_file_of_any_name_is_the_validation_split(tmp_path, capsys, name, suffix):
+    for split, number in (("train", 60), (name, 24), ("test", 30)):
+        frame, path = make_texts(number, seed=number), tmp_path / f"{split}{suffix}"
+        frame.to_parquet(path) if suffix == ".parquet" else frame.to_csv(path, index=False)
+    data = datasets.load(str(tmp_path))
+    assert [len(data[split]) for split in datasets.SPLITS] == [60, 24, 30] and not capsys.readouterr().err
+    assert list(data["validation"]["text"]) == make_texts(24, seed=24)["text"].tolist()
+
+
+@pytest.mark.parametrize("other", ["train.parquet", "train.csv.gz", "TRAIN.CSV", "dev.csv", "val.tsv", "test.jsonl"])
+def test_two_files_of_one_split(tmp_path, other):
+    for name in ("train.csv", "test.csv", "validation.csv"):
+        make_texts(30).to_csv(tmp_path / name, index=False)
+    (tmp_path / other).touch()
+    split = {"d": "validation", "v": "validation"}.get(other[0], other.lower().partition(".")[0])
+    with refused("split-in-two-files", "leave one of them", f"two files of the {split} split"):
+        datasets.load(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "train2.csv",
+        "test.xlsx",
+        "training.jsonl",
+        "test-00000-of-00002.parquet",
+        "dev.txt",
+        "labels.json",
+        "dev.csv.zip",
+    ],
+)
+def test_other_data_files_in_the_folder_are_named(tmp_path, capsys, other):
+    for name in ("train.csv", "test.csv"):
+        make_texts(30).to_csv(tmp_path / name, index=False)
+    for name in (other, "README.md", ".partial", "model.safetensors"):
+        (tmp_path / name).touch()
+    (tmp_path / "test").mkdir()
+    datasets.load(str(tmp_path))
+    assert capsys.readouterr().err == f"warning: {tmp_path} has data files that are not read: {other}\n"
+
+
+@pytest.mark.parametrize(
+    ("splits", "sizes", "line"),
+    [
+        ({"train": 60, "dev": 24, "test": 30}, [60, 24, 30], ""),
+        ({"train": 60, "val": 24, "validation": 12, "test": 30}, [60, 12, 30], "not read, by their names or for want"),
+        ({"train": 60, "extra": 24, "test": 30}, [51, 9, 30], "for want of labels: extra"),
+        ({"train": 60, "validation": 12, "test": 0}, [51, 12, 9], "for want of labels: test"),
+    ],
+)
+def test_the_splits_of_a_hub_data_set(monkeypatch, capsys, splits, sizes, line):
+    from datasets import ClassLabel, DatasetDict, Features, Value
+
+    features = Features({"text": Value("string"), "label": ClassLabel(names=list("abc"))})
+    hub = DatasetDict()
+    for split, number in splits.items():
+        texts = list(make_texts(number or 10)["text"])
+        ids = [index % 3 if number else -1 for index in range(len(texts))]
+        hub[split] = Dataset.from_dict({"text": texts, "label": ids}, features=features)
+    monkeypatch.setattr("datasets.load_dataset", lambda *names: hub)
+    data = datasets.load("somebody/something")
+    assert [len(data[split]) for split in datasets.SPLITS] == sizes
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == bool(line) and line in errors
+
+
+def test_a_hub_data_set_without_training_texts_or_with_a_test_set_without_the_column(monkeypatch):
+    from datasets import DatasetDict
+
+    hub = DatasetDict({"test": Dataset.from_dict({"text": ["a", "b"], "label": ["x", "y"]})})
+    monkeypatch.setattr("datasets.load_dataset", lambda *names: hub)
+    with refused("hub-dataset-without-split", "give a data set with", "has no train split with labels, it has test"):
+        datasets.load("somebody/something")
+    hub["train"], hub["test"] = hub["test"], Dataset.from_dict({"text": ["a"]})
+    with refused("no-such-column", "set label to one of text", "(test) has no column 'label'"):
+        datasets.load("somebody/something")
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("several", [True, False])
+def test_a_class_of_one_example_leaves_the_others_in_proportion(tmp_path, number, several):
+    labels = ["a"] * 140 + ["b"] * 40 + ["c"] * 20 + [f"rare {index}" for index in range(number)]
+    frame = make_texts(len(labels)).assign(label=[[label] for label in labels] if several else labels)
+    frame.to_json(tmp_path / "texts.jsonl", orient="records", lines=True)
+    counts = data_card.class_counts(datasets.load(str(tmp_path / "texts.jsonl")))
+    assert counts.loc[["a", "b", "c"], "test"].tolist() == pytest.approx([21, 6, 3], abs=1)
+    limited = data_card.class_counts(datasets.load(str(tmp_path / "texts.jsonl"), limit=20))
+    assert limited.loc[["a", "b", "c"], "train"].tolist() == pytest.approx([14, 4, 2], abs=1)

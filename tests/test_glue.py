@@ -96,6 +96,7 @@ def test_a_task_that_is_nowhere_says_where_files_would_be(tmp_path, monkeypatch)
         raise ConnectionError("no way to the Hub")
 
     monkeypatch.setattr("datasets.load_dataset", refuse)
+    monkeypatch.delenv("PIELAB_DATA", raising=False)
     problem = f"there is no RTE/dev.tsv in {tmp_path / 'nothing'}, and 'nyu-mll/glue:rte' is neither"
     with refused("glue-task-not-found", "get its .tsv files", problem) as caught:
         datasets.load("glue-rte", str(tmp_path / "nothing"))
@@ -184,3 +185,25 @@ def test_imported_predictions_are_judged_by_the_tasks_metric(tmp_path):
     assert scores["F1"].tolist() == [f1_score(targets, each, pos_label=same) for each in logits.argmax(axis=2)]
     record = records.read(next(Path(tmp_path / "results").glob("mine/*/dense/seeds/0*")))
     assert record["metric"] == "F1" and record["test"] == scores["F1"][0]
+
+
+@pytest.mark.parametrize("number", [0, 3, 9])
+def test_too_few_examples_to_validate_on(tmp_path, number):
+    place = write(tmp_path, "qnli", 30)
+    lines = (place / "train.tsv").read_text().splitlines()[: number + 1]
+    (place / "train.tsv").write_text("\n".join(lines))
+    has = f"{number // 2} entailment, {number - number // 2} not_entailment" if number else "none"
+    with refused("too-few-for-validation", "get the complete files", f"the training examples ({has}) are too few"):
+        datasets.load("glue-qnli", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("lacking", "problem"), [("validation", "has no validation split"), ("sentence2", "no column 'sentence2'")]
+)
+def test_a_hub_that_lacks_a_split_or_a_column(tmp_path, monkeypatch, lacking, problem):
+    rows = {"sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": ["x", "y"]}
+    rows = {column: values for column, values in rows.items() if column != lacking}
+    hub = {split: Dataset.from_dict(rows) for split in datasets.SPLITS if split != lacking}
+    monkeypatch.setattr("datasets.load_dataset", lambda *names: DatasetDict(hub))
+    with refused("glue-task-not-found", "get its .tsv files", problem):
+        datasets.load("glue-rte", str(tmp_path))

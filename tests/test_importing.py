@@ -216,6 +216,78 @@ def test_pruned_models_need_unpruned_ones_of_the_same_seeds(mine, logits):
         predictions.read_seeds(folder(mine, "AWQ-50"), (0, 1))
 
 
+SOFTMAX = np.random.default_rng(1).dirichlet(np.ones(3), size=(4, TEXTS))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        SOFTMAX,
+        SOFTMAX.astype(np.float16),
+        SOFTMAX.round(2),
+        100 * SOFTMAX,
+        np.random.default_rng(1).random((4, TEXTS, 3)),
+        np.random.default_rng(1).multinomial(7, [0.5, 0.3, 0.2], size=(4, TEXTS)),
+    ],
+)
+@pytest.mark.parametrize("split", ["test", "train", "early"])
+def test_probabilities_and_votes_are_no_logits(mine, logits, values, split):
+    make_texts(TEXTS, seed=1).to_csv(Path(mine["dataset"]) / "train.csv", index=False)
+    values = values[:, : len(datasets.load(mine["dataset"])["train"])] if split != "test" else values
+    with refused(
+        "probabilities-for-logits", "np.log(p) of probabilities p if texts have one", f"the {split} logits are from 0"
+    ):
+        importing.add(**{"test": logits, split: values}, **mine)
+    assert not Path(mine["results"]).exists()
+
+
+def test_losses_are_no_logits(mine):
+    with refused("losses-for-logits", "negate them", "the test logits are negative logarithms of probabilities"):
+        importing.add(-np.log(SOFTMAX), **mine)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.log(SOFTMAX),
+        np.eye(3)[SOFTMAX.argmax(axis=2)],
+        9 * np.eye(3)[SOFTMAX.argmax(axis=2)],
+        np.eye(3, dtype=bool)[SOFTMAX.argmax(axis=2)],
+        SOFTMAX - 0.5,
+        np.log(SOFTMAX) + 30,
+        np.zeros((4, TEXTS, 3)),
+    ],
+)
+def test_what_is_as_good_as_logits_is_accepted(mine, values):
+    scores = importing.add(values, **mine)
+    targets = datasets.targets(datasets.load(mine["dataset"])["test"])
+    assert scores["accuracy"].tolist() == (values.argmax(axis=2) == targets).mean(axis=1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("form", "id", "problem"),
+    [
+        (lambda p: np.log(p), "log-probabilities-for-logits", "no logit is above 0, the highest is -0.0"),
+        (lambda p: np.log(p.clip(0, 0.6)), "log-probabilities-for-logits", "the highest is -0.5"),
+        (lambda p: p, "probabilities-for-logits", "the test logits are from 0.0"),
+        (lambda p: p > 0.5, "probabilities-for-logits", "the test logits are from 0 to 1"),
+    ],
+)
+def test_log_probabilities_of_several_labels_are_no_logits(mine, form, id, problem):
+    frame = make_texts(TEXTS)
+    frame["label"] = [label if place % 2 else f"{label};odd" for place, label in enumerate(frame["label"])]
+    frame.to_csv(Path(mine["dataset"]) / "test.csv", index=False)
+    mine |= {"label_separator": ";", "decision_thresholds": 0.5}
+    targets = datasets.targets(datasets.load(mine["dataset"], label_separator=";")["test"])
+    p = np.broadcast_to(0.05 + 0.93 * targets, (2, *targets.shape)).astype(np.float64)
+    with refused(id, "np.log(p / (1 - p))", problem):
+        importing.add(form(p), **mine)
+    assert not Path(mine["results"]).exists()
+    assert importing.add(np.log(p / (1 - p)), **mine)["macro-F1"].tolist() == [1, 1]
+    # A model that predicts nothing.
+    assert importing.add(np.log(p / (1 - p)) - 5, **mine, pruner="AWQ", threshold=99)["macro-F1"].tolist() == [0, 0]
+
+
 def test_multi_label_predictions_have_decision_thresholds(mine, logits):
     frame = make_texts(TEXTS)
     frame["label"] = [label if place % 2 else f"{label};odd" for place, label in enumerate(frame["label"])]

@@ -54,7 +54,7 @@ def test_a_card_by_hand(tmp_path):
 
 
 def test_a_card_beside_table_7(tmp_path):
-    frame = pd.DataFrame({"text": ["a b c"] * 40, "label": ["x", "y"] * 20})
+    frame = pd.DataFrame({"text": ["a b c", "d e f"] * 20, "label": ["x", "y"] * 20})
     frame.to_csv(tmp_path / "t.csv", index=False)
     table = data_card.compare_with_published("imdb", datasets.load(str(tmp_path / "t.csv")))
     assert table.loc["mean_len"].tolist() == [268, 3, -265] and table.loc["train", "published"] == 20_000

@@ -64,7 +64,7 @@ def load(name: str, folders: Sequence[Path], revision: str | None = None) -> Fra
         return None
     folder, source = corpus.find(*folders), corpus.source
     if not folder and corpus.fetch:
-        return corpus.fetch(revision)
+        return _fetched(name, corpus, folders, revision)
     if not folder:
         raise PielabError(
             "corpus-not-found", f"{name} needs its original files", f"get {source}, and give their folder as data_dir"
@@ -80,6 +80,20 @@ def load(name: str, folders: Sequence[Path], revision: str | None = None) -> Fra
     if "train" not in frames:
         raise PielabError("corpus-without-training-texts", f"{folder} has no training texts of {name}", f"get {source}")
     return frames
+
+
+def _fetched(name: str, corpus: Corpus, folders: Sequence[Path], revision: str | None) -> Frames:
+    try:
+        return corpus.fetch(revision)
+    except PielabError as error:
+        if not corpus.source:
+            raise
+        places = ", ".join(map(str, folders)) or "data_dir, which is not set"
+        raise PielabError(
+            "corpus-not-fetched",
+            f"the original files of {name} are not in {places}, and {error.problem}",
+            f"get {corpus.source}, and give their folder as data_dir",
+        ) from None
 
 
 def _bbc_news(revision: str | None = None) -> Frames:
@@ -250,9 +264,15 @@ def _lines(path: Path | zipfile.Path) -> list[str]:
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n")
 
 
-def _snli_of_hub(revision: str | None = None) -> Frames:
-    frames = tables.from_hub("stanfordnlp/snli", revision=revision)
-    return {split: text_columns(frame, ["premise", "hypothesis", "label"]) for split, frame in frames.items()}
+def _imdb_of_hub(revision: str | None) -> Frames:
+    columns = ("text", "label")
+    frames = tables.from_hub("stanfordnlp/imdb", required=("train", "test"), columns=columns, revision=revision)
+    return tables.with_validation(IMDB_VALIDATION, **frames)
+
+
+def _snli_of_hub(revision: str | None) -> Frames:
+    columns = ("premise", "hypothesis", "label")
+    return tables.from_hub("stanfordnlp/snli", required=tables.SPLITS, columns=columns, revision=revision)
 
 
 CORPORA = {
@@ -261,9 +281,7 @@ CORPORA = {
         IMDB,
         ("aclImdb", "aclImdb_v1.tar.gz", "imdb.parquet"),
         _imdb,
-        lambda revision: tables.with_validation(
-            IMDB_VALIDATION, **tables.from_hub("stanfordnlp/imdb", revision=revision)
-        ),
+        _imdb_of_hub,
     ),
     "snli": Corpus(SNLI, ("snli_1.0.zip", "snli_1.0_dev.*"), _snli, _snli_of_hub),
     "reuters": Corpus(REUTERS, ("reuters21578.tar.gz", "reut2-*.sgm"), _reuters),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset, DatasetDict, Features, Value
 
-from pielab.data import corpora, glue, splits, tables, tasks
+from pielab.data import corpora, glue, labels, splits, tables, tasks
 from pielab.data.tables import SPLITS
 from pielab.errors import PielabError
 
@@ -30,28 +30,30 @@ def load(
     """A data set with the splits train, validation and test.
 
     name: "bbc-news"; "imdb", "snli", "reuters" or "aapd", from their original files in `data_dir` or $PIELAB_DATA (the
-        first two also from the Hub); or a CSV, TSV, Parquet or JSONL file; or a folder with train and test (and
-        perhaps validation) files of one of these kinds, or with a test file alone if no model is to be trained; or the
-        id of a Hub data set, "owner/name" or "owner/name:configuration"; or a task of GLUE, "glue-rte", from its .tsv
-        files in `data_dir` or $PIELAB_DATA, else the Hub, or the path of their folder, ".../RTE".
+        first two also from the Hub); or a CSV, TSV, Parquet, JSONL or JSON file, perhaps gzipped; or a folder with
+        train and test (and perhaps validation, valid, val or dev) files of these kinds, or with a test file alone if no
+        model is to be trained; or the id of a Hub data set, "owner/name" or "owner/name:configuration"; or a task of
+        GLUE, "glue-rte", from its .tsv files in `data_dir` or $PIELAB_DATA, else the Hub, or the path of their folder,
+        ".../RTE".
         A relative path is looked for in the working directory, in `data_dir`, in $PIELAB_DATA, then in the project.
     limit: the largest number of examples in each split, drawn with `seed` in proportion to the classes.
     dataset_revision: the branch, tag or commit of a data set on the Hub; its latest commit if not given.
     seed: also fixes the split of data that have none (70 / 15 / 15 %, stratified).
-    text, text_pair, label: columns. A label column of lists, or of strings joined by `label_separator`, makes the
-        task multi-label.
+    text, text_pair, label: columns. A label column of lists (of names, or a 0 or 1 for each class, which is then called
+        by its position), or of strings joined by `label_separator`, makes the task multi-label.
 
     Columns: text, text_pair for pairs, and label (a class id) or labels (one 0 or 1 for each class).
 
-    Raises PielabError if the data, a column or a label is missing, or if data with a revision are not on the Hub.
+    Raises PielabError if the data, a column or a label is missing, if texts or labels cannot be meant, or if data with
+    a revision are not on the Hub; warns of what may be meant.
     """
     folders = [Path(folder).expanduser() for folder in (data_dir, os.environ.get("PIELAB_DATA")) if folder]
     frames = corpora.load(name, folders, dataset_revision) or glue.load(name, folders, dataset_revision)
     if frames:  # with columns of pielab's names
         columns, label_separator = {column: column for column in frames["train"]}, None
     else:
-        frames = tables.load(name, folders, label, dataset_revision)
         columns = {"text": text, **({"text_pair": text_pair} if text_pair else {}), "label": label}
+        frames = tables.load(name, folders, columns, joined=bool(label_separator), revision=dataset_revision)
     of_hub = next(iter(frames.values())).attrs
     if dataset_revision and not of_hub:
         raise PielabError(
@@ -59,10 +61,12 @@ def load(
             f"dataset_revision = {dataset_revision!r} is for a data set on the Hub, and {name} is read from files here",
             "give None, or the Hub id of a data set",
         )
-    if label_separator:  # with a separator, an empty cell means no label
-        frames = {split: frame.fillna({label: ""}) for split, frame in frames.items()}
-    frames = {split: tables.select(frame, columns, f"{name} ({split})") for split, frame in frames.items()}
-    frames, names, task = splits.encode_labels(frames, label_separator, name)
+    frames = {
+        split: tables.select(frame, columns, f"{name} ({split})", joined=bool(label_separator))
+        for split, frame in frames.items()
+    }
+    tables.check_texts(frames, name)
+    frames, names, task = labels.encode(frames, label_separator, name)
     frames = splits.complete(frames, seed, name)
     if limit:
         frames = {split: splits.draw(frame, limit, seed) for split, frame in frames.items()}

@@ -115,9 +115,11 @@ def load(name: str, folders: Sequence[Path], revision: str | None = None) -> Fra
         return with_validation(VALIDATION, train, dev)
     if not by_name:
         return None
+    dev = wanted.dev.replace("dev", "validation")
     try:
-        splits = (*tables.SPLITS, "validation_matched")
-        hub = tables.from_hub(f"{HUB}:{name.removeprefix(PREFIX)}", splits=splits, revision=revision)
+        columns = (*wanted.hub, "label")
+        of_hub = f"{HUB}:{name.removeprefix(PREFIX)}"
+        hub = tables.from_hub(of_hub, required=("train", dev), columns=columns, revision=revision)
     except PielabError as error:
         places = ", ".join(map(str, folders)) or "data_dir, which is not set"
         raise PielabError(
@@ -125,9 +127,7 @@ def load(name: str, folders: Sequence[Path], revision: str | None = None) -> Fra
             f"there is no {wanted.folder}/{wanted.dev}.tsv in {places}, and {error.problem}",
             f"get {SOURCE}, and give as data_dir the folder that {wanted.folder} is in",
         ) from None
-    dev = "validation_matched" if "validation_matched" in hub else "validation"
-    train, test = (text_columns(hub[split], (*wanted.hub, "label")) for split in ("train", dev))
-    return with_validation(VALIDATION, train, test)
+    return with_validation(VALIDATION, hub["train"], hub[dev])
 
 
 def _is_name(dataset: str) -> bool:

@@ -1,53 +1,11 @@
-"""Labels as class ids, and the three splits of a data set."""
+"""The three splits of a data set, and a part of each."""
 
 from collections import Counter
-from itertools import chain
 
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from pielab.data.tasks import Task, of_label
 from pielab.errors import PielabError
-
-
-def encode_labels(
-    frames: dict[str, pd.DataFrame], separator: str | None, where: str
-) -> tuple[dict[str, pd.DataFrame], list[str], Task]:
-    """Frames with each example's labels as a tuple of class ids; the class names in the order of ids; the task.
-
-    The classes are those of the training data, or of the test data if there is no training data.
-
-    Raises PielabError for fewer than two classes, or for labels that never occur in training.
-    """
-    source = next(split for split in ("train", "all", "test") if split in frames)
-    if separator:
-        frames = {split: frame.assign(label=_split(frame["label"], separator)) for split, frame in frames.items()}
-    task = of_label(frames[source]["label"].iloc[0])
-    labels = {split: frame["label"].map(task.labels) for split, frame in frames.items()}
-    distinct = {split: set(chain.from_iterable(rows)) for split, rows in labels.items()}
-    try:
-        classes = sorted(distinct[source])
-    except TypeError:
-        classes = sorted(distinct[source], key=str)
-    if len(classes) < 2:
-        raise PielabError(
-            "too-few-classes", f"{where} has {len(classes)} class in its labels", "a classifier needs two at least"
-        )
-    ids = {label: index for index, label in enumerate(classes)}
-    for split in frames:
-        if unseen := distinct[split] - set(classes):
-            raise PielabError(
-                "labels-never-in-training",
-                f"{where} ({split}) has labels that never occur in training, {sorted(unseen, key=str)}",
-                "add training examples of these, or leave the examples that have them out",
-            )
-        encoded = labels[split].map(lambda row: tuple(ids[label] for label in row))
-        frames[split] = frames[split].assign(label=encoded)
-    return frames, [str(label) for label in classes], task
-
-
-def _split(column: pd.Series, separator: str) -> list[list[str]]:
-    return [[part.strip() for part in str(joined).split(separator) if part.strip()] for joined in column]
 
 
 def complete(frames: dict[str, pd.DataFrame], seed: int, where: str) -> dict[str, pd.DataFrame]:
@@ -84,6 +42,8 @@ def _cut(frame: pd.DataFrame, size: int, seed: int) -> tuple[pd.DataFrame, pd.Da
     # train_test_split needs two examples of each stratum, and room for every stratum in both parts.
     counts = Counter(frame["label"])
     strata = [str(ids) if counts[ids] > 1 else "rare" for ids in frame["label"]]
+    if strata.count("rare") == 1:  # no stratum of its own, and no reason to stratify nothing
+        strata[strata.index("rare")] = Counter(strata).most_common(1)[0][0]
     sizes = Counter(strata)
     possible = min(sizes.values()) > 1 and min(size, len(frame) - size) >= len(sizes)
     return train_test_split(frame, test_size=size, stratify=strata if possible else None, random_state=seed)

@@ -1,0 +1,209 @@
+"""One file as a table of values as they are written: CSV, TSV, JSON lines, a JSON array or Parquet, perhaps gzipped."""
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pielab.errors import PielabError, first_line
+
+# Of the kinds whose cells have no types.
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+SUFFIXES = (*DELIMITERS, ".parquet", ".jsonl", ".json")
+
+# Stand for the two while a table with backslashes before quotation marks is read.
+_QUOTE, _BACKSLASH = "\ue000", "\ue001"
+_BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def suffix(path: Path) -> str:
+    """The kind of a file: how its name ends, in lower case and without .gz."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def stem(path: Path) -> str:
+    """A file's name in lower case, without .gz and its kind."""
+    return Path(path.name.lower().removesuffix(".gz")).stem
+
+
+def read(path: Path, columns: Collection[str], label: str) -> pd.DataFrame:
+    """All columns of a file; cells of a CSV or TSV are strings, or None if empty.
+
+    columns: those that will be used, by which a delimiter is recognised. label: the one of them with labels.
+
+    Raises PielabError if the file cannot be read.
+    """
+    if suffix(path) not in SUFFIXES:
+        raise PielabError(
+            "unknown-kind-of-file",
+            f"{path} is of an unknown kind",
+            f"give a file that ends in {', '.join(SUFFIXES)}, or in one of these and .gz",
+        )
+    try:
+        data = path.read_bytes()
+        if path.suffix.lower() == ".gz":
+            data = gzip.decompress(data)
+        if suffix(path) == ".parquet":
+            return pd.read_parquet(io.BytesIO(data))
+        text = _decode(data, path)
+        if suffix(path) in DELIMITERS:
+            return _table(text, DELIMITERS[suffix(path)], columns, label, path)
+        return _json(text)
+    except PielabError:
+        raise
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        raise PielabError(
+            "data-file-unreadable",
+            f"{path} could not be read as {suffix(path)[1:]} ({first_line(error)})",
+            "check that it is complete, and of the kind that its name ends in",
+        ) from None
+
+
+def _decode(data: bytes, path: Path) -> str:
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if data.startswith(mark)), "utf-8-sig")
+    try:
+        text = data.decode(encoding)
+        # UTF-16 without its mark has a zero byte in every other place.
+        reason = "it has zero bytes" if "\0" in text.partition("\n")[0] else ""
+    except UnicodeDecodeError as error:
+        reason = first_line(error)
+    if reason:
+        raise PielabError(
+            "not-utf-8", f"{path} is not UTF-8 ({reason})", "save it as UTF-8; spreadsheets call it CSV UTF-8"
+        )
+    return text
+
+
+def _json(text: str) -> pd.DataFrame:
+    """An object for each row: on a line of its own, or all in one array."""
+    if text.lstrip().startswith("["):
+        rows = json.loads(text)
+    else:
+        rows = [json.loads(line) for line in text.split("\n") if line.strip()]
+    if (
+        len(rows) == 1
+        and isinstance(rows[0], dict)
+        and all(isinstance(cell, (list, dict)) for cell in rows[0].values())
+    ):
+        raise ValueError("it is one object of columns, not an object for each row")
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("it has no rows" if not rows else "not every row is an object of columns and values")
+    return pd.DataFrame(rows, dtype=object)
+
+
+def _table(text: str, usual: str, columns: Collection[str], label: str, path: Path) -> pd.DataFrame:
+    """Rows of delimited fields under a header. usual: the delimiter, unless more of `columns` are there by another."""
+    lines = list(io.StringIO(text, newline=""))
+    headers = {delimiter: _header(lines, delimiter) for delimiter in (usual, ",", ";", "\t", "|")}
+    delimiter = max(headers, key=lambda delimiter: len(set(headers[delimiter]) & set(columns)))
+    if not set(columns) <= set(headers[delimiter]):
+        return pd.DataFrame(columns=headers[delimiter])  # its reader says which column is missing
+    # How quotation marks may be meant: doubled inside quoted fields, escaped by a backslash, or part of the text.
+    readings = [(lines, {"strict": True}), (lines, {"quoting": csv.QUOTE_NONE})]
+    if '\\"' in text:
+        readings.insert(1, ([_escaped(line) for line in lines], {"strict": True}))
+    problems = []
+    for meant, quoting in readings:
+        try:
+            frame = _rows(meant, columns, label, delimiter=delimiter, **quoting)
+        except ValueError as error:
+            problems.append(first_line(error))
+        else:
+            if (frame == headers[delimiter]).all(axis=1).any():
+                raise PielabError("header-repeated", f"{path} has its header more than once", "keep the first alone")
+            return frame if meant is lines else frame.map(_unescaped, na_action="ignore")
+    raise PielabError(
+        "table-broken",
+        f"{path} could not be read as a table ({problems[0]})",
+        "put quotation marks round a text that has delimiters, line breaks or quotation marks, and double those inside "
+        "it, as to_csv of pandas does; or give a .jsonl or .parquet file",
+    )
+
+
+def _escaped(line: str) -> str:
+    return line.replace("\\\\", _BACKSLASH).replace('\\"', _QUOTE)
+
+
+def _unescaped(cell: str) -> str:
+    return cell.replace(_BACKSLASH, "\\").replace(_QUOTE, '"')
+
+
+def _header(lines: list[str], delimiter: str) -> list[str]:
+    for _, _, row in _records(lines, delimiter=delimiter):
+        return row
+    raise ValueError("it is empty")
+
+
+def _records(lines: list[str], **dialect: Any) -> Iterator[tuple[int, int, list[str]]]:
+    """Each row that is not blank, with the numbers of the lines before its first and of its last."""
+    limit = csv.field_size_limit(2**31 - 1)  # of pandas there is none, and articles exceed Python's
+    try:
+        reader, end = csv.reader(lines, **dialect), 0
+        for row in reader:
+            start, end = end, reader.line_num
+            if len(row) > 1 or "".join(row).strip():
+                yield start, end, row
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num}: {error}") from None
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _rows(lines: list[str], columns: Collection[str], label: str, **dialect: Any) -> pd.DataFrame:
+    """The table; ValueError if a row does not fit the header, or if quotation marks span what are rows of their own."""
+    (_, _, header), *records = _records(lines, **dialect)
+    width, place = len(header), header.index(label)
+    rows = [row for _, _, row in records]
+    if rows and {len(row) for row in rows} == {width + 1}:
+        rows = _without_extra(rows, numbered=header[0] in columns)
+    needed = 1 + max(map(header.index, columns))
+    labels = {row[place] for row in rows if len(row) > place}
+    if dialect.get("quoting") == csv.QUOTE_NONE and any('"' in label for label in labels):
+        raise ValueError("some labels are in quotation marks")
+    words = {word for label in labels for word in _words(label)}
+    for (start, end, _), row in zip(records, rows, strict=True):
+        if not needed <= len(row) <= width:
+            raise ValueError(f"line {start + 1} has {len(row)} fields, the header {width}")
+        if end - start > 1 and _are_rows(lines[start:end], dialect["delimiter"], width, place, words):
+            raise ValueError(f"a quotation mark opened in line {start + 1} joins it to line {end}")
+    cells = [[cell or None for cell in row] + [None] * (width - len(row)) for row in rows]
+    return pd.DataFrame(cells, columns=header, dtype=object)
+
+
+def _are_rows(lines: list[str], delimiter: str, width: int, place: int, words: set[str]) -> bool:
+    """Whether the lines of one row are rows by themselves; of a text's lines, at most one has the words of labels."""
+    pieces = [line.rstrip("\r\n").split(delimiter) for line in lines]
+    return all(len(piece) == width for piece in pieces) and (
+        sum(set() < _words(piece[place]) <= words for piece in pieces) > 1
+    )
+
+
+def _words(label: str) -> set[str]:
+    return set(re.findall(r"\w+", label))
+
+
+def _without_extra(rows: list[list[str]], numbered: bool) -> list[list[str]]:
+    """Rows that are all one field longer than the header, without a delimiter at the end or a number in front.
+
+    numbered: whether a number in front can be none of the header's columns, because the first of them is a text.
+    """
+    if not any(row[-1] for row in rows):
+        return [row[:-1] for row in rows]
+    if numbered and [row[0] for row in rows] in (
+        [str(index + first) for index in range(len(rows))] for first in (0, 1)
+    ):
+        return [row[1:] for row in rows]
+    return rows
