@@ -56,17 +56,35 @@ class SubwordEncoder:
     """A transformer's own tokens, padded to the longest of the batch and masked.
 
     Masked padding leaves the logits unchanged, so texts of like length can share a batch, which saves padding.
+
+    unknown_share: of the texts' characters, as `pretrained.unknown_share` gives it. n_embeddings: how many tokens the
+        model embeds.
     """
 
     width: ClassVar[None] = None
     tokenizer: Any = field(repr=False)
     max_tokens: int
+    unknown_share: float = 0.0
+    n_embeddings: float = float("inf")
 
     @property
     def padding(self) -> int:
         return self.tokenizer.pad_token_id
 
     def encode(self, texts: Sequence[str]) -> Tokens:
+        """The tokens of texts, each cut to `max_tokens`; PielabError if the model does not embed one of them."""
+        encoded = self._encode(texts)
+        highest = encoded.ids.max(initial=0)
+        if highest >= self.n_embeddings:
+            raise PielabError(
+                "token-not-embedded",
+                f"the texts have the token {self.tokenizer.convert_ids_to_tokens(int(highest))!r} of id {highest}, and "
+                f"the model embeds the ids below {self.n_embeddings}",
+                "give a model whose embeddings were resized when tokens were added to its tokenizer",
+            )
+        return encoded
+
+    def _encode(self, texts: Sequence[str]) -> Tokens:
         options = {"truncation": True, "max_length": self.max_tokens, "return_attention_mask": False}
 
         def make() -> tuple[Tokens, list[str]]:

