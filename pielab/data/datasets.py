@@ -12,9 +12,7 @@ from datasets import Dataset, DatasetDict, Features, Value
 
 from pielab.data import corpora, glue, splits, tables, tasks
 from pielab.data.tables import SPLITS
-
-# Between the two texts of a pair.
-SEPARATOR = " [SEP] "
+from pielab.data.words import SEPARATOR
 
 
 def load(

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pielab.data import assets
-from pielab.data.datasets import SEPARATOR
+from pielab.data.words import SEPARATOR
 from pielab.errors import PielabError, first_line, transient_error
 from pielab.store import paths
 
