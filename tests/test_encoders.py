@@ -65,6 +65,27 @@ def test_vectors_of_none_of_the_words_stop(vectors_file):
         encoders.word_encoder(["zzz"], 3, vectors_file)
 
 
+@pytest.mark.parametrize(
+    ("texts", "share"),
+    [
+        (["cat dog zzz qqq"], 0.5),
+        (["cat", "zzz"], 0.5),
+        (["cat zzz. cat", ""], 0.5),
+        (["cat [SEP] dog", "cow [SEP] sheep"], 0),
+        (["CAT Dog"], 0),
+        (None, 0),
+    ],
+)
+def test_the_share_of_words_without_a_vector_is_known(vectors_file, texts, share):
+    assert encoders.word_encoder(texts, 3, vectors_file).unknown_share == share
+
+
+@pytest.mark.parametrize("texts", [["cat zzz qqq"], ["cat zzz zzz"], ["cat", "zzz", "qqq"], ["cat" + " zzz" * 99]])
+def test_texts_most_of_whose_words_have_no_vector_are_warned_of(vectors_file, texts):
+    with pytest.warns(UserWarning, match=r"(67|99)% of the texts' words have no vector in .*; are the vectors of"):
+        classifier.encoder("bilstm", texts, 3, vectors_file)
+
+
 def test_glove_from_the_asset():
     encoder = classifier.encoder("bilstm", ["The court ruled on Tuesday"], 8)
     assert encoder.vectors.shape == (7, 50) and encoder.vectors.dtype == np.float32
@@ -130,6 +151,7 @@ def test_the_longer_text_of_a_pair_is_cut_as_transformers_do(tiny_bert, max_toke
 
 @pytest.mark.parametrize("kind", ["bilstm", "bert"])
 @pytest.mark.parametrize("first", ["cat " * 40, "cat " * 9, "Cat, (dog)! " * 9, "cat [SEP] dog " * 5])
+@pytest.mark.filterwarnings("ignore:.* have no vector in")
 def test_opposite_second_texts_differ_however_long_the_first_is(kind, first, tiny_bert, vectors_file):
     pairs = [(first, "rain"), (first, "snow"), (first, "rain " * 30)]
     encoder = classifier.encoder("bilstm" if kind == "bilstm" else tiny_bert, joined(pairs), 8, vectors_file)

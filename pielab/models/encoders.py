@@ -1,7 +1,8 @@
 """Encode texts as token ids: words for the BiLSTM, the model's own subwords for a transformer."""
 
 import json
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -16,6 +17,8 @@ from pielab.models.tokens import Tokens
 from pielab.models.word_vectors import load
 
 PADDING, UNKNOWN = 0, 1
+# A larger share of unknown words, or of unknown characters, in the texts is warned of.
+UNKNOWN_WARNED_OF = 0.5
 
 
 def split(texts: Sequence[str]) -> tuple[Tokens, Sequence[str]]:
@@ -34,13 +37,14 @@ class WordEncoder:
     """Word ids for the BiLSTM, padded to exactly `max_tokens`; the paper's BiLSTM reads the padding.
 
     vectors: (vocabulary, width) float32; row 0 is the padding, row 1 that of every unknown word.
-    cuts_pairs: whether the longer text of a pair was cut.
+    unknown_share: of the texts' words, how many have no vector. cuts_pairs: whether the longer text of a pair was cut.
     """
 
     padding: ClassVar[int] = PADDING
     ids: dict[str, int] = field(repr=False)
     vectors: np.ndarray = field(repr=False)
     max_tokens: int
+    unknown_share: float = 0.0
     cuts_pairs: bool = False
 
     @property
@@ -140,6 +144,8 @@ def word_encoder(
 ) -> WordEncoder:
     """An encoder for the words of `texts` that have a vector, or for all words with a vector if `texts` is None.
 
+    Warns if most of the texts' words have none.
+
     word_vectors: "glove-6b-50d" (fetched), or the path of a text file with a word and its numbers on each line.
     padding: the vector that texts are padded with: "random" (one draw with the vectors' mean and standard deviation
         per dimension, the same in every run), "zero" or "mean". An unknown word gets the mean of all vectors (A.2).
@@ -147,7 +153,8 @@ def word_encoder(
     Raises PielabError if none of the words has a vector.
     """
     known = load(word_vectors)
-    asked = known.words.unique() if texts is None else pa.array(sorted(split(texts)[1]), pa.string())
+    indices, distinct = (None, []) if texts is None else split(texts)
+    asked = known.words.unique() if texts is None else pa.array(sorted(distinct), pa.string())
     rows = pc.index_in(asked, value_set=known.words)  # of a word with two vectors, the first counts
     vocabulary = asked.filter(rows.is_valid()).to_pylist()
     if not vocabulary:
@@ -163,4 +170,19 @@ def word_encoder(
     }[padding]
     special = np.array([fill, known.mean], dtype=np.float32)
     matrix = np.vstack([special, known.matrix[rows.drop_null().to_numpy()]])
-    return WordEncoder({word: index for index, word in enumerate(vocabulary, start=2)}, matrix, max_tokens)
+    ids = {word: index for index, word in enumerate(vocabulary, start=2)}
+    unknown = _unknown_share(indices, distinct, ids) if indices else 0.0
+    if unknown > UNKNOWN_WARNED_OF:
+        warnings.warn(
+            f"{unknown:.0%} of the texts' words have no vector in {word_vectors}, and are all read as the same word; "
+            "are the vectors of the texts' language, and for words in lower case?",
+            stacklevel=2,
+        )
+    return WordEncoder(ids, matrix, max_tokens, unknown)
+
+
+def _unknown_share(indices: Tokens, distinct: Sequence[str], ids: Mapping[str, int]) -> float:
+    """The share of the words of texts, as `split` gives them, that have no id; separators of pairs are no words."""
+    counts = np.bincount(indices.ids, minlength=len(distinct))
+    counts[[word in words(SEPARATOR) for word in distinct]] = 0
+    return float(counts[[word not in ids for word in distinct]].sum() / max(1, counts.sum()))

@@ -11,6 +11,7 @@ from torch import nn
 from pielab.data import assets
 from pielab.data.words import SEPARATOR
 from pielab.errors import PielabError, first_line, transient_error
+from pielab.models.encoders import UNKNOWN_WARNED_OF
 from pielab.store import paths
 
 _MINILM = {
@@ -21,8 +22,6 @@ _MINILM = {
 COMPARED = 200
 # Models embed a few more tokens than their tokenizer has, to round up; a smaller share of them is warned of.
 TOKENS_OF_EMBEDDINGS = 0.97
-# A larger share of unknown characters or words in the texts is warned of.
-UNKNOWN_WARNED_OF = 0.5
 
 
 def load_config(model: str, num_hidden_layers: int | None = None) -> Any:
