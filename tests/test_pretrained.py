@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 import pytest
 import transformers
 from conftest import make_texts, refused
 
+from pielab.errors import PielabError
 from pielab.models import classifier
 
 TEXTS = list(make_texts(60)["text"])
@@ -117,3 +119,80 @@ def test_weights_of_other_sizes_than_the_configuration_says_are_refused(folder, 
 
 def test_a_classification_layer_of_another_size_is_made_anew(tiny_bert):
     assert classifier.build(tiny_bert, 5).classifier.out_features == 5
+
+
+AUTO_MAP = {"AutoConfig": "code.C", "AutoModelForSequenceClassification": "code.C", "AutoTokenizer": ["code.C", None]}
+
+
+@pytest.fixture
+def with_code(folder, monkeypatch):
+    """The folder with a Python file that must not run, and nobody to ask whether it may."""
+    (folder / "code.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\nclass C: pass\n")
+    monkeypatch.setattr("builtins.input", lambda *text: pytest.fail("asked"))
+    monkeypatch.setattr("signal.alarm", lambda seconds: pytest.fail("waits for an answer"))
+    yield folder
+    assert not (folder / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        lambda model: classifier.encoder(model, TEXTS, 16),
+        lambda model: classifier.build(model, 3),
+        lambda model: classifier.build(model, 3, meta=True),
+    ],
+)
+@pytest.mark.parametrize("architectures", [["BertModel"], ["Foreign"], []])
+def test_code_in_a_models_folder_is_neither_run_nor_asked_about(with_code, load, architectures):
+    change(with_code / "config.json", auto_map=AUTO_MAP, model_type="foreign", architectures=architectures)
+    with refused("model-of-foreign-code", "that transformers itself has", "needs Python code from its folder"):
+        load(str(with_code))
+
+
+@pytest.mark.parametrize(
+    ("file", "values"), [("config.json", {}), ("tokenizer_config.json", {"tokenizer_class": "Foreign"})]
+)
+def test_a_model_of_transformers_whose_folder_also_has_code_is_loaded_without_it(with_code, file, values):
+    change(with_code / file, auto_map=AUTO_MAP, **values)
+    for meta in (False, True):
+        assert type(classifier.build(str(with_code), 3, meta=meta)).__name__ == "BertForSequenceClassification"
+    assert classifier.encoder(str(with_code), TEXTS, 16).encode(["cat"]).ids.tolist() == [2, 5, 3]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda raw: raw[: len(raw) // 2], lambda raw: b"", lambda raw: bytes(range(256)) * 4]
+)
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "tokenizer_config.json", "config.json"])
+def test_a_damaged_file_of_a_model_is_one_sentence(folder, name, damage):
+    path = folder / name
+    path.write_bytes(damage(path.read_bytes()))
+    with refused("model-not-loaded", "the folder of a saved transformers model", str(folder)):
+        classifier.encoder(str(folder), TEXTS, 16)
+        classifier.build(str(folder), 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *[
+            (name, content)
+            for name in ("tokenizer.json", "tokenizer_config.json", "config.json")
+            for content in ("[]", "3")
+        ],
+        ("tokenizer.json", '{"model": 3}'),
+        ("config.json", '{"vocab_size": "many", "model_type": "bert"}'),
+    ],
+)
+def test_json_of_another_kind_is_one_sentence(folder, name, content):
+    (folder / name).write_text(content)
+    with refused("model-not-loaded", "the folder of a saved transformers model"):
+        classifier.encoder(str(folder), TEXTS, 16)
+
+
+@pytest.mark.parametrize("damage", [lambda raw: b"", lambda raw: bytes(range(256)) * 4])
+def test_a_damaged_vocabulary_that_is_the_only_one_is_one_sentence(folder, damage):
+    remove(folder, "tokenizer.json")
+    (folder / "vocab.txt").write_bytes(damage((folder / "vocab.txt").read_bytes()))
+    with pytest.raises(PielabError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        classifier.encoder(str(folder), TEXTS, 16)

@@ -125,7 +125,7 @@ def build(
         from transformers import AutoModelForSequenceClassification
 
         with torch.device("meta"):
-            return AutoModelForSequenceClassification.from_config(config)
+            return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
     network = pretrained.load_weights(model, config)
     last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
     last.__class__ = FullPrecision

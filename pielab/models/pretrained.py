@@ -34,7 +34,7 @@ def load_config(model: str, num_hidden_layers: int | None = None) -> Any:
     source, layers = _source(model)
     layers = num_hidden_layers or layers
     with _loading(model):
-        config = AutoConfig.from_pretrained(source)
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     if layers and layers > config.num_hidden_layers:
         raise PielabError(
             "too-many-layers",
@@ -54,7 +54,7 @@ def load_tokenizer(model: str, config: Any) -> Any:
     from transformers import AutoTokenizer
 
     with _loading(model):
-        tokenizer = AutoTokenizer.from_pretrained(_source(model)[0])
+        tokenizer = AutoTokenizer.from_pretrained(_source(model)[0], trust_remote_code=False)
     embedded = n_embeddings(config)
     # Tokens that were added later may be more; a text with one of them is refused.
     if tokenizer.vocab_size > embedded:
@@ -115,10 +115,9 @@ def load_weights(model: str, config: Any) -> nn.Module:
     from transformers import AutoModelForSequenceClassification
 
     options = {"config": config, "use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}
+    options |= {"trust_remote_code": False, "output_loading_info": True}
     with _loading(model), _quiet():
-        network, info = AutoModelForSequenceClassification.from_pretrained(
-            _source(model)[0], output_loading_info=True, **options
-        )
+        network, info = AutoModelForSequenceClassification.from_pretrained(_source(model)[0], **options)
     # The classification layer and the pooler may be new; a checkpoint that lacks anything else is the wrong one.
     inside = f"{network.base_model_prefix}."
     missing = [key for key in info["missing_keys"] if key.startswith(inside) and "pooler" not in key]
@@ -155,6 +154,12 @@ def _loading(model: str) -> Iterator[None]:
     except Exception as error:  # a damaged file raises any kind, such as those of tokenizers and safetensors
         if transient_error(type(error).__name__, str(error), "the model"):
             raise
+        if "trust_remote_code" in str(error):
+            raise PielabError(
+                "model-of-foreign-code",
+                f"model = {model!r} needs Python code from its folder or the Hub, which pielab never runs",
+                "give a model of an architecture that transformers itself has",
+            ) from None
         raise PielabError(
             "model-not-loaded",
             f"model = {model!r} is not bilstm, minilm or minilm-2l, and transformers could not load it from a folder "
