@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import transformers
 from conftest import make_texts, refused
+from safetensors.torch import load_file, save_file
 
 from pielab.errors import PielabError
 from pielab.models import classifier
@@ -114,6 +115,14 @@ def test_weights_of_other_sizes_than_the_configuration_says_are_refused(folder, 
     change(folder / "config.json", **changed)
     problem = "have other sizes than its config.json says, such as bert.e"
     with refused("encoder-weights-of-another-size", "whose weights belong to its config.json", problem):
+        classifier.build(str(folder), 3)
+
+
+def test_weights_that_are_not_finite_are_refused(folder):
+    state = load_file(folder / "model.safetensors")
+    state["bert.encoder.layer.1.output.dense.weight"][0, 0] = float("nan")
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    with refused("pretrained-weights-not-finite", "get its weights again", "are not finite before any training"):
         classifier.build(str(folder), 3)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pielab.compression import masks
 from pielab.errors import PielabError
 from pielab.models import encoders, pretrained
 
@@ -67,9 +68,12 @@ def encoder(
     """
     if model == "bilstm":
         return encoders.word_encoder(texts, max_tokens, word_vectors, padding)
-    config = pretrained.load_config(model)
-    tokenizer = pretrained.load_tokenizer(model, config)
-    longest = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", max_tokens))
+    config, tokenizer = pretrained.load_config(model), pretrained.load_tokenizer(model)
+    pretrained.check_size(model, tokenizer, config)
+    pad = pretrained.set_padding(model, config, tokenizer)
+    network = pretrained.without_weights(model, config)
+    masks.prunable(network)  # raises PielabError before anything is trained
+    longest = min(tokenizer.model_max_length, pretrained.longest_text(network))
     if max_tokens > longest:
         raise PielabError(
             "too-many-tokens", f"max_tokens = {max_tokens} is too many", f"{model} reads {longest} at most"
@@ -81,10 +85,10 @@ def encoder(
             f"max_tokens = {max_tokens} leaves nothing of a text, because {model} adds {special} tokens to each",
             f"give {special + 1} at least",
         )
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token_id is None:  # for those who load a saved model and its tokenizer
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad)
     unknown = pretrained.unknown_share(model, tokenizer, texts or [])
-    return encoders.SubwordEncoder(tokenizer, max_tokens, unknown, pretrained.n_embeddings(config))
+    return encoders.SubwordEncoder(tokenizer, max_tokens, pad, unknown, pretrained.n_embeddings(config))
 
 
 def build(
@@ -119,16 +123,12 @@ def build(
         return BiLSTM(n_classes, vectors)
     config = pretrained.load_config(model, num_hidden_layers)
     config.num_labels = n_classes
-    if config.pad_token_id is None:  # as for the tokenizer, because such a model finds the last token by its padding
-        config.pad_token_id = config.eos_token_id
     if meta:
-        from transformers import AutoModelForSequenceClassification
-
-        with torch.device("meta"):
-            return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
+        return pretrained.without_weights(model, config)
+    pretrained.set_padding(model, config)
     network = pretrained.load_weights(model, config)
-    last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
-    last.__class__ = FullPrecision
+    pretrained.check_padding(model, network)
+    masks.last_layer(network).__class__ = FullPrecision
     return network
 
 

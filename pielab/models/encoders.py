@@ -75,13 +75,10 @@ class SubwordEncoder:
     width: ClassVar[None] = None
     tokenizer: Any = field(repr=False)
     max_tokens: int
+    padding: int
     unknown_share: float = 0.0
     n_embeddings: float = float("inf")
     cuts_pairs: bool = False
-
-    @property
-    def padding(self) -> int:
-        return self.tokenizer.pad_token_id
 
     def encode(self, texts: Sequence[str], firsts: Sequence[str] | None = None) -> Tokens:
         """The tokens of texts, each cut to `max_tokens`.

@@ -22,6 +22,8 @@ _MINILM = {
 COMPARED = 200
 # Models embed a few more tokens than their tokenizer has, to round up; a smaller share of them is warned of.
 TOKENS_OF_EMBEDDINGS = 0.97
+# Rounding changes logits by a millionth of the largest, and padding that is read by a hundredth at least.
+PADDING_TOLERANCE = 1e-3
 
 
 def load_config(model: str, num_hidden_layers: int | None = None) -> Any:
@@ -46,15 +48,16 @@ def load_config(model: str, num_hidden_layers: int | None = None) -> Any:
     return config
 
 
-def load_tokenizer(model: str, config: Any) -> Any:
-    """The tokenizer of a model, after a warning if it has far fewer tokens than the model embeds.
-
-    Raises PielabError if it cannot be loaded or has more tokens than the model embeds.
-    """
+def load_tokenizer(model: str) -> Any:
+    """The tokenizer of a model; PielabError if it cannot be loaded."""
     from transformers import AutoTokenizer
 
     with _loading(model):
-        tokenizer = AutoTokenizer.from_pretrained(_source(model)[0], trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(_source(model)[0], trust_remote_code=False)
+
+
+def check_size(model: str, tokenizer: Any, config: Any) -> None:
+    """Raises PielabError if the tokenizer has more tokens than the model embeds, and warns if it has far fewer."""
     embedded = n_embeddings(config)
     # Tokens that were added later may be more; a text with one of them is refused.
     if tokenizer.vocab_size > embedded:
@@ -69,7 +72,54 @@ def load_tokenizer(model: str, config: Any) -> Any:
             "is it the model's own?",
             stacklevel=3,
         )
-    return tokenizer
+
+
+def set_padding(model: str, config: Any, tokenizer: Any = None) -> int:
+    """Give the configuration a token to pad with, which is returned: its own, the tokenizer's, or one that ends texts.
+
+    Padding with another token than the configuration's would go unnoticed, but a decoder finds the last token of a
+    text by it. tokenizer: loaded if needed, by default.
+
+    Raises PielabError if there is no such token that the model embeds.
+    """
+    own = getattr(config, "pad_token_id", None)
+    if not _is_embedded(own, config):
+        tokenizer = tokenizer or load_tokenizer(model)
+        ends = getattr(config, "eos_token_id", None)
+        ends = ends if isinstance(ends, list) else [ends]
+        choices = [tokenizer.pad_token_id, tokenizer.eos_token_id, *ends]
+        own = next((token for token in choices if _is_embedded(token, config)), None)
+        if own is None:
+            raise PielabError(
+                "no-padding-token",
+                f"neither the configuration of {model} nor its tokenizer has a token to pad with, or one that ends "
+                "texts, which the model embeds",
+                "give its config.json a pad_token_id",
+            )
+        config.pad_token_id = own
+    return own
+
+
+def _is_embedded(token: Any, config: Any) -> bool:
+    return isinstance(token, int) and 0 <= token < n_embeddings(config)
+
+
+def without_weights(model: str, config: Any) -> nn.Module:
+    """The sequence classifier of a configuration on the meta device; PielabError if there is none."""
+    from transformers import AutoModelForSequenceClassification
+
+    with _loading(model), torch.device("meta"):
+        return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
+
+
+def longest_text(network: nn.Module) -> float:
+    """How many tokens of a text a transformer reads, infinity if it has no limit."""
+    longest = getattr(network.config, "max_position_embeddings", None) or float("inf")
+    for name, module in network.named_modules():
+        # RoBERTa and its kind count positions from the one after the padding's.
+        if isinstance(module, nn.Embedding) and "position" in name and module.padding_idx is not None:
+            longest = min(longest, module.num_embeddings - module.padding_idx - 1)
+    return longest
 
 
 def n_embeddings(config: Any) -> float:
@@ -135,6 +185,38 @@ def load_weights(model: str, config: Any) -> nn.Module:
             "give a folder whose weights belong to its config.json",
         )
     return network
+
+
+@torch.no_grad()
+def check_padding(model: str, network: nn.Module) -> None:
+    """Raises PielabError unless a text has finite logits, and the same with masked padding behind it as alone.
+
+    Batches pad texts, so its predictions would depend on the others of its batch.
+    """
+    config = network.config
+    end = config.eos_token_id[0] if isinstance(ends := getattr(config, "eos_token_id", None), list) else ends
+    special = {config.pad_token_id, end}
+    text = [token for token in range(min(n_embeddings(config), 100)) if token not in special][-5:]
+    # Models with an encoder and a decoder read their logits at the end token.
+    text += [end] if _is_embedded(end, config) and end != config.pad_token_id else []
+    padding = [config.pad_token_id] * len(text)
+    alone, mask = torch.tensor([text]), torch.tensor([[1] * len(text) + [0] * len(text)])
+    with _loading(model):
+        logits = network.eval()(input_ids=alone).logits
+        padded = network(input_ids=torch.tensor([text + padding]), attention_mask=mask).logits
+    if not logits.isfinite().all():
+        raise PielabError(
+            "pretrained-weights-not-finite",
+            f"the logits of {type(network).__name__} of {model} are not finite before any training",
+            "get its weights again, because some of them are damaged",
+        )
+    if not torch.allclose(padded, logits, rtol=0, atol=PADDING_TOLERANCE * logits.abs().max().item()):
+        raise PielabError(
+            "padding-changes-logits",
+            f"{type(network).__name__} of {model} gives a text other logits when padding follows it, so predictions "
+            "would depend on the batch",
+            "give a model that masks its padding, docs/models.md lists some",
+        )
 
 
 def _source(model: str) -> tuple[str, int | None]:
