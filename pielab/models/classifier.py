@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pielab.compression import masks
+from pielab.config.types import check_layers
 from pielab.errors import PielabError
 from pielab.models import encoders, pretrained
 
@@ -112,12 +113,7 @@ def build(
     """
     torch.manual_seed(seed)
     if model == "bilstm":
-        if num_hidden_layers:
-            raise PielabError(
-                "layers-of-bilstm",
-                f"num_hidden_layers = {num_hidden_layers} is for transformers",
-                "give None for the BiLSTM, which has two",
-            )
+        check_layers(model, num_hidden_layers)
         if vectors is None:
             vectors = encoders.word_encoder(None, 1).vectors
         return BiLSTM(n_classes, vectors)
