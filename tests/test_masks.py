@@ -194,9 +194,21 @@ def test_impossible_sparsities_stop(target):
         pruners.sparsities(pruners.PRUNERS["MP-AI"], target)
 
 
-def test_a_model_without_prunable_weights_stops():
-    with refused("no-prunable-weights", "a model with a layer in between", "Sequential"):
-        prunable(nn.Sequential(nn.Embedding(3, 2), nn.Linear(2, 2)))
+@pytest.mark.parametrize(
+    "layers", [[nn.Embedding(3, 2), nn.Linear(2, 2)], [nn.Embedding(3, 2), nn.LSTM(2, 2)], [nn.LayerNorm(2)], []]
+)
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_a_model_without_prunable_weights_stops(layers, layer_norm):
+    with refused("no-prunable-weights", "a linear layer at its end and a layer in between", "Sequential has no linear"):
+        prunable(nn.Sequential(*layers), layer_norm)
+
+
+@pytest.mark.parametrize("other", [nn.Conv1d(4, 4, 1), nn.Bilinear(4, 4, 1), nn.Conv2d(4, 4, 1)])
+def test_weights_that_are_no_matrices_are_refused_and_not_left_unpruned(other):
+    model = nn.Sequential(nn.Linear(4, 4), other, nn.Linear(4, 2))
+    with refused("weights-not-matrices", "whose weights are matrices", "in tensors of three or more dimensions"):
+        prunable(model)
+    assert list(prunable(nn.Sequential(nn.Linear(40, 40), other, nn.Linear(4, 2)))) == ["0.weight"]
 
 
 def test_the_prunable_matrices_of_the_bilstm():

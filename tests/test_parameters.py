@@ -225,6 +225,16 @@ def test_parameters_that_do_not_go_together_are_one_line(given, changes, id, cur
     assert caught.value.problem.startswith(problem)
 
 
+@pytest.mark.parametrize("notebook", ["00_tune", "01_train", "02_prune"])
+def test_layers_of_the_bilstm_are_refused_with_the_other_parameters(given, notebook):
+    search = {"epochs_range": [1, 2], "batch_sizes": [8], "learning_rate_range": [1e-3, 1e-2]}
+    given = given | (search if notebook == "00_tune" else {})
+    with refused("layers-of-bilstm", "give None for the BiLSTM", "num_hidden_layers = 1 is for transformers"):
+        check(notebook, given | {"num_hidden_layers": 1})
+    assert check(notebook, given | {"num_hidden_layers": 1, "model": "minilm"}).num_hidden_layers == 1
+    assert check(notebook, given).num_hidden_layers is None
+
+
 def test_the_phases_of_a_gradual_pruner_leave_steps_between_if_one_has_its_default(given):
     with refused("value-not-accepted", "and, with initial_phase, below 1", "final_phase = 0.2 is not accepted by "):
         check("02_prune", given | {"initial_phase": 0.9})

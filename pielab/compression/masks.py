@@ -14,6 +14,22 @@ from torch import Tensor, nn
 
 from pielab.errors import PielabError
 
+# The share of weights besides embeddings that may be left unpruned because they are no matrices; some transformers have
+# a small convolution.
+MOST_UNPRUNED = 0.05
+
+
+def last_layer(model: nn.Module) -> nn.Linear | None:
+    """The linear layer that gives the logits: the last one after a transformer's encoder, else the last of all.
+
+    Some transformers define it before their encoder, so the order of all modules does not tell.
+    """
+    encoder = getattr(model, "base_model", model)
+    inside = {id(module) for module in encoder.modules()} if encoder is not model else set()
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    after = [module for module in linear if id(module) not in inside]
+    return (after or linear or [None])[-1]
+
 
 def prunable(model: nn.Module, layer_norm: bool = False, pooler: bool = True) -> dict[str, nn.Parameter]:
     """The prunable weights by name: matrices that are neither embeddings nor the last layer (A.3).
@@ -21,12 +37,11 @@ def prunable(model: nn.Module, layer_norm: bool = False, pooler: bool = True) ->
     layer_norm: also the weights of LayerNorms outside the embeddings, as the authors' code does for BERT.
     pooler: also the matrices of a transformer between its encoder and its last layer, as in A.3; PINS leaves them out.
 
-    Raises PielabError if no weights remain.
+    Raises PielabError if no weights remain, or if too many are no matrices, such as those of convolutions and experts.
     """
-    modules = list(model.modules())
-    embeddings = [module for module in modules if isinstance(module, nn.Embedding)]
-    linear = [module for module in modules if isinstance(module, nn.Linear)]
-    excluded = {id(weight) for module in (*embeddings, linear[-1]) for weight in module.parameters()}
+    modules, last = list(model.modules()), last_layer(model)
+    unpruned = [module for module in modules if isinstance(module, nn.Embedding) or module is last]
+    excluded = {id(weight) for module in unpruned for weight in module.parameters()}
     norms = {id(module.weight) for module in modules if isinstance(module, nn.LayerNorm) and layer_norm}
     weights = {
         name: parameter
@@ -38,11 +53,24 @@ def prunable(model: nn.Module, layer_norm: bool = False, pooler: bool = True) ->
         weights = {
             name: weight for name, weight in weights.items() if name.startswith(f"{encoder}.") and "pooler" not in name
         }
-    if not weights:
+    if not weights or last is None:
         raise PielabError(
             "no-prunable-weights",
-            f"{type(model).__name__} has no weight matrix besides embeddings and its last layer",
-            "give a model with a layer in between",
+            f"{type(model).__name__} has no linear layer, or no weight matrix besides embeddings and its last layer",
+            "give a model with a linear layer at its end and a layer in between",
+        )
+    others = {
+        name: parameter.numel()
+        for name, parameter in model.named_parameters()
+        if parameter.dim() > 2 and id(parameter) not in excluded
+    }
+    share = sum(others.values()) / (sum(others.values()) + sum(weight.numel() for weight in weights.values()))
+    if share > MOST_UNPRUNED:
+        raise PielabError(
+            "weights-not-matrices",
+            f"{type(model).__name__} has {share:.0%} of its weights in tensors of three or more dimensions, such as "
+            f"{max(others, key=others.get)}, which no pruner here prunes",
+            "give a model whose weights are matrices, docs/models.md lists some",
         )
     return weights
 

@@ -34,6 +34,7 @@ from pielab.config.types import (
     StudyName,
     WarmupShare,
     WeightDecayRate,
+    check_layers,
 )
 from pielab.errors import PielabError
 from pielab.store import paths
@@ -153,6 +154,11 @@ class BuildParameters(ModelParameters):
         "auto", description="auto (bfloat16 on a GPU that has it, else float32), float32 or bfloat16"
     )
     bucketed: Bool = Field(True, description="True or False: whether texts of like length share a batch")
+
+    @pydantic.model_validator(mode="after")
+    def _layers_fit_model(self) -> Self:
+        check_layers(self.model, self.num_hidden_layers)
+        return self
 
     def recipe(self, kind: type["BuildParameters"] | None = None) -> dict[str, Any]:
         """The parameters that determine a seed or a trial, as their fields are marked.

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from pielab.compression.pruners import KNOWN, NESTED, SCOPED
+from pielab.errors import PielabError
 
 PRUNER_NAMES = (
     f"{', '.join(name for name in KNOWN if name not in NESTED | SCOPED)}, each also as IMP-FT-global or PINS-local "
@@ -55,6 +56,16 @@ def format_seeds(seeds: Sequence[int]) -> str:
         else:
             runs.append([seed])
     return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+
+
+def check_layers(model: str, num_hidden_layers: int | None) -> None:
+    """Raises PielabError if the BiLSTM is given a number of layers."""
+    if model == "bilstm" and num_hidden_layers:
+        raise PielabError(
+            "layers-of-bilstm",
+            f"num_hidden_layers = {num_hidden_layers} is for transformers",
+            "give None for the BiLSTM, which has two",
+        )
 
 
 def _pruner_name(value: Any) -> Any:

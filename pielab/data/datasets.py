@@ -12,6 +12,7 @@ from datasets import Dataset, DatasetDict, Features, Value
 
 from pielab.data import corpora, glue, labels, splits, tables, tasks
 from pielab.data.tables import SPLITS
+from pielab.data.words import SEPARATOR
 from pielab.errors import PielabError
 
 
@@ -102,7 +103,7 @@ def joined_texts(split: Dataset) -> list[str]:
     """One text for each example, pairs joined as the paper joins SNLI's, "premise [SEP] hypothesis" (METHOD, A.2)."""
     if "text_pair" not in split.column_names:
         return list(split["text"])
-    return [f"{first} [SEP] {second}" for first, second in zip(split["text"], split["text_pair"], strict=True)]
+    return [f"{first}{SEPARATOR}{second}" for first, second in zip(split["text"], split["text_pair"], strict=True)]
 
 
 def digest(data: DatasetDict) -> str:

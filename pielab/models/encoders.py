@@ -1,7 +1,8 @@
 """Encode texts as token ids: words for the BiLSTM, the model's own subwords for a transformer."""
 
 import json
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -9,13 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pielab.data.words import WORD, words
+from pielab.data.words import SEPARATOR, WORD, words
 from pielab.errors import PielabError
 from pielab.models import tokens
 from pielab.models.tokens import Tokens
 from pielab.models.word_vectors import load
 
 PADDING, UNKNOWN = 0, 1
+# A larger share of unknown words, or of unknown characters, in the texts is warned of.
+UNKNOWN_WARNED_OF = 0.5
 
 
 def split(texts: Sequence[str]) -> tuple[Tokens, Sequence[str]]:
@@ -34,21 +37,29 @@ class WordEncoder:
     """Word ids for the BiLSTM, padded to exactly `max_tokens`; the paper's BiLSTM reads the padding.
 
     vectors: (vocabulary, width) float32; row 0 is the padding, row 1 that of every unknown word.
+    unknown_share: of the texts' words, how many have no vector. cuts_pairs: whether the longer text of a pair was cut.
     """
 
     padding: ClassVar[int] = PADDING
     ids: dict[str, int] = field(repr=False)
     vectors: np.ndarray = field(repr=False)
     max_tokens: int
+    unknown_share: float = 0.0
+    cuts_pairs: bool = False
 
     @property
     def width(self) -> int:
         return self.max_tokens
 
-    def encode(self, texts: Sequence[str]) -> Tokens:
+    def encode(self, texts: Sequence[str], firsts: Sequence[str] | None = None) -> Tokens:
+        """The words of texts, cut to `max_tokens`; firsts: as of SubwordEncoder."""
         indices, distinct = split(texts)
         ids = np.array([self.ids.get(word, UNKNOWN) for word in distinct], dtype=np.int32)
-        return Tokens(ids[indices.ids], indices.starts).cut(self.max_tokens)
+        encoded, cut = Tokens(ids[indices.ids], indices.starts), {}
+        for index in np.flatnonzero(encoded.lengths > self.max_tokens) if firsts else ():
+            row, first = encoded[index : index + 1].ids, len(words(firsts[index]))
+            cut[index] = tokens.cut_pair(row, first, first + len(words(SEPARATOR)), self.max_tokens)
+        return encoded.replace(cut).cut(self.max_tokens)
 
 
 @dataclass(frozen=True)
@@ -56,34 +67,81 @@ class SubwordEncoder:
     """A transformer's own tokens, padded to the longest of the batch and masked.
 
     Masked padding leaves the logits unchanged, so texts of like length can share a batch, which saves padding.
+
+    unknown_share: of the texts' characters, as `pretrained.unknown_share` gives it. n_embeddings: how many tokens the
+        model embeds. cuts_pairs: whether the longer text of a pair was cut.
     """
 
     width: ClassVar[None] = None
     tokenizer: Any = field(repr=False)
     max_tokens: int
+    padding: int
+    unknown_share: float = 0.0
+    n_embeddings: float = float("inf")
+    cuts_pairs: bool = False
 
-    @property
-    def padding(self) -> int:
-        return self.tokenizer.pad_token_id
+    def encode(self, texts: Sequence[str], firsts: Sequence[str] | None = None) -> Tokens:
+        """The tokens of texts, each cut to `max_tokens`.
 
-    def encode(self, texts: Sequence[str]) -> Tokens:
+        firsts: of pairs, which `datasets.joined_texts` joins, the first texts; then the longer text of a pair is cut.
+
+        Raises PielabError if the model does not embed a token, or `max_tokens` leaves nothing of one text of a pair.
+        """
+        encoded = self._encode(list(texts), firsts)
+        highest = encoded.ids.max(initial=0)
+        if highest >= self.n_embeddings:
+            raise PielabError(
+                "token-not-embedded",
+                f"the texts have the token {self.tokenizer.convert_ids_to_tokens(int(highest))!r} of id {highest}, and "
+                f"the model embeds the ids below {self.n_embeddings}",
+                "give a model whose embeddings were resized when tokens were added to its tokenizer",
+            )
+        return encoded
+
+    def _encode(self, texts: list[str], firsts: Sequence[str] | None) -> Tokens:
         options = {"truncation": True, "max_length": self.max_tokens, "return_attention_mask": False}
 
         def make() -> tuple[Tokens, list[str]]:
-            return tokens.join(self.tokenizer(list(texts), **options)["input_ids"]), []
+            encoded = tokens.join(self.tokenizer(texts, **options)["input_ids"] if texts else [])
+            full = np.flatnonzero(encoded.lengths == self.max_tokens) if firsts else np.empty(0, int)
+            return encoded.replace(self._cut_pairs(texts, firsts, full)) if len(full) else encoded, []
 
         if not self.tokenizer.is_fast:  # only a fast one can list the rules that its tokens depend on
             return make()[0]
         rules = json.loads(self.tokenizer.backend_tokenizer.to_str())
         # These two keep the options of its last call.
         rules = {name: rule for name, rule in rules.items() if name not in {"truncation", "padding"}}
-        return tokens.cached(texts, json.dumps([self.max_tokens, rules]), make)[0]
+        pairs = [list(map(len, firsts))] if firsts else []
+        return tokens.cached(texts, json.dumps([self.max_tokens, rules, *pairs]), make)[0]
+
+    def _cut_pairs(self, texts: list[str], firsts: Sequence[str], chosen: np.ndarray) -> dict[int, np.ndarray]:
+        """The tokens of the chosen pairs that are longer than `max_tokens`, by their indices."""
+        parts = [[firsts[index], texts[index][len(firsts[index] + SEPARATOR) :]] for index in chosen]
+        pairs = [texts[index] for index in chosen]
+        whole = self.tokenizer(pairs, verbose=False)["input_ids"]
+        plain, first, second = (
+            self.tokenizer(part, add_special_tokens=False, verbose=False)["input_ids"]
+            for part in (pairs, *map(list, zip(*parts, strict=True)))
+        )
+        cut = {}
+        for place, index in enumerate(chosen):
+            row, special = plain[place], len(whole[place]) - len(plain[place])
+            if len(whole[place]) <= self.max_tokens:
+                continue
+            # Those that the model adds before and after the text.
+            before = next(number for number in range(special + 1) if whole[place][number:][: len(row)] == row)
+            start, longest = len(first[place]), self.max_tokens - special
+            row = tokens.cut_pair(row, start, max(start, len(row) - len(second[place])), longest)
+            cut[index] = np.concatenate([whole[place][:before], row, whole[place][len(plain[place]) + before :]])
+        return cut
 
 
 def word_encoder(
     texts: Sequence[str] | None, max_tokens: int, word_vectors: str = "glove-6b-50d", padding: str = "random"
 ) -> WordEncoder:
     """An encoder for the words of `texts` that have a vector, or for all words with a vector if `texts` is None.
+
+    Warns if most of the texts' words have none.
 
     word_vectors: "glove-6b-50d" (fetched), or the path of a text file with a word and its numbers on each line.
     padding: the vector that texts are padded with: "random" (one draw with the vectors' mean and standard deviation
@@ -92,7 +150,8 @@ def word_encoder(
     Raises PielabError if none of the words has a vector.
     """
     known = load(word_vectors)
-    asked = known.words.unique() if texts is None else pa.array(sorted(split(texts)[1]), pa.string())
+    indices, distinct = (None, []) if texts is None else split(texts)
+    asked = known.words.unique() if texts is None else pa.array(sorted(distinct), pa.string())
     rows = pc.index_in(asked, value_set=known.words)  # of a word with two vectors, the first counts
     vocabulary = asked.filter(rows.is_valid()).to_pylist()
     if not vocabulary:
@@ -108,4 +167,19 @@ def word_encoder(
     }[padding]
     special = np.array([fill, known.mean], dtype=np.float32)
     matrix = np.vstack([special, known.matrix[rows.drop_null().to_numpy()]])
-    return WordEncoder({word: index for index, word in enumerate(vocabulary, start=2)}, matrix, max_tokens)
+    ids = {word: index for index, word in enumerate(vocabulary, start=2)}
+    unknown = _unknown_share(indices, distinct, ids) if indices else 0.0
+    if unknown > UNKNOWN_WARNED_OF:
+        warnings.warn(
+            f"{unknown:.0%} of the texts' words have no vector in {word_vectors}, and are all read as the same word; "
+            "are the vectors of the texts' language, and for words in lower case?",
+            stacklevel=2,
+        )
+    return WordEncoder(ids, matrix, max_tokens, unknown)
+
+
+def _unknown_share(indices: Tokens, distinct: Sequence[str], ids: Mapping[str, int]) -> float:
+    """The share of the words of texts, as `split` gives them, that have no id; separators of pairs are no words."""
+    counts = np.bincount(indices.ids, minlength=len(distinct))
+    counts[[word in words(SEPARATOR) for word in distinct]] = 0
+    return float(counts[[word not in ids for word in distinct]].sum() / max(1, counts.sum()))

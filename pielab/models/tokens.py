@@ -1,12 +1,13 @@
 """The token ids of many texts as two arrays, cached so that a large data set is tokenized only once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from pielab.errors import PielabError
 from pielab.store.cache import derived
 
 # Fewer characters than this are tokenized again in less than a second.
@@ -41,11 +42,38 @@ class Tokens:
         positions = np.arange(len(self.ids)) - np.repeat(self.starts[:-1], self.lengths)
         return Tokens(self.ids[positions < longest], _starts(np.minimum(self.lengths, longest)))
 
+    def replace(self, rows: Mapping[int, Sequence[int] | np.ndarray]) -> "Tokens":
+        """The same tokens with other rows for some texts, by the texts' indices."""
+        if not rows:
+            return self
+        return join([rows.get(index, own) for index, own in enumerate(np.split(self.ids, self.starts[1:-1]))])
+
 
 def join(rows: Sequence[Sequence[int] | np.ndarray]) -> Tokens:
     """Tokens from one row of ids per text."""
     ids = np.concatenate([np.empty(0, np.int32), *(np.asarray(row, dtype=np.int32) for row in rows)])
     return Tokens(ids, _starts(np.array([len(row) for row in rows], dtype=np.int64)))
+
+
+def cut_pair(row: Sequence[int] | np.ndarray, first: int, second: int, longest: int) -> np.ndarray:
+    """The tokens of a pair, cut to `longest` at the ends of its two texts, the longer one first.
+
+    This is "longest_first" of transformers, which keeps some of both texts. first: how many tokens the first text has.
+    second: where the second begins, after the separator between them.
+
+    Raises PielabError if `longest` leaves one of them nothing.
+    """
+    row = np.asarray(row)
+    room, lengths = longest - (second - first), (first, len(row) - second)
+    if room < 2:
+        raise PielabError(
+            "pair-does-not-fit",
+            "max_tokens leaves no room for both texts of a pair, beside the tokens that separate them",
+            f"raise max_tokens by {2 - room} at least",
+        )
+    shorter = min(*lengths, room // 2)
+    kept = (shorter, room - shorter) if lengths[0] <= lengths[1] else (room - shorter, shorter)
+    return np.concatenate([row[: kept[0]], row[first : second + kept[1]]])
 
 
 def cached(

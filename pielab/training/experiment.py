@@ -69,7 +69,8 @@ class Experiment:
 
         kind: TrainParameters leaves out those that unpruned models do not depend on.
         """
-        return self.parameters.recipe(kind) | {"data": self.data_digest}
+        truncation = {"truncation": "longest_first"} if self.encoder.cuts_pairs else {}
+        return self.parameters.recipe(kind) | {"data": self.data_digest} | truncation
 
     def seed_process(self) -> None:
         """Set threads and deterministic kernels, so that a seed's result does not depend on the process."""

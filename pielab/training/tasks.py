@@ -4,7 +4,7 @@ The other half is in `data.tasks`, under the same names.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,8 +22,15 @@ from pielab.models.tokens import Tokens
 def encode_texts(data: DatasetDict, p: BuildParameters) -> tuple[Encoder, dict[str, Tokens]]:
     """The encoder of the model, and the tokens of each split, one sequence for each example."""
     everything = [text for split in datasets.SPLITS for text in datasets.joined_texts(data[split])]
+    is_pairs = "text_pair" in data["train"].column_names
+    firsts = [text for split in datasets.SPLITS for text in data[split]["text"]] if is_pairs else None
     encoder = classifier.encoder(p.model, everything, p.max_tokens, p.word_vectors, p.padding, p.model_revision)
-    tokens, ends = encoder.encode(everything), np.cumsum([0, *(len(data[split]) for split in datasets.SPLITS)])
+    tokens, ends = encoder.encode(everything, firsts), np.cumsum([0, *(len(data[split]) for split in datasets.SPLITS)])
+    if firsts:
+        # Formerly a pair's end was cut; results of both ways must not mix, nor any other need the new recipe.
+        full = np.flatnonzero(tokens.lengths == p.max_tokens)
+        formerly = encoder.encode([everything[index] for index in full])
+        encoder = replace(encoder, cuts_pairs=not np.array_equal(formerly.ids, tokens[full].ids))
     return encoder, {split: tokens[ends[index] : ends[index + 1]] for index, split in enumerate(datasets.SPLITS)}
 
 
