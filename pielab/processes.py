@@ -118,8 +118,8 @@ def _death(process: multiprocessing.Process) -> TransientError:
     return TransientError(
         "worker-killed",
         "a worker process was killed, as systems do when memory runs out",
-        "raise memory_gb in the params file, or lower workers, and give the same command again; what is finished is "
-        "kept",
+        "raise memory_gb in the params file, or lower workers or processes, and give the same command again; what is "
+        "finished is kept",
     )
 
 
