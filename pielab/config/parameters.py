@@ -65,10 +65,8 @@ class Parameters(BaseModel):
         return paths.study(self.results, self.study)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th>{name}</th><td>{escape(str(value))}</td></tr>" for name, value in self.model_dump().items()
-        )
-        return f"<table>{rows}</table>"
+        rows = [f"<tr><th>{name}</th><td>{escape(str(value))}</td></tr>" for name, value in self.model_dump().items()]
+        return f"<table>{''.join(rows)}</table>"
 
     def __repr__(self) -> str:
         return "\n".join(f"{name} = {value!r}" for name, value in self.model_dump().items())
