@@ -187,9 +187,9 @@ def test_a_trial_that_diverges_has_its_reason_and_the_search_goes_on(asked, trai
         tuning.best(failed)
 
 
-def test_what_is_no_divergence_ends_the_search(asked):
-    with refused("layers-of-bilstm", "give None for the BiLSTM", "num_hidden_layers = 1 is for transformers"):
-        tuning.search(prepared(asked, num_hidden_layers=1))
+def test_what_is_no_divergence_ends_the_search(asked, tiny_bert):
+    with refused("too-many-layers", "give 2 at most", "num_hidden_layers = 3 is more than the 2 of"):
+        tuning.search(prepared(asked, model=tiny_bert, num_hidden_layers=3))
 
 
 GPU_FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
