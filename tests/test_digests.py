@@ -79,7 +79,7 @@ def checkpoint(given):
     for number in (1, 0):
         seed.save_checkpoint(p.folder, number, model, {}, {"recipe": recipe, "phase": number})
     written = [paths.phase(p.folder, number) for number in (1, 0)]
-    return *written, lambda: seed.load_checkpoint(p.folder, 1, recipe, model)
+    return *written, lambda: seed.load_checkpoint(p.folder, 1, recipe, experiment.inputs, model)
 
 
 def found_pies(given, threshold):

@@ -114,7 +114,8 @@ def labelled(names):
     """Figures with these names of classes: those that draw names."""
     votes = pd.DataFrame({"class": names, "unpruned": 1, "pruned": 2, "label": True})
     columns = {"dataset": names[0], "model": names[-1], "pruner": "MP-AI", "threshold": 90.0, "pies": 4}
-    shares = {"percent": 9.0, "pies_percent": 8.0, "low": 5.0, "high": 9.0, "null_percent": 3.0}
+    shares = {"percent": 9.0, "pies_percent": 8.0, "halved_percent": 8.0, "null_percent": 3.0}
+    shares |= {"more": 5.0, "more_low": 4.0, "more_high": 6.0}
     classes = pd.DataFrame({"class": names, "rank": np.arange(len(names)) + 1}).assign(**columns, **shares)
     losses = pd.DataFrame({"seed": [0, 0], "epoch": [1, 2], "loss": [1.0, 0.5]})
     return [

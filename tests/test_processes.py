@@ -92,7 +92,9 @@ from pielab import processes
 def kill():
     workers = []
     while not workers:
-        workers = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+        # By a word that this script has not: a process that was just forked still has its parent's command.
+        children = [(child, " ".join(child.cmdline())) for child in psutil.Process().children()]
+        workers = [child for child, command in children if {worker!r} in command and "psutil" not in command]
     time.sleep({after})
     workers[0].kill()
 
@@ -103,7 +105,7 @@ processes.run(jobs.run, b"0" * 20_000_000, ["time.sleep(1)"] * 4, 2, lambda mess
 
 @pytest.mark.parametrize("after", [0, 0.02, 0.1])
 def test_a_process_killed_while_it_starts_is_noticed(module, after):
-    command = [sys.executable, "-c", KILLED_WHILE_STARTING.format(after=after)]
+    command = [sys.executable, "-c", KILLED_WHILE_STARTING.format(after=after, worker="spawn_main")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert "TransientError: a worker process was killed" in done.stderr
 

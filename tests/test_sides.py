@@ -10,7 +10,7 @@ from conftest import run_cells
 from pielab.analysis import sides
 from pielab.config.parameters import PrunedParameters, PruneParameters
 from pielab.data import datasets
-from pielab.store import paths, predictions, records
+from pielab.store import digests, paths, predictions, records
 from pielab.training import runs
 from pielab.training.experiment import prepare
 
@@ -40,6 +40,7 @@ def said(p):
 def change(folder, seed, **changes):
     path = paths.seed(folder, seed) / "metrics.json"
     record = json.loads(path.read_text()) | changes
+    path.with_name(digests.FOLDER_LIST).unlink(missing_ok=True)  # as if it had been written so
     path.write_text(json.dumps({name: value for name, value in record.items() if value is not None}))
 
 
@@ -78,6 +79,7 @@ def test_an_unpruned_seed_that_was_trained_again_is_told_from_the_one_that_pruni
     path = paths.seed(compared.dense_folder, 1) / "test.parquet"
     logits, metadata = predictions.read(path)
     predictions.write(path, logits + np.float32(1), metadata)
+    path.with_name(digests.FOLDER_LIST).unlink()
     assert said(compared) == ["Pruning started from other unpruned models than these (seeds: 1)."]
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from conftest import refused
 
-from pielab.config import study, yaml_files
+from pielab.config import study, types, yaml_files
 from pielab.config.parameters import DEFAULTS, FIELDS, NOTEBOOKS, JobParameters, TrainParameters, TuneParameters
 from pielab.config.types import parse_seeds
 from pielab.data import published
@@ -345,10 +345,12 @@ def test_a_merge_may_be_overridden(tmp_path):
 
 
 @pytest.mark.parametrize("threshold", [0.9, 0.5, "0.99"])
-def test_a_threshold_below_one_percent_is_warned_of_and_stays(config, threshold):
+def test_a_threshold_below_one_percent_is_warned_of_once_and_stays(config, threshold, capsys):
+    types._warn_of_share.cache_clear()
     entry(config)["pruners"] = {"MP-AI": [threshold]}
-    with pytest.warns(UserWarning, match=f"give {100 * float(threshold):g} if you mean {100 * float(threshold):g} %"):
-        read = study.read(config)
+    read = study.read(config)
+    percent = f"{100 * float(threshold):g}"
+    assert capsys.readouterr().err.count(f"give {percent} if you mean {percent} %") == 1
     assert list(read.pruned) == [f"bbc-news-bilstm/MP-AI-{threshold}"]
 
 

@@ -1,14 +1,14 @@
 """The types of parameters, read from papermill, YAML or Python; ValueError for any other value."""
 
+import functools
 import re
-import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from pielab.compression.pruners import KNOWN, NESTED, SCOPED
-from pielab.errors import PielabError
+from pielab.errors import PielabError, warn
 
 PRUNER_NAMES = (
     f"{', '.join(name for name in KNOWN if name not in NESTED | SCOPED)}, each also as IMP-FT-global or PINS-local "
@@ -97,9 +97,14 @@ def _ascending(value: tuple[float, float]) -> tuple[float, float]:
 def _no_share(value: float) -> float:
     """Warns of 0.9, which may be a slip for 90 %; 0.5 % is a threshold like any other."""
     if value < 1:
-        shown = f"a threshold of {value:g} removes {value:g} % of the weights"
-        warnings.warn(f"{shown}; give {100 * value:g} if you mean {100 * value:g} %", stacklevel=2)
+        _warn_of_share(value)
     return value
+
+
+@functools.cache  # once, though every notebook's parameters of a study are checked
+def _warn_of_share(value: float) -> None:
+    percent = f"{100 * value:g}"
+    warn(f"a threshold of {value:g} removes {value:g} % of the weights; give {percent} if you mean {percent} %")
 
 
 def _levels(value: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:

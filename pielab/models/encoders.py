@@ -1,7 +1,6 @@
 """Encode texts as token ids: words for the BiLSTM, the model's own subwords for a transformer."""
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -11,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pielab.data.words import SEPARATOR, WORD, words
-from pielab.errors import PielabError
+from pielab.errors import PielabError, warn
 from pielab.models import tokens
 from pielab.models.tokens import Tokens
 from pielab.models.word_vectors import load
@@ -170,10 +169,9 @@ def word_encoder(
     ids = {word: index for index, word in enumerate(vocabulary, start=2)}
     unknown = _unknown_share(indices, distinct, ids) if indices else 0.0
     if unknown > UNKNOWN_WARNED_OF:
-        warnings.warn(
+        warn(
             f"{unknown:.0%} of the texts' words have no vector in {word_vectors}, and are all read as the same word; "
-            "are the vectors of the texts' language, and for words in lower case?",
-            stacklevel=2,
+            "are the vectors of the texts' language, and for words in lower case?"
         )
     return WordEncoder(ids, matrix, max_tokens, unknown)
 

@@ -1,7 +1,6 @@
 """Load a transformer's configuration, tokenizer and weights, and refuse those that do not belong together."""
 
 import contextlib
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from torch import nn
 
 from pielab.data import assets
 from pielab.data.words import SEPARATOR
-from pielab.errors import PielabError, first_line, transient_error
+from pielab.errors import PielabError, first_line, transient_error, warn
 from pielab.models.encoders import UNKNOWN_WARNED_OF
 from pielab.store import paths
 
@@ -67,10 +66,9 @@ def check_size(model: str, tokenizer: Any, config: Any) -> None:
             "give a folder whose tokenizer belongs to its config.json",
         )
     if len(tokenizer) < TOKENS_OF_EMBEDDINGS * embedded < float("inf"):
-        warnings.warn(
+        warn(
             f"the tokenizer of {model} has {len(tokenizer):,} tokens and the model embeds {embedded:,}; "
-            "is it the model's own?",
-            stacklevel=3,
+            "is it the model's own?"
         )
 
 
@@ -149,10 +147,9 @@ def unknown_share(model: str, tokenizer: Any, texts: Sequence[str]) -> float:
         )
     unknown = max(0.0, 1 - known / characters)
     if unknown > UNKNOWN_WARNED_OF:
-        warnings.warn(
+        warn(
             f"{unknown:.0%} of the texts' characters are unknown to the tokenizer of {model}; is it the model's own, "
-            "and are the texts of its language?",
-            stacklevel=3,
+            "and are the texts of its language?"
         )
     return unknown
 
