@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import null, results
+from pielab.analysis import null, results, tables
 from pielab.compression.pruners import KNOWN
 from pielab.compression.schedules import trajectory
 from pielab.errors import PielabError
@@ -125,23 +125,13 @@ def format_table(table: pd.DataFrame) -> pd.DataFrame:
     shown["epochs"] = ["?" if math.isnan(number) else f"{number:g}" for number in table["epochs"]]
     shown[["seeds", "metric"]] = table[["seeds", "metric"]]
     shown["unpruned"] = ["?" if math.isnan(mean) else f"{mean:.3f}" for mean in table["unpruned"]]
-    shown["mean"] = _with_intervals(table, "mean", "low", "high", digits=3)
+    shown["mean"] = tables.with_intervals(table, "mean", "low", "high", digits=3)
     for name, column in {"PIEs": "pies_percent", "halved": "halved_pies_percent", "null": "null_percent"}.items():
         shown[name] = [f"{share:.1f}" for share in table[column]]
-    shown["excess"] = _with_intervals(table, "excess_percent", "excess_low", "excess_high", digits=1)
-    shown["difference"] = _with_intervals(table, "difference", "difference_low", "difference_high", digits=1)
+    shown["excess"] = tables.with_intervals(table, "excess_percent", "excess_low", "excess_high", digits=1)
+    shown["difference"] = tables.with_intervals(table, "difference", "difference_low", "difference_high", digits=1)
     shown.loc[table["pruner"] == table["reference"], "difference"] = "reference"
     return shown
-
-
-def _with_intervals(table: pd.DataFrame, *columns: str, digits: int) -> list[str]:
-    """An estimate, and its interval if it has one: "0.931 [0.927, 0.934]"."""
-    texts = []
-    for row in table[list(columns)].itertuples(index=False, name=None):
-        # z: no minus sign before a value that rounds to 0.
-        value, low, high = (f"{number:z.{digits}f}" for number in row)
-        texts.append("?" if value == "nan" else value if low == "nan" else f"{value} [{low}, {high}]")
-    return texts
 
 
 def _difference(read: Callable, folder: Path, reference: Path) -> tuple[float, float, float]:

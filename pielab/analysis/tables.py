@@ -44,6 +44,16 @@ def means(sides: dict[str, pd.Series], metric: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["models", "seeds", f"mean test {metric}", "low", "high"]).set_index("models")
 
 
+def with_intervals(table: pd.DataFrame, *columns: str, digits: int) -> list[str]:
+    """An estimate, and its interval if it has one: "0.931 [0.927, 0.934]"."""
+    texts = []
+    for row in table[list(columns)].itertuples(index=False, name=None):
+        # z: no minus sign before a value that rounds to 0.
+        value, low, high = (f"{number:z.{digits}f}" for number in row)
+        texts.append("?" if value == "nan" else value if low == "nan" else f"{value} [{low}, {high}]")
+    return texts
+
+
 def as_column(summary: dict[str, Any]) -> pd.DataFrame:
     """A summary as a table to read, one row per number."""
     numbers = {name: value for name, value in summary.items() if not isinstance(value, list | dict)}

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pielab.analysis import null, results
+from pielab.analysis import null, results, tables
 from pielab.config.parameters import ReadabilityParameters
 from pielab.data.words import words
 from pielab.errors import PielabError
@@ -185,6 +185,23 @@ def by_configuration(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.DataF
     tested = whole["p"].notna()
     whole.loc[tested, "p_corrected"] = stats.false_discovery_control(whole.loc[tested, "p"])
     return whole
+
+
+def format_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of `by_configuration` as text, to read: each estimate with its 95 % interval."""
+    shown = pd.DataFrame({"pruner": table["pruner"], "pruned": [f"{value:g} %" for value in table["threshold"]]})
+    shown[["score", "unit"]] = table[["score", "unit"]]
+    values = table.assign(value=table["ratio"].fillna(table["pies_mean"] - table["mean"]))
+    shown["PIEs / all"] = tables.with_intervals(values, "value", "low", "high", digits=3)
+    shown["p, corrected"] = [f"{p:.2g}" for p in table["p_corrected"]]
+    for suffix, end in (("", ""), (", as long", "_matched")):
+        if suffix:
+            shown["PIEs / as long"] = tables.with_intervals(values, "matched", "matched_low", "matched_high", digits=3)
+        for name in ("halved", "null"):
+            shown[name + suffix] = [f"{value:.3f}" for value in table[name + end]]
+        ends = (f"more{end}", f"more_low{end}", f"more_high{end}")
+        shown["more" + suffix] = tables.with_intervals(table, *ends, digits=3)
+    return shown
 
 
 def of_study(study: Path | results.Results) -> pd.DataFrame:
