@@ -33,6 +33,7 @@ from pielab.training.experiment import Experiment, prepare
 # A run that takes longer than this hangs.
 HANGS_AFTER = 120
 INTERRUPTED_WITHIN = 2
+UNDISTURBED = "it ended first, so another round is made"
 
 
 def prepared(folder: Path, results: str) -> Experiment:
@@ -99,7 +100,7 @@ def round_of(
         disturbance.start()
         runs.train_pruned(experiment)
         disturbance.ended.set()
-        happened = "it ended first"
+        happened = UNDISTURBED
     except KeyboardInterrupt:
         happened = "interrupted"
     except TransientError as error:
@@ -131,10 +132,16 @@ def main() -> None:
         seconds, wanted = time.monotonic() - start, predictions(undisturbed)
         happened: collections.Counter[str] = collections.Counter()
         whole = 0
-        for kind in ["kill"] * given.kill + ["interrupt"] * given.interrupt:
+        todo = ["kill"] * given.kill + ["interrupt"] * given.interrupt
+        while todo:
             # Anew when the seeds of the last are all there.
-            experiment = prepared(Path(name), f"disturbed-{whole}")
-            happened[f"{kind}: {round_of(kind, experiment, wanted, seconds, random)}"] += 1
+            experiment, start = prepared(Path(name), f"disturbed-{whole}"), time.monotonic()
+            what = round_of(todo[0], experiment, wanted, seconds, random)
+            happened[f"{todo[0]}: {what}"] += 1
+            if what == UNDISTURBED:
+                seconds = min(seconds, time.monotonic() - start)
+            else:
+                todo.pop(0)
             whole += predictions(experiment) == wanted
     print(f"undisturbed, it takes {seconds:.1f} s; all seeds were done {whole} times")
     print("\n".join(f"{number:3} {what}" for what, number in happened.items()))
