@@ -285,7 +285,7 @@ def test_scores_near_zero_or_below_are_compared_by_a_difference():
             axis=None
         )
         assert np.sign(rows.loc["above", "ratio"] - 1) == sign
-        beside = readability.beside_null(scores, *draw_votes(random, is_pie), n_bootstrap=10)
+        beside = readability.beside_null(scores, *draw_votes(random, is_pie))
         assert beside.loc[3, ["halved", "null", "more"]].tolist() == [0, 0, 0]
         assert (np.sign(beside.loc[:1, "more"]) == sign).all() and (
             np.sign(beside.loc[:1, "more_matched"]) == sign

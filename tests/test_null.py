@@ -2,6 +2,9 @@
 
 import itertools
 import math
+import runpy
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -185,9 +188,9 @@ def test_what_is_counted_beside_the_null_is_that_of_every_half_split(seeds, seed
         rights["pruned"] += task.judged(pruned[other], targets).mean(axis=0)[of_pruned].tolist()
         chosen["null"] += np.flatnonzero(of_null).tolist()
         chosen["halved"] += np.flatnonzero(of_pruned).tolist()
-    found = null.effectiveness_beside_null(dense, pruned, targets, n_bootstrap=2)
+    found = null.effectiveness_beside_null(dense, pruned, targets)
     names = {"null": "null_on_pies", "unpruned": "halved_unpruned_on_pies", "pruned": "halved_pruned_on_pies"}
-    table = null.beside_null(dense, pruned, columns, n_bootstrap=2)
+    table = null.beside_null(dense, pruned, columns)
     for side, name in names.items():
         assert found[name] == pytest.approx(np.mean(rights[side])) if rights[side] else math.isnan(found[name])
     for side, examples in chosen.items():
@@ -207,8 +210,8 @@ def test_what_pies_are_like_is_that_of_their_null_when_pruning_is_only_another_t
         flips = random.random((2, 8, *targets.shape)) < wrong.reshape(-1, *[1] * (targets.ndim - 1))
         dense, pruned = (targets != flips).astype(bool if multi_label else int)
         length = (50 * (1 + wrong) * random.uniform(0.5, 1.5, 200))[:, None]
-        table = null.beside_null(dense, pruned, length, n_splits=40, n_bootstrap=40)
-        right = null.effectiveness_beside_null(dense, pruned, targets, n_splits=40, n_bootstrap=40)
+        table = null.beside_null(dense, pruned, length, n_splits=40)
+        right = null.effectiveness_beside_null(dense, pruned, targets, n_splits=40)
         more += (table["low"] > 0).sum() + (right["unpruned_more_low"] > 0) + (right["pruned_more_low"] > 0)
         less += (table["high"] < 0).sum() + (right["unpruned_more_high"] < 0) + (right["pruned_more_high"] < 0)
     # 3 numbers of 40 studies, each nominally beyond its interval on one side in 2.5 %.
@@ -272,3 +275,12 @@ def test_models_that_agree_have_nothing_to_compare_and_give_no_warning(multi_lab
     right = null.effectiveness_beside_null(dense, pruned, dense[0])
     assert math.isnan(right["unpruned_more_low"]) and math.isnan(right["null_on_pies"])
     assert right["halved_unpruned_on_pies"] == 1 if different else math.isnan(right["halved_unpruned_on_pies"])
+
+
+@pytest.mark.parametrize("options", [[], ["--several-labels"]])
+def test_the_simulation_of_the_docs_runs(options, monkeypatch, capsys):
+    path = Path(__file__).parents[1] / "docs/no_effect.py"
+    monkeypatch.setattr(sys, "argv", [str(path), "--studies", "1", "--seeds", "4", *options])
+    runpy.run_path(str(path), run_name="__main__")
+    said = capsys.readouterr().out
+    assert all(f"\n{number}" in said for number in ("03", "04", "05", "06"))

@@ -43,9 +43,10 @@ class HalfSplits:
 def draw(
     seeds: int, n_splits: int = 200, n_bootstrap: int = 200, seed: int = 0, leave_out: bool | None = None
 ) -> HalfSplits:
-    """Half-splits of a number of seeds: `n_splits` of them, and for the interval `n_bootstrap` samples.
+    """Half-splits of a number of seeds: `n_splits` of them, and others for the interval of their average.
 
-    leave_out: whether to leave out each seed too; by default for up to twelve seeds, enough for shares.
+    n_bootstrap: samples of the bootstrap; 0 for the interval of a mean over disagreements. leave_out: whether to leave
+    out each seed too; by default for up to twelve seeds, enough for shares.
     """
     averaged = half_splits(seeds, n_splits, np.random.default_rng(seed))
     if seeds < LEAST_SEEDS_FOR_AN_INTERVAL:
@@ -82,37 +83,30 @@ def number_of_half_splits(seeds: int, half: int) -> int:
 
 
 def interval(
-    statistic: Callable[[np.ndarray], np.ndarray],
-    values: np.ndarray,
-    splits: HalfSplits,
-    of_disagreements: bool = False,
+    statistic: Callable[[np.ndarray], np.ndarray], values: np.ndarray, splits: HalfSplits
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A statistic of values averaged over half-splits, and its 95 % interval, low and high, each as `statistic` gives.
 
     values: (half-splits, ...), of each of `splits.all`. statistic: from means of values, (..., as in values), to an
-        array (..., numbers). of_disagreements: whether these are means over the disagreements alone, not shares of all
-        examples; `splits` must have been drawn with `leave_out` then.
+        array (..., numbers).
 
-    Leaving out one seed gives a variance that is too large, the more so the more seeds vote. The bootstrap over seeds,
-    without the part that comes from few half-splits in a sample, is somewhat too small for shares, and about half of
-    the true variance for means over disagreements, because copies of a seed agree. So for shares it is the smaller of
-    the first and 1.25 times the second, for means over disagreements the mean of both. The interval is that of
-    Student's t with one degree of freedom less than seeds. Simulations: docs/null.md.
+    Leaving out one seed gives the variance of a mean over disagreements; of a share of all examples it is too large,
+    the more so the more seeds vote. The bootstrap over seeds, without the part that comes from few half-splits in a
+    sample, is somewhat too small for shares, and far too small for means over disagreements, because copies of a seed
+    agree. So it is the smaller of the first and 1.25 times the second, of those that were drawn. The interval is that
+    of Student's t with one degree of freedom less than seeds. Simulations: docs/null.md.
     """
     n_averaged = len(splits.averaged)
     with warnings.catch_warnings():
         # Where nothing disagrees, in one sample or in all, there is no mean over disagreements.
         warnings.simplefilter("ignore", RuntimeWarning)
         estimate = statistic(values[:n_averaged].mean(axis=0)[None])[0]
-        if not splits.resampled:
-            return estimate, np.full_like(estimate, math.nan), np.full_like(estimate, math.nan)
-        start = n_averaged * (1 + len(splits.without))
-        bootstrap = _bootstrap_variance(statistic, values[start:], splits)
-        left_out = np.full_like(estimate, math.nan)
+        start, variance = n_averaged * (1 + len(splits.without)), np.full_like(estimate, math.nan)
         if splits.without:
-            of_seeds = values[n_averaged:start].reshape(splits.seeds, n_averaged, *values.shape[1:])
-            left_out = (splits.seeds - 1) * statistic(of_seeds.mean(axis=1)).var(axis=0)
-    variance = (left_out + bootstrap) / 2 if of_disagreements else np.fmin(left_out, 1.25 * bootstrap)
+            left_out = values[n_averaged:start].reshape(splits.seeds, n_averaged, *values.shape[1:])
+            variance = (splits.seeds - 1) * statistic(left_out.mean(axis=1)).var(axis=0)
+        if splits.resampled:
+            variance = np.fmin(variance, 1.25 * _bootstrap_variance(statistic, values[start:], splits))
     half_width = stats.t.ppf(0.975, splits.seeds - 1) * np.sqrt(variance)
     return estimate, estimate - half_width, estimate + half_width
 

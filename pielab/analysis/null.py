@@ -137,7 +137,6 @@ def beside_null(
     over: np.ndarray | float = 1,
     *,
     n_splits: int = 200,
-    n_bootstrap: int = 200,
     seed: int = 0,
 ) -> pd.DataFrame:
     """What the examples are like on which models disagree, pruned and unpruned ones, and the null: unpruned ones alone.
@@ -149,7 +148,7 @@ def beside_null(
     ones; more, their difference, and its 95 % interval, low and high. NaN without disagreements.
     """
     check(dense, pruned)
-    splits = half_splits.draw(len(dense), n_splits, n_bootstrap, seed, leave_out=True)
+    splits = half_splits.draw(len(dense), n_splits, n_bootstrap=0, seed=seed, leave_out=True)
     both = np.concatenate([columns, np.broadcast_to(over, columns.shape)], axis=1)
     _, _, sums = over_disagreements(dense, pruned, splits, both)
 
@@ -157,7 +156,7 @@ def beside_null(
         null, halved = np.moveaxis(np.divide(*np.split(sums, 2, axis=-1)), -2, 0)
         return np.concatenate([halved, null, halved - null], axis=-1)
 
-    found = half_splits.interval(statistic, sums, splits, of_disagreements=True)
+    found = half_splits.interval(statistic, sums, splits)
     (halved, null, more), (*_, low), (*_, high) = (values.reshape(3, -1) for values in found)
     return pd.DataFrame({"halved": halved, "null": null, "more": more, "low": low, "high": high})
 
@@ -235,7 +234,6 @@ def effectiveness_beside_null(
     targets: np.ndarray,
     *,
     n_splits: int = 200,
-    n_bootstrap: int = 200,
     seed: int = 0,
 ) -> dict[str, float]:
     """How effective models are where they disagree, pruned and unpruned ones, and the null: unpruned ones alone.
@@ -246,7 +244,7 @@ def effectiveness_beside_null(
     exceed the null, with their 95 % intervals, _low and _high. NaN without disagreements.
     """
     check(dense, pruned)
-    splits = half_splits.draw(len(dense), n_splits, n_bootstrap, seed, leave_out=True)
+    splits = half_splits.draw(len(dense), n_splits, n_bootstrap=0, seed=seed, leave_out=True)
     first, second = (np.array(side, dtype=np.float32) for side in zip(*splits.all, strict=True))
     sums = np.zeros((len(splits.all), 5))
     judged = tasks.of_answers(dense).judged_disagreements(dense, pruned, targets, first, second)
@@ -259,5 +257,5 @@ def effectiveness_beside_null(
         null, unpruned, pruned = right_in_null / in_null, *(right / in_pies for right in right_in_pies)
         return np.stack([unpruned, pruned, null, unpruned - null, pruned - null], axis=-1)
 
-    estimates, low, high = half_splits.interval(statistic, sums, splits, of_disagreements=True)
+    estimates, low, high = half_splits.interval(statistic, sums, splits)
     return dict(zip(BESIDE_NULL, [*estimates.tolist(), *low[3:].tolist(), *high[3:].tolist()], strict=True))

@@ -59,7 +59,7 @@ def summary(
     is_pie = pies.find(dense.classes, pruned.classes)
     targets = datasets.targets(data["test"])
     hot = tasks.TASKS[dense.task].hot(targets, dense.logits.shape[2])
-    numbers = {"n_splits": parameters.n_splits, "n_bootstrap": parameters.n_bootstrap}
+    beside_null = null.beside_null(dense.classes, pruned.classes, hot, n_splits=parameters.n_splits)
     return {
         **parameters.configuration.record,
         "metric": tasks.TASKS[dense.task].metric,
@@ -76,8 +76,8 @@ def summary(
         "excess_high": 100 * estimate.high,
         **null.effectiveness_on_pies(dense.classes, pruned.classes, targets),
         "judged_by": tasks.TASKS[dense.task].by_text,
-        **null.effectiveness_beside_null(dense.classes, pruned.classes, targets, **numbers),
-        "classes_beside_null": null.beside_null(dense.classes, pruned.classes, hot, **numbers).to_dict("list"),
+        **null.effectiveness_beside_null(dense.classes, pruned.classes, targets, n_splits=parameters.n_splits),
+        "classes_beside_null": beside_null.to_dict("list"),
     }
 
 

@@ -137,7 +137,7 @@ def matched_ratios(
     return ratio, low, high
 
 
-def beside_null(table: pd.DataFrame, dense: np.ndarray, pruned: np.ndarray, n_bootstrap: int = 200) -> pd.DataFrame:
+def beside_null(table: pd.DataFrame, dense: np.ndarray, pruned: np.ndarray) -> pd.DataFrame:
     """How the examples on which models disagree compare with all, pruned models and the null: one row for each score.
 
     table: scores of all examples. dense, pruned: predictions of the same seeds, as `null.estimate` takes them.
@@ -154,7 +154,7 @@ def beside_null(table: pd.DataFrame, dense: np.ndarray, pruned: np.ndarray, n_bo
     values, is_ratio = np.tile(values, 2), np.tile(is_ratio, 2)
     counted = np.concatenate([np.ones_like(alike), alike], axis=1)
     columns, over = np.where(is_ratio, values, values - reference), np.where(is_ratio, reference, 1)
-    found = null.beside_null(dense, pruned, columns * counted, over * counted, n_bootstrap=n_bootstrap)
+    found = null.beside_null(dense, pruned, columns * counted, over * counted)
     found = found.rename(columns={"low": "more_low", "high": "more_high"})
     whole, matched = found[: len(table.columns)], found[len(table.columns) :].reset_index(drop=True)
     return whole.join(matched.add_suffix("_matched"))
@@ -178,7 +178,7 @@ def by_configuration(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.DataF
             )
         is_pie, seeds = frame["pie"].to_numpy(), tuple(record["seeds"])
         dense, pruned = read(p.dense_folder, seeds), predictions.read_seeds(folder, seeds).classes
-        table = ratios(scores, is_pie, p.n_bootstrap).join(beside_null(scores, dense, pruned, p.n_bootstrap))
+        table = ratios(scores, is_pie, p.n_bootstrap).join(beside_null(scores, dense, pruned))
         table = table.assign(pies=int(is_pie.sum()), examples=len(frame))
         parts.append(table.assign(**results.configuration_of(summary)))
     whole = pd.concat(parts, ignore_index=True)
