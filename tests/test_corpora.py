@@ -169,8 +169,8 @@ def test_aapd_without_its_training_texts_or_with_lines_missing(tmp_path):
     [
         ("snli_1.0_train.jsonl", b'{"gold_label": "neutral"}'),
         ("snli_1.0_train.txt", b"gold_label\tsentence1\nneutral\ta"),
-        ("snli_1.0_train.jsonl.gz", gzip.compress(b"a")[:-9]),
-        ("snli_1.0_train.jsonl.gz", gzip.compress(b"a")[:10] + b"\xff" * 20),
+        ("snli_1.0_train.jsonl.gz", gzip.compress(b"a", mtime=0)[:-9]),
+        ("snli_1.0_train.jsonl.gz", gzip.compress(b"a", mtime=0)[:10] + b"\xff" * 20),
         ("snli_1.0.zip", b"half a file"),
     ],
 )

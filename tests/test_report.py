@@ -12,7 +12,7 @@ from conftest import COLUMNS, make_texts, refused
 
 from pielab.analysis import pies, results
 from pielab.analysis.examples.classes import by_configuration
-from pielab.analysis.null import by_models_per_side, estimate
+from pielab.analysis.null import BESIDE_NULL, by_models_per_side, estimate
 from pielab.compression.pruners import KNOWN, NESTED, PRUNERS
 from pielab.config.parameters import PieParameters
 from pielab.data import datasets
@@ -281,6 +281,27 @@ def test_the_classes_of_pies_by_hand(tmp_path):
     empty = by_configuration(tmp_path)
     assert empty["pies_percent"].isna().all() and empty["null_percent"].isna().all()
     figures.classes(empty)
+
+
+def test_a_study_of_before_is_drawn_without_what_was_not_counted_then(study_folder, tmp_path):
+    shutil.copytree(study_folder, tmp_path / "made")
+    p = PieParameters(**made_parameters(study_folder.parents[1]) | {"pruner": "MP-AI", "threshold": 50})
+    for path in (tmp_path / "made").glob("*/*/pies.parquet"):
+        frame, record = results.read_pies(path)
+        new = {"judged_by", "classes_beside_null", *BESIDE_NULL} - {"null_on_pies"}
+        earlier = {name: value for name, value in record["summary"].items() if name not in new}
+        results.write_pies(path.parent, frame, earlier, p, record["digest"])
+    ratios = {"dataset": "topics", "model": "bilstm", "pruner": "MP-AI", "threshold": 50.0, "score": "Dale-Chall"}
+    earlier = pd.DataFrame([ratios | {"ratio": 1.1, "low": 1.0, "high": 1.2, "null": 1.1, "examples": 9}])
+    earlier.to_csv(tmp_path / "made/topics-bilstm/readability.csv", index=False)
+    for kind in PANELS:
+        assert len(draw(tmp_path / "made", kind)) == (
+            0 if kind.startswith(("readability", "el2n")) else len(draw(study_folder, kind))
+        )
+    on_pies = results.effectiveness_on_pies(results.configurations(tmp_path / "made"))
+    assert (
+        on_pies[["null_on_pies", "unpruned_more"]].isna().all(axis=None) and on_pies["unpruned_on_pies"].notna().all()
+    )
 
 
 def test_figures_come_one_for_each_pair_or_pruner_and_old_ones_go(study_folder):

@@ -191,11 +191,13 @@ def configurations(study: Path | Results) -> pd.DataFrame:
             f"{study.folder} has no PIEs yet",
             "run notebooks/03_pies.ipynb for a configuration, or 'make demo'",
         )
-    frame = pd.DataFrame([study.pies_record(folder)["summary"] for folder in study.pies_in])
+    return sort_as_paper(pd.DataFrame([_as_today(study.pies_record(folder)["summary"]) for folder in study.pies_in]))
+
+
+def _as_today(summary: dict[str, Any]) -> dict[str, Any]:
     # An earlier 03 compared numbers from all seeds with a null from half of them.
-    if "judged_by" not in frame:
-        frame["null_on_pies"] = math.nan
-    return sort_as_paper(frame.reindex(columns=frame.columns.union(["judged_by", *null.BESIDE_NULL], sort=False)))
+    compared = {"judged_by": summary["metric"], **dict.fromkeys(null.BESIDE_NULL, math.nan)}
+    return summary if "judged_by" in summary else summary | compared
 
 
 def seeds(study: Path | Results, further: bool = False) -> pd.DataFrame:

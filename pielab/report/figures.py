@@ -110,7 +110,7 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
             axes.errorbar(places + shift, part[f"halved_{side}_on_pies"], yerr=bars, label=f"{side}, PIEs", **options)
         style.up_to_one(axes, part[["null_on_pies", "unpruned_on_all", "pruned_on_all"]], margin=0.03)
         axes.set(xticks=list(positions.values()), xticklabels=[f"{threshold:g}" for threshold in positions])
-        judged_by = part["judged_by"].fillna(part["metric"]).iloc[0]
+        judged_by = part["judged_by"].iloc[0]
         axes.set(xlabel="% of weights pruned", ylabel=judged_by, xlim=(-0.3, len(positions) - 0.7))
     style.legend(figure, "bars: 95 % interval of the difference from the null", most=3 if len(panels) > 2 else 2)
     return figure
@@ -128,7 +128,7 @@ def classes(table: pd.DataFrame) -> Figure:
         bars = style.error_bars(part, "more", "more_low", "more_high")
         marker = {"color": ONLY_PIES, "marker": "s", "markersize": 3, "elinewidth": 0.8, "capsize": 1.5}
         axes.plot(part["rank"], part["percent"], color=ALL, marker="o", markersize=3, label="all test examples")
-        axes.errorbar(part["rank"], part["halved_percent"], yerr=bars, label="PIEs of half of the seeds", **marker)
+        axes.errorbar(part["rank"], part["halved_percent"], yerr=bars, label="PIEs", **marker)
         axes.plot(part["rank"], part["null_percent"], "--", color=UNPRUNED, label="null: where unpruned disagree")
         first, few = part.iloc[0], len(part) <= 10
         axes.set_title(f"{style.name(part)}\n{first['threshold']:g} % pruned: {counted(first['pies'], 'PIE')}")
@@ -137,7 +137,7 @@ def classes(table: pd.DataFrame) -> Figure:
         axes.tick_params(axis="x", labelsize="small" if few else "x-small")
         axes.set(xlabel="" if few else "class, the most frequent first", ylabel="% that have the class")
         style.from_zero(axes)
-    style.legend(figure, "bars: 95 % interval of the difference from the null", most=3)
+    style.legend(figure, "halves of the seeds; bars: 95 % interval of the difference from the null", most=3)
     return figure
 
 
