@@ -90,6 +90,10 @@ def test_snakemake_killed_and_run_again_in_parts_comes_to_the_same(project, smok
     assert any('seeds = "0-1"' in "".join(cell["source"]) for cell in said)
 
 
+# The jobs of the smoke study that train nothing.
+ANALYSED = {"pies": 2, "el2n": 1, "readability": 1, "report": 1, "explore": 1}
+
+
 def test_the_code_of_a_notebook_decides_whether_it_is_rendered_again_and_not_its_time_or_prose(
     project, smoke, tmp_path
 ):
@@ -107,6 +111,13 @@ def test_the_code_of_a_notebook_decides_whether_it_is_rendered_again_and_not_its
     edit("01_train.ipynb", "markdown", 0)
     planned = snakemake(copy, "smoke", "--dryrun")
     assert "Nothing to be done" in planned.stdout + planned.stderr
+    changed = (project / "pielab/analysis/pies.py").read_text() + "# More.\n"
+    (copy / "pielab/analysis/pies.py").write_text(changed)
+    planned = snakemake(copy, "smoke", "--dryrun").stderr
+    assert all(re.search(rf"{rule} +{number}\b", planned) for rule, number in ANALYSED.items())
+    assert not re.search(r"(train|prune) +\d", planned)
+    shutil.copy(project / "pielab/analysis/pies.py", copy / "pielab/analysis/pies.py")
+    assert "Nothing to be done" in snakemake(copy, "smoke", "--dryrun").stderr
     edit("03_pies.ipynb", "code", -1)
     planned = snakemake(copy, "smoke", "--dryrun").stderr
     assert re.search(r"pies +2\b", planned) and re.search(r"report +1\b", planned)

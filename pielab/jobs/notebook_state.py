@@ -1,6 +1,8 @@
 """The state of every notebook of a study, read from the study's folder, also while it runs."""
 
 import contextlib
+import functools
+import hashlib
 import json
 import os
 import socket
@@ -114,21 +116,44 @@ def count(rows: list[Row]) -> dict[str, int]:
 
 
 def has_code_of(rendered: Path, source: Path) -> bool:
-    """Whether a rendered notebook has the code of its source, which then counts as unchanged; the prose is ignored."""
+    """Whether a rendered notebook has the code of its source, which then counts as unchanged; the prose is ignored.
+
+    From 03 on, what a notebook gives depends on the package that was there as well, and it must have been today's.
+    """
     try:
-        return _code(rendered) == _code(source)
+        cells, metadata = _code(rendered)
+        own = source.name < "03" or metadata.get("pielab") == {"analysis": analysis_code()}
+        return own and cells == _code(source)[0]
     except (OSError, ValueError, LookupError, TypeError):  # not yet rendered, or no notebook
         return False
 
 
-def _code(notebook: Path) -> list[str]:
-    cells = json.loads(notebook.read_bytes())["cells"]
+@functools.cache
+def analysis_code() -> str:
+    """The digest of the code that finds PIEs, analyses and shows them, by which `sign` marks a rendered notebook."""
+    package, sha256 = Path(__file__).parents[1], hashlib.sha256()
+    for path in sorted(path for name in ("analysis", "data", "report") for path in (package / name).rglob("*.py")):
+        sha256.update(path.read_bytes())
+    return sha256.hexdigest()[:16]
+
+
+def sign(rendered: Path) -> None:
+    """Write into a rendered notebook which code of the package it was rendered with."""
+    notebook = json.loads(rendered.read_bytes())
+    notebook["metadata"]["pielab"] = {"analysis": analysis_code()}
+    rendered.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _code(notebook: Path) -> tuple[list[str], dict[str, Any]]:
+    """The code cells of a notebook, and its metadata."""
+    content = json.loads(notebook.read_bytes())
     injected = "injected-parameters"  # papermill's cell of the parameters that a run was given
-    return [
+    cells = [
         "".join(cell["source"])
-        for cell in cells
+        for cell in content["cells"]
         if cell["cell_type"] == "code" and injected not in cell["metadata"].get("tags", [])
     ]
+    return cells, content["metadata"]
 
 
 def may_run(record: Mapping[str, Any]) -> bool:

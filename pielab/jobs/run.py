@@ -27,7 +27,7 @@ from jupyter_client import AsyncKernelManager
 from papermill.exceptions import PapermillExecutionError
 
 from pielab.errors import transient_error
-from pielab.jobs import gpus, status
+from pielab.jobs import gpus, notebook_state, status
 from pielab.jobs.notebook_state import may_run, record
 from pielab.report import render
 from pielab.store import files, paths
@@ -172,6 +172,7 @@ def run(given: argparse.Namespace) -> int:
         show(study)
         error = execute(given.template, log, kernel_environment(given))
     if error is None:
+        notebook_state.sign(log)
         log.replace(output)
         fault.unlink()
         state.unlink()
