@@ -113,6 +113,7 @@ def execute(template: str, log: Path, values: dict[str, Any]) -> tuple[str, str]
             # Without a kernel nothing can be done with it, and it is megabytes.
             options["store_widget_state"] = False
             papermill.execute_notebook(template, str(log), values, **options)
+            notebook_state.sign(log)
         except PapermillExecutionError as error:
             return error.ename, error.evalue
         except Exception as error:  # the kernel died, the disk is full: whatever it is, the log is worth reading
@@ -172,7 +173,6 @@ def run(given: argparse.Namespace) -> int:
         show(study)
         error = execute(given.template, log, kernel_environment(given))
     if error is None:
-        notebook_state.sign(log)
         log.replace(output)
         fault.unlink()
         state.unlink()
