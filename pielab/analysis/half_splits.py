@@ -40,19 +40,16 @@ class HalfSplits:
         return [*self.averaged, *itertools.chain(*self.without, *self.resampled)]
 
 
-def draw(
-    seeds: int, n_splits: int = 200, n_bootstrap: int = 200, seed: int = 0, leave_out: bool | None = None
-) -> HalfSplits:
+def draw(seeds: int, n_splits: int = 200, n_bootstrap: int = 200, seed: int = 0) -> HalfSplits:
     """Half-splits of a number of seeds: `n_splits` of them, and others for the interval of their average.
 
-    n_bootstrap: samples of the bootstrap; 0 for the interval of a mean over disagreements. leave_out: whether to leave
-    out each seed too; by default for up to twelve seeds, enough for shares.
+    n_bootstrap: samples of the bootstrap; 0 for the interval of a mean over disagreements. Each seed is left out for
+    it, and for that of a share with up to twelve seeds.
     """
     averaged = half_splits(seeds, n_splits, np.random.default_rng(seed))
     if seeds < LEAST_SEEDS_FOR_AN_INTERVAL:
         return HalfSplits(seeds, averaged, [], [])
-    leave_out = seeds <= MOST_SEEDS_LEFT_OUT if leave_out is None else leave_out
-    others = 1 - np.eye(seeds, dtype=int) if leave_out else []
+    others = [] if n_bootstrap and seeds > MOST_SEEDS_LEFT_OUT else 1 - np.eye(seeds, dtype=int)
     without = [[(first * kept, second * kept) for first, second in averaged] for kept in others]
     random = np.random.default_rng((seed, 1))
     return HalfSplits(seeds, averaged, without, [_resample(seeds, random) for _ in range(n_bootstrap)])

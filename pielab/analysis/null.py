@@ -77,34 +77,18 @@ def excess_by_group(
     groups: (examples,), such as bins. Other arguments, half-splits and interval as in `estimate`. The table has one row
     for each group that has examples, in order: excess, low, high; low and high are NaN for fewer than four seeds.
     """
-    check(dense, pruned)
+    _check(dense, pruned)
     splits = half_splits.draw(len(dense), n_splits, n_bootstrap, seed)
     _, places = np.unique(groups, return_inverse=True)
-    members = places[:, None] == np.arange(places.max(initial=0) + 1)
-    p_null, p_pie, sums = over_disagreements(dense, pruned, splits, members)
-    excess, low, high = half_splits.interval(
-        lambda sums: (sums[..., 1, :] - sums[..., 0, :]) / members.sum(axis=0), sums, splits
-    )
+    sizes = np.bincount(places)
+    p_null, p_pie = np.zeros((2, dense.shape[1]))
+    sums = np.zeros((len(splits.all), len(sizes)))
+    for block, of_null, of_pruned in pies.disagreements(dense, pruned, splits.all):
+        p_null[block], p_pie[block] = (differs[: len(splits.averaged)].mean(axis=0) for differs in (of_null, of_pruned))
+        more = of_pruned.astype(np.float32) - of_null
+        sums += more @ (places[block][:, None] == np.arange(len(sizes))).astype(np.float32)
+    excess, low, high = half_splits.interval(lambda sums: sums / sizes, sums, splits)
     return p_pie, p_null, pd.DataFrame({"excess": excess, "low": low, "high": high})
-
-
-def over_disagreements(
-    dense: np.ndarray, pruned: np.ndarray, splits: half_splits.HalfSplits, columns: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """P(null) and P(PIE) of each example, (examples,) each, and sums of columns over the examples on which votes
-    differ.
-
-    dense, pruned: as in `estimate`. columns: (examples, columns). The sums are (half-splits, 2, columns), for each of
-    `splits.all` those over the disagreements of the null, and over those with the pruned models.
-    """
-    probabilities = np.zeros((2, dense.shape[1]))
-    sums = np.zeros((len(splits.all), 2, columns.shape[1]))
-    for block, *sides in pies.disagreements(dense, pruned, splits.all):
-        of_block = columns[block].astype(np.float32)
-        for side, differs in enumerate(sides):
-            probabilities[side, block] = differs[: len(splits.averaged)].mean(axis=0)
-            sums[:, side] += differs.astype(np.float32) @ of_block
-    return *probabilities, sums
 
 
 def difference(
@@ -121,12 +105,14 @@ def difference(
     Both against the same unpruned models, as the mean over half-splits as in `estimate`; their nulls cancel out.
     Arguments and interval as in `estimate`; low and high are NaN for fewer than four seeds.
     """
-    check(dense, pruned)
-    check(dense, other)
+    _check(dense, pruned)
+    _check(dense, other)
     splits = half_splits.draw(len(dense), n_splits, n_bootstrap, seed)
-    everything = np.ones((dense.shape[1], 1), dtype=bool)
-    sums = [over_disagreements(dense, side, splits, everything)[2][:, 1] for side in (pruned, other)]
-    found = half_splits.interval(lambda more: more, (sums[0] - sums[1]) / dense.shape[1], splits)
+    shares = np.zeros((len(splits.all), 1))
+    for sign, side in ((1, pruned), (-1, other)):
+        for _, _, of_pruned in pies.disagreements(dense, side, splits.all):
+            shares[:, 0] += sign * of_pruned.sum(axis=1) / dense.shape[1]
+    found = half_splits.interval(lambda more: more, shares, splits)
     return tuple(float(value[0]) for value in found)
 
 
@@ -147,10 +133,13 @@ def beside_null(
     One row for each column: halved and null, over the disagreements of unpruned halves with pruned and with unpruned
     ones; more, their difference, and its 95 % interval, low and high. NaN without disagreements.
     """
-    check(dense, pruned)
-    splits = half_splits.draw(len(dense), n_splits, n_bootstrap=0, seed=seed, leave_out=True)
-    both = np.concatenate([columns, np.broadcast_to(over, columns.shape)], axis=1)
-    _, _, sums = over_disagreements(dense, pruned, splits, both)
+    _check(dense, pruned)
+    splits = half_splits.draw(len(dense), n_splits, n_bootstrap=0, seed=seed)
+    both = np.concatenate([columns, np.broadcast_to(over, columns.shape)], axis=1).astype(np.float32)
+    sums = np.zeros((len(splits.all), 2, both.shape[1]))
+    for block, *sides in pies.disagreements(dense, pruned, splits.all):
+        for side, differs in enumerate(sides):
+            sums[:, side] += differs.astype(np.float32) @ both[block]
 
     def statistic(sums: np.ndarray) -> np.ndarray:
         null, halved = np.moveaxis(np.divide(*np.split(sums, 2, axis=-1)), -2, 0)
@@ -168,7 +157,7 @@ def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 20
     models_per_side; pies and null, mean shares over ways to draw the sides; and pies_low, pies_high, null_low and
     null_high, the 5 and 95 % quantiles over them.
     """
-    check(dense, pruned)
+    _check(dense, pruned)
     random, rows = np.random.default_rng(seed), []
     for half in range(1, len(dense) // 2 + 1):
         shares = np.zeros((2, len(sides := half_splits.half_splits(len(dense), n_splits, random, half))))
@@ -182,7 +171,7 @@ def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 20
     return pd.DataFrame(rows, columns=columns)
 
 
-def check(dense: np.ndarray, pruned: np.ndarray) -> None:
+def _check(dense: np.ndarray, pruned: np.ndarray) -> None:
     """Raise PielabError unless both sides have the same shape, and at least two seeds."""
     pies.check_pair(dense, pruned)
     if len(dense) < 2:
@@ -215,16 +204,15 @@ def effectiveness_on_pies(dense: np.ndarray, pruned: np.ndarray, targets: np.nda
     """
     pies.check_pair(dense, pruned)
     task, values, sides = tasks.of_answers(dense), {}, {"unpruned": dense, "pruned": pruned}
-    chosen = {"on_all": np.ones(len(targets), dtype=bool), "on_pies": pies.find(dense, pruned)}
-    of_sides = [(f"{side}_{name}", answers, chosen[name]) for name in chosen for side, answers in sides.items()]
-    for name, answers, examples in of_sides:
-        by_text = task.judged(answers, targets)[:, examples]
-        values[name] = float(by_text.mean()) if examples.any() else math.nan
-    if task.by_text != task.metric:
-        values = {f"{name}_by_text": value for name, value in values.items()}
-        for name, answers, examples in of_sides:
-            scores = [task.score(of_seed[examples], targets[examples]) for of_seed in answers] if examples.any() else []
-            values[name] = float(np.mean(scores)) if scores else math.nan
+    judged = {side: task.judged(answers, targets) for side, answers in sides.items()}
+    by_text = "" if task.by_text == task.metric else "_by_text"
+    for chosen, examples in {"on_all": np.ones(len(targets), dtype=bool), "on_pies": pies.find(dense, pruned)}.items():
+        for side, answers in sides.items():
+            of_texts = judged[side][:, examples]
+            values[f"{side}_{chosen}{by_text}"] = float(of_texts.mean()) if of_texts.size else math.nan
+            if by_text:
+                scores = [task.score(of_seed[examples], targets[examples]) for of_seed in answers]
+                values[f"{side}_{chosen}"] = float(np.mean(scores)) if of_texts.size else math.nan
     return values
 
 
@@ -243,8 +231,8 @@ def effectiveness_beside_null(
     null_on_pies, of unpruned halves against unpruned ones; unpruned_more and pruned_more, by how much the first two
     exceed the null, with their 95 % intervals, _low and _high. NaN without disagreements.
     """
-    check(dense, pruned)
-    splits = half_splits.draw(len(dense), n_splits, n_bootstrap=0, seed=seed, leave_out=True)
+    _check(dense, pruned)
+    splits = half_splits.draw(len(dense), n_splits, n_bootstrap=0, seed=seed)
     first, second = (np.array(side, dtype=np.float32) for side in zip(*splits.all, strict=True))
     sums = np.zeros((len(splits.all), 5))
     judged = tasks.of_answers(dense).judged_disagreements(dense, pruned, targets, first, second)

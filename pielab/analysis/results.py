@@ -56,10 +56,11 @@ def summary(
     parameters: PieParameters, data: DatasetDict, dense: Predictions, pruned: Predictions, estimate: null.Null
 ) -> dict[str, Any]:
     """The numbers of one configuration that the report shows; shares are of all test examples, in percent."""
-    is_pie = pies.find(dense.classes, pruned.classes)
+    sides = dense.classes, pruned.classes
+    is_pie = pies.find(*sides)
     targets = datasets.targets(data["test"])
     hot = tasks.TASKS[dense.task].hot(targets, dense.logits.shape[2])
-    beside_null = null.beside_null(dense.classes, pruned.classes, hot, n_splits=parameters.n_splits)
+    beside_null = null.beside_null(*sides, hot, n_splits=parameters.n_splits)
     return {
         **parameters.configuration.record,
         "metric": tasks.TASKS[dense.task].metric,
@@ -74,9 +75,9 @@ def summary(
         "excess_percent": 100 * estimate.excess,
         "excess_low": 100 * estimate.low,
         "excess_high": 100 * estimate.high,
-        **null.effectiveness_on_pies(dense.classes, pruned.classes, targets),
+        **null.effectiveness_on_pies(*sides, targets),
         "judged_by": tasks.TASKS[dense.task].by_text,
-        **null.effectiveness_beside_null(dense.classes, pruned.classes, targets, n_splits=parameters.n_splits),
+        **null.effectiveness_beside_null(*sides, targets, n_splits=parameters.n_splits),
         "classes_beside_null": beside_null.to_dict("list"),
     }
 

@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pielab.errors import PielabError, TransientError
+from pielab.errors import PielabError, TransientError, warn
 from pielab.store import files, records
 from pielab.store.cache import cache_folder
 
@@ -83,7 +83,7 @@ def extract(name: str, members: dict[str, str]) -> Path:
                     pass
             return folder
         except PielabError as error:
-            print(f"warning: {error}", file=sys.stderr)
+            warn(str(error))
             shutil.rmtree(folder)
     with zipfile.ZipFile(fetch(name)) as archive, files.atomic_folder(folder) as partial:
         for member, filename in members.items():

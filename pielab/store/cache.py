@@ -2,14 +2,13 @@
 
 import hashlib
 import os
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
 import platformdirs
 
-from pielab.errors import PielabError
+from pielab.errors import PielabError, warn
 from pielab.store import files, records
 
 S, T = TypeVar("S"), TypeVar("T")
@@ -44,7 +43,7 @@ def derived(
             with records.checked_read(path, "it is made again"):
                 return read(path)
         except PielabError as error:
-            print(f"warning: {error}", file=sys.stderr)
+            warn(str(error))
     with files.atomic_file(path, digest=True) as partial:
         write(make(), partial)
     return read(path)

@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import filelock
 
-from pielab.errors import PielabError
+from pielab.errors import PielabError, warn
 from pielab.store import digests
 
 # A partial file that nobody has touched for an hour was left by a killed process.
@@ -134,7 +133,7 @@ def lock(path: Path, what: str) -> filelock.BaseFileLock | None:
         by = " on ".join(holder.read_text().split()[:2]) if holder.exists() else "that has just ended"
         raise _already_running(what, f"process {by}", f"; if that has ended, delete {holder}") from None
     except OSError:
-        print(f"warning: {what} cannot be locked ({reason}): never run it twice at a time", file=sys.stderr)
+        warn(f"{what} cannot be locked ({reason}): never run it twice at a time")
         return None
     atexit.register(held.release)
     return held
