@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pielab.compression.gradual import Gradual
 from pielab.compression.masks import apply_masks
@@ -16,6 +17,15 @@ from pielab.models.batches import Encoder
 from pielab.models.tokens import Tokens
 from pielab.training import distillation
 from pielab.training.tasks import TrainingTask, of_targets
+
+# All but cuDNN's, which plans anew for every width of a batch: on an H100, training on texts as long as IMDB's took
+# 146 ms a step with it and 58 ms without.
+ATTENTION = [
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+    SDPBackend.OVERRIDEABLE,
+]
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -67,6 +77,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 @_without_subnormals()
+@sdpa_kernel(ATTENTION)
 def train(
     model: nn.Module,
     encoder: Encoder,
@@ -177,6 +188,7 @@ def _optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> t
 
 
 @torch.inference_mode()
+@sdpa_kernel(ATTENTION)
 def predict(model: nn.Module, encoder: Encoder, tokens: Tokens, precision: torch.dtype = torch.float32) -> np.ndarray:
     """Logits (examples, classes) float32, in the order of the texts."""
     device = next(model.parameters()).device
@@ -187,6 +199,7 @@ def predict(model: nn.Module, encoder: Encoder, tokens: Tokens, precision: torch
     return logits[np.argsort(np.concatenate(plan), kind="stable")]
 
 
+@sdpa_kernel(ATTENTION)
 def gradients(
     model: nn.Module,
     weights: Mapping[str, Tensor],
