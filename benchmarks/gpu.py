@@ -46,7 +46,7 @@ PEAKS = {
 CLASSES = {"imdb": 2, "snli": 3, "reuters": 23, "aapd": 54}
 SEVERAL = {"reuters", "aapd"}
 STEPS, WORDS, WIDTH = 60, 50_000, 300
-# Numbers of BiLSTMs at once: all that fit in memory are tried on the shortest texts, the fastest is used on the others.
+# Numbers of BiLSTMs at once, tried on the shortest texts until more are slower or do not fit; others use the fastest.
 WORKERS = (1, 4, 8, 16)
 # Seconds that they train.
 TOGETHER = 10.0
@@ -238,24 +238,37 @@ def main() -> None:
         raise SystemExit("there is no GPU here: give --small to see whether it works.")
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"{device.type} of {platform.machine()}"
     peak = given.peak or next((each for part, each in PEAKS.items() if part in name), None)
-    rows = []
+    found: dict[str, Any] = {"device": name, "torch": torch.__version__, "rows": []}
+
+    def keep(row: dict) -> dict:
+        found["rows"].append(row)
+        if given.json:  # after every row, for whoever runs out of time on a shared GPU
+            given.json.write_text(json.dumps(found, indent=1))
+        return row
+
     for like in CLASSES:
         torch.cuda.empty_cache()
-        rows.append(bert(like, device, given.small, given.repeats, peak))
-        print(f"{rows[-1]['case']}: {rows[-1]['tokens_per_second']:,.0f} tokens/s, {share(rows[-1])}", flush=True)
+        row = keep(bert(like, device, given.small, given.repeats, peak))
+        trained, predicted = row["tokens_per_second"], row["predicted_per_second"]
+        print(f"{row['case']}: {trained:,.0f} tokens/s, {share(row)}, predicts {predicted:,.0f} tokens/s", flush=True)
     # What this process keeps of the GPU's memory, others cannot have.
     torch.cuda.empty_cache()
-    numbers = (1, 2) if given.small else given.workers
-    tried = [row for number in numbers for row in fitting("snli", device, [number], given.small)]
-    # Processes are slow to start: small, on one data set alone.
-    quickest = 1 if given.small else max(tried, key=lambda row: row["texts_per_second"])["workers"]
-    fewer = [number for number in sorted(numbers, reverse=True) if number <= quickest]
-    rows += tried + [row for like in CLASSES if like != "snli" for row in fitting(like, device, fewer, given.small)]
-    table = hours(rows)
+    numbers, best, quickest = (1, 2) if given.small else given.workers, 0.0, 1
+    for number in numbers:
+        of_number = fitting("snli", device, [number], given.small)
+        rates = [keep(row)["texts_per_second"] for row in of_number]
+        if not rates or rates[0] < best:
+            break
+        best, quickest = rates[0], number
+    # Processes are slow to start: small, one at a time.
+    fewer = [number for number in sorted(numbers, reverse=True) if number <= (1 if given.small else quickest)]
+    for like in CLASSES:
+        for row in fitting(like, device, fewer, given.small) if like != "snli" else []:
+            keep(row)
+    table = hours(found["rows"])
     print(table.round(2).to_string(index=False), f"\nin all {table['hours'].sum():,.0f} hours of {name}")
     if given.json:
-        found = {"device": name, "torch": torch.__version__, "rows": rows, "hours": table.to_dict("records")}
-        given.json.write_text(json.dumps(found, indent=1))
+        given.json.write_text(json.dumps(found | {"hours": table.to_dict("records")}, indent=1))
 
 
 def fitting(like: str, device: torch.device, numbers: list[int], small: bool) -> list[dict]:
