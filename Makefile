@@ -6,7 +6,7 @@ STUDY ?= demo
 .PHONY: help demo study plan status test test-slow bench lint lab notebooks messages clean
 
 help:
-	@echo "make demo    run the default study, 12 to 17 minutes on 2 cores, and print where its report is"
+	@echo "make demo    run the default study, 12 to 17 minutes on 2 cores, and print where its report is and what it found"
 	@echo "make test    run the tests, the notebooks included, about 5 minutes on 2 cores"
 	@echo "make test-slow    run the one that takes minutes: a study on SLURM, killed at every turn"
 	@echo "make study STUDY=name    run params/studies/<name>.yaml"
@@ -30,10 +30,12 @@ demo: .venv/ready
 	@$(BIN)/python -m pielab.assets
 	$(BIN)/snakemake --profile workflow/profiles/default --configfile params/studies/demo.yaml
 	@echo "report: results/demo/report/index.html"
+	@test ! -f results/demo/report/findings.txt || fold -s -w 100 results/demo/report/findings.txt
 
 study: .venv/ready
 	@test -f params/studies/$(STUDY).yaml || $(BIN)/python -m pielab.plan params/studies/$(STUDY).yaml
 	$(BIN)/snakemake --profile workflow/profiles/default --configfile params/studies/$(STUDY).yaml
+	@test ! -f results/$(STUDY)/report/findings.txt || fold -s -w 100 results/$(STUDY)/report/findings.txt
 
 plan: .venv/ready
 	@$(BIN)/python -m pielab.plan params/studies/$(STUDY).yaml

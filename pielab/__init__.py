@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "comparison": "analysis.comparison",
     "datasets": "data.datasets",
+    "decomposition": "analysis.decomposition",
     "el2n": "analysis.examples.el2n",
     "errors": "errors",
     "explore": "report.explore",

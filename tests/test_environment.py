@@ -124,7 +124,7 @@ def test_a_script_beside_a_clone_finds_the_package(tmp_path):
 
 
 def test_an_unknown_module_says_which_there_are():
-    with pytest.raises(AttributeError, match="has no attribute 'prunning'; it has comparison, datasets, el2n"):
+    with pytest.raises(AttributeError, match="has no attribute 'prunning'; it has comparison, datasets, decomposition"):
         _ = pielab.prunning
 
 

@@ -180,7 +180,7 @@ def test_what_does_not_fit_is_one_sentence_and_nothing_is_written(mine, logits, 
     [
         ({"seeds": "none"}, "seeds = 'none' is not accepted by importing.add: give a range"),
         ({"pruner": "AWQ"}, "threshold = None is not accepted by importing.add: give a percentage"),
-        ({"pruner": "AWQ", "threshold": 0}, "threshold = 0 is not accepted by importing.add"),
+        ({"pruner": "AWQ", "threshold": 100}, "threshold = 100 is not accepted by importing.add"),
         (
             {"pruner": "4 bit", "threshold": 50},
             "pruner = '4 bit' is not accepted by importing.add: give one of IIBP",

@@ -269,7 +269,7 @@ def test_models_that_agree_have_nothing_to_compare_and_give_no_warning(multi_lab
     pruned = dense.copy()
     pruned[:, :different] = 1
     found = null.estimate(dense, pruned)
-    assert (found.excess, found.low, found.high) == (different / 10,) * 3
+    assert np.allclose([found.excess, found.low, found.high], different / 10, rtol=0, atol=1e-12)
     table = null.beside_null(dense, pruned, np.arange(10.0)[:, None])
     assert table["null"].isna().all() and table["low"].isna().all() and table["halved"].isna().all() == (not different)
     right = null.effectiveness_beside_null(dense, pruned, dense[0])

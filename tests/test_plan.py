@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from conftest import refused
@@ -18,7 +19,7 @@ from pielab.compression import schedules
 from pielab.config import study
 from pielab.config.parameters import PruneParameters, TrainParameters
 from pielab.data import datasets, published
-from pielab.jobs import estimate, plan
+from pielab.jobs import estimate, intervals, plan
 from pielab.models import classifier
 from pielab.store import paths, predictions
 from pielab.training import runs
@@ -31,7 +32,9 @@ KINDS = ["unpruned", "iterative", "at initialization"]
 
 @pytest.fixture
 def config(given, tmp_path):
-    """A study of made texts: an unpruned model, an iterative pruner at two thresholds, one at initialization."""
+    """A study of made texts without controls: an unpruned model, an iterative pruner at two thresholds, one at
+    initialization.
+    """
     values = {name: value for name, value in given.items() if name not in NOT_OF_A_FILE}
     params = tmp_path / "params.yaml"
     params.write_text(yaml.safe_dump(values | {"bins": 5, "n_splits": 10, "n_bootstrap": 10, "processes": 1}))
@@ -39,7 +42,7 @@ def config(given, tmp_path):
     return {
         "study": given["study"],
         "results": given["results"],
-        "configurations": [{"params": str(params), "pruners": pruners}],
+        "configurations": [{"params": str(params), "pruners": pruners, "controls": False}],
     }
 
 
@@ -67,20 +70,21 @@ def record(read, configuration, seed, **values):
     return folder
 
 
-def test_the_papers_grid_is_91_units_an_initialisation_and_116_if_nothing_was_shared(paper):
+def test_the_papers_grid_is_91_units_an_initialisation_and_3_of_its_control(paper):
     read = study.read(paper)
     units = estimate.units(estimate.seeds(read))
-    assert len(units) == 8 and set(units["units a seed"]) == {91} and set(units["if not shared"]) == {116}
-    assert units["in all"].sum() == units["left"].sum() == 8 * 30 * 91
+    assert len(units) == 8 and set(units["units a seed"]) == {91 + 3} and set(units["if not shared"]) == {116 + 4}
+    assert units["in all"].sum() == units["left"].sum() == 8 * 30 * (91 + 3)
     notebooks = estimate.notebooks(read)["in all"].to_dict()
-    each = {"02_prune": 320, "03_pies": 320, "01_train": 8, "04_el2n": 8, "05_readability": 8}
+    each = {"02_prune": 328, "03_pies": 328, "01_train": 8, "04_el2n": 8, "05_readability": 8}
     parts = {
         "01_train, parts": 4 * (10 + 3),
-        "02_prune, parts": 160 * (10 + 3),
+        "02_prune, parts": 164 * (10 + 3),
     }  # of 3 seeds of BERT, of 10 of the BiLSTM
     assert notebooks == each | parts | {"06_report": 1, "07_explore": 1}
     said = plan.text(read, paper)
-    assert "9,840 runs" in said and "21,840 units, and not the 27,840 if each trained its own" in said
+    assert "10,080 runs" in said and "22,560 units, and not the 28,800 if each trained its own" in said
+    assert "720 of them train controls" in said
     assert "not known" not in said  # the counts of its data sets and models are published
 
 
@@ -94,6 +98,49 @@ def test_a_nested_pruner_takes_one_unit_a_seed_for_each_threshold(config):
     record(read, "IMP-FT-50", 0, seconds=60, device="gpu")
     record(read, "IMP-FT-nested-90", 0, seconds=26, device="gpu")
     assert estimate.times(estimate.seeds(read))["iterative"].item() == (20 + 26) / 2
+
+
+def test_a_control_takes_as_many_units_as_what_it_controls(config):
+    entry = config["configurations"][0]
+    entry |= {"pruners": {"IMP-FT": [50, 70, 90], "IMP-FT-nested": [90, 50, 70]}, "controls": True}
+    units = estimate.units(estimate.seeds(study.read(config))).iloc[0]
+    assert units["units a seed"] == 1 + 3 * 3 + 3 + 3 + 3
+    assert f"{2 * 6} of them train controls" in plan.text(study.read(config), config, load=False)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        ("0-2", "3 seeds: no interval, from 4 seeds, and no test, from 6"),
+        (
+            "0-3",
+            "± 0.3 to 0.6 points if pruning changes 1 % of a model's answers, ± 1.0 to 1.8 if 10 %; no test at 5 %",
+        ),
+        (
+            "0-7",
+            "± 0.2 to 0.3 points if pruning changes 1 % of a model's answers, ± 0.5 to 0.9 if 10 %; smallest p 0.0078",
+        ),
+    ],
+)
+def test_the_plan_says_how_wide_an_interval_will_be_and_what_no_test_can_show(config, seeds, said):
+    config["configurations"][0]["seeds"] = seeds
+    assert said in plan.text(study.read(config), config, load=False)
+
+
+def test_a_pilot_tells_how_wide_the_interval_of_more_seeds_will_be(config, monkeypatch):
+    read = study.read(config)
+    folder = Path(read.folder)
+    table = pd.DataFrame({"comparison": "both", "quantity": "excess", "low": [1.0, 2.0, 0.0], "high": [2.0, 4.0, 9.0]})
+    table = table.assign(dataset="topics", model="bilstm", seeds=[6, 6, 5])
+    monkeypatch.setattr(intervals.decomposition, "of_study", lambda study: table)
+    assert intervals.of_study(read)["pilot"].tolist() == [0]
+    (folder / next(iter(read.pruned))).mkdir(parents=True)
+    (folder / next(iter(read.pruned)) / "pies.parquet").touch()
+    found = intervals.of_study(
+        study.read(config | {"configurations": [config["configurations"][0] | {"seeds": "0-29"}]})
+    )
+    # Half of the median width of those with six seeds, times f(30) / f(6) of Student's t over the square root.
+    assert found["pilot"].item() == 6 and abs(found["half_width"].item() - 0.75 * 0.3734 / 1.0494) < 1e-3
 
 
 def test_with_an_equal_budget_an_iterative_pruner_takes_what_it_does_not_share(config):

@@ -5,12 +5,13 @@ import json
 import re
 import shutil
 
+import decompositions
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import COLUMNS, make_texts, refused
 
-from pielab.analysis import pies, results
+from pielab.analysis import findings, pies, results, tables
 from pielab.analysis.examples.classes import by_configuration
 from pielab.analysis.null import BESIDE_NULL, by_models_per_side, estimate
 from pielab.compression.pruners import KNOWN, NESTED, PRUNERS
@@ -233,6 +234,9 @@ def test_the_front_page_stands_alone(study_folder):
     results.save(results.effectiveness_on_pies(configurations), folder, "effectiveness_on_pies")
     examples = results.pie_examples(study_folder, 5)
     results.save(examples.assign(text="<script>alert(1)</script>"), folder, "pie_examples")
+    found = findings.of_study(decompositions.bbc_news().replace("IMP-FT", "<script>"))
+    findings.write(found, folder)
+    results.save(tables.decomposition(decompositions.bbc_news()), folder, "decomposition_at_these_texts")
     for kind in PANELS:
         draw(study_folder, kind)
     paper.write_tables(study_folder)
@@ -252,6 +256,9 @@ def test_the_front_page_stands_alone(study_folder):
     assert "../topics-bilstm/MP-AI-99/03_pies.html" in linked and not any("logs" in link for link in linked)
     assert "<script>" not in page and "http" not in page
     assert paths.finished(study_folder).exists()
+    sentences = [sentence.replace("<", "&lt;").replace(">", "&gt;") for said in found.values() for sentence in said]
+    assert len(sentences) == 6 and all(f"<li>{sentence}</li>" in page for sentence in sentences)
+    assert re.findall('<h2 id="(.+?)"', page)[0] == "findings" and "<td>0.6 [0.3, 0.9]</td>" in page
     assert "1 notebooks and 20 seeds of models, all done." in page
     assert {"figures/classes-MP-AI.png", "figures/effectiveness_on_pies-topics-bilstm.svg"} <= set(linked)
     assert {"tables/table_04.tex", "tables/table_09.csv"} <= set(linked)
@@ -288,7 +295,7 @@ def test_a_study_of_before_is_drawn_without_what_was_not_counted_then(study_fold
     p = PieParameters(**made_parameters(study_folder.parents[1]) | {"pruner": "MP-AI", "threshold": 50})
     for path in (tmp_path / "made").glob("*/*/pies.parquet"):
         frame, record = results.read_pies(path)
-        new = {"judged_by", "classes_beside_null", *BESIDE_NULL} - {"null_on_pies"}
+        new = {"judged_by", "classes_beside_null", "agreement", "control", *BESIDE_NULL} - {"null_on_pies"}
         earlier = {name: value for name, value in record["summary"].items() if name not in new}
         results.write_pies(path.parent, frame, earlier, p, record["digest"])
     ratios = {"dataset": "topics", "model": "bilstm", "pruner": "MP-AI", "threshold": 50.0, "score": "Dale-Chall"}
@@ -296,7 +303,7 @@ def test_a_study_of_before_is_drawn_without_what_was_not_counted_then(study_fold
     earlier.to_csv(tmp_path / "made/topics-bilstm/readability.csv", index=False)
     for kind in PANELS:
         assert len(draw(tmp_path / "made", kind)) == (
-            0 if kind.startswith(("readability", "el2n")) else len(draw(study_folder, kind))
+            0 if kind.startswith(("readability", "el2n", "decomposition")) else len(draw(study_folder, kind))
         )
     on_pies = results.effectiveness_on_pies(results.configurations(tmp_path / "made"))
     assert (

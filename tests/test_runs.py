@@ -12,7 +12,7 @@ import torch
 from conftest import refused
 from safetensors.torch import load_file
 
-from pielab.compression import pruners
+from pielab.compression import gradual, pruners
 from pielab.compression.masks import dense_masks, magnitude, prunable, prune, random_scores
 from pielab.config.parameters import PruneParameters, TrainParameters
 from pielab.data import datasets, tasks
@@ -694,3 +694,98 @@ def test_nothing_is_kept_for_the_weights_of_pruned_models_unless_asked(given):
     counts = records.pruned_counts(experiment.parameters.folder, 0)
     assert (counts["pruned"] == [round(0.6 * size) for size in counts["weights"]]).all()
     assert set(counts["matrix"]) == set(prunable(classifier.BiLSTM(3, experiment.encoder.vectors)))
+
+
+@pytest.mark.parametrize(
+    ("pruner", "budget", "control"),
+    [
+        ("IMP-FT", "paper", "control-FT"),
+        ("IIBP-FT-global", "paper", "control-FT"),
+        ("IRP-FT", "equal", "control-FT"),
+        ("IMP-WR", "paper", None),
+        ("IMP-WR", "equal", "control-WR"),
+        ("MP-AI", "equal", None),
+        ("IMP-FT-nested", "paper", "control-nested"),
+        ("IMP-WR-nested", "paper", None),
+        ("PINS", "equal", "control-gradual"),
+        ("PINS-local", "paper", "control-gradual"),
+        ("PINS-CE", "paper", None),
+        ("GMP", "paper", None),
+        ("control-FT", "paper", None),
+    ],
+)
+def test_the_control_of_a_pruner(pruner, budget, control):
+    assert pruners.control(pruner, budget) == control
+
+
+def keep_all(scores, masks, sparsity, scope="local"):
+    """As masks.prune, of nothing."""
+    return dict(masks)
+
+
+@pytest.mark.parametrize(
+    ("pruner", "control", "more"),
+    [
+        ("IMP-FT", "control-FT", {}),
+        ("IIBP-FT-global", "control-FT", {"budget": "equal", "epochs": 4}),
+        ("IMP-WR", "control-WR", {"budget": "equal", "epochs": 4}),
+        ("IRP-FT-nested", "control-nested", {"levels": [20, 60]}),
+    ],
+)
+def test_a_control_equals_a_pruner_whose_masks_keep_everything(given, monkeypatch, unpruned, pruner, control, more):
+    nested = "levels" in more
+    own = prepared(given, pruner=control, threshold=60 if nested else 0, **more)
+    runs.train_pruned(unpruned(own))
+    monkeypatch.setattr(pruned_seed, "prune", keep_all)
+    other = prepared(given, pruner=pruner, threshold=60, **more)
+    runs.train_pruned(other)
+    folders = [own.parameters.folder, other.parameters.folder]
+    assert folders[0].name == (f"{control}-60" if nested else control)
+    for seed in own.parameters.seeds:
+        for split in ("train", "test"):
+            (first, _), (second, _) = (
+                predictions.read(paths.seed(each, seed) / f"{split}.parquet") for each in folders
+            )
+            assert first.tobytes() == second.tobytes()
+        control_record, record = (records.read(paths.seed(each, seed)) for each in folders)
+        assert control_record["losses"] == record["losses"] and control_record["sparsity"] == 0
+        assert control_record["starts_from"] == record["starts_from"]
+
+
+def test_the_control_of_a_self_regularised_pruner_equals_one_that_prunes_nothing(given, monkeypatch):
+    own = prepared(given, pruner="control-gradual", threshold=0)
+    runs.train_pruned(own)
+    monkeypatch.setattr(gradual, "sparsity_at", lambda step, phases, final: 0.0)
+    other = prepared(given, pruner="PINS", threshold=1e-9, window=1)
+    runs.train_pruned(other)
+    for seed in own.parameters.seeds:
+        first, second = (
+            predictions.read(paths.seed(each.parameters.folder, seed) / "test.parquet")[0] for each in (own, other)
+        )
+        assert first.tobytes() == second.tobytes()
+        assert len(records.read(paths.seed(own.parameters.folder, seed))["losses"]) == 1
+
+
+def test_a_killed_control_goes_on_and_its_levels_are_those_of_a_control_alone(given, monkeypatch, unpruned):
+    whole = prepared(given, pruner="control-nested", threshold=60, levels=[20, 60])
+    runs.train_pruned(unpruned(whole))
+    folders = [pruned_seed.at_level(whole, level).parameters.folder for level in (20, 60)]
+    again = prepared(given | {"study": "again"}, pruner="control-nested", threshold=60, levels=[20, 60])
+    unpruned(again)
+    with monkeypatch.context() as patch:
+        patch.setattr(pruned_seed, "save_checkpoint", _stop_after(pruned_seed.save_checkpoint))
+        with pytest.raises(KeyboardInterrupt):
+            runs.train_pruned(again)
+    runs.train_pruned(again)
+    for folder in folders:
+        of_again = again.parameters.folder.parent / folder.name
+        expected, found = (predictions.read_seeds(each, [0]) for each in (folder, of_again))
+        assert expected.logits.tobytes() == found.logits.tobytes()
+
+
+def _stop_after(function):
+    def stopping(*args, **kwargs):
+        function(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    return stopping

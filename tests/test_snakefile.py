@@ -82,7 +82,9 @@ def test_one_job_trains_all_seeds_and_analysis_asks_for_no_gpu(planned):
     assert prune["inputs"] == {f"{PAIR}/dense/01_train.ipynb"}
     others = {name: job for name, job in jobs.items() if "01_train" not in name and "02_prune" not in name}
     others.pop("report/index.html")
-    assert len(others) == 6
+    assert len(others) == 7
+    control = f"{PAIR}/control-FT/02_prune.ipynb"
+    assert jobs[f"{PAIR}/IMP-FT-90/03_pies.ipynb"]["inputs"] == {f"{PAIR}/IMP-FT-90/02_prune.ipynb", control}
     assert all((job["gpu"], job["mem_mb"], job["runtime"]) == ("0", "6000", "120") for job in others.values())
     assert others[f"{PAIR}/05_readability.ipynb"]["threads"] == "3"
 

@@ -34,9 +34,12 @@ FAULT = "the disk of <results> is full & nothing was written: free some of it"
 
 @pytest.fixture
 def study_folder(tmp_path):
-    """The smoke study, of one unpruned and two pruned configurations of two seeds each, before anything has run."""
+    """The smoke study without its control, of one unpruned and two pruned configurations of two seeds each, before
+    anything has run.
+    """
     folder = tmp_path / "smoke"
-    put(folder / "study.yaml", (PROJECT / "params/studies/smoke.yaml").read_text())
+    smoke = (PROJECT / "params/studies/smoke.yaml").read_text()
+    put(folder / "study.yaml", smoke.replace("device: cpu", "device: cpu\n    controls: false"))
     return folder
 
 
@@ -271,6 +274,10 @@ def test_no_page_takes_the_place_of_the_report(study_folder, monkeypatch, capsys
     put(paths.finished(study_folder))
     assert f"page: {study_folder}/report/index.html" in printed(monkeypatch, capsys, study_folder)
     assert (study_folder / "report/index.html").read_text() == "the report"
+    put(study_folder / "report/findings.txt", "What part of a PIE is pruning?\n")
+    assert printed(monkeypatch, capsys, study_folder).endswith("/report/index.html\n\nWhat part of a PIE is pruning?\n")
+    run(study_folder, TRAIN)
+    assert "PIE" not in printed(monkeypatch, capsys, study_folder)  # what was found may be of other models
 
 
 def printed(monkeypatch, capsys, *arguments):
@@ -359,14 +366,14 @@ def test_the_page_of_a_study_of_the_papers_size_opens_a_few_files(tmp_path, monk
     text = status.page(folder).read_text(encoding="utf-8")
     # The study, the parameters of its eight pairs, and the page; none for a seed or a notebook.
     assert 1 + 8 < len(opened) < 20
-    assert "30 of 9840" in text and "0 of 666" in text and text.count("<tr>") == 1 + 8 * 42 + 1
+    assert "30 of 10080" in text and "0 of 682" in text and text.count("<tr>") == 1 + 8 * 43 + 1
 
 
 def test_a_study_keeps_its_status_when_its_params_files_change(tmp_path, monkeypatch, capsys):
     params = tmp_path / "mine.yaml"
     params.write_text((PROJECT / "params/bbc-news-bilstm.yaml").read_text())
     config = yaml.safe_load((PROJECT / "params/studies/smoke.yaml").read_text())
-    config["configurations"][0]["params"] = str(params)
+    config["configurations"][0] |= {"params": str(params), "controls": False}
     folder = put(tmp_path / "smoke/study.yaml", yaml.safe_dump(study.read(config).record)).parent
     finish(folder, *NOTEBOOKS)
     before = printed(monkeypatch, capsys, folder)

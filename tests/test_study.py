@@ -40,7 +40,9 @@ def test_the_demo_is_what_the_readme_promises():
     read = study.read(yaml.safe_load((PROJECT / "params/studies/demo.yaml").read_text()))
     assert set(read.dense) == {"bbc-news-bilstm", "bbc-news-minilm-2l"}
     bilstm = {configuration.name for configuration in read.of_pair("bbc-news-bilstm")}
-    assert bilstm == {"dense"} | {f"{pruner}-{at}" for pruner in ("IMP-FT", "IIBP-FT", "MP-AI") for at in (50, 90, 99)}
+    assert bilstm == {"dense", "control-FT"} | {
+        f"{pruner}-{at}" for pruner in ("IMP-FT", "IIBP-FT", "MP-AI") for at in (50, 90, 99)
+    }
 
 
 @pytest.mark.parametrize("path", sorted((PROJECT / "params").glob("*.yaml")), ids=lambda path: path.stem)
@@ -51,10 +53,10 @@ def test_every_params_file_has_what_is_needed_and_is_named_after_what_it_holds(p
     assert accepted - DEFAULTS.keys() <= values.keys() <= accepted
 
 
-def test_the_papers_study_is_9840_runs():
+def test_the_papers_study_is_9840_runs_and_240_of_controls():
     read = study.read(yaml.safe_load((PROJECT / "params/studies/paper.yaml").read_text()))
     runs = [each["seeds"] for each in (*read.dense.values(), *read.pruned.values())]
-    assert len(read.dense) == 8 and sum(len(parse_seeds(seeds)) for seeds in runs) == 9840
+    assert len(read.dense) == 8 and sum(len(parse_seeds(seeds)) for seeds in runs) == 9840 + 240
 
 
 def test_a_nested_pruner_passes_through_the_thresholds_that_the_study_gives_it(config):
@@ -68,15 +70,50 @@ def test_a_nested_pruner_passes_through_the_thresholds_that_the_study_gives_it(c
         assert levels[name] == [90, 50, 99.5] and read.producer(name) == f"{pair}/IMP-FT-nested-99.5"
         assert NOTEBOOKS["02_prune"](**read.parameters("02_prune", name)).levels == (50, 90, 99.5)
     assert read.producer(f"{pair}/IMP-FT-50") == f"{pair}/IMP-FT-50"
-    assert len(read.pruned) == 6 and "levels" not in read.parameters("03_pies", f"{pair}/IMP-FT-nested-90")
+    assert len(read.pruned) == 6 + 4 and "levels" not in read.parameters("03_pies", f"{pair}/IMP-FT-nested-90")
 
 
 def test_a_threshold_given_twice_or_as_text_is_one_configuration(config):
     config["configurations"][0]["pruners"] = {"MP-AI": [50, 50.0, "50"], "IMP-FT-nested": ["90", "99.5"]}
     read = study.read(config)
     names = [configuration.name for configuration in read.of_pair("bbc-news-bilstm")]
-    assert names == ["dense", "MP-AI-50", "IMP-FT-nested-90", "IMP-FT-nested-99.5"]
+    controls = ["control-nested-90", "control-nested-99.5"]
+    assert names == ["dense", *controls, "MP-AI-50", "IMP-FT-nested-90", "IMP-FT-nested-99.5"]
     assert read.producer("bbc-news-bilstm/IMP-FT-nested-90") == "bbc-news-bilstm/IMP-FT-nested-99.5"
+
+
+@pytest.mark.parametrize(
+    ("pruners", "budget", "controls"),
+    [
+        ({"IMP-FT": [50, 90], "IIBP-FT-global": [50], "MP-AI": [50]}, "paper", ["control-FT"]),
+        ({"IMP-WR": [50], "MP-AI": [50], "GMP": [50], "PINS-CE": [50]}, "paper", []),
+        ({"IMP-WR": [50], "IMP-FT": [50]}, "equal", ["control-WR", "control-FT"]),
+        ({"IMP-FT-nested": [50, 90], "IMP-WR-nested": [20, 50]}, "paper", ["control-nested-50", "control-nested-90"]),
+        ({"PINS": [50], "PINS-local": [80]}, "equal", ["control-gradual"]),
+        ({"IMP-FT": [50], "control-FT": [0]}, "paper", ["control-FT"]),
+    ],
+)
+def test_a_study_trains_the_controls_that_its_pruners_need_once(config, pruners, budget, controls):
+    config["configurations"][0] |= {"pruners": pruners, "budget": budget, "epochs": 4}
+    read = study.read(config)
+    names = [configuration.name for configuration in read.of_pair("bbc-news-bilstm")]
+    assert [name for name in names if name.startswith("control")] == controls and len(names) == len(set(names))
+    compared = {read.control(target) for target in read.pruned} - {None}
+    assert compared == {f"bbc-news-bilstm/{name}" for name in controls}
+
+
+def test_a_study_can_leave_its_controls_out(config):
+    config["configurations"][0] |= {"pruners": {"IMP-FT": [50]}, "controls": False}
+    read = study.read(config)
+    assert list(read.pruned) == ["bbc-news-bilstm/IMP-FT-50"] and read.control("bbc-news-bilstm/IMP-FT-50") is None
+
+
+def test_the_margin_of_a_study_is_that_of_every_notebook(config):
+    read = study.read(config | {"margin": 0.5})
+    target = next(iter(read.pruned))
+    assert read.parameters("03_pies", target)["margin"] == read.parameters("06_report")["margin"] == 0.5
+    with refused("value-not-accepted", "points above 0", "margin = -1"):
+        study.read(config | {"margin": -1})
 
 
 def test_what_a_params_file_leaves_out_has_its_default(config, tmp_path):

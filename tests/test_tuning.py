@@ -274,7 +274,7 @@ def test_the_params_file_has_every_parameter_once_in_paragraphs_and_its_defaults
     assert [paragraph.partition(":")[0] for paragraph in paragraphs] == list(tuning.PARAGRAPHS)
     names = re.findall(r"(?m)^(\w+):", written)
     assert len(names) == len(set(names)) and set(names) == FIELDS.keys() - tuning.NOT_IN_FILE
-    assert {"study", "pruner", "threshold", "results", "examples", "split", "rows"} == tuning.NOT_IN_FILE
+    assert {"study", "pruner", "threshold", "results", "examples", "margin", "split", "rows"} == tuning.NOT_IN_FILE
     values = yaml.safe_load(written)
     assert values == values | DEFAULTS_OF_OTHERS | {"budget": "equal", "seeds": "0-29"}
     for notebook in ("00_tune", "01_train", "04_el2n", "05_readability"):

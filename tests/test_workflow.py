@@ -30,21 +30,21 @@ def test_the_smoke_study_runs_and_a_second_run_starts_nothing(project, smoke):
     assert links and all((folder / "report" / link).exists() for link in links)
     rendered = {path.relative_to(folder).as_posix() for path in folder.glob("**/0*.ipynb")}
     pair = "bbc-news-bilstm"
-    pruned = [f"{pair}/{each}/{name}.ipynb" for each in ("IMP-FT-90", "MP-AI-90") for name in ("02_prune", "03_pies")]
+    configurations = ("control-FT", "IMP-FT-90", "MP-AI-90")
+    pruned = [f"{pair}/{each}/{name}.ipynb" for each in configurations for name in ("02_prune", "03_pies")]
     analysis = [f"{pair}/{name}.ipynb" for name in ("04_el2n", "05_readability")]
     of_study = [f"report/{name}.ipynb" for name in ("06_report", "07_explore")]
     assert rendered == {f"{pair}/dense/01_train.ipynb", *pruned, *analysis, *of_study}
     for name in rendered:
         assert f"../{name}".replace("../report/", "").replace(".ipynb", ".html") in links
-    by_pair = {
-        f"{kind}-{pair}" for kind in ("comparison", "effectiveness_on_pies", "readability", "readability_matched")
-    }
-    by_pruner = {f"{kind}-{pruner}" for kind in ("classes", "el2n") for pruner in ("IMP-FT", "MP-AI")}
+    kinds = ("decomposition", "comparison", "effectiveness_on_pies", "readability", "readability_matched")
+    by_pair = {f"{kind}-{pair}" for kind in kinds}
+    by_pruner = {f"{kind}-{pruner}" for kind in ("classes", "el2n") for pruner in ("control-FT", "IMP-FT", "MP-AI")}
     for kind in ("png", "svg"):
         drawn = {path.stem for path in (folder / "report/figures").glob(f"*.{kind}")}
         assert drawn == {"effectiveness", "pie_shares", *by_pair, *by_pruner}
     tidy = {"effectiveness", "pie_shares", "comparison", "effectiveness_on_pies", "classes", "el2n", "readability"}
-    tidy.add("pie_examples")
+    tidy |= {"pie_examples", "decomposition", "decomposition_at_these_texts", "decomposition_to_come"}
     by_number = {f"table_{number:02d}" for number in range(2, 11)}
     # readability_matched is drawn from the same table as readability.
     assert {path.stem for path in (folder / "report/tables").glob("*.csv")} == tidy | by_number
@@ -91,7 +91,7 @@ def test_snakemake_killed_and_run_again_in_parts_comes_to_the_same(project, smok
 
 
 # The jobs of the smoke study that train nothing.
-ANALYSED = {"pies": 2, "el2n": 1, "readability": 1, "report": 1, "explore": 1}
+ANALYSED = {"pies": 3, "el2n": 1, "readability": 1, "report": 1, "explore": 1}
 
 
 def test_the_code_of_a_notebook_decides_whether_it_is_rendered_again_and_not_its_time_or_prose(
@@ -120,7 +120,7 @@ def test_the_code_of_a_notebook_decides_whether_it_is_rendered_again_and_not_its
     assert "Nothing to be done" in snakemake(copy, "smoke", "--dryrun").stderr
     edit("03_pies.ipynb", "code", -1)
     planned = snakemake(copy, "smoke", "--dryrun").stderr
-    assert re.search(r"pies +2\b", planned) and re.search(r"report +1\b", planned)
+    assert re.search(r"pies +3\b", planned) and re.search(r"report +1\b", planned)
     assert not re.search(r"(train|prune) +\d", planned)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pielab.analysis import null, results, tables
-from pielab.compression.pruners import KNOWN
+from pielab.compression.pruners import CONTROLS, METHODS
 from pielab.compression.schedules import trajectory
 from pielab.errors import PielabError
 from pielab.progress import counted
@@ -37,7 +37,8 @@ def pruners(study: Path | results.Results) -> pd.DataFrame:
     """
     study = results.read(study)
     rows, scores = [], dict(iter(results.seeds(study).groupby(results.CONFIGURATION)))
-    for (dataset, model), of_pair in results.configurations(study).groupby(PAIR):
+    found = results.configurations(study)
+    for (dataset, model), of_pair in found[~found["pruner"].isin(CONTROLS)].groupby(PAIR):
         unpruned = Configuration(dataset, model)
         mean = scores.get(dataclasses.astuple(unpruned), NOT_EVALUATED)["effectiveness"].mean()
         # Every pruner is compared with the same unpruned models. The predictions of a pair are released after it.
@@ -90,11 +91,11 @@ def epochs(record: Mapping[str, Any]) -> float:
     if "losses" not in record:
         return math.nan
     own, name = sum(len(losses) for losses in record["losses"]), record["pruner"]
-    if name not in KNOWN:
+    if name not in METHODS:
         return own if name == "unpruned" else math.nan
     recipe = record["parameters"]
     levels, budget = recipe.get("levels") or (), recipe.get("budget", "paper")
-    return own + trajectory(KNOWN[name], record["threshold"], levels, recipe["epochs"], budget).start_epochs
+    return own + trajectory(METHODS[name], record["threshold"], levels, recipe["epochs"], budget).start_epochs
 
 
 def budget(table: pd.DataFrame) -> str:

@@ -22,6 +22,10 @@ BESIDE_NULL = [
     *("halved_unpruned_on_pies", "halved_pruned_on_pies", "null_on_pies", "unpruned_more", "pruned_more"),
     *("unpruned_more_low", "pruned_more_low", "unpruned_more_high", "pruned_more_high"),
 ]
+# Of a configuration's summary, in percent: intervals of the shares of half-splits, and how many more PIEs a
+# configuration has than its control, over the same half-splits.
+HALVED_INTERVALS = ["halved_pies_low", "halved_pies_high", "null_low", "null_high"]
+HALVED_REMOVAL = ["halved_removal_percent", "halved_removal_low", "halved_removal_high"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Null:
     null, pruned: the mean share of PIEs over half-splits, between unpruned halves and against the pruned half.
     excess: pruned - null, with a 95 % interval from `low` to `high`; NaN for fewer than four seeds.
     p_pie, p_null: (examples,), the share of half-splits in which the example is a PIE, and a disagreement of the null.
+    pruned_low, pruned_high, null_low, null_high: 95 % intervals of the two shares, that of the null somewhat too wide.
     """
 
     models_per_side: int
@@ -42,6 +47,10 @@ class Null:
     high: float
     p_pie: np.ndarray
     p_null: np.ndarray
+    pruned_low: float = math.nan
+    pruned_high: float = math.nan
+    null_low: float = math.nan
+    null_high: float = math.nan
 
 
 def estimate(
@@ -56,11 +65,23 @@ def estimate(
 
     Raises PielabError for fewer than two seeds, or unequal shapes.
     """
-    everything = np.zeros(dense.shape[1], dtype=int)
-    numbers = {"n_splits": n_splits, "n_bootstrap": n_bootstrap, "seed": seed}
-    p_pie, p_null, table = excess_by_group(dense, pruned, everything, **numbers)
-    excess, low, high = (float(table[name].iloc[0]) for name in ("excess", "low", "high"))
-    return Null(len(dense) // 2, float(p_null.mean()), float(p_pie.mean()), excess, low, high, p_pie, p_null)
+    _check(dense, pruned)
+    splits = half_splits.draw(len(dense), n_splits, n_bootstrap, seed)
+    p_null, p_pie = np.zeros((2, dense.shape[1]))
+    counts = np.zeros((len(splits.all), 2))
+    for block, of_null, of_pruned in pies.disagreements(dense, pruned, splits.all):
+        p_null[block], p_pie[block] = (differs[: len(splits.averaged)].mean(axis=0) for differs in (of_null, of_pruned))
+        counts += np.transpose([of_null.sum(axis=1), of_pruned.sum(axis=1)])
+    more = np.array([[1, 0, -1], [0, 1, 1]])
+    estimates, lows, highs = half_splits.interval(lambda counts: counts @ more / dense.shape[1], counts, splits)
+    return Null(
+        len(dense) // 2,
+        **dict(zip(("null", "pruned", "excess"), estimates.tolist(), strict=True)),
+        **dict(zip(("null_low", "pruned_low", "low"), [*lows[:2].clip(0).tolist(), float(lows[2])], strict=True)),
+        **dict(zip(("null_high", "pruned_high", "high"), highs.tolist(), strict=True)),
+        p_pie=p_pie,
+        p_null=p_null,
+    )
 
 
 def excess_by_group(

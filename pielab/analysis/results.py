@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict
 
-from pielab.analysis import null, pies
+from pielab.analysis import null, pies, sides
 
-# Scripts find the tables here as well.
+# Scripts find these here as well.
+from pielab.analysis.sides import check_same_data  # noqa: F401
 from pielab.analysis.tables import (  # noqa: F401
     as_column,
     describe_votes,
@@ -53,14 +54,23 @@ def examples(split: Dataset, dense: Predictions, pruned: Predictions, estimate: 
 
 
 def summary(
-    parameters: PieParameters, data: DatasetDict, dense: Predictions, pruned: Predictions, estimate: null.Null
+    parameters: PieParameters,
+    data: DatasetDict,
+    dense: Predictions,
+    pruned: Predictions,
+    estimate: null.Null,
+    control: sides.Control | None = None,
 ) -> dict[str, Any]:
     """The numbers of one configuration that the report shows; shares are of all test examples, in percent."""
-    sides = dense.classes, pruned.classes
-    is_pie = pies.find(*sides)
+    control = control or sides.Control(sides.MISSING)
+    removal = [math.nan] * 3
+    if control.predictions:
+        removal = null.difference(dense.classes, pruned.classes, control.predictions.classes)
+    both = dense.classes, pruned.classes
+    is_pie = pies.find(*both)
     targets = datasets.targets(data["test"])
     hot = tasks.TASKS[dense.task].hot(targets, dense.logits.shape[2])
-    beside_null = null.beside_null(*sides, hot, n_splits=parameters.n_splits)
+    beside_null = null.beside_null(*both, hot, n_splits=parameters.n_splits)
     return {
         **parameters.configuration.record,
         "metric": tasks.TASKS[dense.task].metric,
@@ -71,33 +81,22 @@ def summary(
         "pies_percent": 100 * float(is_pie.mean()),
         "models_per_side": estimate.models_per_side,
         "halved_pies_percent": 100 * estimate.pruned,
+        "halved_pies_low": 100 * estimate.pruned_low,
+        "halved_pies_high": 100 * estimate.pruned_high,
         "null_percent": 100 * estimate.null,
+        "null_low": 100 * estimate.null_low,
+        "null_high": 100 * estimate.null_high,
         "excess_percent": 100 * estimate.excess,
         "excess_low": 100 * estimate.low,
         "excess_high": 100 * estimate.high,
-        **null.effectiveness_on_pies(*sides, targets),
+        **null.effectiveness_on_pies(*both, targets),
         "judged_by": tasks.TASKS[dense.task].by_text,
-        **null.effectiveness_beside_null(*sides, targets, n_splits=parameters.n_splits),
+        **null.effectiveness_beside_null(*both, targets, n_splits=parameters.n_splits),
         "classes_beside_null": beside_null.to_dict("list"),
+        **{name: 100 * share for name, share in zip(null.HALVED_REMOVAL, removal, strict=True)},
+        "control": control.name,
+        "agreement": sides.agreement(parameters, dense, pruned, control).record,
     }
-
-
-def check_same_data(data: DatasetDict, dense: Predictions, pruned: Predictions, split: str = "test") -> None:
-    """Raise PielabError unless both sides' predictions were made on this split of these data."""
-    number, digest, task = len(data[split]), datasets.digest(data), tasks.of_split(data[split]).name
-    for side, runs in {"unpruned": dense, "pruned": pruned}.items():
-        if number != runs.logits.shape[1] or runs.data_digest not in (None, digest):
-            raise PielabError(
-                "predictions-of-other-data",
-                f"the {side} predictions were made on other texts or labels than these {number}",
-                "give the same dataset, columns and limit as in training, or train again if the data have changed",
-            )
-        if runs.task != task:
-            raise PielabError(
-                "single-label-against-multi-label",
-                f"the {side} predictions are {runs.task} and the data are not",
-                "multi-label predictions need decision_threshold in the metadata of their files",
-            )
 
 
 def write_pies(folder: Path, frame: pd.DataFrame, summary: dict[str, Any], p: PieParameters, digest: str) -> None:
@@ -196,9 +195,13 @@ def configurations(study: Path | Results) -> pd.DataFrame:
 
 
 def _as_today(summary: dict[str, Any]) -> dict[str, Any]:
-    # An earlier 03 compared numbers from all seeds with a null from half of them.
+    # An earlier 03 compared numbers from all seeds with a null from half of them, and an earlier one had no controls.
+    later = dict.fromkeys([*null.HALVED_REMOVAL, *null.HALVED_INTERVALS], math.nan) | {
+        "control": sides.MISSING,
+        "agreement": None,
+    }
     compared = {"judged_by": summary["metric"], **dict.fromkeys(null.BESIDE_NULL, math.nan)}
-    return summary if "judged_by" in summary else summary | compared
+    return later | summary | ({} if "judged_by" in summary else compared)
 
 
 def seeds(study: Path | Results, further: bool = False) -> pd.DataFrame:

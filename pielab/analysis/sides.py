@@ -1,46 +1,159 @@
-"""Whether the two sides of a comparison were made alike, from the records of their seeds."""
+"""Which models a configuration is compared with, and whether they were made alike, from the records of their seeds."""
 
 from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pielab.config.parameters import PrunedParameters, TrainParameters
+from datasets import DatasetDict
+
+from pielab.analysis.agreement import Agreement, count
+from pielab.compression import pruners
+from pielab.config.parameters import PieParameters, PrunedParameters, TrainParameters
 from pielab.config.types import format_seeds
-from pielab.store import paths, records
+from pielab.data import datasets, tasks
+from pielab.errors import PielabError
+from pielab.store import paths, predictions, records
 from pielab.store.predictions import Predictions
 
-
-def show_differences(p: PrunedParameters, dense: Predictions) -> None:
-    """Print the lines of `differences`; nothing if there are none."""
-    print("".join(f"{line}\n" for line in differences(p, dense)), end="")
+UNPRUNED, MISSING = "unpruned", "missing"
 
 
-def differences(p: PrunedParameters, dense: Predictions) -> list[str]:
+@dataclass(frozen=True)
+class Control:
+    """What a configuration is compared with, to tell removing weights from training as its models were trained.
+
+    name: of the folder of the controls, "unpruned" if the unpruned models are the control, "missing" if it is not known
+        or was not trained. predictions: those of the controls, None if they have no folder of their own.
+    """
+
+    name: str
+    predictions: Predictions | None = None
+
+
+def control(p: PieParameters) -> Control:
+    """The control of a configuration, for the same seeds; prints how to get one that is missing.
+
+    Raises PielabError for a control that is not there, or that the pruner does not have.
+    """
+    if p.pruner in pruners.CONTROLS:
+        return Control(p.folder.name)
+    if p.control is None:
+        return Control(MISSING)
+    own = _own_control(p)
+    name = {"auto": own, paths.DENSE: UNPRUNED}.get(p.control, p.control)
+    if own not in (name, MISSING) and name in (UNPRUNED, *pruners.CONTROLS):
+        raise PielabError(
+            "control-of-another-pruner",
+            f"control = {p.control!r} was given for {p.pruner}, whose control is {own}",
+            "give control = 'auto', or None for no control",
+        )
+    if name in (UNPRUNED, MISSING):
+        return Control(name)
+    folder = p.pair_folder / name
+    lacking = [seed for seed in p.seeds if not paths.seed(folder, seed).exists()]
+    if lacking and p.control != "auto":
+        raise PielabError(
+            "no-such-control",
+            f"control = {name!r} was given, and {folder} has no seed {format_seeds(lacking)}",
+            "train or import it for the same seeds first, or give control = None",
+        )
+    if lacking:
+        method, threshold = (name, 0) if name in pruners.CONTROLS else ("control-nested", p.threshold)
+        print(
+            f"The control {name} has no seed {format_seeds(lacking)}, so what removing weights changes cannot be told "
+            "from what training\nlonger changes. To train it, run 02_prune with the parameters of this configuration, "
+            f'but pruner = "{method}" and threshold = {threshold:g}.'
+        )
+        return Control(MISSING)
+    return Control(name, predictions.read_seeds(folder, p.seeds))
+
+
+def check_same_data(
+    data: DatasetDict,
+    dense: Predictions,
+    pruned: Predictions,
+    split: str = "test",
+    control: Control | None = None,
+) -> None:
+    """Raise PielabError unless both sides' predictions, and the control's, were made on this split of these data."""
+    number, digest, task = len(data[split]), datasets.digest(data), tasks.of_split(data[split]).name
+    compared = {"unpruned": dense, "pruned": pruned}
+    if control and control.predictions:
+        compared[control.name] = control.predictions
+    for side, runs in compared.items():
+        if number != runs.logits.shape[1] or runs.data_digest not in (None, digest):
+            raise PielabError(
+                "predictions-of-other-data",
+                f"the {side} predictions were made on other texts or labels than these {number}",
+                "give the same dataset, columns and limit as in training, or train again if the data have changed",
+            )
+        if runs.task != task:
+            raise PielabError(
+                "single-label-against-multi-label",
+                f"the {side} predictions are {runs.task} and the data are not",
+                "multi-label predictions need decision_threshold in the metadata of their files",
+            )
+
+
+def agreement(p: PrunedParameters, dense: Predictions, pruned: Predictions, control: Control) -> Agreement:
+    """Who of the models of a configuration, of its control and of the unpruned ones agrees with whom."""
+    if p.pruner in pruners.CONTROLS:
+        return count(dense.classes, control=pruned.classes)
+    return count(dense.classes, control.predictions and control.predictions.classes, pruned.classes)
+
+
+def _own_control(p: PieParameters) -> str:
+    """The folder's name of the control that the pruner has, "unpruned" or "missing", by its first seed's record."""
+    record = _record(p.folder, p.seeds[0])
+    if p.pruner not in pruners.METHODS or not record:
+        return MISSING
+    name = pruners.control(p.pruner, record["parameters"].get("budget", "paper"))
+    if name is None:
+        return UNPRUNED
+    setting = p.threshold if pruners.pruner(name).is_nested else 0.0
+    return replace(p.configuration, method=name, setting=setting).name
+
+
+def show_differences(p: PrunedParameters, dense: Predictions, control: Control | None = None) -> None:
+    """Print the lines of `differences`, of the control as well; nothing if there are none."""
+    lines = differences(p, dense)
+    if control and control.predictions:
+        lines += differences(p, dense, control.name)
+    print("".join(f"{line}\n" for line in lines), end="")
+
+
+def differences(p: PrunedParameters, dense: Predictions, control: str | None = None) -> list[str]:
     """What besides the pruning differs between the unpruned and the pruned models of the seeds, or is not known.
 
-    dense: the predictions of the unpruned models. Seeds without a record of their training, such as imported ones, are
-        not compared.
+    dense: the predictions of the unpruned models. control: the folder's name of controls, which are then compared
+        instead of the pruned models. Seeds without a record of their training, such as imported ones, are not compared.
 
     Returns a sentence for each thing: a parameter, the content of word vectors, model or tokens, the precision, the
     device, a version, the unpruned models that pruning started from.
     """
     different, restarted = Counter(), []
-    unknown: dict[str, list[int]] = {"unpruned": [], "pruned": []}
+    name, folder = ("pruned", p.folder) if control is None else (control, p.pair_folder / control)
+    unknown: dict[str, list[int]] = {"unpruned": [], name: []}
     for seed, logits in zip(dense.seeds, dense.logits, strict=True):
-        sides = {"unpruned": _record(p.dense_folder, seed), "pruned": _record(p.folder, seed)}
+        sides = {"unpruned": _record(p.dense_folder, seed), name: _record(folder, seed)}
         for side, record in sides.items():
             unknown[side] += [seed] if record and "inputs" not in record else []
-        unpruned, pruned = map(_made_with, sides.values())
-        both = [name for name in unpruned if name in pruned]
-        different.update((name, unpruned[name], pruned[name]) for name in both if unpruned[name] != pruned[name])
+        unpruned, other = map(_made_with, sides.values())
+        both = [each for each in unpruned if each in other]
+        different.update((each, unpruned[each], other[each]) for each in both if unpruned[each] != other[each])
         now = records.digest_arrays(logits)
-        restarted += [seed] if sides["pruned"].get("starts_from", now) != now else []
+        restarted += [seed] if sides[name].get("starts_from", now) != now else []
     lines = [
-        f"The two sides differ in {name}: {unpruned} unpruned, {pruned} pruned (seeds: {number} of {len(dense.seeds)})."
-        for (name, unpruned, pruned), number in different.items()
+        f"The two sides differ in {each}: {unpruned} unpruned, {other} {name} (seeds: {number} of {len(dense.seeds)})."
+        for (each, unpruned, other), number in different.items()
     ]
     if restarted:
-        lines.append(f"Pruning started from other unpruned models than these (seeds: {format_seeds(restarted)}).")
+        what = "Pruning" if control is None else control
+        lines.append(f"{what} started from other unpruned models than these (seeds: {format_seeds(restarted)}).")
+    levels = [_record(each, dense.seeds[0]).get("parameters", {}).get("levels") for each in (p.folder, folder)]
+    if levels[0] != levels[1] and None not in levels:
+        lines.append(f"{p.pruner} passed through {levels[0]} %, and {control} through {levels[1]} %.")
     if earlier := "; ".join(f"{side} {format_seeds(seeds)}" for side, seeds in unknown.items() if seeds):
         lines.append(
             "It is not known what word vectors or model files held for seeds that an earlier version trained "

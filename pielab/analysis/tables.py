@@ -1,5 +1,6 @@
 """Tables of a study from its results: data frames in, data frames out."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pielab.analysis import null
-from pielab.compression.pruners import KNOWN
+from pielab.compression.pruners import CONTROLS, KNOWN
 from pielab.store import files
 from pielab.store.paths import CONFIGURATION
 
@@ -23,9 +24,14 @@ def effectiveness(seeds: pd.DataFrame) -> pd.DataFrame:
 
 
 def pie_shares(configurations: pd.DataFrame) -> pd.DataFrame:
-    """Table 4 beside its null: the share of PIEs with all seeds, then with half of them on each side, in percent."""
+    """Table 4 beside its null: the share of PIEs with all seeds, then with half of them on each side, in percent.
+
+    And with intervals their excess over the null, the halved shares, and how many more PIEs there are than with the
+    control.
+    """
     columns = ["seeds", "examples", "pies_percent", "models_per_side", "halved_pies_percent", "null_percent"]
-    return configurations[[*CONFIGURATION, *columns, "excess_percent", "excess_low", "excess_high"]]
+    columns += ["excess_percent", "excess_low", "excess_high", *null.HALVED_INTERVALS, *null.HALVED_REMOVAL]
+    return configurations[[*CONFIGURATION, *columns]]
 
 
 def effectiveness_on_pies(configurations: pd.DataFrame) -> pd.DataFrame:
@@ -36,6 +42,54 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> pd.DataFrame:
     columns = ["unpruned_on_pies", "pruned_on_pies", "unpruned_on_all", "pruned_on_all"]
     columns += [by_text for name in columns if (by_text := f"{name}_by_text") in configurations]
     return configurations[[*CONFIGURATION, "metric", "seeds", "pies", *columns, "judged_by", *null.BESIDE_NULL]]
+
+
+def decomposition(table: pd.DataFrame, to_come: bool = False) -> pd.DataFrame:
+    """A decomposition as text, a row for each configuration: its parts, then what it is against unpruned and control.
+
+    table: as decomposition.of_study gives it. to_come: intervals for texts to come instead of these texts, and no p.
+
+    Points with 95 % intervals; "in all" and "own answers changed" in percent of the texts; p corrected.
+    """
+    ends = ("low_to_come", "high_to_come") if to_come else ("low", "high")
+    cells = table.assign(cell=np.array(with_intervals(table, "estimate", *ends, digits=1), dtype=object))
+    shown = table[[*CONFIGURATION, "seeds", "texts", "control"]].drop_duplicates(ignore_index=True)
+
+    def column(rows: pd.DataFrame, quantity: str, value: str = "cell") -> pd.Series:
+        own = rows[rows["quantity"] == quantity].set_index(CONFIGURATION)[value]
+        return own.reindex(pd.MultiIndex.from_frame(shown[CONFIGURATION])).reset_index(drop=True)
+
+    parts, from_control = cells[cells["comparison"] == "parts"], against_control(cells)
+    compared = column(from_control, "moved", "comparison")
+    of_control, missing = compared == "training longer", compared == "both"
+    for part in ("retraining", "training longer", "removal", "in all"):
+        shown[part] = column(parts, part)
+    shown.loc[missing, "removal"] += " with training longer"
+    from_unpruned = against_control(cells[cells["comparison"] != "removal"])
+    for quantity in ("excess", "moved", "spread"):
+        shown[f"{quantity} from unpruned"] = column(from_unpruned, quantity)
+    for quantity in ("moved", "spread"):
+        shown[f"{quantity} from control"] = column(from_control, quantity).mask(of_control | missing)
+        if not to_come:
+            shown[f"p of {quantity}"] = column(from_control, quantity, "p_corrected").map(_p)
+    shown["own answers changed"] = column(from_unpruned, "own answers changed")
+    shown[missing] = shown[missing].fillna("no control")
+    pruned = shown.pop("threshold").map("{:g} %".format).mask(of_control, "nothing")
+    shown.insert(3, "pruned", pruned)
+    return shown.fillna("none")
+
+
+def _p(p: float) -> str:
+    return "no test" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def against_control(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a decomposition that compare a configuration with its control, and a control with unpruned models.
+
+    table: as decomposition.of_study gives it. Where there is no control, with unpruned models too.
+    """
+    order = table["comparison"].map({"removal": 0, "both": 1, "training longer": 2})
+    return table[order == order.groupby([table[name] for name in CONFIGURATION]).transform("min")]
 
 
 def means(sides: dict[str, pd.Series], metric: str) -> pd.DataFrame:
@@ -74,8 +128,8 @@ def describe_votes(votes: np.ndarray, names: list[str]) -> str:
 
 
 def pruner_order(pruner: str) -> tuple[int, str]:
-    """A sort key for the order of the paper's tables: unpruned models first; nested pruners and other names last."""
-    names = ["unpruned", *KNOWN]
+    """A sort key for the order of the paper's tables: unpruned models and controls first, nested and others last."""
+    names = ["unpruned", *CONTROLS, *KNOWN]
     return (names.index(pruner) if pruner in names else len(names)), pruner
 
 

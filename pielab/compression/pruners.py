@@ -1,4 +1,4 @@
-"""The pruners by name: the paper's eight (Section 3, Table 3, A.3), and others.
+"""The pruners by name: the paper's eight (Section 3, Table 3, A.3), and others; and their controls.
 
 A pruner is a score, a schedule, a way to retrain, and a scope; it prunes the weights with the lowest scores of each
 matrix, or of all matrices together. This module does not need torch.
@@ -14,7 +14,8 @@ from pielab.errors import PielabError
 class Pruner:
     """One row of Table 3, or of the tables below it.
 
-    score: "magnitude", "impact", "random" or "importance"; the lowest are pruned.
+    score: "magnitude", "impact", "random" or "importance"; the lowest are pruned. None for a control, which goes
+        through what a pruned model goes through, with nothing pruned.
     schedule: "iterative" (train, then three times prune and retrain), "at initialization" (prune, then train),
         "nested" (train, then prune and retrain once for each threshold, each time going on from the one before), or
         "gradual" (prune during training, pielab.compression.gradual).
@@ -24,7 +25,7 @@ class Pruner:
     self_regularised: whether the best model so far is the teacher (pielab.training.distillation).
     """
 
-    score: str
+    score: str | None
     schedule: str
     retraining: str | None = None
     scope: str = "local"
@@ -34,6 +35,14 @@ class Pruner:
     def starts_trained(self) -> bool:
         """Whether pruning starts from the trained, unpruned model of the same seed."""
         return self.schedule in {"iterative", "nested"}
+
+    @property
+    def is_control(self) -> bool:
+        return self.score is None
+
+    @property
+    def is_nested(self) -> bool:
+        return self.schedule == "nested"
 
 
 PRUNERS: dict[str, Pruner] = {
@@ -76,14 +85,42 @@ SCOPED: dict[str, Pruner] = {
 # A new pruner is one more entry here: PRUNERS stays the paper's table.
 KNOWN: dict[str, Pruner] = PRUNERS | NESTED | GRADUAL | SCOPED
 
+
+# Trained like pruned models, with nothing pruned, to tell what training longer changes from what removing weights does.
+CONTROLS: dict[str, Pruner] = {
+    "control-FT": Pruner(None, "iterative", "fine-tuning"),
+    "control-WR": Pruner(None, "iterative", "rewinding"),
+    "control-nested": Pruner(None, "nested", "fine-tuning"),
+    "control-gradual": Pruner(None, "gradual", self_regularised=True),
+}
+
+# Everything that 02_prune trains.
+METHODS: dict[str, Pruner] = KNOWN | CONTROLS
+
 ITERATIONS = 3
 
 
 def pruner(name: str) -> Pruner:
-    """The pruner of that name. Raises PielabError with the known names for any other."""
-    if name not in KNOWN:
-        raise PielabError("unknown-pruner", f"no pruner is called {name!r}", f"give one of {', '.join(KNOWN)}")
-    return KNOWN[name]
+    """The pruner or control of that name. Raises PielabError with the known names for any other."""
+    if name not in METHODS:
+        raise PielabError("unknown-pruner", f"no pruner is called {name!r}", f"give one of {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def control(name: str, budget: str = "paper") -> str | None:
+    """The name of a pruner's control; None if the unpruned models are trained alike, and so are the control themselves.
+
+    Pruners at initialization and gradual ones train once, as the unpruned models do; PINS with a teacher besides. The
+    last training after rewinding starts from the initial weights and is as long as theirs, unless the budget is equal.
+    """
+    given = pruner(name)
+    if given.is_control or given.schedule == "at initialization":
+        return None
+    if given.schedule == "gradual":
+        return "control-gradual" if given.self_regularised else None
+    if given.retraining == "rewinding":
+        return "control-WR" if budget == "equal" else None
+    return "control-nested" if given.is_nested else "control-FT"
 
 
 def sparsities(pruner: Pruner, target: float, levels: Sequence[float] = ()) -> list[float]:
@@ -91,9 +128,12 @@ def sparsities(pruner: Pruner, target: float, levels: Sequence[float] = ()) -> l
 
     After step i of three it is 1 - (1 - target)^(i/3), so that the last is the target.
     levels: the shares that a nested pruner passes through; its steps are those below the target, and the target.
+    For a control every share is 0.
 
     Raises PielabError if the target is not above 0 and below 1.
     """
+    if pruner.is_control:
+        return [0.0] * len(sparsities(replace(pruner, score="random"), target or 0.5, levels))
     if not 0 < target < 1:
         raise PielabError(
             "impossible-sparsity", f"a sparsity of {target} is not possible", "give a share above 0 and below 1"

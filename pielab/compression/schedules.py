@@ -95,7 +95,7 @@ def trajectory(pruner: Pruner, threshold: float, levels: Sequence[float], epochs
 
     Raises PielabError if the pruner cannot have that budget, or the sparsity is not possible.
     """
-    lower = sorted(level for level in levels if level < threshold) if pruner.schedule == "nested" else []
+    lower = sorted(level for level in levels if level < threshold) if pruner.is_nested else []
     shares = sparsities(pruner, threshold / 100, [level / 100 for level in lower])
     thresholds = [*(lower or [None] * (len(shares) - 1)), threshold]
     parts = [epochs] * len(shares)
@@ -115,7 +115,7 @@ def branch_epochs(epochs: int) -> int:
 
 def _parts_after_branch(pruner: Pruner, epochs: int) -> list[int]:
     """The epochs after each pruning with an equal budget; PielabError for a nested pruner, or too few epochs."""
-    if pruner.schedule == "nested":
+    if pruner.is_nested:
         raise PielabError(
             "equal-budget-of-nested",
             "budget = 'equal' has no meaning for a nested pruner, whose models train the longer the more is pruned",

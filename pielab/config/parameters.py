@@ -11,20 +11,26 @@ from pydantic.fields import FieldInfo
 
 from pielab.compression import pruners, schedules
 from pielab.config.types import (
+    IF_GRADUAL,
+    NEVER,
+    UNLESS_DEFAULT,
     Beta,
     Bool,
+    Bootstraps,
     Budget,
+    ControlName,
     Count,
     CountRange,
     Counts,
-    DecayKind,
+    Decay,
     Device,
     FinalShare,
+    HalfSplits,
     KnownPruner,
     Levels,
+    Margin,
     Name,
     Natural,
-    Percentage,
     Positive,
     PositiveRange,
     PrunerName,
@@ -32,24 +38,13 @@ from pielab.config.types import (
     Seeds,
     Share,
     StudyName,
-    WarmupShare,
-    WeightDecayRate,
+    Threshold,
+    Warmup,
+    WeightDecay,
     check_layers,
 )
 from pielab.errors import PielabError
 from pielab.store import paths
-
-# The marks of fields: when a field is in the recipe, which identifies a result. One without a mark always is.
-NEVER = "never in the recipe"  # where the results are and how many, and the hardware: none changes a seed
-UNLESS_DEFAULT = "in the recipe unless at its default"  # so that results from before the field keep their hash
-IF_GRADUAL = "in the recipe of a gradual pruner"
-
-# Fields that several notebooks have.
-Warmup = Annotated[WarmupShare, UNLESS_DEFAULT, Field(default=0)]
-Decay = Annotated[DecayKind, UNLESS_DEFAULT, Field(default="none")]
-WeightDecay = Annotated[WeightDecayRate, UNLESS_DEFAULT, Field(default=0)]
-HalfSplits = Annotated[Count, Field(default=200, description="how many half-splits of the seeds to average, from 1")]
-Bootstraps = Annotated[Count, Field(default=200, description="how many bootstrap samples for each interval, from 1")]
 
 
 class Parameters(BaseModel):
@@ -121,7 +116,7 @@ class PrunedParameters(PairParameters):
     """One pruner at one threshold, on one model and data set."""
 
     pruner: PrunerName
-    threshold: Percentage = Field(description="a percentage of the prunable weights above 0 and below 100, such as 90")
+    threshold: Threshold
 
     @property
     def configuration(self) -> paths.Configuration:
@@ -140,9 +135,7 @@ class BuildParameters(ModelParameters):
     """The architecture, the input and the hardware of a model."""
 
     model_revision: Annotated[Revision, NEVER] = None  # a hash of the weights is beside the recipe
-    num_hidden_layers: Count | None = Field(
-        None, description="how many layers of the transformer to keep, or None for all"
-    )
+    num_hidden_layers: Count | None = Field(None, description="how many transformer layers to keep, or None for all")
     word_vectors: Name = Field("glove-6b-50d", description="glove-6b-50d, or the path of a text file of word vectors")
     padding: Literal["random", "zero", "mean"] = Field("random", description="random, zero or mean")
     max_tokens: Count = Field(description="how many tokens of a text to read, from 1")
@@ -255,12 +248,15 @@ class PruneParameters(TrainParameters, PrunedParameters):
     def recipe(self, kind: type[BuildParameters] | None = None) -> dict[str, Any]:
         """As for every notebook, with the levels up to the threshold of a nested pruner."""
         passed = [level for level in self.levels or (self.threshold,) if level <= self.threshold]
-        return super().recipe(kind) | ({"levels": passed} if kind is None and self.pruner in pruners.NESTED else {})
+        is_nested = kind is None and pruners.pruner(self.pruner).is_nested
+        return super().recipe(kind) | ({"levels": passed} if is_nested else {})
 
 
 class PieParameters(PrunedParameters):
-    """03_pies: the predictions of one configuration against those of the unpruned models."""
+    """03_pies: the predictions of one configuration against those of the unpruned models, and of its controls."""
 
+    control: ControlName = "auto"
+    margin: Margin
     n_splits: HalfSplits
     n_bootstrap: Bootstraps
 
@@ -284,6 +280,7 @@ class ReportParameters(Parameters):
     """06_report: the results of a study so far."""
 
     examples: Count = Field(20, description="how many PIEs to show with their text, from 1")
+    margin: Margin
 
 
 class ExploreParameters(Parameters):
@@ -294,10 +291,11 @@ class ExploreParameters(Parameters):
 
 
 class JobParameters(BaseModel):
-    """The training of a pair as jobs, set by a study and not by a notebook."""
+    """The training of a pair as jobs, and with which controls, set by a study and not by a notebook."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
+    controls: Bool = True
     seeds_per_job: Count | None = Field(None, description="how many seeds a job trains, from 1, or None for all")
     memory_gb: Positive = Field(16, description="the memory of a job in gigabytes, above 0")
     hours: Positive = Field(12, description="the time limit of a job in hours, above 0")

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pielab.compression.pruners import NESTED
+from pielab.compression import pruners
 from pielab.config import yaml_files
 from pielab.config.parameters import DEFAULTS, FIELDS, NOTEBOOKS, JobParameters
 from pielab.config.types import format_seeds, parse_seeds
@@ -32,7 +32,7 @@ class Study:
     """The folder of a study, and the parameters of each of its notebooks.
 
     folder: as in the study file, relative to the project's folder. report: the parameters of 06 and 07.
-    configurations: the parameters of each; the unpruned models of a pair stand before its pruned ones.
+    configurations: the parameters of each; of a pair, the unpruned models stand first, then controls, then pruned ones.
     record: the content of the study file, with the parameters of each of its params files, without which `read` can
         read it again.
     """
@@ -49,7 +49,7 @@ class Study:
 
     @functools.cached_property
     def pruned(self) -> dict[str, dict[str, Any]]:
-        """The parameters of the pruned models by target, such as "bbc-news-bilstm/IMP-FT-90"."""
+        """The parameters of pruned models and controls by target, such as "bbc-news-bilstm/IMP-FT-90"."""
         return {each.target: values for each, values in self.configurations.items() if not each.unpruned}
 
     def of_pair(self, pair: str) -> list[Configuration]:
@@ -73,10 +73,18 @@ class Study:
     def producer(self, target: str) -> str:
         """The target whose job trains `target`: itself, or that of a nested pruner's highest threshold."""
         own = next(configuration for configuration in self.configurations if configuration.target == target)
-        if own.method not in NESTED:
+        if not pruners.pruner(own.method).is_nested:
             return target
         of_method = [configuration for configuration in self.of_pair(own.pair) if configuration.method == own.method]
         return max(of_method, key=lambda configuration: configuration.setting).target
+
+    def control(self, target: str) -> str | None:
+        """The target of the control that a configuration is compared with, if the study trains it."""
+        values = self.pruned[target]
+        name = pruners.control(values["pruner"], values["budget"])
+        setting = float(values["threshold"]) if name and pruners.pruner(name).is_nested else 0.0
+        control = Configuration(paths.slug(values["dataset"]), paths.slug(values["model"]), name or "unpruned", setting)
+        return control.target if control.target in self.pruned else None
 
     def notebooks(self) -> list[str]:
         """The paths of all notebooks of the study, relative to its folder."""
@@ -131,7 +139,7 @@ def read(config: Mapping[str, Any]) -> Study:
         raise PielabError(
             "unknown-study-option",
             f"a study has no {', '.join(sorted(map(str, unknown)))}",
-            f"it has {', '.join(known)}",
+            f"it has {', '.join(known)}; parameters of training, and controls, belong to an entry of configurations",
         )
     report["study"] = config["study"]
     for kind in REPORTS:
@@ -145,7 +153,7 @@ def read(config: Mapping[str, Any]) -> Study:
     configurations: dict[Configuration, dict[str, Any]] = {}
     params = _kept_params(config)
     for entry in config["configurations"]:
-        values = _values(entry, params) | {"study": report["study"], "results": report["results"]}
+        values = _values(entry, params) | report
         unpruned = Configuration(paths.slug(values["dataset"]), paths.slug(values["model"]))
         if (pair := unpruned.pair) in {configuration.pair for configuration in configurations}:
             raise PielabError("pair-twice", f"the study has {pair} twice", "put all its pruners into one entry")
@@ -160,19 +168,36 @@ def read(config: Mapping[str, Any]) -> Study:
                 f"{where} has one seed",
                 "give two at least, because the null compares one with the other",
             )
-        configurations |= _pruned(values, entry["pruners"], where)
+        pruned = _pruned(values, entry["pruners"], where)
+        controls = _controls(pruned, where) if values["controls"] else {}
+        configurations |= (_pruned(values, controls, where) if controls else {}) | pruned
     folder, record = str(Path(report["results"]).expanduser() / report["study"]), {**config, "params": params}
     return Study(folder, report, configurations, record)
 
 
-def _pruned(values: dict[str, Any], pruners: Mapping[str, Any], where: str) -> dict[Configuration, dict[str, Any]]:
+def _controls(pruned: Mapping[Configuration, Mapping[str, Any]], where: str) -> dict[str, list[float]]:
+    """The controls that the pruned configurations of a pair need, each with its settings."""
+    found: dict[str, list[float]] = {}
+    for values in pruned.values():
+        name, levels = pruners.control(values["pruner"], values["budget"]), values["levels"] or [0]
+        if name and found.setdefault(name, levels) != levels:
+            raise PielabError(
+                "nested-controls-differ",
+                f"{where} has {values['pruner']} at {levels} and another nested pruner at {found[name]}, but the "
+                "control of both trains once for each threshold",
+                "give both the same thresholds, or controls: false",
+            )
+    return found
+
+
+def _pruned(values: dict[str, Any], settings: Mapping[str, Any], where: str) -> dict[Configuration, dict[str, Any]]:
     """The parameters of each pruned configuration of a pair, checked."""
-    if not pruners:
+    if not settings:
         raise PielabError(
             "study-without-pruners", f"{where} has no pruners", "give one at least, such as IMP-FT: [50, 90]"
         )
     pruned: dict[Configuration, dict[str, Any]] = {}
-    for pruner, thresholds in pruners.items():
+    for pruner, thresholds in settings.items():
         if not isinstance(thresholds, list) or not thresholds:
             raise PielabError(
                 "thresholds-not-listed",
@@ -180,7 +205,8 @@ def _pruned(values: dict[str, Any], pruners: Mapping[str, Any], where: str) -> d
                 "give a list of thresholds, such as [50, 90]",
             )
         for threshold in thresholds:
-            levels = thresholds if pruner in NESTED else None
+            method = pruners.METHODS.get(pruner)
+            levels = thresholds if method and method.is_nested else None
             own = values | {"pruner": pruner, "threshold": threshold, "levels": levels}
             configuration = _check(NOTEBOOKS["03_pies"], own, where).configuration
             _check(NOTEBOOKS["02_prune"], own, where, f"{where}, {pruner}")
@@ -211,8 +237,8 @@ def _values(entry: Mapping[str, Any], kept: dict[str, dict[str, Any]]) -> dict[s
 
     kept: the contents of params files, to which that of the entry is added.
     """
-    params, pruners = (entry.get("params"), entry.get("pruners")) if isinstance(entry, Mapping) else (None, None)
-    if not isinstance(params, str) or not isinstance(pruners, Mapping):
+    params, settings = (entry.get("params"), entry.get("pruners")) if isinstance(entry, Mapping) else (None, None)
+    if not isinstance(params, str) or not isinstance(settings, Mapping):
         raise PielabError(
             "incomplete-configuration",
             "one of the study's configurations lacks params or pruners",

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from pielab.compression.pruners import KNOWN, NESTED, SCOPED
+from pielab.compression.pruners import CONTROLS, KNOWN, METHODS, NESTED, SCOPED
 from pielab.errors import PielabError, warn
 
 PRUNER_NAMES = (
     f"{', '.join(name for name in KNOWN if name not in NESTED | SCOPED)}, each also as IMP-FT-global or PINS-local "
-    "with its other scope, and the iterative ones as IMP-FT-nested"
+    f"with its other scope, and the iterative ones as IMP-FT-nested; or a control, {', '.join(CONTROLS)}"
 )
 MOST_SEEDS = 100_000
 
@@ -107,11 +107,20 @@ def _warn_of_share(value: float) -> None:
     warn(f"a threshold of {value:g} removes {value:g} % of the weights; give {percent} if you mean {percent} %")
 
 
+def _threshold(value: float, info: ValidationInfo) -> float:
+    """0 for a control, of a method with no setting, and above 0 for any other; the pruner is validated before."""
+    method = METHODS.get(info.data.get("pruner"))
+    if method and (value == 0) != (method.is_control and not method.is_nested):
+        raise ValueError("0, or no share, of the weights")
+    return _no_share(value) if value else value
+
+
 def _levels(value: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
     """Distinct levels, ascending; if the pruner is nested, its threshold, validated before them, is one of them."""
     if len(set(value)) < len(value):
         raise ValueError("a level twice")
-    if info.data.get("pruner") in NESTED and info.data.get("threshold", value[0]) not in value:
+    method = METHODS.get(info.data.get("pruner"))
+    if method and method.is_nested and info.data.get("threshold", value[0]) not in value:
         raise ValueError("the threshold is not among the levels")
     return tuple(sorted(value))
 
@@ -131,6 +140,17 @@ CountRange = Annotated[tuple[Count, Count], BeforeValidator(_two_numbers), After
 Positive = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, lt=1)]
 Percentage = Annotated[Positive, Field(lt=100), AfterValidator(_no_share)]
+Threshold = Annotated[
+    float,
+    BeforeValidator(_no_bool),
+    AfterValidator(_threshold),
+    Field(
+        ge=0,
+        lt=100,
+        allow_inf_nan=False,
+        description="a percentage of the prunable weights above 0 and below 100, such as 90, or 0 for a control",
+    ),
+]
 _Levels = Annotated[tuple[Percentage, ...], BeforeValidator(_numbers), Field(min_length=1), AfterValidator(_levels)]
 Levels = Annotated[
     _Levels | None,
@@ -152,7 +172,7 @@ PrunerName = Annotated[
     BeforeValidator(_pruner_name),
     Field(description=f"one of {PRUNER_NAMES}, or the name that importing.add was given (letters, digits, - _ .)"),
 ]
-KnownPruner = Annotated[Literal[*KNOWN], Field(description=f"one of {PRUNER_NAMES}")]
+KnownPruner = Annotated[Literal[*METHODS], Field(description=f"one of {PRUNER_NAMES}")]
 Seeds = Annotated[tuple[int, ...], BeforeValidator(parse_seeds)]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Field(description="auto, cpu, cuda or mps")]
 Budget = Annotated[
@@ -187,3 +207,30 @@ FinalShare = Annotated[
     ),
 ]
 Beta = Annotated[Share, Field(description="a share from 0 and below 1, such as 0.85")]
+
+# The marks of fields: when a field is in the recipe, which identifies a result. One without a mark always is.
+NEVER = "never in the recipe"  # where the results are and how many, and the hardware: none changes a seed
+UNLESS_DEFAULT = "in the recipe unless at its default"  # so that results from before the field keep their hash
+IF_GRADUAL = "in the recipe of a gradual pruner"
+
+# Fields that several notebooks have, with their defaults.
+Warmup = Annotated[WarmupShare, UNLESS_DEFAULT, Field(default=0)]
+Decay = Annotated[DecayKind, UNLESS_DEFAULT, Field(default="none")]
+WeightDecay = Annotated[WeightDecayRate, UNLESS_DEFAULT, Field(default=0)]
+HalfSplits = Annotated[Count, Field(default=200, description="how many half-splits of the seeds to average, from 1")]
+Bootstraps = Annotated[Count, Field(default=200, description="how many bootstrap samples for each interval, from 1")]
+Margin = Annotated[
+    Positive,
+    Field(
+        default=1,
+        description="the points above 0 below which a movement of the answers does not matter, such as 1, which is "
+        "what 1 % of the texts changing their answer outright would make",
+    ),
+]
+ControlName = Annotated[
+    Name | None,
+    Field(
+        description="auto (the control that the pruner has), the name of another configuration's folder, such as "
+        "one given to importing.add, or None for no control"
+    ),
+]

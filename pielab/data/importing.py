@@ -40,7 +40,8 @@ def add(
         If texts have one label, log-probabilities will do, and np.eye(n_classes)[ids] turns class ids (seeds, examples)
         into logits. Probabilities p of several labels become logits by np.log(p / (1 - p)).
     pruner, threshold: the name of the compression, such as "quantised", and the share of the model that it removed, in
-        percent above 0 and below 100. Unpruned models have neither.
+        percent above 0 and below 100; 0 for models that were trained like compressed ones, with nothing compressed, to
+        be named as `control` in 03_pies. Unpruned models have neither.
     seeds: in the notebooks' form, ascending; 0, 1, 2 ... if not given. A pruned model has the seed of its unpruned
         model.
     classes: the names of the logits' columns, if they are not in the order of `datasets.class_names`.

@@ -94,6 +94,8 @@ def _show(study_folder: Path) -> None:
         print(f"page: {study_folder / 'report' / 'index.html'}")
     else:
         print("the report comes last: run the study again if none of its notebooks runs any more")
+    if paths.finished(study_folder).exists() and (found := study_folder / "report" / "findings.txt").exists():
+        print(f"\n{found.read_text(encoding='utf-8')}", end="")
 
 
 def _watch(study_folder: Path, seconds: float = 5.0) -> None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from pielab.progress import counted
 from pielab.report import style
+from pielab.report.decomposition_figure import decomposition  # noqa: F401
 
 # The figures of notebooks 00 to 03 and 07 are found here as well.
 from pielab.report.run_figures import by_models_per_side, losses, p_pie, search, two_sides, votes  # noqa: F401

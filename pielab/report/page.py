@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pielab.analysis import comparison, results
+from pielab.analysis import comparison, decomposition, findings, results
 from pielab.analysis.examples import classes, readability
 from pielab.errors import PielabError
 from pielab.report import paper, render
@@ -40,6 +40,12 @@ class Panel:
 
 # A new figure is one entry here and one function in report/figures.
 PANELS = {
+    "decomposition": Panel(
+        "What part of a PIE is pruning: training again, training longer, and removing weights",
+        decomposition.of_study,
+        BY_PAIR,
+        saved=True,
+    ),
     "effectiveness": Panel("Accuracy or F1 against the unpruned models (Figure 1)", results.seeds),
     "pie_shares": Panel(
         "How many test examples are PIEs, and how many retraining alone would change (Table 4)", results.configurations
@@ -75,12 +81,25 @@ PANELS = {
     ),
 }
 TABLES = {
+    "decomposition_at_these_texts": "What part of a PIE is pruning? Intervals at these texts, seeds vary",
+    "decomposition_to_come": "The same with intervals for texts to come, seeds and texts vary",
     "pie_shares": "PIEs beside their null, in percent of the test examples",
     "effectiveness": "Accuracy or F1, and its change by pruning",
     "comparison": "Pruners at equal sparsity",
     "effectiveness_on_pies": "Accuracy or F1 on the PIEs, and beside the null",
 }
 NOTES = {
+    "decomposition_at_these_texts": (
+        "An unpruned model and one of another seed differ on <b>in all</b> % of the texts. That is the sum of "
+        "<b>retraining</b>, on how many two unpruned models differ; <b>training longer</b>, what the control adds, "
+        "which was trained as the pruned models were with nothing pruned; and <b>removal</b> of weights. <b>moved</b> "
+        "(net disagreement) is 0 only if no text's probabilities of answers changed; 1 point is as if 1 % of the texts "
+        "had changed their answer outright. <b>spread</b> (difference of seed-to-seed disagreement) is how much more "
+        "models differ among themselves. <b>excess</b> is their sum, so that an excess of 0 does not mean no effect. "
+        "<b>p</b> is that of an exact test against the control, or against the unpruned models for a control and where "
+        "none was trained, corrected for all configurations. <b>own answers changed</b>, in percent of the texts, "
+        "compares models of the same seed. In brackets: 95 % intervals, of other seeds at these texts."
+    ),
     "pie_shares": (
         "<b>pies percent</b> is the paper's number: all seeds vote on both sides. Two sets of unpruned models "
         "disagree as well, the more so the fewer models vote, so the null is taken between halves of the seeds and "
@@ -168,6 +187,8 @@ def sections(study_folder: Path) -> dict[str, Any]:
     drawn = {kind: _names(folder / "figures", kind) for kind in PANELS}
     saved = sorted(f"{kind}.csv" for kind, panel in PANELS.items() if panel.saved)
     found = {
+        "findings": findings.read(folder),
+        "told": findings.TOLD,
         "figures": {kind: (panel.title, drawn[kind]) for kind, panel in PANELS.items() if drawn[kind]},
         "tables": {name: (TABLES[name], NOTES.get(name, ""), _html(frame)) for name, frame in shown.items()},
         "more": [name for name in saved if (folder / "tables" / name).exists()],

@@ -14,13 +14,15 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.text import Text
 
-from pielab.compression.pruners import GRADUAL, KNOWN, NESTED, PRUNERS, SCOPED
+from pielab.compression.pruners import CONTROLS, GRADUAL, KNOWN, NESTED, PRUNERS, SCOPED
 
 # The same for a pruner in every figure; colour-blind readers can tell pruners apart by colour or marker alone.
 COLOURS = dict(zip(PRUNERS, sns.color_palette("colorblind", len(PRUNERS)), strict=True))
 MARKERS = dict(zip(PRUNERS, "osD^vPX*", strict=True))
 COLOURS |= dict(zip(GRADUAL, ("#332288", "#117733", "#882255"), strict=True))
 MARKERS |= dict(zip(GRADUAL, "phd", strict=True))
+COLOURS |= dict.fromkeys(CONTROLS, "0.45")
+MARKERS |= dict(zip(CONTROLS, "oDsP", strict=True))
 # Variants look like the pruner they derive from, but hollow: nested ones dotted, those of the other scope dashed.
 VARIANTS = dict.fromkeys(NESTED, ":") | dict.fromkeys(SCOPED, "--")
 for _name in VARIANTS:
@@ -210,6 +212,7 @@ def by_pruner(frame: pd.DataFrame):
 
 
 def pruners(frame: pd.DataFrame) -> list[str]:
-    """The pruners of a figure in the order of pruners.KNOWN, the paper's first, then other names."""
+    """The pruners of a figure, the controls first, then in the order of pruners.KNOWN, then other names."""
     names = set(frame["pruner"]) - {"unpruned"}
-    return [*(name for name in KNOWN if name in names), *sorted(names - set(KNOWN))]
+    known = [*CONTROLS, *KNOWN]
+    return [*(name for name in known if name in names), *sorted(names - set(known))]

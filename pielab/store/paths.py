@@ -52,6 +52,13 @@ class Configuration:
         return f"{self.method}-{self.setting if isinstance(self.setting, str) else format(self.setting, 'g')}"
 
     @property
+    def title(self) -> str:
+        """Method and setting, to be read: "IMP-FT at 90 %", "Wanda at 2of4", "control-FT"."""
+        if not self.setting:
+            return self.method
+        return f"{self.method} at {self.setting if isinstance(self.setting, str) else f'{self.setting:g} %'}"
+
+    @property
     def target(self) -> str:
         """The folder, relative to that of the study: "bbc-news-bilstm/IMP-FT-90"."""
         return f"{self.pair}/{self.name}"

@@ -135,7 +135,8 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
         inputs=_inputs(encoder, tokens, model_files),
         revisions={name: commit for name, commit in commits.items() if commit},
     )
-    if isinstance(p, PruneParameters) and pruners.pruner(p.pruner).schedule == "gradual":
+    pruner = pruners.pruner(p.pruner) if isinstance(p, PruneParameters) else None
+    if pruner and pruner.schedule == "gradual" and not pruner.is_control:
         gradual(experiment, {})  # raises PielabError before anything is trained
     experiment.seed_process()
     return experiment

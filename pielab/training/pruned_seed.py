@@ -3,7 +3,8 @@
 A phase scores the weights, prunes the lowest ones, rewinds the rest to the initial state if the pruner does so, and
 retrains. An iterative pruner has three phases, a nested one a phase for each level, and a pruner at initialization one.
 After each phase but the last, a nested pruner writes the seed of that level, and the checkpoint is saved;
-it is deleted when the seed's folder is written. Gradual pruners have no phases, but prune within one training.
+it is deleted when the seed's folder is written. Gradual pruners have no phases, but prune within one training. Controls
+go through the same, and nothing is pruned.
 """
 
 import dataclasses
@@ -58,8 +59,9 @@ def prune_seed(
         report(f"seed {seed} goes on after iteration {state['phase']}", done)
     for phase, step in list(enumerate(steps, start=1))[state["phase"] :]:
         start = time.perf_counter()
-        scores = _scores(pruner.score, experiment, model, weights, seed, phase)
-        masks = prune(scores, masks, step.sparsity, pruner.scope)
+        if not pruner.is_control:
+            scores = _scores(pruner.score, experiment, model, weights, seed, phase)
+            masks = prune(scores, masks, step.sparsity, pruner.scope)
         if pruner.retraining == "rewinding":
             model.load_state_dict(initial)
         on_epoch = epoch_note(report, seed, "retraining", step.epochs)
@@ -96,8 +98,9 @@ def _prune_while_training(
     """`prune_seed` for gradual pruners, which prune within a single training and write no checkpoint."""
     p: PruneParameters = experiment.parameters
     start = time.perf_counter()
-    pruning = gradual(experiment, weights)
-    teacher = Teacher() if pruners.pruner(p.pruner).self_regularised else None
+    pruner = pruners.pruner(p.pruner)
+    pruning = None if pruner.is_control else gradual(experiment, weights)
+    teacher = Teacher() if pruner.self_regularised else None
     note = epoch_note(report, seed, "training", p.epochs)
 
     def on_epoch(epoch: int, loss: float) -> None:
@@ -107,7 +110,8 @@ def _prune_while_training(
         note(epoch, loss)
 
     losses = experiment.train(model, seed, 1, p.epochs, on_epoch, gradual=pruning, teacher=teacher)
-    return model, _record(weights, pruning.masks, {"losses": [losses], "seconds": time.perf_counter() - start})
+    masks = pruning.masks if pruning else dense_masks(weights)
+    return model, _record(weights, masks, {"losses": [losses], "seconds": time.perf_counter() - start})
 
 
 def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def train_pruned(experiment: Experiment) -> pd.DataFrame:
         for seed in todo:
             # Raises PielabError for another recipe before anything is trained.
             pruned_seed.finished(pruned_seed.at_level(experiment, level), seed)
-    _train(pruned_seed.train, experiment, todo, p.folder, f"{p.pruner} at {p.threshold:g} %", trajectory.epochs + 1)
+    _train(pruned_seed.train, experiment, todo, p.folder, p.configuration.title, trajectory.epochs + 1)
     return records.metrics(p.folder, p.seeds)
 
 
