@@ -2,7 +2,7 @@
 
 python docs/null_coverage.py [--trials 300] [--families 150] [--halves 100] [--seeds 4 6 8 16 30]
 
-The defaults are the run that null.md reports, of 13 minutes; --trials 5 --families 5 --halves 2 takes one. A
+The defaults are the run that null.md reports, of 15 minutes; --trials 5 --families 5 --halves 2 takes one. A
 study draws texts from a population, and seeds of unpruned, control and pruned models. The law of a model's answer to a
 text is known, and so is every truth, for the texts drawn and for the population, but for the rounding of an integral.
 """
