@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from conftest import refused
+from test_sides import change
 
 from pielab.analysis import comparison, decomposition, null, results, sides
 from pielab.config.parameters import PieParameters, PruneParameters
+from pielab.config.validation import check
 from pielab.data import datasets, importing
 from pielab.report import paper
 from pielab.store import predictions
@@ -33,12 +35,13 @@ def find(given, pruner, threshold=90, **changes):
     """As 03_pies does, from predictions to pies.parquet; returns the summary."""
     names = [name for name in PieParameters.model_fields if name in given]
     values = {name: given[name] for name in names} | {"seeds": f"0-{SEEDS - 1}"} | changes
-    p = PieParameters(**values | {"pruner": pruner, "threshold": threshold, "n_splits": 20, "n_bootstrap": 20})
+    values = values | {"n_splits": 20, "n_bootstrap": 20} | changes | {"pruner": pruner, "threshold": threshold}
+    p = PieParameters(**values)
     data = datasets.load(**p.data)
     dense, pruned = (predictions.read_seeds(folder, p.seeds) for folder in (p.dense_folder, p.folder))
     control = sides.control(p)
     results.check_same_data(data, dense, pruned, control=control)
-    estimate = null.estimate(dense.classes, pruned.classes, n_splits=20, n_bootstrap=20)
+    estimate = null.estimate(dense.classes, pruned.classes, n_splits=p.n_splits, n_bootstrap=p.n_bootstrap)
     examples = results.examples(data["test"], dense, pruned, estimate)
     summary = results.summary(p, data, dense, pruned, estimate, control)
     results.write_pies(p.folder, examples, summary, p, datasets.digest(data))
@@ -152,8 +155,6 @@ def test_a_control_that_was_trained_otherwise_is_told(trained):
     p = trained("IMP-FT")
     trained("control-FT", threshold=0)
     dense = predictions.read_seeds(p.dense_folder, p.seeds)
-    from test_sides import change
-
     change(p.pair_folder / "control-FT", 0, precision="bfloat16", starts_from="another")
     said = sides.differences(p, dense, "control-FT")
     assert any("precision: float32 unpruned, bfloat16 control-FT" in line for line in said)
@@ -179,8 +180,6 @@ def test_a_control_has_no_setting_and_a_pruner_has_one(given, threshold):
 
 
 def _checked(given, **changes):
-    from pielab.config.validation import check
-
     return check("02_prune", given | changes)
 
 
@@ -197,3 +196,16 @@ def test_controls_are_no_part_of_the_papers_tables_nor_of_a_comparison_of_pruner
         assert "control-FT" not in str(paper.table(study, number).data.index.tolist())
     table = decomposition.of_study(study)
     assert table.groupby("pruner", sort=False)["control"].first().tolist() == ["control-FT", "control-FT"]
+
+
+def test_the_halved_removal_is_over_the_half_splits_of_the_other_shares(given, add):
+    add(models(add, 0.2, 0))
+    add(models(add, 0.2, 1), pruner="my-control", threshold=0)
+    add(models(add, 0.4, 2), pruner="mine", threshold=90)
+    # Fewer than there are, so that others would give another mean.
+    mine = find(given, "mine", control="my-control", n_splits=4)
+    of_control = find(given, "my-control", 0, control=None, n_splits=4)
+    # The same unpruned halves, so that the null cancels out.
+    removal = mine["halved_pies_percent"] - of_control["halved_pies_percent"]
+    assert mine["halved_removal_percent"] == pytest.approx(removal, abs=1e-9)
+    assert mine["halved_removal_low"] < removal < mine["halved_removal_high"]

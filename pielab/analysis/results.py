@@ -63,10 +63,11 @@ def summary(
 ) -> dict[str, Any]:
     """The numbers of one configuration that the report shows; shares are of all test examples, in percent."""
     control = control or sides.Control(sides.MISSING)
+    both, of_control = (dense.classes, pruned.classes), control.predictions and control.predictions.classes
     removal = [math.nan] * 3
-    if control.predictions:
-        removal = null.difference(dense.classes, pruned.classes, control.predictions.classes)
-    both = dense.classes, pruned.classes
+    if of_control is not None:
+        numbers = {"n_splits": parameters.n_splits, "n_bootstrap": parameters.n_bootstrap}
+        removal = null.difference(*both, of_control, **numbers)
     is_pie = pies.find(*both)
     targets = datasets.targets(data["test"])
     hot = tasks.TASKS[dense.task].hot(targets, dense.logits.shape[2])
@@ -95,7 +96,7 @@ def summary(
         "classes_beside_null": beside_null.to_dict("list"),
         **{name: 100 * share for name, share in zip(null.HALVED_REMOVAL, removal, strict=True)},
         "control": control.name,
-        "agreement": sides.agreement(parameters, dense, pruned, control).record,
+        "agreement": sides.agreement(parameters, *both, of_control).record,
     }
 
 

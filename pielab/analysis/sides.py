@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from datasets import DatasetDict
 
 from pielab.analysis.agreement import Agreement, count
@@ -96,11 +97,12 @@ def check_same_data(
             )
 
 
-def agreement(p: PrunedParameters, dense: Predictions, pruned: Predictions, control: Control) -> Agreement:
-    """Who of the models of a configuration, of its control and of the unpruned ones agrees with whom."""
-    if p.pruner in pruners.CONTROLS:
-        return count(dense.classes, control=pruned.classes)
-    return count(dense.classes, control.predictions and control.predictions.classes, pruned.classes)
+def agreement(p: PrunedParameters, dense: np.ndarray, pruned: np.ndarray, control: np.ndarray | None) -> Agreement:
+    """Who of the models of a configuration, of its control and of the unpruned ones agrees with whom.
+
+    dense, pruned, control: class ids (seeds, examples), or bool (seeds, examples, classes).
+    """
+    return count(dense, control=pruned) if p.pruner in pruners.CONTROLS else count(dense, control, pruned)
 
 
 def _own_control(p: PieParameters) -> str:
