@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pielab.analysis import null, results, tables
-from pielab.compression.pruners import CONTROLS, METHODS
+from pielab.compression.pruners import METHODS
 from pielab.compression.schedules import trajectory
 from pielab.errors import PielabError
 from pielab.progress import counted
@@ -37,8 +37,7 @@ def pruners(study: Path | results.Results) -> pd.DataFrame:
     """
     study = results.read(study)
     rows, scores = [], dict(iter(results.seeds(study).groupby(results.CONFIGURATION)))
-    found = results.configurations(study)
-    for (dataset, model), of_pair in found[~found["pruner"].isin(CONTROLS)].groupby(PAIR):
+    for (dataset, model), of_pair in tables.without_controls(results.configurations(study)).groupby(PAIR):
         unpruned = Configuration(dataset, model)
         mean = scores.get(dataclasses.astuple(unpruned), NOT_EVALUATED)["effectiveness"].mean()
         # Every pruner is compared with the same unpruned models. The predictions of a pair are released after it.

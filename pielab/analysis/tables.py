@@ -92,6 +92,11 @@ def against_control(table: pd.DataFrame) -> pd.DataFrame:
     return table[order == order.groupby([table[name] for name in CONFIGURATION]).transform("min")]
 
 
+def without_controls(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of pruners and unpruned models."""
+    return table[~table["pruner"].isin(CONTROLS)]
+
+
 def means(sides: dict[str, pd.Series], metric: str) -> pd.DataFrame:
     """The mean over seeds of each side, such as {"unpruned": ..., "pruned": ...}, with its 95 % interval."""
     rows = [(name, len(values), *null.seed_interval(values)) for name, values in sides.items()]

@@ -128,18 +128,16 @@ def sparsities(pruner: Pruner, target: float, levels: Sequence[float] = ()) -> l
 
     After step i of three it is 1 - (1 - target)^(i/3), so that the last is the target.
     levels: the shares that a nested pruner passes through; its steps are those below the target, and the target.
-    For a control every share is 0.
 
-    Raises PielabError if the target is not above 0 and below 1.
+    Of a control, every share is 0. Raises PielabError if the target of any other is not above 0 and below 1.
     """
-    if pruner.is_control:
-        return [0.0] * len(sparsities(replace(pruner, score="random"), target or 0.5, levels))
-    if not 0 < target < 1:
+    if not pruner.is_control and not 0 < target < 1:
         raise PielabError(
             "impossible-sparsity", f"a sparsity of {target} is not possible", "give a share above 0 and below 1"
         )
     if pruner.schedule in {"at initialization", "gradual"}:
         return [target]
-    if pruner.schedule == "nested":
-        return [*sorted(level for level in levels if level < target), target]
+    if pruner.is_nested:
+        shares = [*sorted(level for level in levels if level < target), target]
+        return [0.0] * len(shares) if pruner.is_control else shares
     return [*(1 - (1 - target) ** (step / ITERATIONS) for step in range(1, ITERATIONS)), target]

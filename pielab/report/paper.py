@@ -8,7 +8,8 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from pielab.analysis import results
-from pielab.compression.pruners import CONTROLS, PRUNERS
+from pielab.analysis.tables import without_controls
+from pielab.compression.pruners import PRUNERS
 from pielab.data import data_card, published
 from pielab.errors import PielabError
 from pielab.store import files
@@ -80,7 +81,7 @@ def table(study: Path | results.Results, number: int) -> Styler:
 def all_tables(study: Path | results.Results) -> dict[int, Styler]:
     """Tables 2 to 10, those for which the study has results. Raises PielabError if it has no PIEs yet."""
     study = results.read(study)
-    configurations, seeds = map(_without_controls, (results.configurations(study), results.seeds(study)))
+    configurations, seeds = map(without_controls, (results.configurations(study), results.seeds(study)))
     effectiveness = results.effectiveness(seeds)
     parameters_left, data = remaining(_counts(study)), data_card.of_study(study.folder)
     parameters = _unpruned_parameters(study)
@@ -103,7 +104,7 @@ def all_tables(study: Path | results.Results) -> dict[int, Styler]:
 def compare_with_published(study: Path | results.Results) -> dict[int, pd.DataFrame]:
     """Tables 4, 9 and 10: published value, ours and the difference for each configuration in both."""
     study = results.read(study)
-    configurations, seeds = map(_without_controls, (results.configurations(study), results.seeds(study)))
+    configurations, seeds = map(without_controls, (results.configurations(study), results.seeds(study)))
     effectiveness = results.effectiveness(seeds)
     on_pies = {"pruned_on_pies": "pruned", "unpruned_on_pies": "unpruned"}
     tables = {
@@ -251,11 +252,6 @@ def table_5(remaining: pd.DataFrame) -> Styler:
     table = 100 * (1 - remaining.div(remaining["unpruned"], axis=0)).drop(columns="unpruned")
     table.insert(0, "parameters", remaining["unpruned"])
     return table.style.format(precision=0, na_rep="", thousands=",")
-
-
-def _without_controls(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of what the paper compares, which has no controls."""
-    return frame[~frame["pruner"].isin(CONTROLS)]
 
 
 def _counts(study: results.Results) -> pd.DataFrame:
