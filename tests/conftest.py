@@ -27,7 +27,7 @@ settings.register_profile("pielab", deadline=None, derandomize=True, max_example
 settings.load_profile("pielab")
 
 # The files that take longest. They are the first, so that no process is left alone with one of them at the end.
-LONGEST = ("slurm", "workflow", "notebooks", "benchmarks", "runs", "run", "importing")
+LONGEST = ("slurm", "workflow", "notebooks", "benchmarks", "runs", "run", "importing", "own_functions")
 # What a notebook is told of texts in a file of the columns text and label.
 COLUMNS = {
     "data_dir": None,
@@ -35,6 +35,7 @@ COLUMNS = {
     "text_pair": None,
     "label": "label",
     "label_separator": None,
+    "group": None,
     "limit": None,
 }
 TOPICS = {

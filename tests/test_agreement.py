@@ -248,7 +248,7 @@ def test_the_variance_is_between_three_quarters_of_that_of_leaving_out_one_seed_
     h = (h + h.transpose(0, 2, 1)) * (1 - np.eye(n))
     without = [np.delete(np.delete(h, i, 1), i, 2).sum(axis=(1, 2)) / ((n - 1) * (n - 2)) for i in range(n)]
     left_out = (n - 1) / n * ((without - np.mean(without, axis=0)) ** 2).sum(axis=0)
-    shares = agreement._variance(h) / left_out
+    shares = agreement.seed_variance(h) / left_out
     assert (shares > 0.75 - 1e-9).all() and (shares < 1 + 1e-9).all()
     # Noise of pairs alone, whose unbiased variance is about half of that of leaving out one seed.
     assert 0.2 < np.isclose(shares, 0.75).mean() < 0.9

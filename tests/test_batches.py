@@ -1,6 +1,7 @@
 """Which texts share a batch, and what a model reads of them."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,6 +70,12 @@ def test_batches_of_predictions_have_as_many_tokens_as_are_quick():
     sizes = list(map(len, batches.by_length(lengths, None)))
     assert sizes == [1000, *[16] * 18, 12, 1]
     assert list(map(len, batches.by_length(lengths, 512))) == [256] * 5 + [21]
+
+
+@pytest.mark.parametrize("width", [None, 512])
+def test_batches_of_predictions_may_be_of_a_given_number_of_texts(width):
+    plan = batches.by_length(np.array([7, 3, 9, 3, 1]), width, size=2)
+    assert [batch.tolist() for batch in plan] == [[4, 1], [3, 0], [2]]
 
 
 @given(st.lists(st.lists(st.integers(0, 8), max_size=5), min_size=1, max_size=12), st.data())

@@ -39,6 +39,16 @@ def test_the_benchmark_of_gradual_pruning_has_every_pruner(benchmark):
     assert [row["side"] for row in rows] == ["plain training", "PINS", "PINS-CE", "GMP"]
 
 
+def test_the_benchmark_of_compression_has_every_method_in_new_processes(benchmark):
+    compression = benchmark("compression")
+    rows = compression.run(small=True, repeats=2)
+    cases = [row["case"] for row in rows]
+    assert [row["side"] for row in rows if row["case"] == "compressing"] == list(compression.METHODS)
+    assert all(len(row["seconds"]) == 2 and row["peak_mb"] > 0 for row in rows)
+    assert sum(case.startswith("predicting") for case in cases) == len(compression.METHODS) + 1
+    assert sum(case.startswith("calibration") for case in cases) == 4
+
+
 @pytest.mark.filterwarnings("ignore:Precision loss")
 def test_the_paired_benchmark_has_an_interval_for_each_case(benchmark, monkeypatch, tmp_path):
     paired = benchmark("paired")

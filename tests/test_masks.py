@@ -167,7 +167,7 @@ def test_a_nested_pruner_is_an_iterative_one_with_another_schedule():
         paired = pruners.PRUNERS[name.removesuffix("-nested")]
         assert (each.score, each.schedule, each.retraining) == (paired.score, "nested", paired.retraining)
         assert each.starts_trained and pruners.pruner(name) is each
-    assert list(pruners.KNOWN)[:8] == list(pruners.PRUNERS) and len(pruners.KNOWN) == 8 + 5 + 3 + 8 + 3
+    assert list(pruners.KNOWN)[:8] == list(pruners.PRUNERS) and len(pruners.KNOWN) == 8 + 5 + 3 + 8 + 3 + 3
 
 
 def test_an_unknown_pruner_lists_the_known_ones():

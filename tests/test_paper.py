@@ -104,8 +104,14 @@ def test_data_of_ones_own_have_the_lines_that_were_run(effectiveness):
 
 def test_tables_5_and_6_by_hand():
     counts = pd.DataFrame(
-        [("d", "m", 0.0, 1000, 0), ("d", "m", 50.0, 1000, 400), ("d", "m", 90.0, 1000, 720)],
-        columns=["dataset", "model", "threshold", "parameters", "removed"],
+        [
+            ("d", "m", "unpruned", 0.0, 1000, 0),
+            ("d", "m", "IMP-FT", 50.0, 1000, 400),
+            ("d", "m", "IMP-FT", 90.0, 1000, 720),
+            ("d", "m", "RTN", 4.0, 1000, 0),
+            ("d", "m", "Wanda", "2of4", 1000, 500),
+        ],
+        columns=["dataset", "model", "pruner", "threshold", "parameters", "removed"],
     )
     remaining = paper.remaining(counts)
     assert remaining.loc[("m", "d"), ["unpruned", 50.0, 90.0]].tolist() == [1000, 600, 280]

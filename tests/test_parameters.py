@@ -33,7 +33,7 @@ def only(kind, values):
 
 def test_good_parameters_come_back_typed(given):
     p = check("02_prune", given | {"threshold": "90", "seeds": "0-2,5", "study": "s"})
-    assert p.threshold == 90.0 and p.seeds == (0, 1, 2, 5) and p.sparsity == 0.9
+    assert p.threshold == 90.0 and p.seeds == (0, 1, 2, 5)
     assert p.folder.parts[-2:] == ("topics-bilstm", "IMP-FT-90")
 
 

@@ -58,3 +58,17 @@ def test_a_card_beside_table_7(tmp_path):
     frame.to_csv(tmp_path / "t.csv", index=False)
     table = data_card.compare_with_published("imdb", datasets.load(str(tmp_path / "t.csv")))
     assert table.loc["mean_len"].tolist() == [268, 3, -265] and table.loc["train", "published"] == 20_000
+
+
+def test_settings_that_are_no_percentages_do_not_hinder_the_comparison():
+    printed = published.table("table4_pies_percent").iloc[0]
+    names = {"dataset": published.DATASETS[printed["dataset"]], "model": published.MODELS[printed["model"]]}
+    ours = pd.DataFrame(
+        [
+            {**names, "pruner": printed["pruner"], "threshold": float(printed["threshold"]), "pies_percent": 1.0},
+            {**names, "pruner": "Wanda", "threshold": "2of4", "pies_percent": 2.0},
+        ]
+    )
+    column = next(name for name in printed.index if "pies" in name)
+    (row,) = published.compare(ours, "table4_pies_percent", {"pies_percent": column}).to_dict("records")
+    assert row["published pies_percent"] == printed[column]

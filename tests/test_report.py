@@ -295,7 +295,7 @@ def test_a_study_of_before_is_drawn_without_what_was_not_counted_then(study_fold
     p = PieParameters(**made_parameters(study_folder.parents[1]) | {"pruner": "MP-AI", "threshold": 50})
     for path in (tmp_path / "made").glob("*/*/pies.parquet"):
         frame, record = results.read_pies(path)
-        new = {"judged_by", "classes_beside_null", "agreement", "control", *BESIDE_NULL} - {"null_on_pies"}
+        new = {"judged_by", "classes_beside_null", "agreement", "control", "change", *BESIDE_NULL} - {"null_on_pies"}
         earlier = {name: value for name, value in record["summary"].items() if name not in new}
         results.write_pies(path.parent, frame, earlier, p, record["digest"])
     ratios = {"dataset": "topics", "model": "bilstm", "pruner": "MP-AI", "threshold": 50.0, "score": "Dale-Chall"}
@@ -303,7 +303,7 @@ def test_a_study_of_before_is_drawn_without_what_was_not_counted_then(study_fold
     earlier.to_csv(tmp_path / "made/topics-bilstm/readability.csv", index=False)
     for kind in PANELS:
         assert len(draw(tmp_path / "made", kind)) == (
-            0 if kind.startswith(("readability", "el2n", "decomposition")) else len(draw(study_folder, kind))
+            0 if kind.startswith(("readability", "el2n", "decomposition", "change")) else len(draw(study_folder, kind))
         )
     on_pies = results.effectiveness_on_pies(results.configurations(tmp_path / "made"))
     assert (

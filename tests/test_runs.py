@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 import torch
 from conftest import refused
-from safetensors.torch import load_file
+from safetensors.torch import load_file, load_model
 
-from pielab.compression import gradual, pruners
+from pielab.analysis import paired_change
+from pielab.compression import gradual, masks, pruners
 from pielab.compression.masks import dense_masks, magnitude, prunable, prune, random_scores
 from pielab.config.parameters import PruneParameters, TrainParameters
 from pielab.data import datasets, tasks
@@ -52,7 +53,30 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.glob("seeds/*/*.parquet")}
 
 
-@pytest.mark.parametrize("pruner", pruners.KNOWN)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_an_unpruned_seed_has_its_predictions_in_other_batches_and_in_the_other_precision(given, unpruned, precision):
+    experiment = prepared(given, precision=precision, epochs=1)
+    p = unpruned(experiment).parameters
+    dense = predictions.read_seeds(p.dense_folder, p.seeds)
+    found = paired_change.numerical(p.dense_folder, p.seeds)
+    for seed in p.seeds:
+        model = experiment.build(seed)
+        load_model(model, paths.seed(p.dense_folder, seed) / "weights.safetensors")
+        other = torch.bfloat16 if precision == "float32" else torch.float32
+        own = {"precision": experiment.precision, "batch_size": p.batch_size}
+        for name, options in {"another_batch_size": own, "another_precision": {"precision": other}}.items():
+            again = loop.predict(model, experiment.encoder, experiment.tokens["test"], **options)
+            np.testing.assert_array_equal(found[name].logits[seed], again)
+    assert np.abs(found["another_precision"].logits - dense.logits).max() > 1e-4
+    table = paired_change.between(dense, dense, experiment.targets["test"], found).set_index("quantity")
+    assert 0 < table.loc["KL", "another_precision"] < 0.01 and table.loc["KL", "another_batch_size"] < 1e-3
+    pruned = prepared(given, precision=precision, epochs=1, pruner="MP-AI")
+    runs.train_pruned(pruned)
+    files = {path.name for path in pruned.parameters.folder.glob("seeds/*/*.parquet")}
+    assert files == {"test.parquet", "train.parquet"}
+
+
+@pytest.mark.parametrize("pruner", [name for name in pruners.KNOWN if name not in pruners.ONE_SHOT])
 def test_every_pruner_reaches_its_sparsity_and_keeps_predictions_of_a_model_with_zeros(given, unpruned, pruner):
     experiment = prepared(given, pruner=pruner, save_weights=True, seeds="0", epochs=1)
     p = experiment.parameters
@@ -107,7 +131,7 @@ def test_every_iteration_scores_the_weights_as_they_are_then(given, unpruned, mo
     original_scores, original_train = magnitude, loop.train
     unpruned(experiment)
     monkeypatch.setattr(
-        pruned_seed,
+        masks,
         "magnitude",
         lambda weights: scored.append(dict(original_scores(weights))) or original_scores(weights),
     )
@@ -140,7 +164,7 @@ def test_impact_sees_as_many_examples_as_it_is_given_and_random_scores_differ(gi
     drawn = []
     original_random = random_scores
     monkeypatch.setattr(
-        pruned_seed,
+        masks,
         "random_scores",
         lambda weights, generator: (
             drawn.append(original_random(weights, generator)["head.0.weight"]) or original_random(weights, generator)
@@ -278,7 +302,9 @@ NESTED = {"levels": [20, 60, 90], "seeds": "0", "epochs": 1}
 def whole(experiment):
     """A configuration's predictions, and its records without what differs from run to run."""
     found = {path.parent.name: records.read(path.parent) for path in experiment.parameters.folder.glob("seeds/*/m*")}
-    return contents(experiment.parameters.folder), {seed: each | {"seconds": 0} for seed, each in found.items()}
+    return contents(experiment.parameters.folder), {
+        seed: each | {"seconds": 0, "seconds_per_text": 0} for seed, each in found.items()
+    }
 
 
 @pytest.mark.parametrize("pruner", ["IIBP-WR-nested", "IMP-FT-nested", "IRP-FT-nested"])
@@ -591,7 +617,7 @@ def test_several_workers_give_the_results_of_one(given, tmp_path):
         runs.train_pruned(experiment)
     for folder in ("dense", "IMP-FT-60"):
         made = [contents(each.parameters.pair_folder / folder) for each in (one, two)]
-        assert made[0] == made[1] and len(made[0]) == (9 if folder == "dense" else 6)
+        assert made[0] == made[1] and len(made[0]) == (15 if folder == "dense" else 6)
     record = records.read(paths.seed(two.parameters.folder, 0))
     assert record["workers"] == 2 and "workers" not in record["parameters"]
 
@@ -681,6 +707,9 @@ def test_every_result_says_what_made_it(given):
     assert record["device"] == "cpu" and record["versions"]["torch"] == torch.__version__
     assert record["parameters"]["epochs"] == 2 and record["parameters"]["data"] == experiment.data_digest
     assert len(record["losses"]) == 1 and len(record["losses"][0]) == 2
+    assert 0 < record["seconds_per_text"] < 1
+    size, weights = record["size"], record["trainable"]
+    assert size["weights"] == size["nonzero"] == weights and size["bytes_stored"] == size["bytes_packed"] == 4 * weights
     _, metadata = predictions.read(folder / "train.parquet")
     assert {"dataset", "model", "pruner", "threshold", "seed", "split", "parameters_hash", "versions"} <= set(metadata)
     frame = records.losses(experiment.parameters.dense_folder, (0,))
@@ -694,6 +723,13 @@ def test_nothing_is_kept_for_the_weights_of_pruned_models_unless_asked(given):
     counts = records.pruned_counts(experiment.parameters.folder, 0)
     assert (counts["pruned"] == [round(0.6 * size) for size in counts["weights"]]).all()
     assert set(counts["matrix"]) == set(prunable(classifier.BiLSTM(3, experiment.encoder.vectors)))
+    size = records.read(paths.seed(experiment.parameters.folder, 0))["size"]
+    assert size["prunable"] == counts["weights"].sum()
+    assert size["prunable"] - size["prunable_nonzero"] == size["weights"] - size["nonzero"] == counts["pruned"].sum()
+    # 60 % of the values are gone, for a bit a weight.
+    assert size["bytes_stored"] - size["bytes_packed"] == sum(
+        4 * pruned - -(-weights // 8) for weights, pruned in zip(counts["weights"], counts["pruned"], strict=True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -712,13 +748,15 @@ def test_nothing_is_kept_for_the_weights_of_pruned_models_unless_asked(given):
         ("PINS-CE", "paper", None),
         ("GMP", "paper", None),
         ("control-FT", "paper", None),
+        ("RTN", "equal", None),
+        ("Wanda", "paper", None),
     ],
 )
 def test_the_control_of_a_pruner(pruner, budget, control):
-    assert pruners.control(pruner, budget) == control
+    assert pruners.control(pruners.pruner(pruner), budget) == control
 
 
-def keep_all(scores, masks, sparsity, scope="local"):
+def keep_all(scores, masks, *more):
     """As masks.prune, of nothing."""
     return dict(masks)
 

@@ -106,9 +106,27 @@ def test_seeds_are_split_over_jobs_and_gathered_by_one_that_trains_nothing(plann
     assert jobs[f"{PAIR}/IMP-FT-90/parts/2-3/02_prune.ipynb"]["inputs"] == {f"{PAIR}/dense/parts/2-3/01_train.ipynb"}
 
 
+def test_the_file_of_ones_own_function_is_an_input(planned, tmp_path, monkeypatch):
+    folder = tmp_path / "planned"  # of the study, whose files `planned` gives
+    folder.mkdir()
+    (folder / "mine.py").write_text("def score(weights):\n    return weights.abs()\n")
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    jobs = planned(pruners={"IMP-FT": [90], "mine:score": [50]})
+    of_files = {name: jobs[f"{PAIR}/{name}/02_prune.ipynb"]["inputs"] for name in ("score-50", "IMP-FT-90")}
+    assert of_files["score-50"] - of_files["IMP-FT-90"] == {"mine.py"}
+
+
 def test_every_pruner_has_its_jobs(planned):
-    jobs = planned(pruners={name: [0.00001, 90, 99.5] for name in KNOWN})
-    wanted = {f"{PAIR}/{name}-{threshold}/02_prune.ipynb" for name in KNOWN for threshold in ("1e-05", "90", "99.5")}
+    given = {name: [0.00001, 90, 99.5] for name in KNOWN if name != "RTN"} | {"RTN": [8, 2]}
+    given["Wanda"].append("2:4")
+    jobs = planned(pruners=given)
+    wanted = {
+        f"{PAIR}/{name}-{threshold}/02_prune.ipynb"
+        for name in given
+        for threshold in ("1e-05", "90", "99.5")
+        if name != "RTN"
+    }
+    wanted |= {f"{PAIR}/{name}/02_prune.ipynb" for name in ("RTN-8", "RTN-2", "Wanda-2of4")}
     assert wanted <= jobs.keys()
 
 

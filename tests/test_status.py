@@ -84,7 +84,7 @@ def linked(page):
 def test_a_study_that_has_not_begun_waits(study_folder):
     rows = notebook_state.read(study_folder)
     assert [row.folder for row in rows] == [f"{PAIR}/dense", f"{PAIR}/IMP-FT-90", f"{PAIR}/MP-AI-90", PAIR, "report"]
-    assert [row.threshold for row in rows] == [None, 90, 90, None, None]
+    assert [row.threshold for row in rows] == ["", "90 %", "90 %", "", ""]
     assert [each.path for row in rows for each in row.notebooks] == NOTEBOOKS
     assert {row.state for row in rows} == {"waiting"}
     counts = dict.fromkeys(notebook_state.SYMBOLS, 0) | {"waiting": 9, "notebooks": 9, "seeds": 0, "seeds_asked": 6}

@@ -37,14 +37,23 @@ def test_the_smoke_study_runs_and_a_second_run_starts_nothing(project, smoke):
     assert rendered == {f"{pair}/dense/01_train.ipynb", *pruned, *analysis, *of_study}
     for name in rendered:
         assert f"../{name}".replace("../report/", "").replace(".ipynb", ".html") in links
-    kinds = ("decomposition", "comparison", "effectiveness_on_pies", "readability", "readability_matched")
+    kinds = ("decomposition", "change", "comparison", "effectiveness_on_pies", "readability", "readability_matched")
     by_pair = {f"{kind}-{pair}" for kind in kinds}
     by_pruner = {f"{kind}-{pruner}" for kind in ("classes", "el2n") for pruner in ("control-FT", "IMP-FT", "MP-AI")}
     for kind in ("png", "svg"):
         drawn = {path.stem for path in (folder / "report/figures").glob(f"*.{kind}")}
-        assert drawn == {"effectiveness", "pie_shares", *by_pair, *by_pruner}
+        assert drawn == {"effectiveness", "pie_shares", "tradeoff", *by_pair, *by_pruner}
     tidy = {"effectiveness", "pie_shares", "comparison", "effectiveness_on_pies", "classes", "el2n", "readability"}
-    tidy |= {"pie_examples", "decomposition", "decomposition_at_these_texts", "decomposition_to_come"}
+    tidy |= {
+        "tradeoff",
+        "sizes",
+        "change",
+        "change_by_configuration",
+        "pie_examples",
+        "decomposition",
+        "decomposition_at_these_texts",
+        "decomposition_to_come",
+    }
     by_number = {f"table_{number:02d}" for number in range(2, 11)}
     # readability_matched is drawn from the same table as readability.
     assert {path.stem for path in (folder / "report/tables").glob("*.csv")} == tidy | by_number
@@ -84,7 +93,7 @@ def test_snakemake_killed_and_run_again_in_parts_comes_to_the_same(project, smok
     done = snakemake(project, "killed", "--", *targets)
     assert done.returncode == 0, done.stderr[-3000:]
     assert modified(seed) == made
-    assert predictions(folder) == predictions(smoke / "bbc-news-bilstm/dense") and len(predictions(folder)) == 6
+    assert predictions(folder) == predictions(smoke / "bbc-news-bilstm/dense") and len(predictions(folder)) == 10
     assert {path.parent.name for path in folder.glob("parts/*/01_train.ipynb")} == {"0", "1"}
     said = json.loads((folder / "01_train.ipynb").read_text())["cells"]
     assert any('seeds = "0-1"' in "".join(cell["source"]) for cell in said)

@@ -132,16 +132,16 @@ def quantities(agreement: Agreement) -> pd.DataFrame:
     definitions, seeds, texts = coefficients(agreement.sides), agreement.seeds, agreement.texts
     weights = np.array(list(definitions.values()))
     # Four times a quantity is a whole number of texts, so that what adds up does so in floats.
-    kernels, point = np.tensordot(2 * weights, _pair_sums(agreement), axes=1), 4 * texts / 100
+    kernels, point = np.tensordot(2 * weights, pair_sums(agreement), axes=1), 4 * texts / 100
     estimate = kernels.sum(axis=(1, 2)) / (point * seeds * (seeds - 1))
-    of_seeds = _variance(kernels) / point**2
+    of_seeds = seed_variance(kernels) / point**2
     of_texts = 100**2 * np.einsum("qp,pr,qr->q", weights, agreement.covariance, weights).clip(min=0) / texts
 
     table = pd.DataFrame(list(definitions), columns=["comparison", "quantity"]).assign(estimate=estimate)
     half_width = stats.t.ppf(0.975, seeds - 1) * np.sqrt(of_seeds)
     table = table.assign(low=estimate - half_width, high=estimate + half_width)
     own = table["quantity"] == "own answers changed"
-    table.loc[own, ["low", "high"]] = _of_few_changed(table[own], seeds * texts)
+    table.loc[own, ["low", "high"]] = of_few_changed(table[own], seeds * texts)
 
     half_width = _half_width_to_come(of_seeds, of_texts, seeds, texts)
     table["low_to_come"] = np.minimum(table["low"], estimate - half_width)
@@ -201,7 +201,7 @@ def _covariance(by_text: dict[Pair, np.ndarray], seeds: int, texts: int) -> np.n
     return products / np.outer(compared, compared)
 
 
-def _pair_sums(agreement: Agreement) -> np.ndarray:
+def pair_sums(agreement: Agreement) -> np.ndarray:
     """For each of `pairs`, on how many texts the models of seeds i and j differ, plus those of j and i; 0 if i = j.
 
     For models of the same seed: those of i, plus those of j. (pairs, seeds, seeds).
@@ -215,7 +215,7 @@ def _pair_sums(agreement: Agreement) -> np.ndarray:
     return np.array(sums)
 
 
-def _variance(kernels: np.ndarray) -> np.ndarray:
+def seed_variance(kernels: np.ndarray) -> np.ndarray:
     """The variance over seeds of the means over i != j of symmetric kernels (quantities, seeds, seeds), 0 if i = j.
 
     Leaving out one seed counts twice what depends on two seeds; the unbiased estimate, which is never larger, can be
@@ -233,14 +233,18 @@ def _variance(kernels: np.ndarray) -> np.ndarray:
     return np.maximum((leaving_out_one + unbiased) / 2, 0.75 * leaving_out_one)
 
 
-def _of_few_changed(table: pd.DataFrame, answers: int) -> pd.DataFrame:
+def poisson_interval(number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of the exact 95 % interval of the mean of a Poisson number."""
+    return np.nan_to_num(stats.chi2.ppf(0.025, 2 * number)) / 2, stats.chi2.ppf(0.975, 2 * number + 2) / 2
+
+
+def of_few_changed(table: pd.DataFrame, answers: int) -> pd.DataFrame:
     """The ends, low and high, of own answers changed: where few did, those of a Poisson number if they are wider.
 
     answers: of how many, seeds times texts.
     """
     changed = (table["estimate"] * answers / 100).round()
-    low = 100 / answers * np.nan_to_num(stats.chi2.ppf(0.025, 2 * changed)) / 2
-    high = 100 / answers * stats.chi2.ppf(0.975, 2 * changed + 2) / 2
+    low, high = (100 / answers * end for end in poisson_interval(changed))
     wider = (changed < FEW_CHANGED) & (high - low > table["high"] - table["low"])
     return pd.DataFrame({"low": table["low"].mask(wider, low), "high": table["high"].mask(wider, high)})
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pielab.analysis import null, results, tables
-from pielab.compression.pruners import METHODS
+from pielab.compression.pruners import METHODS, is_own, of
 from pielab.compression.schedules import trajectory
 from pielab.errors import PielabError
 from pielab.progress import counted
@@ -42,8 +42,8 @@ def pruners(study: Path | results.Results) -> pd.DataFrame:
         mean = scores.get(dataclasses.astuple(unpruned), NOT_EVALUATED)["effectiveness"].mean()
         # Every pruner is compared with the same unpruned models. The predictions of a pair are released after it.
         read = functools.cache(functools.partial(_classes, study))
-        for threshold, group in of_pair.groupby("threshold"):
-            names = group["pruner"].tolist()
+        for _, group in of_pair.groupby(tables.setting_texts(of_pair), sort=False):
+            names, threshold = group["pruner"].tolist(), group["threshold"].iloc[0]
             reference = Configuration(dataset, model, REFERENCE if REFERENCE in names else names[0], threshold)
             for summary in group.to_dict("records"):
                 configuration = Configuration.of(summary)
@@ -89,12 +89,14 @@ def epochs(record: Mapping[str, Any]) -> float:
     """
     if "losses" not in record:
         return math.nan
-    own, name = sum(len(losses) for losses in record["losses"]), record["pruner"]
-    if name not in METHODS:
-        return own if name == "unpruned" else math.nan
-    recipe = record["parameters"]
+    own = sum(len(losses) for losses in record["losses"])
+    if record["pruner"] == "unpruned":
+        return own
+    recipe = {"pruner": record["pruner"]} | record["parameters"]
+    if recipe["pruner"] not in METHODS and not is_own(recipe["pruner"]):
+        return math.nan
     levels, budget = recipe.get("levels") or (), recipe.get("budget", "paper")
-    return own + trajectory(METHODS[name], record["threshold"], levels, recipe["epochs"], budget).start_epochs
+    return own + trajectory(of(recipe), record["threshold"], levels, recipe["epochs"], budget).start_epochs
 
 
 def budget(table: pd.DataFrame) -> str:
@@ -120,7 +122,7 @@ def budget(table: pd.DataFrame) -> str:
 def format_table(table: pd.DataFrame) -> pd.DataFrame:
     """The table of `pruners` as text, each estimate with its 95 % interval; shares in % of the test examples."""
     shown = table[PAIR].copy()
-    shown["pruned"] = [f"{threshold:g} %" for threshold in table["threshold"]]
+    shown["pruned"] = tables.setting_texts(table)
     shown["pruner"] = table["pruner"]
     shown["epochs"] = ["?" if math.isnan(number) else f"{number:g}" for number in table["epochs"]]
     shown[["seeds", "metric"]] = table[["seeds", "metric"]]

@@ -29,12 +29,16 @@ def of_study(study: Path | results.Results) -> pd.DataFrame:
     """The rows of `of_configuration` for every configuration of a study, in the paper's order.
 
     p_corrected is for all configurations of a pair that have the same seeds, each comparison a family of its own.
-    Configurations whose PIEs were found by an earlier version, without this, are left out.
+    Configurations whose PIEs were found by an earlier version, without this, are left out; and those that were not
+    retrained, which are compared with the same models before (analysis.change), because models of other seeds hide
+    what changed.
     """
     study = results.read(study)
     found = results.configurations(study)
-    voted = [study.pies_record(Configuration.of(row).folder(study.folder))["seeds"] for row in found.to_dict("records")]
-    known = found.assign(voted=list(map(tuple, voted)))[found["agreement"].notna()]
+    folders = [Configuration.of(row).folder(study.folder) for row in found.to_dict("records")]
+    retrained = [study.first_record(folder).get("losses") != [] for folder in folders]
+    voted = [tuple(study.pies_record(folder)["seeds"]) for folder in folders]
+    known = found.assign(voted=voted)[found["agreement"].notna() & np.array(retrained)]
     families = [part.to_dict("records") for _, part in known.groupby(["dataset", "model", "voted"], sort=False)]
     if not families:
         return pd.DataFrame(columns=COLUMNS)

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import tables
+from pielab.analysis import change, tables
+from pielab.compression.pruners import ONE_SHOT
 from pielab.progress import counted
-from pielab.store import files
+from pielab.store import files, settings
 
 QUESTION = "What part of a PIE is pruning?"
 TOLD = "Told: by an exact test over exchanges of seeds, corrected for all configurations of the pair, p < .05."
 NOTHING = "Nothing yet: an earlier version found these PIEs, so 03_pies has to run again."
+HIDDEN = "Nothing was retrained: what another seed changes hides it, and the same model before and after shows it."
 # Given with the first sentence that uses the word.
 DEFINITIONS = {
     "moved": "1 point is as if 1 % of the texts had changed their answer outright",
@@ -26,15 +28,22 @@ MOST = 6
 NO_TEST = "no test is possible"
 
 
-def of_study(table: pd.DataFrame, margin: float = 1) -> dict[str, list[str]]:
+def of_study(table: pd.DataFrame, margin: float = 1, changes: pd.DataFrame | None = None) -> dict[str, list[str]]:
     """The sentences of `of_pair` for each data set and model, by a heading such as "sst2, bilstm (8 seeds, 872 texts)".
 
-    table: as decomposition.of_study gives it.
+    table: as decomposition.of_study gives it. changes: as change.of_study does, for the sentences of
+        `change.sentences`, which are the last.
     """
-    found = {}
-    for (dataset, model), pair in table.groupby(["dataset", "model"], sort=False):
-        seeds = " to ".join(f"{number:g}" for number in sorted({pair["seeds"].min(), pair["seeds"].max()}))
-        found[f"{dataset}, {model} ({seeds} seeds, {counted(pair['texts'].iloc[0], 'text')})"] = of_pair(pair, margin)
+    found, columns = {}, ["dataset", "model", "seeds", "texts"]
+    changes = table.iloc[:0] if changes is None else changes
+    # Pairs whose models were not retrained are in `changes` alone.
+    for pair, rows in pd.concat([table[columns], changes[columns]]).groupby(["dataset", "model"], sort=False):
+        seeds = " to ".join(f"{number:g}" for number in sorted({rows["seeds"].min(), rows["seeds"].max()}))
+        own, changed = (each[(each["dataset"] == pair[0]) & (each["model"] == pair[1])] for each in (table, changes))
+        found[f"{pair[0]}, {pair[1]} ({seeds} seeds, {counted(rows['texts'].iloc[0], 'text')})"] = [
+            *(of_pair(own, margin) if len(own) else []),
+            *(change.sentences(changed) if len(changed) else []),
+        ]
     return found
 
 
@@ -42,8 +51,11 @@ def of_pair(table: pd.DataFrame, margin: float = 1) -> list[str]:
     """Up to six sentences on one data set and model, with numbers and intervals, the most informative first.
 
     table: as decomposition.of_study gives it, of one pair. margin: in points, the effect that would matter; where
-    nothing is told, the sentence says whether it may be as large.
+    nothing is told, the sentence says whether it may be as large. Methods without retraining are left out.
     """
+    table = table[~table["pruner"].isin(ONE_SHOT)]
+    if table.empty:
+        return [HIDDEN]
     compared = tables.against_control(table)
     pruned = _effects(compared[compared["comparison"] != "training longer"])
     excess = table[(table["comparison"] == "both") & (table["quantity"] == "excess")].reset_index(drop=True)
@@ -116,13 +128,14 @@ def _told(pruned: pd.DataFrame) -> list[str]:
     told = pruned[pruned["told"]]
     if told.empty:
         return []
-    first = told.loc[told.groupby("pruner", sort=False)["threshold"].idxmin()]
+    first = told.drop_duplicates("pruner")  # from mild to severe, as results come
     pieces = []
     for against, rows in first.groupby("against", sort=False):
         at = []
-        for (threshold, moved), group in rows.groupby(["threshold", "moved_told"]):
+        in_order = rows.assign(setting=tables.setting_texts(rows))
+        for (setting, moved), group in in_order.groupby(["setting", "moved_told"], sort=False):
             by = f"moved by {_span(group, 'moved')}" if moved else f"only in spread, by {_span(group, 'spread')}"
-            at.append(f"at {threshold:g} % with {_and(group['pruner'])} ({by})")
+            at.append(f"at {setting} with {_and(group['pruner'])} ({by})")
         pieces.append(f"from {against} {_and(at)}")
     word = "can first be told" if pruned["pruner"].duplicated().any() else "can be told"
     hidden = told[told["moved_told"] & (told["excess_low"] <= 0) & (told["excess_high"] >= 0)]
@@ -210,14 +223,17 @@ def _spread(rows: pd.DataFrame) -> list[str]:
 
 def _with(rows: pd.DataFrame) -> str:
     """The pruners and sparsities of rows: "with IMP-FT and MP-AI to 50 and 90 % and with PINS to 90 %"."""
-    thresholds = {pruner: tuple(own["threshold"]) for pruner, own in rows.groupby("pruner", sort=False)}
-    groups: dict[tuple, list[str]] = {}
-    for pruner, own in thresholds.items():
-        groups.setdefault(own, []).append(pruner)
-    return _and(
-        f"with {_and(pruners)}" + (f" to {_and(f'{threshold:g}' for threshold in own)} %" if any(own) else "")
-        for own, pruners in groups.items()
-    )
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for pruner, own in rows.groupby("pruner", sort=False):
+        groups.setdefault(tuple(tables.setting_texts(own)), []).append(pruner)
+    return _and(f"with {_and(pruners)}" + _to(own) for own, pruners in groups.items())
+
+
+def _to(texts: tuple[str, ...]) -> str:
+    """ " to 50 and 90 %", or nothing without settings."""
+    numbers = settings.joined(list(texts))
+    percent = " %" if numbers != list(texts) else ""
+    return f" to {_and(numbers)}{percent}" if any(texts) else ""
 
 
 def _span(rows: pd.DataFrame, quantity: str) -> str:

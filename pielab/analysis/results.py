@@ -4,7 +4,6 @@ import functools
 import io
 import itertools
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Dataset, DatasetDict
-
-from pielab.analysis import null, pies, sides
+from datasets import DatasetDict
 
 # Scripts find these here as well.
 from pielab.analysis.sides import check_same_data  # noqa: F401
+from pielab.analysis.summary import as_today, examples, summary  # noqa: F401
 from pielab.analysis.tables import (  # noqa: F401
     as_column,
     describe_votes,
@@ -30,79 +28,17 @@ from pielab.analysis.tables import (  # noqa: F401
     sort_as_paper,
 )
 from pielab.config.parameters import PairParameters, PieParameters
-from pielab.data import datasets, tasks
+from pielab.data import datasets
 from pielab.errors import PielabError
-from pielab.store import digests, files, paths, records
+from pielab.store import digests, files, paths, records, settings
 from pielab.store.paths import CONFIGURATION
-from pielab.store.predictions import Predictions
 
 EXAMPLE_COLUMNS = [*CONFIGURATION, "text", "label", "unpruned votes", "pruned votes", "P(PIE)", "P(null)"]
 
 
-def examples(split: Dataset, dense: Predictions, pruned: Predictions, estimate: null.Null) -> pd.DataFrame:
-    """One row per example of the split, in its order.
-
-    Columns: example; label (class id, or the ids of its classes); unpruned, pruned (the majority class, or the set
-    of majority classes); unpruned_votes, pruned_votes (a count for each class); pie; p_pie and p_null as in null.Null.
-    """
-    task = tasks.of_split(split)
-    frame = pd.DataFrame({"example": np.arange(len(split)), "label": task.ids(task.targets(split))})
-    for side, runs in {"unpruned": dense, "pruned": pruned}.items():
-        frame[side] = task.ids(task.majority(runs.classes))
-        frame[f"{side}_votes"] = task.votes(runs.classes, runs.logits.shape[2]).tolist()
-    return frame.assign(pie=pies.find(dense.classes, pruned.classes), p_pie=estimate.p_pie, p_null=estimate.p_null)
-
-
-def summary(
-    parameters: PieParameters,
-    data: DatasetDict,
-    dense: Predictions,
-    pruned: Predictions,
-    estimate: null.Null,
-    control: sides.Control | None = None,
-) -> dict[str, Any]:
-    """The numbers of one configuration that the report shows; shares are of all test examples, in percent."""
-    control = control or sides.Control(sides.MISSING)
-    both, of_control = (dense.classes, pruned.classes), control.predictions and control.predictions.classes
-    removal = [math.nan] * 3
-    if of_control is not None:
-        numbers = {"n_splits": parameters.n_splits, "n_bootstrap": parameters.n_bootstrap}
-        removal = null.difference(*both, of_control, **numbers)
-    is_pie = pies.find(*both)
-    targets = datasets.targets(data["test"])
-    hot = tasks.TASKS[dense.task].hot(targets, dense.logits.shape[2])
-    beside_null = null.beside_null(*both, hot, n_splits=parameters.n_splits)
-    return {
-        **parameters.configuration.record,
-        "metric": tasks.TASKS[dense.task].metric,
-        "seeds": len(parameters.seeds),
-        "examples": len(is_pie),
-        "classes": datasets.class_names(data),
-        "pies": int(is_pie.sum()),
-        "pies_percent": 100 * float(is_pie.mean()),
-        "models_per_side": estimate.models_per_side,
-        "halved_pies_percent": 100 * estimate.pruned,
-        "halved_pies_low": 100 * estimate.pruned_low,
-        "halved_pies_high": 100 * estimate.pruned_high,
-        "null_percent": 100 * estimate.null,
-        "null_low": 100 * estimate.null_low,
-        "null_high": 100 * estimate.null_high,
-        "excess_percent": 100 * estimate.excess,
-        "excess_low": 100 * estimate.low,
-        "excess_high": 100 * estimate.high,
-        **null.effectiveness_on_pies(*both, targets),
-        "judged_by": tasks.TASKS[dense.task].by_text,
-        **null.effectiveness_beside_null(*both, targets, n_splits=parameters.n_splits),
-        "classes_beside_null": beside_null.to_dict("list"),
-        **{name: 100 * share for name, share in zip(null.HALVED_REMOVAL, removal, strict=True)},
-        "control": control.name,
-        "agreement": sides.agreement(parameters, *both, of_control).record,
-    }
-
-
-def write_pies(folder: Path, frame: pd.DataFrame, summary: dict[str, Any], p: PieParameters, digest: str) -> None:
-    """Write a configuration's examples to pies.parquet, with its summary and the source of the texts as metadata."""
-    record = {"summary": summary, "data": p.data, "digest": digest, "seeds": p.seeds}
+def write_pies(folder: Path, frame: pd.DataFrame, numbers: dict[str, Any], p: PieParameters, digest: str) -> None:
+    """Write a configuration's examples to pies.parquet, with its summary, `numbers`, and the texts' source."""
+    record = {"summary": numbers, "data": p.data, "digest": digest, "seeds": p.seeds}
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata({"pielab": json.dumps(record)})
     with files.atomic_file(folder / "pies.parquet", digest=True) as partial:
         pq.write_table(table, partial)
@@ -192,17 +128,7 @@ def configurations(study: Path | Results) -> pd.DataFrame:
             f"{study.folder} has no PIEs yet",
             "run notebooks/03_pies.ipynb for a configuration, or 'make demo'",
         )
-    return sort_as_paper(pd.DataFrame([_as_today(study.pies_record(folder)["summary"]) for folder in study.pies_in]))
-
-
-def _as_today(summary: dict[str, Any]) -> dict[str, Any]:
-    # An earlier 03 compared numbers from all seeds with a null from half of them, and an earlier one had no controls.
-    later = dict.fromkeys([*null.HALVED_REMOVAL, *null.HALVED_INTERVALS], math.nan) | {
-        "control": sides.MISSING,
-        "agreement": None,
-    }
-    compared = {"judged_by": summary["metric"], **dict.fromkeys(null.BESIDE_NULL, math.nan)}
-    return later | summary | ({} if "judged_by" in summary else compared)
+    return sort_as_paper(pd.DataFrame([as_today(study.pies_record(folder)["summary"]) for folder in study.pies_in]))
 
 
 def seeds(study: Path | Results, further: bool = False) -> pd.DataFrame:
@@ -265,7 +191,9 @@ def read_pair_tables(study: Path | Results, name: str) -> pd.DataFrame:
     study, parts = read(study), []
     for path in sorted(study.folder.glob(f"*/{name}.csv")):
         with records.checked_read(path, _cure(path.parent / f"*_{name}.ipynb"), digest=False):
-            parts.append(pd.read_csv(study.content(path)))
+            table = pd.read_csv(study.content(path))
+        settings_there = [name for name in table if name == "threshold"]
+        parts.append(table.assign(**{name: list(map(settings.of_text, table[name])) for name in settings_there}))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
@@ -280,18 +208,23 @@ def pair_configurations(p: PairParameters, study: Results | None = None) -> list
             f"{p.pair_folder} has no PIEs yet",
             "run notebooks/03_pies.ipynb for a configuration first",
         )
-    return sorted(summaries, key=lambda pair: (pruner_order(pair[1]["pruner"]), pair[1]["threshold"]))
+    return sorted(summaries, key=lambda pair: _place(pair[1]))
 
 
-def configuration_of(summary: dict[str, Any]) -> dict[str, Any]:
+def _place(numbers: dict[str, Any]) -> tuple:
+    """A sort key for the order of the paper's tables."""
+    return pruner_order(numbers["pruner"]), settings.order(numbers["pruner"], numbers["threshold"])
+
+
+def configuration_of(numbers: dict[str, Any]) -> dict[str, Any]:
     """The entries of a configuration's summary that identify it."""
-    return paths.Configuration.of(summary).record
+    return paths.Configuration.of(numbers).record
 
 
-def _example(summary: dict[str, Any], row: dict[str, Any], data: DatasetDict) -> dict[str, Any]:
+def _example(numbers: dict[str, Any], row: dict[str, Any], data: DatasetDict) -> dict[str, Any]:
     names = datasets.class_names(data)
     return {
-        **configuration_of(summary),
+        **configuration_of(numbers),
         "text": datasets.joined_texts(data["test"].select([row["example"]]))[0],
         "label": ", ".join(names[index] for index in np.atleast_1d(row["label"])),
         "unpruned votes": describe_votes(row["unpruned_votes"], names),

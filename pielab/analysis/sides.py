@@ -108,9 +108,9 @@ def agreement(p: PrunedParameters, dense: np.ndarray, pruned: np.ndarray, contro
 def _own_control(p: PieParameters) -> str:
     """The folder's name of the control that the pruner has, "unpruned" or "missing", by its first seed's record."""
     record = _record(p.folder, p.seeds[0])
-    if p.pruner not in pruners.METHODS or not record:
+    if not record:
         return MISSING
-    name = pruners.control(p.pruner, record["parameters"].get("budget", "paper"))
+    name = pruners.control(pruners.of(record["parameters"]), record["parameters"].get("budget", "paper"))
     if name is None:
         return UNPRUNED
     setting = p.threshold if pruners.pruner(name).is_nested else 0.0

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pielab.analysis import null
 from pielab.compression.pruners import CONTROLS, KNOWN
-from pielab.store import files
+from pielab.store import files, settings
 from pielab.store.paths import CONFIGURATION
 
 
@@ -71,15 +71,17 @@ def decomposition(table: pd.DataFrame, to_come: bool = False) -> pd.DataFrame:
     for quantity in ("moved", "spread"):
         shown[f"{quantity} from control"] = column(from_control, quantity).mask(of_control | missing)
         if not to_come:
-            shown[f"p of {quantity}"] = column(from_control, quantity, "p_corrected").map(_p)
+            shown[f"p of {quantity}"] = column(from_control, quantity, "p_corrected").map(format_p)
     shown["own answers changed"] = column(from_unpruned, "own answers changed")
     shown[missing] = shown[missing].fillna("no control")
-    pruned = shown.pop("threshold").map("{:g} %".format).mask(of_control, "nothing")
+    pruned = setting_texts(shown).mask(of_control, "nothing")
+    shown = shown.drop(columns="threshold")
     shown.insert(3, "pruned", pruned)
     return shown.fillna("none")
 
 
-def _p(p: float) -> str:
+def format_p(p: float) -> str:
+    """A p-value of three decimals; "no test" for NaN."""
     return "no test" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
@@ -132,6 +134,11 @@ def describe_votes(votes: np.ndarray, names: list[str]) -> str:
     return ", ".join(f"{names[index]} {votes[index]}" for index in order if votes[index]) or "none"
 
 
+def setting_texts(table: pd.DataFrame) -> pd.Series:
+    """The settings of a table's configurations, to be read: "90 %", "4 bits", "2:4"."""
+    return pd.Series(list(map(settings.text, table["pruner"], table["threshold"])), table.index, dtype=object)
+
+
 def pruner_order(pruner: str) -> tuple[int, str]:
     """A sort key for the order of the paper's tables: unpruned models and controls first, nested and others last."""
     names = ["unpruned", *CONTROLS, *KNOWN]
@@ -140,6 +147,9 @@ def pruner_order(pruner: str) -> tuple[int, str]:
 
 def sort_as_paper(frame: pd.DataFrame, *further: str) -> pd.DataFrame:
     """Rows sorted by dataset, model, pruner in the order of the paper's tables, threshold, and `further` columns."""
-    keys = ["dataset", "model", "pruner_rank", "threshold", *further]
-    ordered = frame.assign(pruner_rank=frame["pruner"].map(pruner_order)).sort_values(keys, ignore_index=True)
-    return ordered.drop(columns="pruner_rank")
+    ranks = {
+        "pruner_rank": frame["pruner"].map(pruner_order),
+        "setting_rank": pd.Series(list(map(settings.order, frame["pruner"], frame["threshold"])), frame.index, object),
+    }
+    ordered = frame.assign(**ranks).sort_values(["dataset", "model", *ranks, *further], ignore_index=True)
+    return ordered.drop(columns=list(ranks))

@@ -4,7 +4,7 @@ A score is a pure function of weights and gradients. Masks are plain dicts of bo
 training is in pielab.compression.gradual.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -31,17 +31,26 @@ def last_layer(model: nn.Module) -> nn.Linear | None:
     return (after or linear or [None])[-1]
 
 
-def prunable(model: nn.Module, layer_norm: bool = False, pooler: bool = True) -> dict[str, nn.Parameter]:
+def prunable(
+    model: nn.Module,
+    layer_norm: bool = False,
+    pooler: bool = True,
+    output_layer: bool = False,
+    embeddings: bool = False,
+) -> dict[str, nn.Parameter]:
     """The prunable weights by name: matrices that are neither embeddings nor the last layer (A.3).
 
     layer_norm: also the weights of LayerNorms outside the embeddings, as the authors' code does for BERT.
     pooler: also the matrices of a transformer between its encoder and its last layer, as in A.3; PINS leaves them out.
+    output_layer, embeddings: also the matrix of the last layer, and those of embeddings. The word vectors of the
+        BiLSTM are inputs, not embeddings.
 
     Raises PielabError if no weights remain, or if too many are no matrices, such as those of convolutions and experts.
     """
     modules, last = list(model.modules()), last_layer(model)
-    unpruned = [module for module in modules if isinstance(module, nn.Embedding) or module is last]
-    excluded = {id(weight) for module in unpruned for weight in module.parameters()}
+    of_embeddings = [] if embeddings else [module for module in modules if isinstance(module, nn.Embedding)]
+    unpruned = of_embeddings if output_layer else [*of_embeddings, last]
+    excluded = {id(weight) for module in unpruned if module for weight in module.parameters()}
     norms = {id(module.weight) for module in modules if isinstance(module, nn.LayerNorm) and layer_norm}
     weights = {
         name: parameter
@@ -51,7 +60,9 @@ def prunable(model: nn.Module, layer_norm: bool = False, pooler: bool = True) ->
     }
     if not pooler and (encoder := getattr(model, "base_model_prefix", "")):
         weights = {
-            name: weight for name, weight in weights.items() if name.startswith(f"{encoder}.") and "pooler" not in name
+            name: weight
+            for name, weight in weights.items()
+            if (name.startswith(f"{encoder}.") and "pooler" not in name) or weight is last.weight
         }
     if not weights or last is None:
         raise PielabError(
@@ -107,25 +118,58 @@ def impact(weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor]) -> Sc
     return Scores(weights, lambda name: (weights[name].detach() * gradients[name]).abs_())
 
 
+def activation(weights: Mapping[str, Tensor], norms: Mapping[str, Tensor], transposed: Collection[str] = ()) -> Scores:
+    """|w| times the norm of the input that the weight multiplies (Wanda: Sun et al. 2024, section 3); w as above.
+
+    norms: (inputs,) of each matrix (rows, inputs), training.activations has them. transposed: as of `prune`.
+    """
+
+    def score(name: str) -> Tensor:
+        along = norms[name][:, None] if name in transposed else norms[name]
+        return weights[name].detach().abs() * along
+
+    return Scores(weights, score)
+
+
 def random_scores(weights: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
     """Uniform on [0, 1)."""
     return {name: torch.rand(weight.shape, generator=generator) for name, weight in weights.items()}
 
 
+def transposed_weights(model: nn.Module) -> frozenset[str]:
+    """The names of the matrices whose output rows are columns: those of transformers' Conv1D, as in GPT-2."""
+    layers = [name for name, module in model.named_modules() if type(module).__name__ == "Conv1D"]
+    return frozenset(f"{name}.weight" for name in layers)
+
+
 def prune(
-    scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], sparsity: float, scope: str = "local"
+    scores: Mapping[str, Tensor],
+    masks: Mapping[str, Tensor],
+    sparsity: float,
+    scope: str = "local",
+    transposed: Collection[str] = (),
+    kept_of: tuple[int, int] | None = None,
 ) -> dict[str, Tensor]:
     """New masks without the lowest scores of each matrix, or of the model, among the weights that `masks` keep.
 
     sparsity: the share of ALL weights of each matrix that is pruned after the call; a matrix of n weights has
         exactly round(sparsity * n) pruned. Pruned weights never come back, and equal scores are pruned in order, so
         that ties (impact has exact zeros) cannot change the count.
-    scope: "local", or "global", which ranks all matrices as one, so that a matrix may lose any share of its weights.
+    scope: "local"; "row", which ranks within each row (of a matrix; a vector is one row), so that each loses
+        round(sparsity * its length); or "global", which ranks all matrices as one, so that a matrix may lose any share.
+    transposed: the matrices whose rows are columns. kept_of: as of `prune_rows`, instead of sparsity and scope.
 
     Raises PielabError if more is pruned already, or a score is not a number.
     """
-    if scope == "global":
+    if scope == "global" and not kept_of:
         return _prune_as_one(scores, masks, sparsity)
+    if scope == "row" or kept_of:
+        return {
+            name: prune_rows(name, scores[name].T, mask.T, sparsity, kept_of).T.contiguous()
+            if name in transposed
+            else prune_rows(name, scores[name], mask, sparsity, kept_of)
+            for name, mask in masks.items()
+        }
     # Allocated before the work, so that the temporary memory of one matrix is reused for the next.
     pruned = {name: mask.to("cpu", copy=True).contiguous() for name, mask in masks.items()}
     # As many threads as torch has, because numpy releases Python's lock; each holds one matrix in memory.
@@ -149,19 +193,12 @@ def _prune_matrix(name: str, scores: Mapping[str, Tensor], kept: Tensor, sparsit
     before = np.count_nonzero(mask)
     number = round(sparsity * mask.size) - (mask.size - before)
     if number < 0:
-        raise PielabError(
-            "already-pruned-further",
-            f"{name} is pruned further than a share of {sparsity:g} already",
-            "raise the sparsity",
-        )
+        raise _pruned_further(name, sparsity)
     if not number:
         return
     flat = scores[name].detach().float().cpu().numpy().ravel()
     left = flat if before == mask.size else flat.compress(mask)
-    if np.isnan(left.min()):
-        raise PielabError(
-            "scores-not-numbers", f"the scores of {name} are not all numbers", "training diverged, lower learning_rate"
-        )
+    _check_scores(name, left)
     threshold = nth_lowest(left, number)
     above = flat > threshold
     above &= mask
@@ -170,6 +207,62 @@ def _prune_matrix(name: str, scores: Mapping[str, Tensor], kept: Tensor, sparsit
     if too_many:
         above[np.flatnonzero(mask & (flat == threshold))[-too_many:]] = True
     mask[:] = above
+
+
+def prune_rows(
+    name: str, scores: Tensor, mask: Tensor, sparsity: float, kept_of: tuple[int, int] | None = None
+) -> Tensor:
+    """A new mask of one matrix without the lowest scores of each row, among the weights that `mask` keeps.
+
+    scores, mask: (rows, inputs), or one row. kept_of: (2, 4) keeps instead the 2 highest of every 4 weights of a row
+    that stand side by side. Of equal scores the first are pruned.
+
+    Raises PielabError if a row has pruned more already, its length is no multiple of 4, or a score is not a number.
+    """
+    width = kept_of[1] if kept_of else scores.shape[-1]
+    check_rows({name: scores}, kept_of)
+    number = width - kept_of[0] if kept_of else round(sparsity * width)
+    ranked = scores.detach().float().cpu().numpy().reshape(-1, width).copy()
+    _check_scores(name, ranked)
+    kept = mask.cpu().numpy().reshape(ranked.shape)
+    if (width - kept.sum(axis=1)).max(initial=0) > number:
+        raise _pruned_further(f"a row of {name}", sparsity)
+    ranked[~kept] = -np.inf
+    if number:
+        threshold = np.partition(ranked, number - 1, axis=1)[:, number - 1, None]
+        below, ties = ranked < threshold, ranked == threshold
+        # Of the ties at the threshold, as many as the count needs; the pruned ones are -inf and come first.
+        ties &= np.cumsum(ties, axis=1, dtype=np.int32) <= number - below.sum(axis=1, keepdims=True)
+        kept = ~(below | ties)
+    return torch.from_numpy(kept.reshape(scores.shape).copy()).to(mask.device)
+
+
+def check_rows(
+    weights: Mapping[str, Tensor], kept_of: tuple[int, int] | None, transposed: Collection[str] = ()
+) -> None:
+    """Raise PielabError if the rows of a matrix cannot have a pattern, for which see `prune`."""
+    for name, weight in weights.items() if kept_of else ():
+        length = weight.shape[0 if name in transposed else -1]
+        if length % kept_of[1]:
+            raise PielabError(
+                "rows-not-divisible",
+                f"{name} has {length} weights in a row, which is no multiple of {kept_of[1]}, as "
+                f"{kept_of[0]}:{kept_of[1]} needs",
+                "give a pattern that divides it, or a percentage",
+            )
+
+
+def _check_scores(name: str, scores: np.ndarray) -> None:
+    if np.isnan(scores.min()):
+        raise PielabError(
+            "scores-not-numbers", f"the scores of {name} are not all numbers", "training diverged, lower learning_rate"
+        )
+
+
+def _pruned_further(what: str, sparsity: float) -> PielabError:
+    return PielabError(
+        "already-pruned-further", f"{what} is pruned further than a share of {sparsity:g} already", "raise the sparsity"
+    )
 
 
 def nth_lowest(scores: np.ndarray, number: int) -> np.float32:

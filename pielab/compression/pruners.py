@@ -1,11 +1,13 @@
 """The pruners by name: the paper's eight (Section 3, Table 3, A.3), and others; and their controls.
 
 A pruner is a score, a schedule, a way to retrain, and a scope; it prunes the weights with the lowest scores of each
-matrix, or of all matrices together. This module does not need torch.
+row, of each matrix, or of all matrices together. This module does not need torch.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pielab.errors import PielabError
 
@@ -14,14 +16,17 @@ from pielab.errors import PielabError
 class Pruner:
     """One row of Table 3, or of the tables below it.
 
-    score: "magnitude", "impact", "random" or "importance"; the lowest are pruned. None for a control, which goes
-        through what a pruned model goes through, with nothing pruned.
+    score: "magnitude", "impact", "random", "importance" or "activation"; the lowest are pruned. "rounding" rounds every
+        weight instead. None for a control, which goes through what a pruned model goes through, with nothing pruned. Of
+        a user's own method, "module:function".
     schedule: "iterative" (train, then three times prune and retrain), "at initialization" (prune, then train),
-        "nested" (train, then prune and retrain once for each threshold, each time going on from the one before), or
-        "gradual" (prune during training, pielab.compression.gradual).
+        "nested" (train, then prune and retrain once for each threshold, each time going on from the one before),
+        "gradual" (prune during training, pielab.compression.gradual), or "one-shot" (train, then compress, and do not
+        retrain).
     retraining: the values from which the remaining weights are retrained: "fine-tuning" keeps them, "rewinding" resets
-        every weight to its initial value. None if training comes after pruning, or with it.
-    scope: "local" prunes the same share of each matrix, "global" ranks the weights of all matrices together.
+        every weight to its initial value. None if training comes after pruning, or with it, or not at all.
+    scope: "local" prunes the same share of each matrix, "row" of each of its output rows, "global" ranks the weights of
+        all matrices together.
     self_regularised: whether the best model so far is the teacher (pielab.training.distillation).
     """
 
@@ -34,7 +39,16 @@ class Pruner:
     @property
     def starts_trained(self) -> bool:
         """Whether pruning starts from the trained, unpruned model of the same seed."""
-        return self.schedule in {"iterative", "nested"}
+        return self.schedule in {"iterative", "nested", "one-shot"}
+
+    @property
+    def is_one_shot(self) -> bool:
+        return self.schedule == "one-shot"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a user's own function."""
+        return self.score is not None and ":" in self.score
 
     @property
     def is_control(self) -> bool:
@@ -82,8 +96,17 @@ SCOPED: dict[str, Pruner] = {
 }
 
 
+# These compress a trained model, which is not trained again. Wanda: Sun et al. 2024, "A simple and effective pruning
+# approach for large language models", arXiv 2306.11695.
+ONE_SHOT: dict[str, Pruner] = {
+    "RTN": Pruner("rounding", "one-shot", scope="row"),
+    "Magnitude": Pruner("magnitude", "one-shot"),
+    "Wanda": Pruner("activation", "one-shot", scope="row"),
+}
+
+
 # A new pruner is one more entry here: PRUNERS stays the paper's table.
-KNOWN: dict[str, Pruner] = PRUNERS | NESTED | GRADUAL | SCOPED
+KNOWN: dict[str, Pruner] = PRUNERS | NESTED | GRADUAL | SCOPED | ONE_SHOT
 
 
 # Trained like pruned models, with nothing pruned, to tell what training longer changes from what removing weights does.
@@ -107,14 +130,34 @@ def pruner(name: str) -> Pruner:
     return METHODS[name]
 
 
-def control(name: str, budget: str = "paper") -> str | None:
+def is_own(name: Any) -> bool:
+    """Whether this names a user's own function, as "module:function" does."""
+    return isinstance(name, str) and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name) is not None
+
+
+def method_name(name: str) -> str:
+    """The method as folders and tables name it: a pruner by its name, a user's own function by the function's."""
+    return name.rpartition(":")[2] if is_own(name) else name
+
+
+def of(values: Mapping[str, Any]) -> Pruner:
+    """The pruner of a run's parameters or recipe: its name, and for a user's own schedule, retraining and scope."""
+    name = values["pruner"]
+    if not is_own(name):
+        return pruner(name)
+    schedule = values.get("schedule") or "one-shot"
+    retraining = (values.get("retraining") or "fine-tuning") if schedule in {"iterative", "nested"} else None
+    return Pruner(name, schedule, retraining, values.get("scope") or "local")
+
+
+def control(given: Pruner, budget: str = "paper") -> str | None:
     """The name of a pruner's control; None if the unpruned models are trained alike, and so are the control themselves.
 
-    Pruners at initialization and gradual ones train once, as the unpruned models do; PINS with a teacher besides. The
-    last training after rewinding starts from the initial weights and is as long as theirs, unless the budget is equal.
+    Pruners at initialization and gradual ones train once, as the unpruned models do; PINS with a teacher besides. What
+    is compressed without retraining was trained as they were. The last training after rewinding starts from the initial
+    weights and is as long as theirs, unless the budget is equal.
     """
-    given = pruner(name)
-    if given.is_control or given.schedule == "at initialization":
+    if given.is_control or given.schedule in {"at initialization", "one-shot"}:
         return None
     if given.schedule == "gradual":
         return "control-gradual" if given.self_regularised else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pielab.compression.pruners import ITERATIONS, Pruner, sparsities
 from pielab.errors import PielabError
+from pielab.store import settings
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Step:
 
     sparsity: float
     epochs: int
-    threshold: float | None = None
+    threshold: float | str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ class Trajectory:
         return self.steps[max(shared, default=0) :]
 
 
-def trajectory(pruner: Pruner, threshold: float, levels: Sequence[float], epochs: int, budget: str) -> Trajectory:
-    """The trajectory of a pruner to a threshold, in percent.
+def trajectory(pruner: Pruner, threshold: float | str, levels: Sequence[float], epochs: int, budget: str) -> Trajectory:
+    """The trajectory of a pruner to a threshold, in percent, or of a one-shot method to its setting.
 
     levels: the thresholds of a nested pruner; those below its own are seeds of other configurations on the way.
     epochs: of the unpruned training. budget: "paper", as many after each pruning; or "equal", as many in all, the
@@ -95,6 +96,8 @@ def trajectory(pruner: Pruner, threshold: float, levels: Sequence[float], epochs
 
     Raises PielabError if the pruner cannot have that budget, or the sparsity is not possible.
     """
+    if pruner.is_one_shot:
+        return Trajectory("unpruned", epochs, (Step(_share(pruner, threshold), 0, threshold),))
     lower = sorted(level for level in levels if level < threshold) if pruner.is_nested else []
     shares = sparsities(pruner, threshold / 100, [level / 100 for level in lower])
     thresholds = [*(lower or [None] * (len(shares) - 1)), threshold]
@@ -103,6 +106,13 @@ def trajectory(pruner: Pruner, threshold: float, levels: Sequence[float], epochs
     if budget == "equal" and pruner.starts_trained:
         start, start_epochs, parts = "branch", branch_epochs(epochs), _parts_after_branch(pruner, epochs)
     return Trajectory(start, start_epochs, tuple(map(Step, shares, parts, thresholds)))
+
+
+def _share(method: Pruner, setting: float | str) -> float:
+    """The share of the prunable weights that a one-shot method prunes: 0 if it does not prune, but rounds them."""
+    if kept := settings.pattern(setting):
+        return 1 - kept[0] / kept[1]
+    return 0.0 if isinstance(setting, str) or method.score == "rounding" else setting / 100
 
 
 def branch_epochs(epochs: int) -> int:

@@ -1,7 +1,5 @@
 """The parameters of each notebook, with the values that they accept."""
 
-from dataclasses import replace
-from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -9,9 +7,17 @@ import pydantic
 from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 
-from pielab.compression import pruners, schedules
+from pielab.compression import own_functions, pruners, schedules
+from pielab.config.base_parameters import (  # noqa: F401
+    DataParameters,
+    ModelParameters,
+    PairParameters,
+    Parameters,
+    PrunedParameters,
+)
 from pielab.config.types import (
     IF_GRADUAL,
+    IF_OWN,
     NEVER,
     UNLESS_DEFAULT,
     Beta,
@@ -33,102 +39,17 @@ from pielab.config.types import (
     Natural,
     Positive,
     PositiveRange,
-    PrunerName,
+    Retraining,
     Revision,
-    Seeds,
+    Schedule,
+    Scope,
     Share,
-    StudyName,
-    Threshold,
     Warmup,
     WeightDecay,
     check_layers,
 )
 from pielab.errors import PielabError
 from pielab.store import paths
-
-
-class Parameters(BaseModel):
-    """The parameters of every notebook: where the results are."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-    study: Annotated[StudyName, NEVER]
-    results: Annotated[Name, NEVER] = Field("results", description="a folder for results")
-
-    @property
-    def study_folder(self) -> Path:
-        return paths.study(self.results, self.study)
-
-    def _repr_html_(self) -> str:
-        rows = [f"<tr><th>{name}</th><td>{escape(str(value))}</td></tr>" for name, value in self.model_dump().items()]
-        return f"<table>{''.join(rows)}</table>"
-
-    def __repr__(self) -> str:
-        return "\n".join(f"{name} = {value!r}" for name, value in self.model_dump().items())
-
-
-class DataParameters(Parameters):
-    """The texts and labels."""
-
-    dataset: Name = Field(
-        description="bbc-news, a CSV, Parquet or JSONL file, a folder of such files, a Hub id, or glue-rte and so on"
-    )
-    dataset_revision: Annotated[Revision, NEVER] = None  # a hash of the texts and labels is in the recipe
-    data_dir: Annotated[Name | None, NEVER] = Field(None, description="a folder, or None")
-    text: Name = Field("text", description="the name of the text column")
-    text_pair: Name | None = Field(None, description="the name of the second text column, or None")
-    label: Name = Field("label", description="the name of the label column")
-    label_separator: Name | None = Field(None, description="what separates several labels in the label column, or None")
-    limit: Count | None = Field(None, description="how many examples of each split to keep, from 1, or None for all")
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """The arguments of pielab.datasets.load."""
-        names = ("dataset_revision", "data_dir", "text", "text_pair", "label", "label_separator", "limit")
-        return {"name": self.dataset, **{name: getattr(self, name) for name in names}}
-
-
-class ModelParameters(DataParameters):
-    """One model on one data set."""
-
-    model: Name = Field(description="bilstm, minilm, minilm-2l, a Hub id, or a folder with a transformer")
-
-    @property
-    def unpruned(self) -> paths.Configuration:
-        return paths.Configuration(paths.slug(self.dataset), paths.slug(self.model))
-
-    @property
-    def pair_folder(self) -> Path:
-        return self.study_folder / self.unpruned.pair
-
-
-class PairParameters(ModelParameters):
-    """One model on one data set, and its seeds."""
-
-    seeds: Annotated[Seeds, NEVER] = Field(description="a range such as 0-29, a list such as 0,3,7, or one seed")
-
-    @property
-    def dense_folder(self) -> Path:
-        return self.unpruned.folder(self.study_folder)
-
-
-class PrunedParameters(PairParameters):
-    """One pruner at one threshold, on one model and data set."""
-
-    pruner: PrunerName
-    threshold: Threshold
-
-    @property
-    def configuration(self) -> paths.Configuration:
-        return replace(self.unpruned, method=self.pruner, setting=self.threshold)
-
-    @property
-    def folder(self) -> Path:
-        return self.configuration.folder(self.study_folder)
-
-    @property
-    def sparsity(self) -> float:
-        return self.threshold / 100
 
 
 class BuildParameters(ModelParameters):
@@ -165,7 +86,9 @@ class BuildParameters(ModelParameters):
         if UNLESS_DEFAULT in field.metadata:
             return getattr(self, name) != field.default
         if IF_GRADUAL in field.metadata:
-            return pruners.pruner(self.pruner).schedule == "gradual"
+            return self.method.schedule == "gradual"
+        if IF_OWN in field.metadata:
+            return self.method.is_own and getattr(self, name) is not None
         return NEVER not in field.metadata
 
 
@@ -224,6 +147,14 @@ class PruneParameters(TrainParameters, PrunedParameters):
     prune_layer_norm: Bool = False
     save_weights: Annotated[Bool, NEVER] = False
     prune_pooler: Annotated[Bool, UNLESS_DEFAULT] = True
+    prune_last_layer: Annotated[Bool, UNLESS_DEFAULT] = False
+    prune_embeddings: Annotated[Bool, UNLESS_DEFAULT] = False
+    calibration_examples: Annotated[Count, UNLESS_DEFAULT] = Field(
+        128, description="how many training examples the activations are measured on, from 1"
+    )
+    schedule: Annotated[Schedule, IF_OWN] = None
+    retraining: Annotated[Retraining, IF_OWN] = None
+    scope: Annotated[Scope, IF_OWN] = None
     initial_phase: Annotated[Share, IF_GRADUAL] = Field(
         0.05, description="the share of a gradual pruner's steps before it prunes, from 0 and below 1, such as 0.05"
     )
@@ -235,21 +166,36 @@ class PruneParameters(TrainParameters, PrunedParameters):
     uncertainty_beta: Annotated[Beta, IF_GRADUAL] = 0.99
 
     @property
+    def method(self) -> pruners.Pruner:
+        """The pruner, of pielab's or the user's."""
+        return pruners.of(self.__dict__)
+
+    @property
     def trajectory(self) -> schedules.Trajectory:
         """From a seed's start to its threshold."""
-        pruner = pruners.pruner(self.pruner)
-        return schedules.trajectory(pruner, self.threshold, self.levels or (), self.epochs, self.budget)
+        return schedules.trajectory(self.method, self.threshold, self.levels or (), self.epochs, self.budget)
 
     @pydantic.model_validator(mode="after")
     def _has_trajectory(self) -> Self:
+        if self.method.is_own:
+            own_functions.check(self.pruner, self.method, self.threshold, self.schedule, self.retraining, self.scope)
+        elif given := [name for name in ("schedule", "retraining", "scope") if getattr(self, name) is not None]:
+            raise PielabError(
+                "for-own-functions-alone",
+                f"{given[0]} = {getattr(self, given[0])!r} was given, and {self.pruner} has its own",
+                "give None, or name a score of yours as module:function",
+            )
         _ = self.trajectory  # raises PielabError if the pruner cannot have that budget
         return self
 
     def recipe(self, kind: type[BuildParameters] | None = None) -> dict[str, Any]:
-        """As for every notebook, with the levels up to the threshold of a nested pruner."""
-        passed = [level for level in self.levels or (self.threshold,) if level <= self.threshold]
-        is_nested = kind is None and pruners.pruner(self.pruner).is_nested
-        return super().recipe(kind) | ({"levels": passed} if is_nested else {})
+        """As for every notebook, with the levels of a nested pruner and the digest of a user's own file."""
+        recipe = super().recipe(kind)
+        if kind is None and self.method.is_nested:
+            recipe["levels"] = [level for level in self.levels or (self.threshold,) if level <= self.threshold]
+        if kind is None and self.method.is_own:
+            recipe["code"] = own_functions.read(self.pruner).digest
+        return recipe
 
 
 class PieParameters(PrunedParameters):

@@ -23,6 +23,8 @@ REPORTS = (NOTEBOOKS["06_report"], NOTEBOOKS["07_explore"])
 OPTIONS = list(dict.fromkeys(name for kind in REPORTS for name in kind.model_fields if name in DEFAULTS))
 # What a job asks of its machine; the others go to the notebooks as they were written.
 OF_JOBS = {"threads", "workers", "processes", *JobParameters.model_fields}
+# What is given beside a user's own function, and a pruner of pielab's has.
+OF_OWN_FUNCTIONS = ("schedule", "retraining", "scope")
 # The parameters that an entry's pruners and the top of a study file set, and so no entry.
 NOT_IN_AN_ENTRY = {"pruner", "threshold", "study", *OPTIONS}
 
@@ -73,7 +75,7 @@ class Study:
     def producer(self, target: str) -> str:
         """The target whose job trains `target`: itself, or that of a nested pruner's highest threshold."""
         own = next(configuration for configuration in self.configurations if configuration.target == target)
-        if not pruners.pruner(own.method).is_nested:
+        if own.unpruned or not pruners.of(self.configurations[own]).is_nested:
             return target
         of_method = [configuration for configuration in self.of_pair(own.pair) if configuration.method == own.method]
         return max(of_method, key=lambda configuration: configuration.setting).target
@@ -81,7 +83,7 @@ class Study:
     def control(self, target: str) -> str | None:
         """The target of the control that a configuration is compared with, if the study trains it."""
         values = self.pruned[target]
-        name = pruners.control(values["pruner"], values["budget"])
+        name = pruners.control(pruners.of(values), values["budget"])
         setting = float(values["threshold"]) if name and pruners.pruner(name).is_nested else 0.0
         control = Configuration(paths.slug(values["dataset"]), paths.slug(values["model"]), name or "unpruned", setting)
         return control.target if control.target in self.pruned else None
@@ -179,7 +181,7 @@ def _controls(pruned: Mapping[Configuration, Mapping[str, Any]], where: str) -> 
     """The controls that the pruned configurations of a pair need, each with its settings."""
     found: dict[str, list[float]] = {}
     for values in pruned.values():
-        name, levels = pruners.control(values["pruner"], values["budget"]), values["levels"] or [0]
+        name, levels = pruners.control(pruners.of(values), values["budget"]), values["levels"] or [0]
         if name and found.setdefault(name, levels) != levels:
             raise PielabError(
                 "nested-controls-differ",
@@ -197,6 +199,7 @@ def _pruned(values: dict[str, Any], settings: Mapping[str, Any], where: str) -> 
             "study-without-pruners", f"{where} has no pruners", "give one at least, such as IMP-FT: [50, 90]"
         )
     pruned: dict[Configuration, dict[str, Any]] = {}
+    given: dict[str, tuple[str, float | str]] = {}  # by folder
     for pruner, thresholds in settings.items():
         if not isinstance(thresholds, list) or not thresholds:
             raise PielabError(
@@ -205,16 +208,18 @@ def _pruned(values: dict[str, Any], settings: Mapping[str, Any], where: str) -> 
                 "give a list of thresholds, such as [50, 90]",
             )
         for threshold in thresholds:
-            method = pruners.METHODS.get(pruner)
-            levels = thresholds if method and method.is_nested else None
-            own = values | {"pruner": pruner, "threshold": threshold, "levels": levels}
+            of_others = {} if pruners.is_own(pruner) else dict.fromkeys(OF_OWN_FUNCTIONS)
+            own = values | of_others | {"pruner": pruner, "threshold": threshold, "levels": None}
             configuration = _check(NOTEBOOKS["03_pies"], own, where).configuration
+            if pruner in pruners.METHODS or pruners.is_own(pruner):
+                own["levels"] = thresholds if pruners.of(own).is_nested else None
             _check(NOTEBOOKS["02_prune"], own, where, f"{where}, {pruner}")
-            if clash := [each for each in pruned if each.name == configuration.name and each != configuration]:
+            same = given.setdefault(configuration.name, (pruner, configuration.setting))
+            if same != (pruner, configuration.setting):
                 raise PielabError(
                     "configurations-in-one-folder",
-                    f"{where} has {pruner} at {clash[0].setting!r} and {threshold!r}, both in {configuration.name}",
-                    "give thresholds that differ in their first six digits",
+                    f"{where} has {same[0]} at {same[1]!r} and {pruner} at {threshold!r}, both in {configuration.name}",
+                    "give thresholds that differ in their first six digits, and functions of different names",
                 )
             pruned[configuration] = own
     return pruned
@@ -264,6 +269,14 @@ def _values(entry: Mapping[str, Any], kept: dict[str, dict[str, Any]]) -> dict[s
             "parameter-of-no-notebook",
             f"{params} or its entry in the study sets {', '.join(unknown)}, which no notebook has",
             "correct the name, or leave it out",
+        )
+    of_own = [name for name in OF_OWN_FUNCTIONS if values.get(name) is not None]
+    if of_own and not any(map(pruners.is_own, settings)):
+        raise PielabError(
+            "no-own-function-to-set",
+            f"{params} or its entry in the study sets {', '.join(of_own)}, and none of its pruners is a function of "
+            "yours",
+            "leave that out, because the pruners of pielab have their own",
         )
     if values.get("levels") is not None:
         raise PielabError(

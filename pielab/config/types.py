@@ -1,19 +1,24 @@
 """The types of parameters, read from papermill, YAML or Python; ValueError for any other value."""
 
 import functools
+import math
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from pielab.compression.pruners import CONTROLS, KNOWN, METHODS, NESTED, SCOPED
+from pielab.compression import pruners
+from pielab.compression.pruners import CONTROLS, KNOWN, METHODS, NESTED, ONE_SHOT, SCOPED
 from pielab.errors import PielabError, warn
+from pielab.store import settings
 
 PRUNER_NAMES = (
-    f"{', '.join(name for name in KNOWN if name not in NESTED | SCOPED)}, each also as IMP-FT-global or PINS-local "
-    f"with its other scope, and the iterative ones as IMP-FT-nested; or a control, {', '.join(CONTROLS)}"
+    f"{', '.join(name for name in KNOWN if name not in NESTED | SCOPED | ONE_SHOT)}, each also as IMP-FT-global or "
+    "PINS-local with its other scope, and the iterative ones as IMP-FT-nested; without retraining "
+    f"{', '.join(ONE_SHOT)}; a control, {', '.join(CONTROLS)}; or module:function, a function of yours"
 )
+FEWEST_BITS, MOST_BITS = 2, 8
 MOST_SEEDS = 100_000
 
 
@@ -69,9 +74,30 @@ def check_layers(model: str, num_hidden_layers: int | None) -> None:
 
 
 def _pruner_name(value: Any) -> Any:
-    """Any name except "unpruned"."""
+    """Any name except "unpruned", or a user's own function."""
+    if pruners.is_own(value):
+        return _own_name(value)
     if not isinstance(value, str) or not re.fullmatch(r"\w[\w.-]*", value) or value == "unpruned":
         raise ValueError("no name for a pruner")
+    return value
+
+
+def _known_pruner(value: Any) -> Any:
+    """A name of METHODS, or a user's own function."""
+    if pruners.is_own(value):
+        return _own_name(value)
+    if not isinstance(value, str) or value not in METHODS:
+        raise ValueError("no known pruner")
+    return value
+
+
+def _own_name(value: str) -> str:
+    if pruners.method_name(value) in (*METHODS, "unpruned", "dense"):
+        raise PielabError(
+            "function-named-as-a-pruner",
+            f"the function of {value} has the name of a pruner or of the unpruned models, and so would its results",
+            "give it another name",
+        )
     return value
 
 
@@ -107,12 +133,32 @@ def _warn_of_share(value: float) -> None:
     warn(f"a threshold of {value:g} removes {value:g} % of the weights; give {percent} if you mean {percent} %")
 
 
-def _threshold(value: float, info: ValidationInfo) -> float:
-    """0 for a control, of a method with no setting, and above 0 for any other; the pruner is validated before."""
-    method = METHODS.get(info.data.get("pruner"))
-    if method and (value == 0) != (method.is_control and not method.is_nested):
-        raise ValueError("0, or no share, of the weights")
-    return _no_share(value) if value else value
+def _threshold(value: Any, info: ValidationInfo) -> float | str:
+    """The setting of the pruner, which is validated before: a percentage, bits or a pattern; 0 where there is none.
+
+    That of a user's own function may also be any number or name.
+    """
+    name = info.data.get("pruner")
+    method, is_own = METHODS.get(name), pruners.is_own(name)  # neither if imported
+    if kept := settings.pattern(value):
+        if method and (not method.is_one_shot or method.score == "rounding"):
+            raise ValueError("no pattern for this pruner")
+        return f"{kept[0]}of{kept[1]}"
+    if is_own and isinstance(value, str) and re.fullmatch(r"[^\W\d][\w.+-]*", value):
+        return value
+    try:
+        number = float(_no_bool(value))
+    except TypeError:
+        raise ValueError("no number") from None
+    if method and method.score == "rounding":
+        fits = number in range(FEWEST_BITS, MOST_BITS + 1)
+    elif method:
+        fits = 0 <= number < 100 and (number == 0) == (method.is_control and not method.is_nested)
+    else:
+        fits = 0 <= number < (math.inf if is_own else 100)
+    if not fits:
+        raise ValueError("no setting of this method")
+    return _no_share(number) if method and number and method.score != "rounding" else number
 
 
 def _levels(value: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
@@ -141,14 +187,12 @@ Positive = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan
 Share = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, lt=1)]
 Percentage = Annotated[Positive, Field(lt=100), AfterValidator(_no_share)]
 Threshold = Annotated[
-    float,
-    BeforeValidator(_no_bool),
-    AfterValidator(_threshold),
+    float | str,
+    BeforeValidator(_threshold),
     Field(
-        ge=0,
-        lt=100,
-        allow_inf_nan=False,
-        description="a percentage of the prunable weights above 0 and below 100, such as 90, or 0 for a control",
+        description="a percentage of the prunable weights above 0 and below 100, such as 90; for Magnitude and Wanda "
+        f'also "2:4" (of every 4 weights of a row, 2 are kept); for RTN {FEWEST_BITS} to {MOST_BITS} bits; or 0 for a '
+        "control",
     ),
 ]
 _Levels = Annotated[tuple[Percentage, ...], BeforeValidator(_numbers), Field(min_length=1), AfterValidator(_levels)]
@@ -172,7 +216,28 @@ PrunerName = Annotated[
     BeforeValidator(_pruner_name),
     Field(description=f"one of {PRUNER_NAMES}, or the name that importing.add was given (letters, digits, - _ .)"),
 ]
-KnownPruner = Annotated[Literal[*METHODS], Field(description=f"one of {PRUNER_NAMES}")]
+KnownPruner = Annotated[str, BeforeValidator(_known_pruner), Field(description=f"one of {PRUNER_NAMES}")]
+Schedule = Annotated[
+    Literal["one-shot", "iterative", "nested", "at initialization"] | None,
+    Field(
+        description="for a score of yours, one-shot (of a trained model, without retraining, as if not given), "
+        "iterative, nested or at initialization, and None for a pruner of pielab's, which has its own"
+    ),
+]
+Retraining = Annotated[
+    Literal["fine-tuning", "rewinding"] | None,
+    Field(
+        description="for a score of yours that is iterative or nested, fine-tuning (as if not given) or rewinding, and "
+        "None for any other"
+    ),
+]
+Scope = Annotated[
+    Literal["local", "row", "global"] | None,
+    Field(
+        description="for a score of yours, local (ranked within each matrix, as if not given), row (within each of its "
+        "output rows) or global (all matrices together), and None for a pruner of pielab's, which has its own"
+    ),
+]
 Seeds = Annotated[tuple[int, ...], BeforeValidator(parse_seeds)]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Field(description="auto, cpu, cuda or mps")]
 Budget = Annotated[
@@ -212,6 +277,7 @@ Beta = Annotated[Share, Field(description="a share from 0 and below 1, such as 0
 NEVER = "never in the recipe"  # where the results are and how many, and the hardware: none changes a seed
 UNLESS_DEFAULT = "in the recipe unless at its default"  # so that results from before the field keep their hash
 IF_GRADUAL = "in the recipe of a gradual pruner"
+IF_OWN = "in the recipe of a user's own function"
 
 # Fields that several notebooks have, with their defaults.
 Warmup = Annotated[WarmupShare, UNLESS_DEFAULT, Field(default=0)]

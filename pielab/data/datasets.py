@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset, DatasetDict, Features, Value
 
-from pielab.data import corpora, glue, labels, splits, tables, tasks
+from pielab.data import corpora, glue, labels, splits, tables, tasks, text_groups
 from pielab.data.tables import SPLITS
 from pielab.data.words import SEPARATOR
 from pielab.errors import PielabError
@@ -27,6 +27,7 @@ def load(
     text_pair: str | None = None,
     label: str = "label",
     label_separator: str | None = None,
+    group: str | None = None,
 ) -> DatasetDict:
     """A data set with the splits train, validation and test.
 
@@ -42,8 +43,11 @@ def load(
     seed: also fixes the split of data that have none (70 / 15 / 15 %, stratified).
     text, text_pair, label: columns. A label column of lists (of names, or a 0 or 1 for each class, which is then called
         by its position), or of strings joined by `label_separator`, makes the task multi-label.
+    group: a further column by whose values results are compared, at most 50. Numbers of more than 10 values are cut
+        into quarters.
 
-    Columns: text, text_pair for pairs, and label (a class id) or labels (one 0 or 1 for each class).
+    Columns: text, text_pair for pairs, label (a class id) or labels (one 0 or 1 for each class), and group, a string,
+    if one is given.
 
     Raises PielabError if the data, a column or a label is missing, if texts or labels cannot be meant, or if data with
     a revision are not on the Hub; warns of what may be meant.
@@ -51,6 +55,12 @@ def load(
     folders = [Path(folder).expanduser() for folder in (data_dir, os.environ.get("PIELAB_DATA")) if folder]
     frames = corpora.load(name, folders, dataset_revision) or glue.load(name, folders, dataset_revision)
     if frames:  # with columns of pielab's names
+        if group:
+            raise PielabError(
+                "group-of-known-dataset",
+                f"group = {group!r} was given, and {name} has no columns but those of its texts and labels",
+                "give None, or save its texts as a file with a column of that name",
+            )
         columns, label_separator = {column: column for column in frames["train"]}, None
     else:
         columns = {"text": text, **({"text_pair": text_pair} if text_pair else {}), "label": label}
@@ -62,12 +72,14 @@ def load(
             f"dataset_revision = {dataset_revision!r} is for a data set on the Hub, and {name} is read from files here",
             "give None, or the Hub id of a data set",
         )
+    groups = text_groups.names(frames, group, columns, name) if group else {}
     frames = {
         split: tables.select(frame, columns, f"{name} ({split})", joined=bool(label_separator))
         for split, frame in frames.items()
     }
     tables.check_texts(frames, name)
     frames, names, task = labels.encode(frames, label_separator, name)
+    frames = {split: frame.assign(**({"group": groups[split]} if groups else {})) for split, frame in frames.items()}
     frames = splits.complete(frames, seed, name)
     if limit:
         frames = {split: splits.draw(frame, limit, seed) for split, frame in frames.items()}

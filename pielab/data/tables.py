@@ -150,7 +150,7 @@ def select(frame: pd.DataFrame, columns: dict[str, str], where: str, joined: boo
 
     Raises PielabError if a column, or a value in one, is missing, if texts are no strings, or if there are no rows.
     """
-    _check_columns(frame, columns, where)
+    check_columns(frame, columns, where)
     chosen = {}
     for parameter, column in columns.items():
         values = frame[column].astype(object).reset_index(drop=True)
@@ -171,7 +171,7 @@ def select(frame: pd.DataFrame, columns: dict[str, str], where: str, joined: boo
     return pd.DataFrame(chosen)
 
 
-def _check_columns(frame: pd.DataFrame, columns: dict[str, str], where: str) -> None:
+def check_columns(frame: pd.DataFrame, columns: dict[str, str], where: str) -> None:
     """Raises PielabError if the columns are not there once each, or have no rows."""
     names = list(frame.columns)
     for parameter, column in columns.items():

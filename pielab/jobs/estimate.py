@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from pielab.compression import pruners, schedules
+from pielab.compression import schedules
 from pielab.config.parameters import DataParameters, PruneParameters, TrainParameters
 from pielab.config.study import Study
 from pielab.config.types import parse_seeds
@@ -62,10 +62,9 @@ def seeds(study: Study) -> pd.DataFrame:
     for configuration, values in study.configurations.items():
         kind, units, from_unpruned = "unpruned", 1, 0
         if not configuration.unpruned:
-            pruner, epochs = pruners.pruner(values["pruner"]), int(values["epochs"])
-            levels = list(map(float, values["levels"] or []))
-            trajectory = schedules.trajectory(pruner, float(values["threshold"]), levels, epochs, values["budget"])
-            kind = pruner.schedule if trajectory.start == "initial" else "iterative"
+            p = PruneParameters(**study.parameters("02_prune", configuration.target))
+            trajectory, epochs = p.trajectory, p.epochs
+            kind = p.method.schedule if trajectory.start == "initial" else "iterative"
             units = sum(step.epochs for step in trajectory.own_steps) / epochs
             # The first configuration of a trajectory stands for its start.
             from_unpruned = trajectory.start_epochs / epochs if trajectory.own_steps == trajectory.steps else 0
@@ -173,7 +172,7 @@ def _estimate(
     p: PruneParameters, dense: pd.DataFrame, counts: dict[str, Counts], load: bool
 ) -> tuple[dict[str, float], str]:
     """The bytes of an unpruned and a pruned seed, and their source; counts: filled in as a cache for the next pair."""
-    if dense["done"].any():  # a pruned seed has the files of an unpruned one except for weights and early logits
+    if dense["done"].any():  # a pruned seed has the files of an unpruned one except for weights and further logits
         weights = dense["bytes_weights"].median() if p.save_weights else 0
         return {"unpruned": dense["bytes"].median(), "pruned": dense["bytes_pruned"].median() + weights}, "measured"
     key = repr(p.data)
@@ -254,11 +253,11 @@ def weight_bytes(p: TrainParameters, classes: int) -> int:
 def seed_bytes(p: TrainParameters, counts: Counts, pruned: bool = False, with_weights: bool = True) -> int:
     """The bytes of a seed's folder: predictions, the record, and the weights if `with_weights`.
 
-    pruned: without the early logits, which only an unpruned seed has (for EL2N), and with the weights once; an unpruned
-        one has them twice if pruners with an equal budget branch off from it.
+    pruned: without the logits that only an unpruned seed has, early ones (for EL2N) and those of the numerical null,
+        and with the weights once; an unpruned one has them twice if pruners with an equal budget branch off from it.
     """
     train, test = prediction_bytes(counts.train, counts.classes), prediction_bytes(counts.test, counts.classes)
-    logits = train + test + (0 if pruned else train)
+    logits = train + test + (0 if pruned else train + 2 * test)
     branches = not pruned and p.budget == "equal" and schedules.branch_epochs(p.epochs) > 0
     return logits + RECORD + (weight_bytes(p, counts.classes) * (1 + branches) if with_weights else 0)
 

@@ -59,13 +59,14 @@ class Notebook:
 class Row:
     """One folder of a study: a configuration, a pair with its analysis, or the report.
 
+    threshold: the setting, to be read.
     seeds: how many are done, and how many are asked for; both 0 in a folder where nothing is trained.
     """
 
     folder: str
     pair: str
     title: str
-    threshold: float | None
+    threshold: str
     seeds: tuple[int, int]
     notebooks: list[Notebook]
 
@@ -85,20 +86,20 @@ def read(study_folder: Path) -> list[Row]:
     files = _files(study_folder)
     now = time.time()
 
-    def row(folder: str, pair: str, title: str, names: Iterable[str], values: dict | None = None) -> Row:
+    def row(folder: str, pair: str, title: str, names: Iterable[str], values=None, setting: str = "") -> Row:
         notebooks = [Path(folder, f"{name}.ipynb") for name in names]
         split = _parts(files, notebooks[0], asked.parts(pair)) if values else []
         states = [_notebook(study_folder, files, notebook, now) for notebook in (*split, *notebooks)]
         seeds = _seeds(study_folder / folder, values["seeds"]) if values else (0, 0)
-        threshold = values.get("threshold") if values else None
-        return Row(folder, pair, title, threshold, seeds, states)
+        return Row(folder, pair, title, setting, seeds, states)
 
     rows = []
     for pair in asked.dense:
         for configuration in asked.of_pair(pair):
             names = ["01_train"] if configuration.unpruned else ["02_prune", "03_pies"]
             values = asked.configurations[configuration]
-            rows.append(row(configuration.target, pair, configuration.method, names, values))
+            setting = configuration.setting_text
+            rows.append(row(configuration.target, pair, configuration.method, names, values, setting))
         rows.append(row(pair, pair, "EL2N and readability", ["04_el2n", "05_readability"]))
     return [*rows, row("report", "report", "figures, tables, PIEs", ["06_report", "07_explore"])]
 

@@ -80,7 +80,7 @@ def _units_text(frame: pd.DataFrame, study: Study) -> str:
     of_budget = {"paper": str(pruners.ITERATIONS), "equal": "less than 1"}
     budgets = sorted({values["budget"] for values in study.dense.values()})
     iterative = [of_budget[each] + (f" (budget: {each})" if len(budgets) > 1 else "") for each in budgets]
-    any_nested = any(pruners.pruner(values["pruner"]).is_nested for values in study.pruned.values())
+    any_nested = any(pruners.of(values).is_nested for values in study.pruned.values())
     nested = ",\nand 1 with a nested one as well, which goes on from the threshold below" if any_nested else ""
     return (
         "TRAINING UNITS: one unit trains one model for its epochs\n"

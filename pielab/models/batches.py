@@ -95,14 +95,14 @@ def bucketed(lengths: np.ndarray, size: int, random: np.random.Generator) -> lis
     return [batches[index] for index in random.permutation(len(batches))]
 
 
-def by_length(lengths: np.ndarray, width: int | None) -> list[np.ndarray]:
+def by_length(lengths: np.ndarray, width: int | None, size: int | None = None) -> list[np.ndarray]:
     """Every example once, the shortest first, in batches for predictions.
 
-    lengths: (texts,), in tokens. width: that of the encoder.
+    lengths: (texts,), in tokens. width: that of the encoder. size: texts in a batch; by default, as many as are quick.
     """
     order = np.argsort(lengths, kind="stable")
-    if width:
-        size = max(1, TOKENS_FIXED_WIDTH // width)
+    if width or size:
+        size = size or max(1, TOKENS_FIXED_WIDTH // width)
         return np.split(order, range(size, len(order), size))
     batches, start = [], 0
     while start < len(order):

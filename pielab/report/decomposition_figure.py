@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, StrMethodFormatter
 from pielab.analysis import tables
 from pielab.progress import counted
 from pielab.report import style
+from pielab.store import settings
 
 _PALETTE = sns.color_palette("colorblind")
 # What each comparison and part is about: its colour, its marker, its name in the legend.
@@ -34,7 +35,8 @@ def decomposition(table: pd.DataFrame) -> Figure:
     # Half a row of space between pruners.
     places = np.arange(len(rows)) + 0.5 * (rows["pruner"] != rows["pruner"].shift()).cumsum() - 0.5
     places = pd.Series(places.to_numpy(), index=pd.MultiIndex.from_frame(rows))
-    names = [style.short(f"{pruner} {threshold:g}" if threshold else pruner, 30) for pruner, threshold in places.index]
+    labels = [f"{pruner} {settings.text(pruner, threshold).removesuffix(' %')}" for pruner, threshold in places.index]
+    names = [style.short(label.strip(), 30) for label in labels]
     size = (8.4 + 0.08 * max(map(len, names)), 0.22 * places.iloc[-1] + 2.5)
     options = {"sharey": True, "width_ratios": (1.3, 1, 1), "layout": "constrained"}
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=size, **options)

@@ -16,14 +16,14 @@ from datasets import Dataset
 from IPython.display import HTML, display
 from scipy import stats
 
-from pielab.analysis import results
+from pielab.analysis import results, tables
 from pielab.analysis.examples import el2n, readability
 from pielab.analysis.null import estimate
 from pielab.data import datasets
 from pielab.errors import PielabError
 from pielab.progress import Progress, counted
 from pielab.report import figures
-from pielab.store import predictions
+from pielab.store import predictions, settings
 from pielab.store.paths import DENSE, Configuration
 
 # EL2N is an early training error, so for test examples the same norm of the final predictions stands in.
@@ -142,7 +142,7 @@ def study_pies(study: Path | results.Results, split: str = "test") -> pd.DataFra
         for row in frame.itertuples():
             known = read_split(row.folder, split, known, study)
             parts.append(pies(row.folder, known, study))
-            progress.step(f"{row.dataset}, {row.model}, {row.pruner}, {row.threshold:g} %")
+            progress.step(f"{row.dataset}, {row.model}, {Configuration.of(row._asdict()).title}")
     return pd.concat(parts, ignore_index=True)
 
 
@@ -180,7 +180,7 @@ def as_html(frame: pd.DataFrame, without: Sequence[str] = (), text_limit: int | 
     percentile = next(name for name in PERCENTILE.values() if name in frame)
     digits = {"P(PIE)": 2, "P(null)": 2, **dict.fromkeys(readability.SCORES, 1)}
     whole = dict.fromkeys([percentile, "difficult words", readability.LENGTH], 0)
-    table = frame.assign(text=texts, threshold=frame["threshold"].map("{:g}".format)).round(digits | whole)
+    table = frame.assign(text=texts, threshold=settings.joined(list(tables.setting_texts(frame)))).round(digits | whole)
     table = table.astype(dict.fromkeys(whole, int)).drop(columns=["votes", *without])
     named = [*results.CONFIGURATION, "text", "label", "unpruned votes", "pruned votes"]
     place = {name: table.columns.get_loc(name) for name in named if name in table}
@@ -211,7 +211,7 @@ def example(frame: pd.DataFrame, place: int = 0) -> HTML:
     counts = pd.DataFrame(row["votes"], columns=["class", "unpruned", "pruned", "label"])
     figures.votes(counts, row["pruner"]).savefig(picture, format="png", dpi=110)
     plot = base64.b64encode(picture.getvalue()).decode()
-    votes = f"unpruned: {row['unpruned votes']}; {row['pruner']} {row['threshold']:g} %: {row['pruned votes']}"
+    votes = f"unpruned: {row['unpruned votes']}; {Configuration.of(row).title}: {row['pruned votes']}"
     return HTML(
         f'<div style="display: flex; gap: 2em; flex-wrap: wrap; line-height: 1.5">'
         f'<img alt="{html.escape(votes)}" src="data:image/png;base64,{plot}" style="align-self: flex-start">'
@@ -256,7 +256,8 @@ class Explorer(widgets.VBox):
         for name in results.CONFIGURATION:
             dropdown, previous = self.choices[name], self.choices[name].value
             values = list(dict.fromkeys(rows[name]))
-            dropdown.options = [(f"{value:g} %" if name == "threshold" else value, value) for value in values]
+            is_setting, pruner = name == "threshold", self.choices["pruner"].value
+            dropdown.options = [(settings.text(pruner, value) if is_setting else value, value) for value in values]
             dropdown.value = previous if previous in values else values[0]
             rows = rows[rows[name] == dropdown.value]
         self.choosing = False

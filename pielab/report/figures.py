@@ -11,11 +11,14 @@ from matplotlib.figure import Figure
 
 from pielab.progress import counted
 from pielab.report import style
+from pielab.report.change_figure import change  # noqa: F401
 from pielab.report.decomposition_figure import decomposition  # noqa: F401
+from pielab.report.groups_figure import groups  # noqa: F401
 
 # The figures of notebooks 00 to 03 and 07 are found here as well.
 from pielab.report.run_figures import by_models_per_side, losses, p_pie, search, two_sides, votes  # noqa: F401
 from pielab.report.style import ALL, ONLY_PIES, UNPRUNED
+from pielab.report.tradeoff_figure import tradeoff  # noqa: F401
 
 
 @style.styled
@@ -31,12 +34,12 @@ def effectiveness(seeds: pd.DataFrame) -> Figure:
         axes.axhline(mean, color=UNPRUNED, linestyle="--", label="unpruned")
         axes.axhspan(mean - spread, mean + spread, color=UNPRUNED, alpha=0.15, linewidth=0)
         for name, rows in style.by_pruner(part):
-            group = rows.groupby("threshold")["effectiveness"].agg(["mean", "std"]).fillna(0)
+            group = rows.groupby(style.setting_texts(rows), sort=False)["effectiveness"].agg(["mean", "std"]).fillna(0)
             style.pruner_line(axes, name, seeds, group.index, group["mean"], (group["std"], group["std"]))
         axes.set_title(f"{style.pair(part)}: {counted(part['seed'].nunique(), 'seed')}")
         axes.set(ylabel=f"test {part['metric'].iloc[0]}")
         style.up_to_one(axes, part["effectiveness"])
-    style.legend_below(figure, "mean over seeds; bars and band: one standard deviation")
+    style.legend_below(figure, seeds, "mean over seeds; bars and band: one standard deviation")
     return figure
 
 
@@ -51,13 +54,13 @@ def pie_shares(configurations: pd.DataFrame) -> Figure:
         axes.axhline(part["null_percent"].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
         for name, rows in style.by_pruner(part):
             bars = style.error_bars(rows, "excess_percent", "excess_low", "excess_high")
-            style.pruner_line(axes, name, configurations, rows["threshold"], rows["halved_pies_percent"], bars)
+            style.pruner_line(axes, name, configurations, style.setting_texts(rows), rows["halved_pies_percent"], bars)
         side, texts = part[["models_per_side", "examples"]].iloc[0]
         axes.set_title(f"{style.pair(part)}: {counted(side, 'model')} a side, {counted(texts, 'text')}")
         axes.set_ylabel("PIEs, % of the test examples")
         style.from_zero(axes)
     note = "mean over half-splits of the seeds;\nbars: 95 % interval of the excess over the null"
-    style.legend_below(figure, note)
+    style.legend_below(figure, configurations, note)
     return figure
 
 
@@ -68,8 +71,9 @@ def comparison(table: pd.DataFrame) -> Figure:
     The panels of a pair of data set and model share a row of up to five. Scales differ between panels, because at high
     sparsity a pruner or two can be far from all others.
     """
-    thresholds = table.groupby(["dataset", "model"])["threshold"].nunique()
-    figure, panels = style.panels(table, "dataset", "model", "threshold", columns=min(thresholds.max(), 5))
+    table = table.assign(setting=style.setting_texts(table))
+    most = table.groupby(["dataset", "model"])["setting"].nunique().max()
+    figure, panels = style.panels(table, "dataset", "model", "setting", columns=min(most, 5))
     for axes, part in panels:
         for name, rows in style.by_pruner(part):
             xerr = style.error_bars(rows, "mean", "low", "high")
@@ -79,7 +83,7 @@ def comparison(table: pd.DataFrame) -> Figure:
         axes.axvline(part["unpruned"].iloc[0], color=UNPRUNED, linestyle=":", label="unpruned models")
         axes.axhline(0, color=UNPRUNED, linestyle="--", label="null: retraining alone")
         first = part.iloc[0]
-        axes.set_title(f"{style.pair(part)}: {first['threshold']:g} %\n{counted(first['seeds'], 'seed')}")
+        axes.set_title(f"{style.pair(part)}: {first['setting']}\n{counted(first['seeds'], 'seed')}")
         axes.set(xlabel=f"test {first['metric']}", ylabel="excess of PIEs, %")
     note = "excess in % of the test examples; bars: 95 % intervals over seeds; scales differ"
     style.legend(figure, note)
@@ -98,7 +102,7 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
     for axes, part in panels:
         side, seeds = part[["models_per_side", "seeds"]].iloc[0]
         axes.set_title(f"{style.name(part)}\n{side} of {counted(seeds, 'seed')} a side")
-        places = part["threshold"].map(positions)
+        places = style.setting_texts(part).map(positions)
         axes.axhline(
             part["null_on_pies"].mean(), color=UNPRUNED, linestyle="--", label="null: unpruned, where unpruned disagree"
         )
@@ -110,9 +114,9 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
             options = {"color": ONLY_PIES, "marker": marker, "linestyle": line, "capsize": 2}
             axes.errorbar(places + shift, part[f"halved_{side}_on_pies"], yerr=bars, label=f"{side}, PIEs", **options)
         style.up_to_one(axes, part[["null_on_pies", "unpruned_on_all", "pruned_on_all"]], margin=0.03)
-        axes.set(xticks=list(positions.values()), xticklabels=[f"{threshold:g}" for threshold in positions])
+        axes.set_xticks(list(positions.values()), **style.tick_labels(positions))
         judged_by = part["judged_by"].iloc[0]
-        axes.set(xlabel="% of weights pruned", ylabel=judged_by, xlim=(-0.3, len(positions) - 0.7))
+        axes.set(xlabel=style.x_label(configurations), ylabel=judged_by, xlim=(-0.3, len(positions) - 0.7))
     style.legend(figure, "bars: 95 % interval of the difference from the null", most=3 if len(panels) > 2 else 2)
     return figure
 
@@ -124,7 +128,8 @@ def classes(table: pd.DataFrame) -> Figure:
     table: as classes.by_configuration gives it. Of halves of the seeds, as the null; bars are 95 % intervals of the
     difference from it.
     """
-    figure, panels = style.panels(table, "dataset", "model", "pruner", "threshold")
+    table = table.assign(setting=style.setting_texts(table))
+    figure, panels = style.panels(table, "dataset", "model", "pruner", "setting")
     for axes, part in panels:
         bars = style.error_bars(part, "more", "more_low", "more_high")
         marker = {"color": ONLY_PIES, "marker": "s", "markersize": 3, "elinewidth": 0.8, "capsize": 1.5}
@@ -132,7 +137,7 @@ def classes(table: pd.DataFrame) -> Figure:
         axes.errorbar(part["rank"], part["halved_percent"], yerr=bars, label="PIEs", **marker)
         axes.plot(part["rank"], part["null_percent"], "--", color=UNPRUNED, label="null: where unpruned disagree")
         first, few = part.iloc[0], len(part) <= 10
-        axes.set_title(f"{style.name(part)}\n{first['threshold']:g} % pruned: {counted(first['pies'], 'PIE')}")
+        axes.set_title(f"{style.name(part)}\n{_amount(first['setting'])}: {counted(first['pies'], 'PIE')}")
         labels = part["class"].map(style.short) if few else part["rank"]
         axes.set_xticks(part["rank"], labels, rotation=30 if few else 90)
         axes.tick_params(axis="x", labelsize="small" if few else "x-small")
@@ -149,19 +154,19 @@ def el2n(table: pd.DataFrame) -> Figure:
     table: as el2n.by_configuration gives it. Shares are means over half-splits of the seeds, comparable with the null.
     Bands are 95 % intervals of the excess over the null.
     """
-    thresholds = sorted(set(table["threshold"]))
-    markers = {threshold: "osD^v"[place % 5] for place, threshold in enumerate(thresholds)}
-    colours = dict(zip(thresholds, sns.color_palette("viridis_r", len(thresholds) + 1)[1:], strict=True))
+    places = style.positions(table)
+    markers = {setting: "osD^v"[place % 5] for setting, place in places.items()}
+    colours = dict(zip(places, sns.color_palette("viridis_r", len(places) + 1)[1:], strict=True))
     figure, panels = style.panels(table, "dataset", "model", "pruner")
     for axes, part in panels:
         axes.set_title(f"{style.name(part)}\n{counted(part['seeds'].iloc[0], 'seed')}")
         null = part.groupby("bin")["p_null"].mean()
         axes.plot(null.index, 100 * null, color=UNPRUNED, linestyle="--", label="null: retraining alone")
-        for threshold, rows in part.groupby("threshold"):
-            marker = {"color": colours[threshold], "marker": markers[threshold], "markersize": 3}
-            axes.plot(rows["bin"], 100 * rows["p_pie"], label=f"{threshold:g} % pruned", **marker)
+        for setting, rows in part.groupby(style.setting_texts(part), sort=False):
+            marker = {"color": colours[setting], "marker": markers[setting], "markersize": 3}
+            axes.plot(rows["bin"], 100 * rows["p_pie"], label=_amount(setting), **marker)
             band = ((100 * (rows["p_null"] + rows[end])).clip(0, 100) for end in ("low", "high"))
-            axes.fill_between(rows["bin"], *band, color=colours[threshold], alpha=0.15, linewidth=0)
+            axes.fill_between(rows["bin"], *band, color=colours[setting], alpha=0.15, linewidth=0)
         style.from_zero(axes)
         axes.set(xlabel="bin of EL2N, the hardest last", ylabel="PIEs, % of the bin")
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -189,21 +194,25 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
         axes.axhline(part[null].mean(), color=UNPRUNED, linestyle="--", label="null: retraining alone")
         for pruner, rows in style.by_pruner(part):
             bars = style.error_bars(rows, more, low, high)
-            style.pruner_line(axes, pruner, table, rows["threshold"], rows[halved], bars)
+            style.pruner_line(axes, pruner, table, style.setting_texts(rows), rows[halved], bars)
         # Over the same pruners at every threshold, so that the line does not depend on which pruners were run.
-        complete = part.pivot(index="threshold", columns="pruner", values=halved).dropna(axis="columns")
+        by_setting = part.assign(place=style.setting_texts(part).map(positions))
+        complete = by_setting.pivot(index="place", columns="pruner", values=halved).dropna(axis="columns")
         if min(complete.shape) > 1:
-            places = complete.index.map(positions)
-            axes.plot(places, complete.mean(axis="columns"), color="black", linewidth=2.5, label="mean")
+            axes.plot(complete.index, complete.mean(axis="columns"), color="black", linewidth=2.5, label="mean")
         score, texts = part[["score", "examples"]].iloc[0]
         score += "" if is_ratio else ": difference"
         axes.set_title(f"{score}\n{style.pair(part)}: {counted(texts, 'text')}", fontsize="small")
         if axes.get_subplotspec().is_last_row():
-            axes.set_xlabel("% of weights pruned")
+            axes.set_xlabel(style.x_label(table))
     others = "others as long" if matched else "all"
     figure.supylabel(f"mean over PIEs / mean over {others}", fontsize="medium")
     style.legend(figure, "halves of the seeds; bars: 95 % interval of the difference from the null", most=6)
     return figure
+
+
+def _amount(setting: str) -> str:
+    return f"{setting} pruned" if setting.endswith(" %") else setting
 
 
 readability_matched = functools.partial(readability, matched=True)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pielab.analysis import comparison, decomposition, findings, results
-from pielab.analysis.examples import classes, readability
+from pielab.analysis import change, comparison, decomposition, findings, results, tradeoff
+from pielab.analysis.examples import classes, groups, readability
 from pielab.errors import PielabError
 from pielab.report import paper, render
 from pielab.store import files, paths, records
@@ -29,13 +29,16 @@ class Panel:
     """A kind of figure of the report, which the function of report/figures with its name draws from a table.
 
     read: the table from a study's results. keys: the columns of which each combination has a figure of its own, as in
-        the paper. saved: whether its table is written to report/tables as well.
+        the paper. saved: whether its table, unless empty, is written to report/tables as well. nothing: said in 06 of
+        an empty table, instead of that a notebook has not run.
     """
 
     title: str
     read: Callable[[results.Results], pd.DataFrame]
     keys: tuple[str, ...] = ()
     saved: bool = False
+    nothing: str = ""
+    known: str | None = None
 
 
 # A new figure is one entry here and one function in report/figures.
@@ -46,7 +49,26 @@ PANELS = {
         BY_PAIR,
         saved=True,
     ),
+    "change": Panel(
+        "What changes in the same model, beside another seed, another batch size and bfloat16",
+        change.of_study,
+        BY_PAIR,
+        saved=True,
+    ),
+    "groups": Panel(
+        "Who pays: change, lost accuracy and movement by group of texts",
+        groups.of_study,
+        BY_PAIR,
+        saved=True,
+        nothing=groups.NO_GROUP,
+    ),
     "effectiveness": Panel("Accuracy or F1 against the unpruned models (Figure 1)", results.seeds),
+    "tradeoff": Panel(
+        "What compression bought: size beside accuracy or F1, and own answers changed",
+        tradeoff.of_study,
+        saved=True,
+        known="packed_percent",
+    ),
     "pie_shares": Panel(
         "How many test examples are PIEs, and how many retraining alone would change (Table 4)", results.configurations
     ),
@@ -83,8 +105,10 @@ PANELS = {
 TABLES = {
     "decomposition_at_these_texts": "What part of a PIE is pruning? Intervals at these texts, seeds vary",
     "decomposition_to_come": "The same with intervals for texts to come, seeds and texts vary",
+    "change_by_configuration": "What changes in the same model",
     "pie_shares": "PIEs beside their null, in percent of the test examples",
     "effectiveness": "Accuracy or F1, and its change by pruning",
+    "sizes": "What compression bought: size and speed beside accuracy or F1, and own answers changed",
     "comparison": "Pruners at equal sparsity",
     "effectiveness_on_pies": "Accuracy or F1 on the PIEs, and beside the null",
 }
@@ -99,6 +123,23 @@ NOTES = {
         "<b>p</b> is that of an exact test against the control, or against the unpruned models for a control and where "
         "none was trained, corrected for all configurations. <b>own answers changed</b>, in percent of the texts, "
         "compares models of the same seed. In brackets: 95 % intervals, of other seeds at these texts."
+    ),
+    "change_by_configuration": (
+        "The model of a seed before compression and the model of the same seed after, at these texts. <b>changed</b> "
+        "is the share of its answers that differ, in percent, and the sum of the next three columns; <b>another "
+        "seed</b>, how many differ between two unpruned models; <b>another batch size</b> and <b>bfloat16 against "
+        "float32</b>, how many differ with the same weights. <b>KL</b>, in nats, is the divergence of the "
+        "probabilities after from those before. <b>Expected calibration error</b> has 15 bins, from 0 to 1; the "
+        "<b>Brier score</b> is the sum over classes. In brackets: 95 % intervals, over seeds."
+    ),
+    "sizes": (
+        "<b>MB packed</b> is the size of a model as the format of its method would store it: rounded weights in their "
+        "bits with a scale for each row, pruned matrices as a bitmap with the values left, in 10<sup>6</sup> bytes. "
+        "<b>MB stored</b> is with every weight as a float, which zeros do not make smaller. The word vectors of a "
+        "BiLSTM are not counted. <b>ms a text</b>, the time of predicting the test set on this device, is that of "
+        "matrices with their zeros: only a format and a device that skip them make a pruned model faster. "
+        "<b>own answers changed</b> compares models of the same seed. In brackets: 95 % intervals over seeds; "
+        "?: not known, of predictions made elsewhere or by an earlier version."
     ),
     "pie_shares": (
         "<b>pies percent</b> is the paper's number: all seeds vote on both sides. Two sets of unpruned models "
@@ -137,10 +178,13 @@ def draw(study: Path | results.Results, kind: str, table: pd.DataFrame | None = 
     panel, study = PANELS[kind], results.read(study)
     report, table = study.folder / "report", panel.read(study) if table is None else table
     folder, draw_figure = report / "figures", getattr(figures, kind)
-    if panel.saved:
+    if panel.saved and not table.empty:
         results.save(table, report, kind)
-    # A configuration that was removed from the study must not leave its figure behind.
-    for path in [*folder.glob(f"{kind}.*"), *folder.glob(f"{kind}-*")]:
+    # What was removed from the study must not leave its figure, or its table, behind.
+    stale = [*(report / "tables").glob(f"{kind}.csv*")] if table.empty else []
+    if panel.known and not table.empty:
+        table = table.dropna(subset=[panel.known])
+    for path in [*folder.glob(f"{kind}.*"), *folder.glob(f"{kind}-*"), *stale]:
         path.unlink()
     if table.empty:
         return {}
@@ -159,7 +203,8 @@ def show(study: Path | results.Results, kind: str, table: pd.DataFrame | None = 
     if drawn:
         display(*drawn.values())
     else:
-        print(f"nothing to draw for {kind} yet: the notebook that makes it has not run for this study")
+        missing = f"nothing to draw for {kind} yet: the notebook that makes it has not run for this study"
+        print(PANELS[kind].nothing or missing)
 
 
 def write_index(study_folder: Path) -> Path:
@@ -251,7 +296,8 @@ def _html(frame: pd.DataFrame) -> str:
     shares = ("excess", "difference")
     percent = {name: "{:.1f}".format for name in named if "percent" in name or name.startswith(shares)}
     formats = {name: percent.get(name, "{:.3f}".format) for name in named.select_dtypes("float")}
-    formats |= {"threshold": "{:g}".format, "epochs": "{:g}".format}
+    formats |= {"epochs": "{:g}".format}
+    formats |= {"threshold": lambda setting: setting if isinstance(setting, str) else f"{setting:g}"}
     return named.to_html(index=False, border=0, formatters=formats, na_rep="")
 
 

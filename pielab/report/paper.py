@@ -12,7 +12,7 @@ from pielab.analysis.tables import without_controls
 from pielab.compression.pruners import PRUNERS
 from pielab.data import data_card, published
 from pielab.errors import PielabError
-from pielab.store import files
+from pielab.store import files, settings
 from pielab.store.paths import DENSE
 
 PAIR = ["model", "dataset"]
@@ -168,6 +168,7 @@ def _grid(frame: pd.DataFrame, value: str) -> pd.DataFrame:
 
     Pairs of the paper have all its rows; configurations that were not run are NaN.
     """
+    frame = _in_percent(frame)
     whole = frame.pivot(index=[*PAIR, "pruner"], columns="threshold", values=value)
     pairs = list(frame.groupby(PAIR, sort=False).groups)
     models, data = published.MODELS.values(), published.DATASETS.values()
@@ -177,6 +178,14 @@ def _grid(frame: pd.DataFrame, value: str) -> pd.DataFrame:
     columns = sorted(set(whole.columns) | (set(THRESHOLDS) if in_paper else set()))
     index = pd.MultiIndex.from_tuples(ordered, names=[*PAIR, "pruner"])
     return whole.reindex(index=index, columns=pd.Index(columns, name="% pruned"))
+
+
+def _in_percent(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose setting is a percentage, as all are in the paper."""
+    in_percent = frame[
+        ~frame["pruner"].isin(settings.IN_BITS) & ~frame["threshold"].map(lambda setting: isinstance(setting, str))
+    ]
+    return in_percent.assign(threshold=in_percent["threshold"].astype(float))
 
 
 def _table_3() -> Styler:
@@ -239,6 +248,7 @@ def table_10(configurations: pd.DataFrame) -> Styler:
 
 def remaining(counts: pd.DataFrame) -> pd.DataFrame:
     """The number of parameters that remain, by pair: a column "unpruned", and one for each threshold."""
+    counts = _in_percent(counts) if len(counts) else counts
     if counts.empty:
         return counts
     columns = sorted(set(counts["threshold"]) | ({0.0} | set(THRESHOLDS)))
@@ -260,7 +270,7 @@ def _counts(study: results.Results) -> pd.DataFrame:
     for record, *_ in study.records.values():
         if "trainable" in record:
             removed = sum(lost for lost, _ in record.get("pruned", {}).values())
-            names = {name: record[name] for name in ("dataset", "model", "threshold")}
+            names = {name: record[name] for name in results.CONFIGURATION}
             rows.append(names | {"parameters": record["trainable"], "removed": removed})
     return pd.DataFrame(rows)
 

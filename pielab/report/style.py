@@ -14,13 +14,17 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.text import Text
 
-from pielab.compression.pruners import CONTROLS, GRADUAL, KNOWN, NESTED, PRUNERS, SCOPED
+from pielab.analysis import tables
+from pielab.compression.pruners import CONTROLS, GRADUAL, KNOWN, NESTED, ONE_SHOT, PRUNERS, SCOPED
+from pielab.store import settings
 
 # The same for a pruner in every figure; colour-blind readers can tell pruners apart by colour or marker alone.
 COLOURS = dict(zip(PRUNERS, sns.color_palette("colorblind", len(PRUNERS)), strict=True))
 MARKERS = dict(zip(PRUNERS, "osD^vPX*", strict=True))
 COLOURS |= dict(zip(GRADUAL, ("#332288", "#117733", "#882255"), strict=True))
 MARKERS |= dict(zip(GRADUAL, "phd", strict=True))
+COLOURS |= dict(zip(ONE_SHOT, ("#aa4499", "#999933", "#44aa99"), strict=True))
+MARKERS |= dict(zip(ONE_SHOT, "<>H", strict=True))
 COLOURS |= dict.fromkeys(CONTROLS, "0.45")
 MARKERS |= dict(zip(CONTROLS, "oDsP", strict=True))
 # Variants look like the pruner they derive from, but hollow: nested ones dotted, those of the other scope dashed.
@@ -28,7 +32,7 @@ VARIANTS = dict.fromkeys(NESTED, ":") | dict.fromkeys(SCOPED, "--")
 for _name in VARIANTS:
     COLOURS[_name], MARKERS[_name] = (styles[_name.rpartition("-")[0]] for styles in (COLOURS, MARKERS))
 # For pruners without a colour of their own.
-MORE_COLOURS, MORE_MARKERS = ("#56b4e9", "#999933", "#aa4499", "#44aa99", "#661100"), "<>8Hd"
+MORE_COLOURS, MORE_MARKERS = ("#56b4e9", "#661100", "#6699cc", "#cc6677", "#ddcc77"), "8<>Hd"
 UNPRUNED = "0.25"
 ALL, ONLY_PIES = sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[1]
 # Controls of the direction of writing, with which a name would turn the words beside it around.
@@ -146,10 +150,10 @@ def name(part: pd.DataFrame) -> str:
     return f"{part['pruner'].iloc[0]}: {pair(part)}"
 
 
-def legend_below(figure: Figure, note: str) -> None:
-    """Labels the x axes, and adds one legend."""
+def legend_below(figure: Figure, frame: pd.DataFrame, note: str) -> None:
+    """Labels the x axes, and adds one legend; frame: the data of the whole figure."""
     for axes in figure.axes:
-        axes.set_xlabel("% of the prunable weights pruned")
+        axes.set_xlabel(x_label(frame, "% of the prunable weights pruned"))
     legend(figure, note)
 
 
@@ -162,14 +166,17 @@ def legend(figure: Figure, note: str | None = None, most: int = 4) -> None:
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", **options)
 
 
-def pruner_line(axes: Axes, name: str, frame: pd.DataFrame, thresholds, values, bars) -> None:
-    """One pruner's points at its thresholds, with error bars and a line; frame: the data of the whole figure."""
+def pruner_line(axes: Axes, name: str, frame: pd.DataFrame, texts, values, bars) -> None:
+    """One pruner's points at its settings, with error bars and a line; frame: the data of the whole figure.
+
+    texts: of its settings, as settings.texts gives them.
+    """
     places, names = positions(frame), pruners(frame)
     # Pruners are shifted a little, so that their bars do not hide each other.
     shift = (names.index(name) - (len(names) - 1) / 2) * 0.05
-    where = [places[threshold] + shift for threshold in thresholds]
+    where = [places[each] + shift for each in texts]
     axes.errorbar(where, values, yerr=bars, label=name, capsize=2, **marker_style(name, frame))
-    axes.set(xticks=list(places.values()), xticklabels=[f"{threshold:g}" for threshold in places])
+    axes.set_xticks(list(places.values()), **tick_labels(places))
     axes.set_xlim(-0.5, len(places) - 0.5)
 
 
@@ -201,10 +208,31 @@ def error_bars(rows: pd.DataFrame, value: str, low: str, high: str) -> tuple[pd.
     return (rows[value] - rows[low]).clip(lower=0), (rows[high] - rows[value]).clip(lower=0)
 
 
-def positions(frame: pd.DataFrame) -> dict[float, int]:
-    """The pruners' thresholds at equal distances, because 90 and 99 % differ as much to a model as 20 and 50 %."""
-    thresholds = sorted(set(frame.loc[frame["pruner"] != "unpruned", "threshold"]))
-    return {threshold: place for place, threshold in enumerate(thresholds)}
+def positions(frame: pd.DataFrame) -> dict[str, int]:
+    """The settings' texts at equal distances, because 90 and 99 % differ as much to a model as 20 and 50 %.
+
+    Percentages first, then patterns and bits, each from mild to severe.
+    """
+    pruned = frame.loc[frame["pruner"] != "unpruned", ["pruner", "threshold"]].drop_duplicates()
+    in_order = sorted(pruned.itertuples(index=False), key=lambda row: settings.order(*row))
+    texts = dict.fromkeys(settings.text(*row) or "0 %" for row in in_order)
+    return {each: place for place, each in enumerate(texts)}
+
+
+def tick_labels(places: dict[str, int]) -> dict[str, object]:
+    """Labels of `positions`, for set_xticks: numbers alone if all are percentages, else turned for want of room."""
+    labels = settings.joined(list(places))
+    return {"labels": labels} if labels != list(places) else {"labels": labels, "rotation": 45, "ha": "right"}
+
+
+def x_label(frame: pd.DataFrame, percent: str = "% of weights pruned") -> str:
+    """The label of an axis of `positions`."""
+    return percent if all(each.endswith(" %") for each in positions(frame)) else f"{percent}, or other setting"
+
+
+def setting_texts(frame: pd.DataFrame) -> pd.Series:
+    """The keys of `positions` of a frame's rows."""
+    return tables.setting_texts(frame).replace("", "0 %")
 
 
 def by_pruner(frame: pd.DataFrame):

@@ -6,6 +6,8 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from pielab.store import settings
+
 DATA_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
 # The columns of tables, and the keys of records, that identify a configuration.
 CONFIGURATION = ["dataset", "model", "pruner", "threshold"]
@@ -53,10 +55,13 @@ class Configuration:
 
     @property
     def title(self) -> str:
-        """Method and setting, to be read: "IMP-FT at 90 %", "Wanda at 2of4", "control-FT"."""
-        if not self.setting:
-            return self.method
-        return f"{self.method} at {self.setting if isinstance(self.setting, str) else f'{self.setting:g} %'}"
+        """Method and setting, to be read: "IMP-FT at 90 %", "RTN at 4 bits", "Wanda at 2:4", "control-FT"."""
+        return f"{self.method} at {self.setting_text}" if self.setting else self.method
+
+    @property
+    def setting_text(self) -> str:
+        """The setting, to be read: "90 %", "4 bits", "2:4", or nothing."""
+        return settings.text(self.method, self.setting)
 
     @property
     def target(self) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ import torch
 from datasets import DatasetDict
 from torch import Tensor, nn
 
-from pielab.compression import pruners
 from pielab.compression.gradual import Gradual
 from pielab.compression.schedules import Schedule
 from pielab.config.parameters import BuildParameters, PruneParameters
@@ -105,6 +105,18 @@ class Experiment:
         """Logits (examples, classes) float32 of a split."""
         return loop.predict(model, self.encoder, self.tokens[split], self.precision)
 
+    def predict_otherwise(self, model: nn.Module) -> dict[str, np.ndarray]:
+        """Logits (examples, classes) of the test split in batches as in training, and in the other precision.
+
+        What they change is the numerical null of a change of the weights. Keys: "test-batch-size", "test-precision".
+        """
+        predict = partial(loop.predict, model, self.encoder, self.tokens["test"])
+        logits = {"test-batch-size": predict(self.precision, self.parameters.batch_size)}
+        if self.device.type != "mps":  # where bfloat16 depends on the version of macOS
+            other = torch.float32 if self.precision == torch.bfloat16 else torch.bfloat16
+            logits["test-precision"] = predict(other)
+        return logits
+
 
 def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
     """Encode the texts for the model and choose the device.
@@ -135,8 +147,7 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
         inputs=_inputs(encoder, tokens, model_files),
         revisions={name: commit for name, commit in commits.items() if commit},
     )
-    pruner = pruners.pruner(p.pruner) if isinstance(p, PruneParameters) else None
-    if pruner and pruner.schedule == "gradual" and not pruner.is_control:
+    if isinstance(p, PruneParameters) and p.method.schedule == "gradual" and not p.method.is_control:
         gradual(experiment, {})  # raises PielabError before anything is trained
     experiment.seed_process()
     return experiment
@@ -157,4 +168,4 @@ def gradual(experiment: Experiment, weights: dict[str, Tensor]) -> Gradual:
     p: PruneParameters = experiment.parameters
     schedule = Schedule(**{field.name: getattr(p, field.name) for field in dataclasses.fields(Schedule)})
     steps = p.epochs * -(-len(experiment.tokens["train"]) // p.batch_size)
-    return Gradual(weights, pruners.pruner(p.pruner), p.sparsity, steps, schedule)
+    return Gradual(weights, p.method, p.threshold / 100, steps, schedule)

@@ -1,5 +1,6 @@
 """The training loop, predictions and gradients: everything that runs a model on a device."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -47,6 +48,13 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
         has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if has_bfloat16 else torch.float32
     return getattr(torch, name)
+
+
+def finished_at(device: torch.device) -> float:
+    """The time in seconds, of no particular clock, once the device has done all that it was given."""
+    if device.type in {"cuda", "mps"}:
+        getattr(torch, device.type).synchronize()
+    return time.perf_counter()
 
 
 @contextmanager
@@ -189,10 +197,19 @@ def _optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> t
 
 @torch.inference_mode()
 @sdpa_kernel(ATTENTION)
-def predict(model: nn.Module, encoder: Encoder, tokens: Tokens, precision: torch.dtype = torch.float32) -> np.ndarray:
-    """Logits (examples, classes) float32, in the order of the texts."""
+def predict(
+    model: nn.Module,
+    encoder: Encoder,
+    tokens: Tokens,
+    precision: torch.dtype = torch.float32,
+    batch_size: int | None = None,
+) -> np.ndarray:
+    """Logits (examples, classes) float32, in the order of the texts.
+
+    batch_size: texts in a batch; by default, as many as are quick.
+    """
     device = next(model.parameters()).device
-    plan = batches.by_length(tokens.lengths, encoder.width)
+    plan = batches.by_length(tokens.lengths, encoder.width, batch_size)
     texts = batches.to_device(tokens, encoder, device)
     with evaluating(model):
         logits = torch.cat([_logits(model, inputs, precision) for _, inputs in texts.in_batches(plan)]).cpu().numpy()

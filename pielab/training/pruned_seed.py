@@ -3,24 +3,23 @@
 A phase scores the weights, prunes the lowest ones, rewinds the rest to the initial state if the pruner does so, and
 retrains. An iterative pruner has three phases, a nested one a phase for each level, and a pruner at initialization one.
 After each phase but the last, a nested pruner writes the seed of that level, and the checkpoint is saved;
-it is deleted when the seed's folder is written. Gradual pruners have no phases, but prune within one training. Controls
-go through the same, and nothing is pruned.
+it is deleted when the seed's folder is written. Gradual pruners have no phases, but prune within one training; what is
+compressed without retraining has none either. Controls go through the same, and nothing is pruned.
 """
 
 import dataclasses
 import time
 from typing import Any
 
-import numpy as np
-import torch
 from safetensors.torch import load_file, load_model
 from torch import Tensor, nn
 
-from pielab.compression import pruners
-from pielab.compression.masks import dense_masks, impact, magnitude, overall_sparsity, prunable, prune, random_scores
+from pielab.compression import masks as pruning
+from pielab.compression import one_shot, own_functions
+from pielab.compression.masks import dense_masks, overall_sparsity, prune
 from pielab.config.parameters import PruneParameters
-from pielab.store import paths, predictions, records
-from pielab.training import loop
+from pielab.store import paths, predictions, records, settings
+from pielab.training import scoring
 from pielab.training.distillation import Teacher
 from pielab.training.experiment import Experiment, gradual
 from pielab.training.seed import clear_checkpoint, evaluate, load_checkpoint, save_checkpoint, save_seed
@@ -44,11 +43,13 @@ def prune_seed(
     Raises PielabError if the checkpoint or the unpruned seed is damaged, or if training diverges.
     """
     p: PruneParameters = experiment.parameters
-    pruner = pruners.pruner(p.pruner)
+    pruner = p.method
     model = experiment.build(seed)
-    weights = prunable(model, p.prune_layer_norm, p.prune_pooler)
+    weights = prunable(model, p)
     if pruner.schedule == "gradual":
         return _prune_while_training(experiment, seed, model, weights, report)
+    if pruner.is_one_shot:
+        return _compress(experiment, seed, model, weights)
     recipe, inputs = experiment.recipe(), experiment.inputs | {"precision": experiment.precision_name}
     initial = {name: value.clone() for name, value in model.state_dict().items()}
     steps = p.trajectory.steps
@@ -60,8 +61,8 @@ def prune_seed(
     for phase, step in list(enumerate(steps, start=1))[state["phase"] :]:
         start = time.perf_counter()
         if not pruner.is_control:
-            scores = _scores(pruner.score, experiment, model, weights, seed, phase)
-            masks = prune(scores, masks, step.sparsity, pruner.scope)
+            scores = scoring.scores(pruner, experiment, model, weights, seed, phase)
+            masks = prune(scores, masks, step.sparsity, pruner.scope, pruning.transposed_weights(model))
         if pruner.retraining == "rewinding":
             model.load_state_dict(initial)
         on_epoch = epoch_note(report, seed, "retraining", step.epochs)
@@ -81,6 +82,18 @@ def prune_seed(
     return model, _record(weights, masks, state)
 
 
+def prunable(model: nn.Module, p: PruneParameters) -> dict[str, nn.Parameter]:
+    """The weights of a model that these parameters compress."""
+    return pruning.prunable(model, p.prune_layer_norm, p.prune_pooler, p.prune_last_layer, p.prune_embeddings)
+
+
+def check(experiment: Experiment) -> None:
+    """Raise PielabError, before anything is trained, if the model's matrices cannot have the pattern."""
+    if kept_of := settings.pattern(experiment.parameters.threshold):
+        model = experiment.build(experiment.parameters.seeds[0])
+        pruning.check_rows(prunable(model, experiment.parameters), kept_of, pruning.transposed_weights(model))
+
+
 def finished(experiment: Experiment, seed: int) -> bool:
     """Whether a pruned seed has its folder; PielabError if that was made with another recipe or other inputs."""
     p = experiment.parameters
@@ -98,8 +111,8 @@ def _prune_while_training(
     """`prune_seed` for gradual pruners, which prune within a single training and write no checkpoint."""
     p: PruneParameters = experiment.parameters
     start = time.perf_counter()
-    pruner = pruners.pruner(p.pruner)
-    pruning = None if pruner.is_control else gradual(experiment, weights)
+    pruner = p.method
+    during = None if pruner.is_control else gradual(experiment, weights)
     teacher = Teacher() if pruner.self_regularised else None
     note = epoch_note(report, seed, "training", p.epochs)
 
@@ -109,9 +122,38 @@ def _prune_while_training(
             teacher.consider(model, scores[experiment.metric]["validation"])
         note(epoch, loss)
 
-    losses = experiment.train(model, seed, 1, p.epochs, on_epoch, gradual=pruning, teacher=teacher)
-    masks = pruning.masks if pruning else dense_masks(weights)
+    losses = experiment.train(model, seed, 1, p.epochs, on_epoch, gradual=during, teacher=teacher)
+    masks = during.masks if during else dense_masks(weights)
     return model, _record(weights, masks, {"losses": [losses], "seconds": time.perf_counter() - start})
+
+
+def _compress(
+    experiment: Experiment, seed: int, model: nn.Module, weights: dict[str, Tensor]
+) -> tuple[nn.Module, dict]:
+    """`prune_seed` for what is compressed without retraining, in seconds and without a checkpoint."""
+    p, (_, state) = experiment.parameters, _start(experiment, seed, model, {})
+    start = time.perf_counter()
+    own = own_functions.read(p.pruner) if p.method.is_own else None
+    if own and own.is_compressor:
+        model = scoring.compress(own, experiment, model, seed)
+        after = dict(model.named_parameters())
+        pruned = {name: _zeros(after[name]) for name in weights if name in after}
+    else:
+        rounds = p.method.score == "rounding"
+        scores = None if rounds else scoring.scores(p.method, experiment, model, weights, seed, phase=1)
+        pruned = one_shot.compress(model, weights, p.method, p.threshold, scores)
+    return model, {
+        "losses": [],
+        "seconds": time.perf_counter() - start,
+        "sparsity": sum(number for number, _ in pruned.values()) / max(1, sum(size for _, size in pruned.values())),
+        "pruned": pruned,
+        "starts_from": state["starts_from"],
+    }
+
+
+def _zeros(weight: Tensor) -> list[int]:
+    """How many weights are zero, and of how many."""
+    return [int((weight == 0).sum()), weight.numel()]
 
 
 def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[str, Any]) -> dict[str, Any]:
@@ -130,8 +172,15 @@ def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[st
 
 def _save(experiment: Experiment, seed: int, model: nn.Module, record: dict[str, Any]) -> None:
     """Evaluate a pruned seed and write its folder."""
-    p = experiment.parameters
-    save_seed(p.folder, seed, experiment, model, experiment.recipe(), record, save_weights=p.save_weights)
+    p: PruneParameters = experiment.parameters
+    is_compressor = p.method.is_own and own_functions.read(p.pruner).is_compressor
+    packing = {
+        "prunable": record["pruned"],
+        "bits": int(p.threshold) if p.method.score == "rounding" else None,
+        "pattern": None if is_compressor else settings.pattern(p.threshold),
+    }
+    recipe, options = experiment.recipe(), {"save_weights": p.save_weights, "packing": packing}
+    save_seed(p.folder, seed, experiment, model, recipe, record, **options)
 
 
 def _start(
@@ -164,18 +213,3 @@ def load_unpruned(experiment: Experiment, seed: int, model: nn.Module, branch: b
             model.load_state_dict(load_file(path, device=device))
         else:
             load_model(model, path, device=device)
-
-
-def _scores(
-    score: str, experiment: Experiment, model: nn.Module, weights: dict[str, Tensor], seed: int, phase: int
-) -> dict[str, Tensor]:
-    """The score of every prunable weight, by matrix; impact uses a random sample of training examples per phase."""
-    if score == "magnitude":
-        return magnitude(weights)
-    if score == "random":
-        return random_scores(weights, torch.Generator().manual_seed(loop.derive_seed(seed, phase, 1)))
-    tokens, targets = experiment.tokens["train"], experiment.targets["train"]
-    number = min(experiment.parameters.impact_examples, len(tokens))
-    chosen = np.random.default_rng((seed, phase, 1)).choice(len(tokens), size=number, replace=False)
-    sample = (experiment.encoder, tokens[chosen], targets[chosen])
-    return impact(weights, loop.gradients(model, weights, *sample, task=experiment.training_task))

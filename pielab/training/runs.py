@@ -35,9 +35,11 @@ def train_pruned(experiment: Experiment) -> pd.DataFrame:
     nested pruner also writes the seeds of the lower levels. An interrupted seed resumes after its last finished
     iteration or level. `pruned_seed` describes the steps of one seed.
 
-    Raises PielabError if a seed's folder, or that of a lower level, was made with another recipe.
+    Raises PielabError if a seed's folder, or that of a lower level, was made with another recipe, or if the model's
+    matrices cannot have the pattern.
     """
     p, trajectory = experiment.parameters, experiment.parameters.trajectory
+    pruned_seed.check(experiment)
     if trajectory.start != "initial":
         train_dense(experiment)
     todo = [seed for seed in p.seeds if not pruned_seed.finished(experiment, seed)]
@@ -60,11 +62,14 @@ def _train(
 
 
 def _train_unpruned(experiment: Experiment, seed: int, report: ReportProgress) -> None:
-    """Train an unpruned seed and write its folder with its weights, and with those where an equal budget branches."""
+    """Train an unpruned seed and write its folder with its weights, and with those where an equal budget branches.
+
+    And with its predictions for the numerical null (`Experiment.predict_otherwise`).
+    """
     p = experiment.parameters
     start = time.perf_counter()
     model = experiment.build(seed)
-    early: dict[str, np.ndarray] = {}
+    extra: dict[str, np.ndarray] = {}
     branch: dict[str, Tensor] = {}
     note = epoch_note(report, seed, "unpruned", p.epochs)
 
@@ -72,11 +77,12 @@ def _train_unpruned(experiment: Experiment, seed: int, report: ReportProgress) -
         if p.budget == "equal" and epoch == schedules.branch_epochs(p.epochs):
             branch.update({name: value.detach().cpu().clone() for name, value in model.state_dict().items()})
         if epoch == schedules.early_epoch(p.epochs):
-            early["early"] = experiment.predict(model, "train")
+            extra["early"] = experiment.predict(model, "train")
         note(epoch, loss)
 
     losses = experiment.train(model, seed, 0, p.epochs, on_epoch)
     record = {"losses": [losses], "seconds": time.perf_counter() - start}
-    recipe, options = experiment.recipe(TrainParameters), {"extra": early, "shared": branch}
+    extra |= experiment.predict_otherwise(model)
+    recipe, options = experiment.recipe(TrainParameters), {"extra": extra, "shared": branch}
     save_seed(p.dense_folder, seed, experiment, model, recipe, record, save_weights=True, **options)
     report(f"seed {seed} kept", 1)

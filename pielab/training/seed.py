@@ -16,11 +16,14 @@ import torch
 from safetensors.torch import load_file, save_file, save_model
 from torch import Tensor, nn
 
+from pielab.compression.masks import prunable
+from pielab.compression.sizes import sizes
 from pielab.data import datasets
 from pielab.errors import PielabError
 from pielab.models import classifier
 from pielab.store import files, paths, predictions, records
 from pielab.store.records import digest
+from pielab.training import loop
 from pielab.training.experiment import Experiment
 
 
@@ -30,17 +33,23 @@ def evaluate(
     seed: int,
     splits: Iterable[str] = datasets.SPLITS,
     threshold_split: str = "train",
-) -> tuple[dict[str, np.ndarray], float | None, dict[str, dict[str, float]]]:
-    """Logits (examples, classes) of each split, the decision threshold, and by metric of the task its value by split.
+) -> tuple[dict[str, np.ndarray], float | None, dict[str, dict[str, float]], dict[str, float]]:
+    """Logits (examples, classes), the decision threshold, by metric of the task its value, and the seconds a text.
+
+    All but the threshold by split. The seconds are those of predicting the split, over its texts.
 
     threshold_split: added to the splits if the task has a decision threshold, which is the best one on that split; if
         it has none, the threshold is None.
 
     Raises PielabError if the logits are not finite.
     """
-    task, threshold = experiment.task, None
+    task, threshold, seconds = experiment.task, None, {}
     needed = dict.fromkeys([*splits, *([threshold_split] if task.decision_threshold else [])])
-    logits = {split: experiment.predict(model, split) for split in needed}
+    logits = {}
+    for split in needed:
+        start = loop.finished_at(experiment.device)
+        logits[split] = experiment.predict(model, split)
+        seconds[split] = (loop.finished_at(experiment.device) - start) / max(len(logits[split]), 1)
     if not all(np.isfinite(split_logits).all() for split_logits in logits.values()):
         raise PielabError(
             "weights-not-finite",
@@ -55,7 +64,7 @@ def evaluate(
         name: {split: task.score(answers[split], experiment.targets[split], name) for split in logits}
         for name in task.metrics
     }
-    return logits, threshold, scores
+    return logits, threshold, scores, seconds
 
 
 def save_seed(
@@ -68,6 +77,7 @@ def save_seed(
     save_weights: bool,
     extra: Mapping[str, np.ndarray] = MappingProxyType({}),
     shared: Mapping[str, Tensor] = MappingProxyType({}),
+    packing: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Evaluate a trained seed and write its folder, which gets its name only when complete.
 
@@ -77,11 +87,13 @@ def save_seed(
     recipe: the parameters that the result depends on. record: further entries of metrics.json.
     extra: more logits (examples, classes), each written as <name>.parquet.
     shared: weights for shared.safetensors, where iterative pruners with an equal budget branch off.
+    packing: the names of the compressed weights, and their bits or pattern, as `sizes` takes them; those of all
+        prunable ones if not given.
 
     Raises PielabError if the logits are not finite.
     """
     p, pruned = experiment.parameters, "pruner" in recipe
-    logits, threshold, further = evaluate(experiment, model, seed)
+    logits, threshold, further, seconds = evaluate(experiment, model, seed)
     metric = further.pop(experiment.metric)
     configuration = (p.configuration if pruned else p.unpruned).record | {"seed": seed}
     device = experiment.device.type
@@ -93,6 +105,8 @@ def save_seed(
         "decision_threshold": threshold,
         "sparsity": 0.0,
         "trainable": classifier.count_parameters(model),
+        "size": sizes(model, **(packing or {"prunable": prunable(model)})),
+        "seconds_per_text": seconds["test"],
         **record,
         "parameters": recipe,
         "inputs": experiment.inputs,

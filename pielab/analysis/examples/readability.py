@@ -189,7 +189,7 @@ def by_configuration(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.DataF
 
 def format_table(table: pd.DataFrame) -> pd.DataFrame:
     """The table of `by_configuration` as text, to read: each estimate with its 95 % interval."""
-    shown = pd.DataFrame({"pruner": table["pruner"], "pruned": [f"{value:g} %" for value in table["threshold"]]})
+    shown = pd.DataFrame({"pruner": table["pruner"], "pruned": tables.setting_texts(table)})
     shown[["score", "unit"]] = table[["score", "unit"]]
     values = table.assign(value=table["ratio"].fillna(table["pies_mean"] - table["mean"]))
     shown["PIEs / all"] = tables.with_intervals(values, "value", "low", "high", digits=3)

@@ -31,6 +31,8 @@ def compare(ours: pd.DataFrame, name: str, columns: dict[str, str]) -> pd.DataFr
     theirs = table(name).replace({"dataset": DATASETS, "model": MODELS, "pruner": {"none": "unpruned"}})
     new_names = {old: f"published {new}" for new, old in columns.items()}
     theirs = theirs[[*KEYS, *columns.values()]].rename(columns=new_names)
+    # Beside settings such as "2of4", percentages are objects.
+    theirs = theirs.astype({"threshold": float}).astype({"threshold": ours["threshold"].dtype})
     both = ours[[*KEYS, *columns]].merge(theirs, on=KEYS, how="inner", validate="one_to_one")
     for column in columns:
         both[f"difference of {column}"] = both[column] - both[f"published {column}"]

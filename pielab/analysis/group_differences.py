@@ -1,0 +1,179 @@
+"""Who pays: changed answers, lost accuracy and movement by group of texts, and how each group differs from the others.
+
+At fixed texts any two groups differ a little, so a difference of groups is one of populations: its interval and test
+are for texts to come, over seeds and over the texts of both sides.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+from scipy import stats
+
+from pielab.analysis.agreement import (
+    FEW_CHANGED,
+    Agreement,
+    coefficients,
+    count,
+    pair_sums,
+    poisson_interval,
+    quantities,
+    seed_variance,
+)
+from pielab.data import datasets
+
+# With fewer texts in a group, or outside it, it is listed and not tested.
+LEAST_TEXTS = 20
+# In points; a smaller standard error is one of floats.
+ROUNDING = 1e-9
+QUANTITIES = ("changed", "lost accuracy", "moved")
+NUMBERS = ["estimate", "low", "high", "null", "null_low", "null_high"]
+DIFFERENCES = ["difference", "difference_low", "difference_high", "null_difference", "p", "p_corrected"]
+COLUMNS = ["group", "texts", "quantity", *NUMBERS, *DIFFERENCES, "told"]
+_DEFINED = {"changed": ("both", "own answers changed"), "moved": ("both", "moved"), "null": ("parts", "retraining")}
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What some texts contribute, in points: `QUANTITIES`, and last on how many texts unpruned models differ.
+
+    agreement: of their answers. before, after: whether these are right, (seeds, texts) bool. kernels: (quantities,
+    seeds, seeds), a mean over texts for each two seeds, 0 if they are the same. variances: (quantities,), over texts.
+    """
+
+    agreement: Agreement
+    before: np.ndarray
+    after: np.ndarray
+    kernels: np.ndarray
+    variances: np.ndarray
+
+    @property
+    def number(self) -> int:
+        return self.agreement.texts
+
+
+def of_split(split: Dataset, unpruned: np.ndarray, pruned: np.ndarray) -> dict[str, list] | None:
+    """`compare` of the texts of a split, as lists by column; None if they have no groups."""
+    if "group" not in split.column_names:
+        return None
+    groups = np.array(split["group"], dtype=object)
+    return compare(unpruned, pruned, datasets.targets(split), groups).to_dict("list")
+
+
+def compare(unpruned: np.ndarray, pruned: np.ndarray, targets: np.ndarray, groups: np.ndarray) -> pd.DataFrame:
+    """What a configuration changes in each group of texts, in points: percent of the group's texts.
+
+    unpruned, pruned: predictions of the same seeds in the same order, class ids (seeds, examples) or bool (seeds,
+        examples, classes). targets: class ids (examples,) or multi-hot (examples, classes). groups: names (examples,).
+
+    One row for each group and quantity: "changed", own answers changed, a model before and after; "lost accuracy", of
+    whole sets if texts have several labels; "moved", as `agreement.coefficients` defines it. Columns:
+    texts; estimate, low, high (95 %, other seeds at these texts); null, null_low, null_high (changed: on how many texts
+    two unpruned models differ; else 0); difference, from all other texts, with its 95 % interval for texts to come;
+    null_difference; p of the difference, two-sided; p_corrected, over the groups of a quantity (Holm 1979); told,
+    whether p_corrected < .05 and the group is harmed more. NaN for fewer than four seeds, or `LEAST_TEXTS` texts.
+    """
+    right = [_is_right(answers, targets) for answers in (unpruned, pruned)]
+
+    def measure(chosen: np.ndarray) -> Texts:
+        return _measure(unpruned[:, chosen], pruned[:, chosen], *(side[:, chosen] for side in right))
+
+    everything, tables = measure(np.ones(len(groups), dtype=bool)), []
+    for name in sorted(set(groups), key=_in_order):
+        chosen = groups == name
+        own = measure(chosen)
+        differences = pd.DataFrame() if chosen.all() else _differences(own, measure(~chosen), everything)
+        table = _at_these_texts(own).join(differences.reindex(columns=DIFFERENCES))
+        tables.append(table.assign(group=name, texts=own.number))
+    table = pd.concat(tables).reset_index()
+    table["p_corrected"] = table.groupby("quantity")["p"].transform(_holm if len(tables) > 2 else lambda p: p)
+    told = (table["p_corrected"] < 0.05) & (table["difference"] > 0)
+    return table.assign(told=told)[COLUMNS]
+
+
+def _is_right(answers: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """(seeds, examples) bool; a set of labels is right as a whole."""
+    return answers == targets if answers.ndim == 2 else (answers == targets.astype(bool)).all(axis=2)
+
+
+def _in_order(name: str) -> tuple[float, str]:
+    """By the number that a name begins with, then by the alphabet."""
+    number = re.match(r"-?\d+(\.\d+)?", name)
+    return (float(number[0]) if number else np.inf), name
+
+
+def _measure(unpruned: np.ndarray, pruned: np.ndarray, before: np.ndarray, after: np.ndarray) -> Texts:
+    counted = count(unpruned, pruned=pruned)
+    seeds, texts = before.shape
+    definitions = coefficients(counted.sides)
+    weights = np.array([definitions[key] for key in _DEFINED.values()])
+    kernels = 100 * np.tensordot(weights, pair_sums(counted), axes=1) / (2 * texts)
+    variances = 100**2 * np.einsum("qp,pr,qr->q", weights, counted.covariance, weights).clip(min=0)
+
+    lost = 100 * (before.astype(float) - after)
+    of_seeds = lost.mean(axis=1)
+    kernel = (of_seeds + of_seeds[:, None]) / 2 * (1 - np.eye(seeds))
+    variance = lost.mean(axis=0).var() * texts / max(texts - 1, 1)
+    return Texts(counted, before, after, np.insert(kernels, 1, kernel, axis=0), np.insert(variances, 1, variance))
+
+
+def _at_these_texts(texts: Texts) -> pd.DataFrame:
+    """`NUMBERS` by quantity."""
+    found = quantities(texts.agreement).set_index(["comparison", "quantity"])[["estimate", "low", "high"]]
+    changed, moved, null = (found.loc[key].tolist() for key in _DEFINED.values())
+    rows = [[*changed, *null], [*_lost_accuracy(texts), 0.0, 0.0, 0.0], [*moved, 0.0, 0.0, 0.0]]
+    return pd.DataFrame(rows, index=pd.Index(QUANTITIES, name="quantity"), columns=NUMBERS)
+
+
+def _lost_accuracy(texts: Texts) -> tuple[float, float, float]:
+    """The estimate and its 95 % interval at these texts, by Student's t.
+
+    Where few answers changed, that of the difference of two Poisson numbers, lost and won, if it is wider (MOVER, Zou
+    and Donner 2008).
+    """
+    before, after = texts.before, texts.after
+    lost, won = (before & ~after).sum(), (after & ~before).sum()
+    estimate = 100 * (lost - won) / before.size
+    half_width = stats.t.ppf(0.975, len(before) - 1) * np.sqrt(seed_variance(texts.kernels[1:2])[0])
+    low, high = estimate - half_width, estimate + half_width
+    if np.count_nonzero(before != after) < FEW_CHANGED:
+        (lost_low, lost_high), (won_low, won_high) = map(poisson_interval, (lost, won))
+        below = 100 * np.hypot(lost - lost_low, won_high - won) / before.size
+        above = 100 * np.hypot(lost_high - lost, won - won_low) / before.size
+        if below + above > 2 * half_width:
+            low, high = estimate - below, estimate + above
+    return estimate, low, high
+
+
+def _differences(own: Texts, others: Texts, everything: Texts) -> pd.DataFrame:
+    """`DIFFERENCES` by quantity, but for the corrected p: of a group from the other texts, for texts to come.
+
+    A few texts may all be alike by chance, so that the variance over the texts of either side is not taken to be less
+    than that over all texts.
+    """
+    seeds = own.kernels.shape[2]
+    kernels = own.kernels - others.kernels
+    *estimate, null = kernels.sum(axis=(1, 2)) / (seeds * (seeds - 1))
+    table = pd.DataFrame({"difference": estimate, "null_difference": [null, 0.0, 0.0]}, index=QUANTITIES)
+    if min(own.number, others.number) < LEAST_TEXTS:
+        return table
+    variances = [seed_variance(kernels[:-1])]
+    variances += [np.maximum(side.variances, everything.variances)[:-1] / side.number for side in (own, others)]
+    variance = np.sum(variances, axis=0)
+    squares = sum(part**2 / (n - 1) for part, n in zip(variances, (seeds, own.number, others.number), strict=True))
+    freedom = np.divide(variance**2, squares, out=np.ones(3), where=squares != 0)
+    error = np.sqrt(variance)
+    half_width = stats.t.ppf(0.975, freedom) * error
+    size = np.divide(np.abs(estimate), error, out=np.zeros(3), where=~(error < ROUNDING))
+    table["difference_low"], table["difference_high"] = estimate - half_width, estimate + half_width
+    table["p"] = 2 * stats.t.sf(size, freedom)
+    return table
+
+
+def _holm(p: pd.Series) -> pd.Series:
+    """Corrected for the number of tests (Holm 1979); NaN is none."""
+    ordered = p.dropna().sort_values()
+    corrected = ordered * np.arange(len(ordered), 0, -1)
+    return corrected.cummax().clip(upper=1).reindex(p.index)

@@ -1,0 +1,170 @@
+"""What changes in a model that is compressed: its answers, its probabilities and its calibration.
+
+The model of a seed before and the model of the same seed after. Beside it stands what another seed changes, from model
+i to model j, both unpruned, and what another batch size and another precision change in the same weights.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from scipy import special, stats
+
+from pielab.analysis import agreement, null, pies
+from pielab.data import tasks
+from pielab.store import paths, predictions
+from pielab.store.predictions import Predictions
+
+BINS = 15
+SPLIT = ["right to wrong", "wrong to right", "wrong to another wrong"]
+CALIBRATION = ["expected calibration error", "Brier score"]
+QUANTITIES = ["changed", *SPLIT, "KL", *(f"{name}{when}" for name in CALIBRATION for when in (" before", " after", ""))]
+# The same weights in other batches, and in the other precision: the files of an unpruned seed, and their columns.
+NUMERICAL = {"another_batch_size": "test-batch-size", "another_precision": "test-precision"}
+COLUMNS = ["quantity", "estimate", "low", "high", "another_seed", "another_seed_low", "another_seed_high", *NUMERICAL]
+# Texts are read in blocks of so many logits, so that double precision needs little memory.
+LOGITS_AT_ONCE = 2**21
+
+# Logarithms of the probabilities of each task's outcomes, from logits (..., classes): of the classes, or of every label
+# and then of the absence of every label.
+LOG_PROBABILITIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "single-label": lambda logits: special.log_softmax(logits, axis=-1),
+    "multi-label": lambda logits: special.log_expit(np.concatenate([logits, -logits], axis=-1)),
+}
+
+
+def between(
+    before: Predictions,
+    after: Predictions,
+    targets: np.ndarray,
+    numerical: Mapping[str, Predictions] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """How much the models of the same seeds change, one row for each of QUANTITIES, a mean over seeds.
+
+    targets: class ids (examples,), or multi-hot (examples, classes). numerical: as `numerical` gives it.
+
+    Columns: quantity; estimate, with a 95 % interval over seeds, low and high, NaN for fewer than three; another_seed,
+    the mean over ordered pairs of unpruned models, with its interval, NaN for fewer than four; another_batch_size and
+    another_precision, NaN if not measured.
+
+    "changed" and its three parts are percent of the answers; with several labels a set of labels is one answer. "KL" is
+    the mean over texts of the divergence of the probabilities after from those before, in nats; with several labels the
+    sum of those of the labels. "expected calibration error" (15 bins of equal width, from 0 to 1) is that of the
+    largest probability, or of the probabilities of all labels. "Brier score" is the sum over classes (0 to 2, or to the
+    number of labels). Both without "before" or "after" are the differences.
+    """
+    pies.check_pair(before.logits, after.logits)
+    values = by_seed(before, after, targets)
+    rows = [null.seed_interval(values[quantity].to_numpy()) for quantity in QUANTITIES]
+    table = pd.DataFrame(rows, index=QUANTITIES, columns=["estimate", "low", "high"])
+    shares = ["changed", *SPLIT]
+    table.loc[shares, ["low", "high"]] = agreement.of_few_changed(table.loc[shares], len(values) * len(targets))
+    not_negative = [quantity for quantity in QUANTITIES if quantity not in CALIBRATION]
+    table.loc[not_negative, "low"] = table.loc[not_negative, "low"].clip(lower=0)
+    table = table.join(_another_seed(before, targets))
+    for name in NUMERICAL:
+        same_weights = numerical.get(name)
+        table[name] = np.nan if same_weights is None else by_seed(before, same_weights, targets).mean()
+    return table.rename_axis("quantity").reset_index()[COLUMNS]
+
+
+def numerical(folder: Path, seeds: Sequence[int]) -> dict[str, Predictions]:
+    """The predictions of the same unpruned weights in other batches and in the other precision, by their column.
+
+    folder: of the unpruned models. What is not there for all seeds is left out.
+    """
+    files = {
+        name: [paths.seed(folder, seed) / f"{split}.parquet" for seed in seeds] for name, split in NUMERICAL.items()
+    }
+    there = [name for name in NUMERICAL if all(path.exists() for path in files[name])]
+    return {name: predictions.read_seeds(folder, seeds, NUMERICAL[name]) for name in there}
+
+
+def by_seed(before: Predictions, after: Predictions, targets: np.ndarray) -> pd.DataFrame:
+    """QUANTITIES of each seed, a row a seed; arguments and units as in `between`."""
+    seeds, texts, classes = before.logits.shape
+    counts, divergence = np.zeros((3, seeds)), np.zeros(seeds)
+    gaps, errors = np.zeros((2, seeds, BINS)), np.zeros((2, seeds))
+    for block in _blocks(before):
+        hot = tasks.TASKS[before.task].hot(targets[block], classes)
+        answers, rights, logs = zip(*(_of_block(side, targets, block) for side in (before, after)), strict=True)
+        differs = ~_same(*answers)
+        was_right, is_right = rights
+        parts = was_right & ~is_right, ~was_right & is_right, differs & ~was_right & ~is_right
+        counts += [part.sum(axis=1) for part in parts]
+        divergence += (np.exp(logs[0]) * (logs[0] - logs[1])).sum(axis=(1, 2))
+        for side, (right, log) in enumerate(zip(rights, logs, strict=True)):
+            probabilities = np.exp(log[..., :classes])
+            errors[side] += ((probabilities - hot) ** 2).sum(axis=(1, 2))
+            gaps[side] += _gaps(*_CONFIDENCE[before.task](probabilities, right, hot))
+    events = texts * (classes if before.task == "multi-label" else 1)
+    calibration = {"expected calibration error": np.abs(gaps).sum(axis=2) / events, "Brier score": errors / texts}
+    columns = {"changed": 100 * counts.sum(axis=0) / texts, **dict(zip(SPLIT, 100 * counts / texts, strict=True))}
+    columns["KL"] = (divergence / texts).clip(min=0)
+    for name, (earlier, later) in calibration.items():
+        columns |= {f"{name} before": earlier, f"{name} after": later, name: later - earlier}
+    return pd.DataFrame(columns)[QUANTITIES]
+
+
+# What is said with which probability, and whether it is so: (seeds, events) each, once flattened.
+_CONFIDENCE = {
+    "single-label": lambda probabilities, right, hot: (probabilities.max(axis=-1), right),
+    "multi-label": lambda probabilities, right, hot: (probabilities, np.broadcast_to(hot, probabilities.shape)),
+}
+
+
+def _gaps(confidence: np.ndarray, occurred: np.ndarray) -> np.ndarray:
+    """How often what was said occurred beyond what its probabilities add up to, (seeds, bins)."""
+    seeds = len(confidence)
+    # A bin contains its upper end, as in Guo et al. 2017.
+    places = np.ceil(confidence * BINS).clip(1, BINS).astype(int) - 1
+    places += BINS * np.arange(seeds).reshape(-1, *[1] * (confidence.ndim - 1))
+    return np.bincount(places.ravel(), (occurred - confidence).ravel(), seeds * BINS).reshape(seeds, BINS)
+
+
+def _another_seed(before: Predictions, targets: np.ndarray) -> pd.DataFrame:
+    """What another seed changes, by quantity, with its interval; calibration is left out, as it is the same for both.
+
+    From model i to model j is a kernel of the pair, whose mean over i != j is a U-statistic (`agreement.variance`).
+    """
+    seeds, texts, _ = before.logits.shape
+    names = ["changed", *SPLIT, "KL"]
+    columns = ["another_seed", "another_seed_low", "another_seed_high"]
+    if seeds < 2:
+        return pd.DataFrame(np.nan, index=names, columns=columns)
+    to_wrong, crossed = np.zeros((2, seeds, seeds))
+    for block in _blocks(before):
+        _, right, log = _of_block(before, targets, block)
+        right, log = right.astype(np.float32), log.reshape(seeds, -1)
+        to_wrong += right @ (1 - right).T
+        crossed += np.exp(log) @ log.T
+    differing = agreement.count(before.classes).differing[0, :, 0]
+    counts = np.array([differing, to_wrong, to_wrong.T, differing - to_wrong - to_wrong.T])
+    divergence = (crossed.diagonal()[:, None] - crossed).clip(min=0)
+    kernels = np.concatenate([100 * counts, divergence[None]]) / texts
+    kernels = (kernels + kernels.transpose(0, 2, 1)) / 2 * (1 - np.eye(seeds))
+    mean = kernels.sum(axis=(1, 2)) / (seeds * (seeds - 1))
+    half_width = stats.t.ppf(0.975, seeds - 1) * np.sqrt(agreement.seed_variance(kernels))
+    ends = [mean, (mean - half_width).clip(min=0), mean + half_width]
+    return pd.DataFrame(dict(zip(columns, ends, strict=True)), index=names)
+
+
+def _blocks(runs: Predictions) -> Iterator[slice]:
+    seeds, texts, classes = runs.logits.shape
+    size = max(1, LOGITS_AT_ONCE // (seeds * classes))
+    return (slice(start, start + size) for start in range(0, texts, size))
+
+
+def _of_block(runs: Predictions, targets: np.ndarray, block: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Answers, whether they are right (seeds, block), and the logarithms of the probabilities, in double precision."""
+    logits = runs.logits[:, block]
+    answers = predictions.ANSWERS[runs.task](logits, runs.decision_thresholds)
+    return answers, _same(answers, targets[block]), LOG_PROBABILITIES[runs.task](logits.astype(np.float64))
+
+
+def _same(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Whether answers are equal, (seeds, examples); sets of classes are equal if all of them are."""
+    equal = first == second
+    return equal.all(axis=2) if equal.ndim == 3 else equal

@@ -1,0 +1,93 @@
+"""The numbers of one configuration that 03 stores and the report shows, and its examples, one row each."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset, DatasetDict
+
+from pielab.analysis import group_differences, null, paired_change, pies, sides
+from pielab.config.parameters import PieParameters
+from pielab.data import datasets, tasks
+from pielab.store.predictions import Predictions
+
+
+def examples(split: Dataset, dense: Predictions, pruned: Predictions, estimate: null.Null) -> pd.DataFrame:
+    """One row per example of the split, in its order.
+
+    Columns: example; label (class id, or the ids of its classes); unpruned, pruned (the majority class, or the set
+    of majority classes); unpruned_votes, pruned_votes (a count for each class); pie; p_pie and p_null as in null.Null.
+    """
+    task = tasks.of_split(split)
+    frame = pd.DataFrame({"example": np.arange(len(split)), "label": task.ids(task.targets(split))})
+    for side, runs in {"unpruned": dense, "pruned": pruned}.items():
+        frame[side] = task.ids(task.majority(runs.classes))
+        frame[f"{side}_votes"] = task.votes(runs.classes, runs.logits.shape[2]).tolist()
+    return frame.assign(pie=pies.find(dense.classes, pruned.classes), p_pie=estimate.p_pie, p_null=estimate.p_null)
+
+
+def summary(
+    parameters: PieParameters,
+    data: DatasetDict,
+    dense: Predictions,
+    pruned: Predictions,
+    estimate: null.Null,
+    control: sides.Control | None = None,
+) -> dict[str, Any]:
+    """The numbers of one configuration that the report shows; shares are of all test examples, in percent."""
+    control = control or sides.Control(sides.MISSING)
+    both, of_control = (dense.classes, pruned.classes), control.predictions and control.predictions.classes
+    removal = [math.nan] * 3
+    if of_control is not None:
+        numbers = {"n_splits": parameters.n_splits, "n_bootstrap": parameters.n_bootstrap}
+        removal = null.difference(*both, of_control, **numbers)
+    is_pie = pies.find(*both)
+    targets = datasets.targets(data["test"])
+    hot = tasks.TASKS[dense.task].hot(targets, dense.logits.shape[2])
+    beside_null = null.beside_null(*both, hot, n_splits=parameters.n_splits)
+    numerical = paired_change.numerical(parameters.dense_folder, parameters.seeds)
+    return {
+        **parameters.configuration.record,
+        "metric": tasks.TASKS[dense.task].metric,
+        "seeds": len(parameters.seeds),
+        "examples": len(is_pie),
+        "classes": datasets.class_names(data),
+        "pies": int(is_pie.sum()),
+        "pies_percent": 100 * float(is_pie.mean()),
+        "models_per_side": estimate.models_per_side,
+        "halved_pies_percent": 100 * estimate.pruned,
+        "halved_pies_low": 100 * estimate.pruned_low,
+        "halved_pies_high": 100 * estimate.pruned_high,
+        "null_percent": 100 * estimate.null,
+        "null_low": 100 * estimate.null_low,
+        "null_high": 100 * estimate.null_high,
+        "excess_percent": 100 * estimate.excess,
+        "excess_low": 100 * estimate.low,
+        "excess_high": 100 * estimate.high,
+        **null.effectiveness_on_pies(*both, targets),
+        "judged_by": tasks.TASKS[dense.task].by_text,
+        **null.effectiveness_beside_null(*both, targets, n_splits=parameters.n_splits),
+        "classes_beside_null": beside_null.to_dict("list"),
+        **{name: 100 * share for name, share in zip(null.HALVED_REMOVAL, removal, strict=True)},
+        "control": control.name,
+        "agreement": sides.agreement(parameters, *both, of_control).record,
+        "change": paired_change.between(dense, pruned, targets, numerical).to_dict("list"),
+        "group": parameters.group,
+        "groups": group_differences.of_split(data["test"], *both),
+    }
+
+
+def as_today(summary: dict[str, Any]) -> dict[str, Any]:
+    """A summary with the entries that an earlier 03 did not write."""
+    # An earlier 03 compared numbers from all seeds with a null from half of them, and an earlier one had no controls,
+    # and did not compare the same model before and after.
+    later = dict.fromkeys([*null.HALVED_REMOVAL, *null.HALVED_INTERVALS], math.nan) | {
+        "control": sides.MISSING,
+        "agreement": None,
+        "change": None,
+        "group": None,
+        "groups": None,
+    }
+    compared = {"judged_by": summary["metric"], **dict.fromkeys(null.BESIDE_NULL, math.nan)}
+    return later | summary | ({} if "judged_by" in summary else compared)

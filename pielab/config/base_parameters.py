@@ -1,0 +1,94 @@
+"""The parameters that notebooks share: where the results are, which data and model, which seeds, and which pruner."""
+
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from typing import Annotated, Any
+
+import pydantic
+from pydantic import BaseModel, Field
+
+from pielab.compression import pruners
+from pielab.config.types import NEVER, Count, Name, PrunerName, Revision, Seeds, StudyName, Threshold
+from pielab.store import paths
+
+
+class Parameters(BaseModel):
+    """The parameters of every notebook: where the results are."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    study: Annotated[StudyName, NEVER]
+    results: Annotated[Name, NEVER] = Field("results", description="a folder for results")
+
+    @property
+    def study_folder(self) -> Path:
+        return paths.study(self.results, self.study)
+
+    def _repr_html_(self) -> str:
+        rows = [f"<tr><th>{name}</th><td>{escape(str(value))}</td></tr>" for name, value in self.model_dump().items()]
+        return f"<table>{''.join(rows)}</table>"
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name} = {value!r}" for name, value in self.model_dump().items())
+
+
+class DataParameters(Parameters):
+    """The texts and labels."""
+
+    dataset: Name = Field(
+        description="bbc-news, a CSV, Parquet or JSONL file, a folder of such files, a Hub id, or glue-rte and so on"
+    )
+    dataset_revision: Annotated[Revision, NEVER] = None  # a hash of the texts and labels is in the recipe
+    data_dir: Annotated[Name | None, NEVER] = Field(None, description="a folder, or None")
+    text: Name = Field("text", description="the name of the text column")
+    text_pair: Name | None = Field(None, description="the name of the second text column, or None")
+    label: Name = Field("label", description="the name of the label column")
+    label_separator: Name | None = Field(None, description="what separates several labels in the label column, or None")
+    group: Annotated[Name | None, NEVER] = Field(None, description="the name of a column to compare by, or None")
+    limit: Count | None = Field(None, description="how many examples of each split to keep, from 1, or None for all")
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The arguments of pielab.datasets.load."""
+        names = ("dataset_revision", "data_dir", "text", "text_pair", "label", "label_separator", "group", "limit")
+        return {"name": self.dataset, **{name: getattr(self, name) for name in names}}
+
+
+class ModelParameters(DataParameters):
+    """One model on one data set."""
+
+    model: Name = Field(description="bilstm, minilm, minilm-2l, a Hub id, or a folder with a transformer")
+
+    @property
+    def unpruned(self) -> paths.Configuration:
+        return paths.Configuration(paths.slug(self.dataset), paths.slug(self.model))
+
+    @property
+    def pair_folder(self) -> Path:
+        return self.study_folder / self.unpruned.pair
+
+
+class PairParameters(ModelParameters):
+    """One model on one data set, and its seeds."""
+
+    seeds: Annotated[Seeds, NEVER] = Field(description="a range such as 0-29, a list such as 0,3,7, or one seed")
+
+    @property
+    def dense_folder(self) -> Path:
+        return self.unpruned.folder(self.study_folder)
+
+
+class PrunedParameters(PairParameters):
+    """One pruner at one threshold, on one model and data set."""
+
+    pruner: PrunerName
+    threshold: Threshold
+
+    @property
+    def configuration(self) -> paths.Configuration:
+        return replace(self.unpruned, method=pruners.method_name(self.pruner), setting=self.threshold)
+
+    @property
+    def folder(self) -> Path:
+        return self.configuration.folder(self.study_folder)
