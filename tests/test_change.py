@@ -171,7 +171,7 @@ def test_a_pair_of_which_nothing_was_retrained_has_its_sentences():
     (said,) = findings.of_study(bbc_news().iloc[:0], 1, changes).values()
     assert said == change.sentences(changes)
     table = bbc_news().query("pruner == 'MP-AI'")
-    (alone,) = findings.of_study(table.assign(pruner="Magnitude")).values()
+    (alone,) = findings.of_study(table.assign(control="before")).values()
     assert alone == [findings.HIDDEN] and findings.of_pair(table) != alone
-    both = pd.concat([table, table.assign(pruner="Magnitude")])
+    both = pd.concat([table, table.assign(pruner="mine", control="before")])
     assert findings.of_pair(both) == findings.of_pair(table)

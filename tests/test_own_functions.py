@@ -67,6 +67,18 @@ def test_another_content_is_another_recipe(given, mine):
         run(given, pruner="mine:score")
 
 
+def test_what_runs_is_what_is_recorded_if_the_file_changes_meanwhile(given, mine):
+    mine("def score(weights):\n    return weights.abs()\n")
+    p = validate(PruneParameters, given | {"pruner": "mine:score", "threshold": 60, "seeds": "0"}, "02_prune")
+    experiment = prepare(p, datasets.load(**p.data))
+    mine("def score(weights):\n    return -weights.abs()\n")
+    runs.train_pruned(experiment)
+    changed = predictions.read_seeds(p.folder, p.seeds).logits
+    mine("def score(weights):\n    return weights.abs()\n")
+    assert (run(given, pruner="mine:score", seeds="0")[1] == changed).all()  # its recipe is still the same
+    assert (run(given, pruner="Magnitude", seeds="0")[1] == changed).all()
+
+
 def test_a_compressor_gets_what_it_takes(given, mine):
     mine(
         "import torch\n\ndef compress(model, setting, batches):\n"
@@ -116,6 +128,12 @@ def test_what_is_wrong_with_a_function_is_said_without_running_it(given, mine, t
         ("def score(weights):\n    return weights + nothing\n", "own-function-failed", "NameError"),
         ("def score(model):\n    return None\n", "no-model-returned", "NoneType"),
         ("import torch\ndef score(model):\n    return torch.nn.Linear(2, 2)\n", "own-model-fails", ""),
+        (
+            "import types\ndef score(model):\n    model.forward = lambda input_ids: types.SimpleNamespace(logits=1)\n"
+            "    return model\n",
+            "model-of-other-logits",
+            "gives logits none",
+        ),
         (
             "def score(model):\n    model.classifier.weight.data *= float('nan')\n    return model\n",
             "logits-not-finite",

@@ -35,10 +35,9 @@ def of_study(study: Path | results.Results) -> pd.DataFrame:
     """
     study = results.read(study)
     found = results.configurations(study)
-    folders = [Configuration.of(row).folder(study.folder) for row in found.to_dict("records")]
-    retrained = [study.first_record(folder).get("losses") != [] for folder in folders]
-    voted = [tuple(study.pies_record(folder)["seeds"]) for folder in folders]
-    known = found.assign(voted=voted)[found["agreement"].notna() & np.array(retrained)]
+    voted = [study.pies_record(Configuration.of(row).folder(study.folder))["seeds"] for row in found.to_dict("records")]
+    is_known = found["agreement"].notna() & (found["control"] != sides.BEFORE)
+    known = found.assign(voted=list(map(tuple, voted)))[is_known]
     families = [part.to_dict("records") for _, part in known.groupby(["dataset", "model", "voted"], sort=False)]
     if not families:
         return pd.DataFrame(columns=COLUMNS)
@@ -50,8 +49,8 @@ def of_configuration(summary: dict[str, Any]) -> pd.DataFrame:
     """How far the answers of a configuration moved and spread, and because of what: one row for each quantity.
 
     summary: as results.summary gives it. Columns: the configuration; seeds; texts; control, the name of its control, or
-    "unpruned" or "missing" (`sides.Control`); then as `agreement.quantities`; and for moved and spread p, of the exact
-    test, and p_corrected, for both; NaN for fewer than six seeds.
+    what stands for it (`sides.Control`); then as `agreement.quantities`; and for moved and spread p, of the exact test,
+    and p_corrected, for both; NaN for fewer than six seeds.
 
     Without controls, comparison "removal" is left out, because training longer may be part of it.
     """

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import change, tables
-from pielab.compression.pruners import ONE_SHOT
+from pielab.analysis import change, sides, tables
 from pielab.progress import counted
 from pielab.store import files, settings
 
@@ -53,7 +52,7 @@ def of_pair(table: pd.DataFrame, margin: float = 1) -> list[str]:
     table: as decomposition.of_study gives it, of one pair. margin: in points, the effect that would matter; where
     nothing is told, the sentence says whether it may be as large. Methods without retraining are left out.
     """
-    table = table[~table["pruner"].isin(ONE_SHOT)]
+    table = table[table["control"] != sides.BEFORE]
     if table.empty:
         return [HIDDEN]
     compared = tables.against_control(table)

@@ -23,6 +23,7 @@ from pielab.analysis.agreement import (
     seed_variance,
 )
 from pielab.data import datasets
+from pielab.data.votes import agree
 
 # With fewer texts in a group, or outside it, it is listed and not tested.
 LEAST_TEXTS = 20
@@ -75,7 +76,8 @@ def compare(unpruned: np.ndarray, pruned: np.ndarray, targets: np.ndarray, group
     null_difference; p of the difference, two-sided; p_corrected, over the groups of a quantity (Holm 1979); told,
     whether p_corrected < .05 and the group is harmed more. NaN for fewer than four seeds, or `LEAST_TEXTS` texts.
     """
-    right = [_is_right(answers, targets) for answers in (unpruned, pruned)]
+    # A set of labels is right as a whole.
+    right = [agree(answers, targets) for answers in (unpruned, pruned)]
 
     def measure(chosen: np.ndarray) -> Texts:
         return _measure(unpruned[:, chosen], pruned[:, chosen], *(side[:, chosen] for side in right))
@@ -91,11 +93,6 @@ def compare(unpruned: np.ndarray, pruned: np.ndarray, targets: np.ndarray, group
     table["p_corrected"] = table.groupby("quantity")["p"].transform(_holm if len(tables) > 2 else lambda p: p)
     told = (table["p_corrected"] < 0.05) & (table["difference"] > 0)
     return table.assign(told=told)[COLUMNS]
-
-
-def _is_right(answers: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """(seeds, examples) bool; a set of labels is right as a whole."""
-    return answers == targets if answers.ndim == 2 else (answers == targets.astype(bool)).all(axis=2)
 
 
 def _in_order(name: str) -> tuple[float, str]:

@@ -14,6 +14,7 @@ from scipy import special, stats
 
 from pielab.analysis import agreement, null, pies
 from pielab.data import tasks
+from pielab.data.votes import agree
 from pielab.store import paths, predictions
 from pielab.store.predictions import Predictions
 
@@ -90,7 +91,7 @@ def by_seed(before: Predictions, after: Predictions, targets: np.ndarray) -> pd.
     for block in _blocks(before):
         hot = tasks.TASKS[before.task].hot(targets[block], classes)
         answers, rights, logs = zip(*(_of_block(side, targets, block) for side in (before, after)), strict=True)
-        differs = ~_same(*answers)
+        differs = ~agree(*answers)
         was_right, is_right = rights
         parts = was_right & ~is_right, ~was_right & is_right, differs & ~was_right & ~is_right
         counts += [part.sum(axis=1) for part in parts]
@@ -127,7 +128,7 @@ def _gaps(confidence: np.ndarray, occurred: np.ndarray) -> np.ndarray:
 def _another_seed(before: Predictions, targets: np.ndarray) -> pd.DataFrame:
     """What another seed changes, by quantity, with its interval; calibration is left out, as it is the same for both.
 
-    From model i to model j is a kernel of the pair, whose mean over i != j is a U-statistic (`agreement.variance`).
+    From model i to model j is a kernel of the pair, whose mean over i != j is a U-statistic.
     """
     seeds, texts, _ = before.logits.shape
     names = ["changed", *SPLIT, "KL"]
@@ -161,10 +162,4 @@ def _of_block(runs: Predictions, targets: np.ndarray, block: slice) -> tuple[np.
     """Answers, whether they are right (seeds, block), and the logarithms of the probabilities, in double precision."""
     logits = runs.logits[:, block]
     answers = predictions.ANSWERS[runs.task](logits, runs.decision_thresholds)
-    return answers, _same(answers, targets[block]), LOG_PROBABILITIES[runs.task](logits.astype(np.float64))
-
-
-def _same(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Whether answers are equal, (seeds, examples); sets of classes are equal if all of them are."""
-    equal = first == second
-    return equal.all(axis=2) if equal.ndim == 3 else equal
+    return answers, agree(answers, targets[block]), LOG_PROBABILITIES[runs.task](logits.astype(np.float64))

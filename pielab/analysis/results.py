@@ -192,8 +192,9 @@ def read_pair_tables(study: Path | Results, name: str) -> pd.DataFrame:
     for path in sorted(study.folder.glob(f"*/{name}.csv")):
         with records.checked_read(path, _cure(path.parent / f"*_{name}.ipynb"), digest=False):
             table = pd.read_csv(study.content(path))
-        settings_there = [name for name in table if name == "threshold"]
-        parts.append(table.assign(**{name: list(map(settings.of_text, table[name])) for name in settings_there}))
+        if "threshold" in table:
+            table["threshold"] = list(map(settings.of_text, table["threshold"]))
+        parts.append(table)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 

@@ -17,14 +17,15 @@ from pielab.errors import PielabError
 from pielab.store import paths, predictions, records
 from pielab.store.predictions import Predictions
 
-UNPRUNED, MISSING = "unpruned", "missing"
+UNPRUNED, BEFORE, MISSING = "unpruned", "before", "missing"
 
 
 @dataclass(frozen=True)
 class Control:
     """What a configuration is compared with, to tell removing weights from training as its models were trained.
 
-    name: of the folder of the controls, "unpruned" if the unpruned models are the control, "missing" if it is not known
+    name: of the folder of the controls; "unpruned" if the unpruned models are the control; "before" if nothing was
+        retrained, so that each is compared with the same model before (`paired_change`); "missing" if it is not known
         or was not trained. predictions: those of the controls, None if they have no folder of their own.
     """
 
@@ -49,7 +50,7 @@ def control(p: PieParameters) -> Control:
             f"control = {p.control!r} was given for {p.pruner}, whose control is {own}",
             "give control = 'auto', or None for no control",
         )
-    if name in (UNPRUNED, MISSING):
+    if name in (UNPRUNED, BEFORE, MISSING):
         return Control(name)
     folder = p.pair_folder / name
     lacking = [seed for seed in p.seeds if not paths.seed(folder, seed).exists()]
@@ -106,10 +107,12 @@ def agreement(p: PrunedParameters, dense: np.ndarray, pruned: np.ndarray, contro
 
 
 def _own_control(p: PieParameters) -> str:
-    """The folder's name of the control that the pruner has, "unpruned" or "missing", by its first seed's record."""
+    """The folder's name of the control that the pruner has, or as in `Control`, by its first seed's record."""
     record = _record(p.folder, p.seeds[0])
     if not record:
         return MISSING
+    if record.get("losses") == []:
+        return BEFORE
     name = pruners.control(pruners.of(record["parameters"]), record["parameters"].get("budget", "paper"))
     if name is None:
         return UNPRUNED

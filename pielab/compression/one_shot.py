@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from pielab.compression import masks
+from pielab.compression import masks, schedules
 from pielab.compression.pruners import Pruner
 from pielab.store import settings
 
@@ -31,8 +31,7 @@ def compress(
             rows = weight.detach().T if name in transposed else weight.detach()
             rows.copy_(round_to_nearest(rows, int(setting)))
         return {name: [0, weight.numel()] for name, weight in weights.items()}
-    kept_of = settings.pattern(setting)
-    share = 1 - kept_of[0] / kept_of[1] if kept_of else setting / 100
+    kept_of, share = settings.pattern(setting), schedules.share(method, setting)
     together = method.scope == "global" and not kept_of
     groups = [list(weights)] if together else [[name] for name in weights]
     pruned = {}

@@ -10,7 +10,7 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -27,13 +27,18 @@ SIGNATURES = f"a score takes some of {', '.join(OF_SCORE)}, and a compressor mod
 class OwnFunction:
     """A function in a user's file.
 
-    name: "module:function". path: the file. digest: of its content. takes: the names of its parameters.
+    name: "module:function". path: the file. content: as it was read, which is what runs, and what the digest is of, if
+        the file changes meanwhile. takes: the names of the function's parameters.
     """
 
     name: str
     path: Path
-    digest: str
+    content: bytes = field(repr=False)
     takes: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()[:16]
 
     @property
     def is_compressor(self) -> bool:
@@ -76,20 +81,19 @@ def read(name: str) -> OwnFunction:
             f"{name} takes {', '.join(takes) or 'nothing'}",
             f"name its parameters so that pielab knows what to give: {SIGNATURES}",
         )
-    return OwnFunction(name, path, hashlib.sha256(content).hexdigest()[:16], takes)
+    return OwnFunction(name, path, content, takes)
 
 
-def check(name: str, method: Pruner, setting: float | str, *beside: str | None) -> None:
-    """Raise PielabError if there is no such function, or if what is given beside it does not go with it.
+def check(own: OwnFunction, method: Pruner, setting: float | str, *beside: str | None) -> None:
+    """Raise PielabError if what is given beside a function does not go with it.
 
     beside: schedule, retraining and scope as they were given, None for any that was not.
     """
-    own = read(name)
     if own.is_compressor:
         if any(given is not None for given in beside):
             raise PielabError(
                 "compressor-with-schedule",
-                f"{name} compresses a model, and schedule, retraining or scope was given",
+                f"{own.name} compresses a model, and schedule, retraining or scope was given",
                 "leave these out; they are for a score of yours",
             )
         return
@@ -97,13 +101,13 @@ def check(name: str, method: Pruner, setting: float | str, *beside: str | None) 
     if not is_share and not (settings.pattern(setting) and method.is_one_shot):
         raise PielabError(
             "no-setting-of-a-score",
-            f"threshold = {setting!r} was given for the score {name}",
+            f"threshold = {setting!r} was given for the score {own.name}",
             "give a percentage of the weights above 0 and below 100, or, without retraining, a pattern such as 2:4",
         )
 
 
 def load(own: OwnFunction) -> Callable:
-    """Run the user's file and return the function; an error in the file is the user's, as Python raises it."""
+    """Run the content of the user's file and return the function; an error in it is raised as Python does."""
     module = _run(own)
     function = getattr(module, own.name.partition(":")[2], None)
     if not callable(function):
@@ -120,12 +124,12 @@ def _run(own: OwnFunction) -> ModuleType:
     module_name = f"_pielab_own_{own.digest}"
     if module_name in sys.modules:
         return sys.modules[module_name]
-    spec = importlib.util.spec_from_file_location(module_name, own.path)
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(module_name)
+    module.__file__ = str(own.path)
     sys.modules[module_name] = module
     sys.path.append(str(own.path.parent))
     try:
-        spec.loader.exec_module(module)
+        exec(compile(own.content, own.path, "exec"), module.__dict__)
     except BaseException:
         del sys.modules[module_name]
         raise

@@ -97,7 +97,7 @@ def trajectory(pruner: Pruner, threshold: float | str, levels: Sequence[float], 
     Raises PielabError if the pruner cannot have that budget, or the sparsity is not possible.
     """
     if pruner.is_one_shot:
-        return Trajectory("unpruned", epochs, (Step(_share(pruner, threshold), 0, threshold),))
+        return Trajectory("unpruned", epochs, (Step(share(pruner, threshold), 0, threshold),))
     lower = sorted(level for level in levels if level < threshold) if pruner.is_nested else []
     shares = sparsities(pruner, threshold / 100, [level / 100 for level in lower])
     thresholds = [*(lower or [None] * (len(shares) - 1)), threshold]
@@ -108,7 +108,7 @@ def trajectory(pruner: Pruner, threshold: float | str, levels: Sequence[float], 
     return Trajectory(start, start_epochs, tuple(map(Step, shares, parts, thresholds)))
 
 
-def _share(method: Pruner, setting: float | str) -> float:
+def share(method: Pruner, setting: float | str) -> float:
     """The share of the prunable weights that a one-shot method prunes: 0 if it does not prune, but rounds them."""
     if kept := settings.pattern(setting):
         return 1 - kept[0] / kept[1]

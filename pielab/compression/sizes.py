@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from pielab.compression.masks import transposed_weights
+
 SCALE_BYTES = 4  # float32
 
 
@@ -33,11 +35,9 @@ def sizes(
     nonzero = {key: int(torch.count_nonzero(tensor)) for key, tensor in tensors.items()}
     stored = {key: tensor.numel() * tensor.element_size() for key, tensor in tensors.items()}
     compressed = {id(named[name]) for name in prunable}
-    rows = _rows(model)
-    packed = {
-        key: _packed(tensors[key], rows.get(key, len(torch.atleast_2d(tensors[key]))), nonzero[key], bits, pattern)
-        for key in compressed
-    }
+    turned = {id(named[name]) for name in transposed_weights(model)}
+    rows = {key: tensors[key].shape[1] if key in turned else len(torch.atleast_2d(tensors[key])) for key in compressed}
+    packed = {key: _packed(tensors[key], rows[key], nonzero[key], bits, pattern) for key in compressed}
     parameters = [id(parameter) for parameter in model.parameters()]
     return {
         "bytes_stored": sum(stored.values()),
@@ -47,13 +47,6 @@ def sizes(
         "prunable": sum(tensors[key].numel() for key in compressed),
         "prunable_nonzero": sum(nonzero[key] for key in compressed),
     }
-
-
-def _rows(model: nn.Module) -> dict[int, int]:
-    """The outputs of the layers whose weights are (inputs, outputs), by the weights' id."""
-    # By its name, because importing transformers takes seconds that a BiLSTM does not need.
-    transposed = [module for module in model.modules() if type(module).__name__ == "Conv1D"]
-    return {id(module.weight): module.weight.shape[1] for module in transposed}
 
 
 def _packed(weight: Tensor, rows: int, nonzero: int, bits: int | None, pattern: tuple[int, int] | None) -> int:

@@ -1,5 +1,6 @@
 """The parameters of each notebook, with the values that they accept."""
 
+import functools
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -170,6 +171,11 @@ class PruneParameters(TrainParameters, PrunedParameters):
         """The pruner, of pielab's or the user's."""
         return pruners.of(self.__dict__)
 
+    @functools.cached_property
+    def own_function(self) -> own_functions.OwnFunction | None:
+        """The user's own function, read once, when these parameters are checked; None for a pruner of pielab's."""
+        return own_functions.read(self.pruner) if self.method.is_own else None
+
     @property
     def trajectory(self) -> schedules.Trajectory:
         """From a seed's start to its threshold."""
@@ -177,8 +183,10 @@ class PruneParameters(TrainParameters, PrunedParameters):
 
     @pydantic.model_validator(mode="after")
     def _has_trajectory(self) -> Self:
-        if self.method.is_own:
-            own_functions.check(self.pruner, self.method, self.threshold, self.schedule, self.retraining, self.scope)
+        if self.own_function:
+            own_functions.check(
+                self.own_function, self.method, self.threshold, self.schedule, self.retraining, self.scope
+            )
         elif given := [name for name in ("schedule", "retraining", "scope") if getattr(self, name) is not None]:
             raise PielabError(
                 "for-own-functions-alone",
@@ -193,8 +201,8 @@ class PruneParameters(TrainParameters, PrunedParameters):
         recipe = super().recipe(kind)
         if kind is None and self.method.is_nested:
             recipe["levels"] = [level for level in self.levels or (self.threshold,) if level <= self.threshold]
-        if kind is None and self.method.is_own:
-            recipe["code"] = own_functions.read(self.pruner).digest
+        if kind is None and self.own_function:
+            recipe["code"] = self.own_function.digest
         return recipe
 
 

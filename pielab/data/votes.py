@@ -48,6 +48,16 @@ def differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.any(first != second, axis=tuple(range(1, first.ndim)))
 
 
+def agree(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Whether the answers of models are those of other models, or the targets, bool (seeds, examples).
+
+    first: class ids (seeds, examples), or bool (seeds, examples, classes), sets that are equal as a whole.
+    second: in the same form, or one for all seeds.
+    """
+    equal = first == second
+    return equal.all(axis=2) if equal.ndim == 3 else equal
+
+
 def class_disagreements(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, second: np.ndarray) -> Disagreements:
     """`pies.disagreements` of majority classes; dense, pruned: class ids (seeds, examples)."""
     for block, reference, of_null, of_pruned in _class_votes(dense, pruned, first, second):

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, load_model
 from torch import Tensor, nn
 
 from pielab.compression import masks as pruning
-from pielab.compression import one_shot, own_functions
+from pielab.compression import one_shot
 from pielab.compression.masks import dense_masks, overall_sparsity, prune
 from pielab.config.parameters import PruneParameters
 from pielab.store import paths, predictions, records, settings
@@ -133,9 +133,8 @@ def _compress(
     """`prune_seed` for what is compressed without retraining, in seconds and without a checkpoint."""
     p, (_, state) = experiment.parameters, _start(experiment, seed, model, {})
     start = time.perf_counter()
-    own = own_functions.read(p.pruner) if p.method.is_own else None
-    if own and own.is_compressor:
-        model = scoring.compress(own, experiment, model, seed)
+    if p.own_function and p.own_function.is_compressor:
+        model = scoring.compress(experiment, model, seed)
         after = dict(model.named_parameters())
         pruned = {name: _zeros(after[name]) for name in weights if name in after}
     else:
@@ -173,7 +172,7 @@ def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[st
 def _save(experiment: Experiment, seed: int, model: nn.Module, record: dict[str, Any]) -> None:
     """Evaluate a pruned seed and write its folder."""
     p: PruneParameters = experiment.parameters
-    is_compressor = p.method.is_own and own_functions.read(p.pruner).is_compressor
+    is_compressor = p.own_function and p.own_function.is_compressor
     packing = {
         "prunable": record["pruned"],
         "bits": int(p.threshold) if p.method.score == "rounding" else None,

@@ -27,7 +27,8 @@ def scores(
         return masks.magnitude(weights)
     if method.score == "random":
         return masks.random_scores(weights, torch.Generator().manual_seed(loop.derive_seed(seed, phase, 1)))
-    takes = own_functions.read(method.score).takes if method.is_own else ()
+    own = experiment.parameters.own_function
+    takes = own.takes if own else ()
     transposed = masks.transposed_weights(model)
     norms = gradients = None
     if method.score == "activation" or "activations" in takes:
@@ -40,7 +41,6 @@ def scores(
         return masks.impact(weights, gradients)
     if method.score == "activation":
         return masks.activation(weights, norms, transposed)
-    own = own_functions.read(method.score)
     function = own_functions.load(own)
 
     def score(name: str) -> Tensor:
@@ -72,7 +72,7 @@ def sample(experiment: Experiment, number: int, seed: int, phase: int) -> tuple[
     return tokens[chosen], targets[chosen]
 
 
-def compress(own: OwnFunction, experiment: Experiment, model: nn.Module, seed: int) -> nn.Module:
+def compress(experiment: Experiment, model: nn.Module, seed: int) -> nn.Module:
     """The model that a user's own compressor returns, in evaluation mode.
 
     It is given the model, the setting, and as batches a list of inputs, such that model(**inputs).logits are those of
@@ -80,14 +80,14 @@ def compress(own: OwnFunction, experiment: Experiment, model: nn.Module, seed: i
 
     Raises PielabError if it returns something else than a model that answers.
     """
-    p = experiment.parameters
+    p, own = experiment.parameters, experiment.parameters.own_function
     tokens, _ = sample(experiment, p.calibration_examples, seed, 1)
     texts = batches.to_device(tokens, experiment.encoder, experiment.device)
     plan = batches.by_length(tokens.lengths, experiment.encoder.width)
     given = {"model": model.eval(), "setting": p.threshold, "batches": [inputs for _, inputs in texts.in_batches(plan)]}
     # A compressor that draws by chance draws the same for the same seed.
     torch.manual_seed(loop.derive_seed(seed, 1, 1))
-    np.random.seed(loop.derive_seed(seed, 1, 1) % 2**32)
+    np.random.seed(loop.derive_seed(seed, 1, 1))
     found = _call(own, own_functions.load(own), {argument: given[argument] for argument in own.takes})
     if not isinstance(found, nn.Module):
         raise PielabError(
