@@ -6,7 +6,7 @@ STUDY ?= demo
 .PHONY: help demo study plan status test test-slow bench lint lab notebooks messages clean
 
 help:
-	@echo "make demo    run the default study, 12 to 17 minutes on 2 cores, and print where its report is and what it found"
+	@echo "make demo    run the default study, 18 minutes on 2 cores, and print where its report is and what it found"
 	@echo "make test    run the tests, the notebooks included, about 5 minutes on 2 cores"
 	@echo "make test-slow    run the one that takes minutes: a study on SLURM, killed at every turn"
 	@echo "make study STUDY=name    run params/studies/<name>.yaml"

@@ -15,7 +15,7 @@ from pielab.compression.pruners import METHODS, is_own, of
 from pielab.compression.schedules import trajectory
 from pielab.errors import PielabError
 from pielab.progress import counted
-from pielab.store import predictions
+from pielab.store import predictions, settings
 from pielab.store.paths import DENSE, Configuration
 
 # The pruner that the others are compared with, if the study has it.
@@ -42,7 +42,8 @@ def pruners(study: Path | results.Results) -> pd.DataFrame:
         mean = scores.get(dataclasses.astuple(unpruned), NOT_EVALUATED)["effectiveness"].mean()
         # Every pruner is compared with the same unpruned models. The predictions of a pair are released after it.
         read = functools.cache(functools.partial(_classes, study))
-        for _, group in of_pair.groupby(tables.setting_texts(of_pair), sort=False):
+        orders = pd.Series(list(map(settings.order, of_pair["pruner"], of_pair["threshold"])), of_pair.index)
+        for _, group in of_pair.groupby(orders):
             names, threshold = group["pruner"].tolist(), group["threshold"].iloc[0]
             reference = Configuration(dataset, model, REFERENCE if REFERENCE in names else names[0], threshold)
             for summary in group.to_dict("records"):

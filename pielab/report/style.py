@@ -226,8 +226,8 @@ def tick_labels(places: dict[str, int]) -> dict[str, object]:
 
 
 def x_label(frame: pd.DataFrame, percent: str = "% of weights pruned") -> str:
-    """The label of an axis of `positions`."""
-    return percent if all(each.endswith(" %") for each in positions(frame)) else f"{percent}, or other setting"
+    """The label of an axis of `positions`, whose tick labels say what they are if not all are percentages."""
+    return percent if all(each.endswith(" %") for each in positions(frame)) else "setting"
 
 
 def setting_texts(frame: pd.DataFrame) -> pd.Series:
