@@ -200,5 +200,5 @@ def test_a_study_killed_at_every_turn_goes_on_and_comes_to_the_same_beside_anoth
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in first} == first
     monkeypatch.chdir(project)
     expected = train_here(project, "killed")
-    assert len(expected) == 3 * (3 + 2) and predictions(run.folder) == expected
+    assert len(expected) == 3 * (5 + 2) and predictions(run.folder) == expected
     assert starts_nothing(cluster, project, "killed")
