@@ -41,6 +41,17 @@ def test_a_sentence_names_who_pays_and_what_another_seed_changes():
     assert groups.text({heading: [sentence]}) == f"{heading}\n- {sentence}"
 
 
+def test_a_group_that_gains_less_is_not_said_to_lose():
+    random = np.random.default_rng(0)
+    targets, group = random.integers(3, size=300), np.resize(np.array(NAMES, dtype=object), 300)
+    wrong = np.where(random.random((SEEDS, 300)) < 0.5, (targets + 1) % 3, targets)
+    after = np.where((group == "two words") & (random.random((SEEDS, 300)) < 0.9), wrong, targets)
+    found = group_differences.compare(wrong, after, targets, group).to_dict("list")
+    table = groups.of_configuration(summary() | {"groups": found})
+    (said,) = groups.sentences(table).values()
+    assert "= two words gain " in said[0] and " less accuracy than the others" in said[0]
+
+
 def test_where_no_group_is_harmed_the_sentence_says_how_much_it_may_be():
     table = groups.of_configuration(summary(harmed=None))
     ((sentence,),) = groups.sentences(table).values()

@@ -18,6 +18,8 @@ from pielab.report import style
 _PALETTE = sns.color_palette("colorblind")
 COLOURS = dict(zip(paired_change.SPLIT, (_PALETTE[3], _PALETTE[9], "0.7"), strict=True))
 MARKS = {"another_batch_size": ("another batch size", "|"), "another_precision": ("bfloat16 against float32", "x")}
+# So that a number can be read where a line passes behind it.
+_BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
 TICKS = [0, 0.001, 0.01, 0.1, 1, 10, 100]
 
 
@@ -65,7 +67,7 @@ def _draw_changed(axes: Axes, row: pd.Series, place: float) -> None:
         axes.plot(row[name], place, marker, color=_PALETTE[1], markersize=6, label=label)
     end = np.nanmax([row["estimate"], row["high"]])
     text = f"{row['estimate']:.2f}" if row["estimate"] < 1 else f"{row['estimate']:.1f}"
-    axes.annotate(text, (end, place), (4, 0), textcoords="offset points", va="center", fontsize="small")
+    axes.annotate(text, (end, place), (4, 0), textcoords="offset points", va="center", fontsize="small", bbox=_BEHIND)
 
 
 def _draw_split(axes: Axes, split: pd.Series, place: float) -> None:

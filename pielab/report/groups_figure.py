@@ -80,7 +80,8 @@ def _note(table: pd.DataFrame) -> str:
         lines.append("lines: 95 % intervals at these texts, seeds vary")
     if table["p"].notna().any():
         groups = counted(table[table["p"].notna()]["group"].nunique(), "group")
-        lines.append(f"filled: harmed more than the other texts, for texts to come, corrected over {groups}, p < .05")
+        lines.append("filled: harmed more, or helped less, than the other texts,")
+        lines.append(f"for texts to come, corrected over {groups}, p < .05")
     if (table["texts"] < LEAST_TEXTS).any():
         lines.append(f"groups of fewer than {LEAST_TEXTS} texts are not tested")
     return "\n".join(lines) or "below 4 seeds there is no interval"

@@ -19,6 +19,7 @@ HARM = {
     "changed": "change {} more of their answers than the others",
     "moved": "move by {} more than the others",
 }
+HELPED_LESS = "gain {} less accuracy than the others"
 ALL_COLUMNS = [*CONFIGURATION, "seeds", "column", *COLUMNS]
 
 
@@ -81,7 +82,8 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
 def _harmed(row: dict[str, Any], pair: pd.DataFrame) -> str:
     size = tables.with_intervals(pd.DataFrame([row]), "difference", "difference_low", "difference_high", digits=1)[0]
     number, _, interval = size.partition(" ")
-    harm = HARM[row["quantity"]].format(f"{number} points {interval}")
+    helped = row["quantity"] == "lost accuracy" and row["estimate"] < 0
+    harm = (HELPED_LESS if helped else HARM[row["quantity"]]).format(f"{number} points {interval}")
     same = (pair[CONFIGURATION] == [row[name] for name in CONFIGURATION]).all(axis=1) & (pair["quantity"] == "changed")
     null = pair[same & (pair["group"] == row["group"])].iloc[0]
     p, tested = tables.format_p(row["p_corrected"]), pair[same]["p"].notna().sum()
