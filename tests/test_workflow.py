@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import snakemake, snakemake_command, wait_for, write_study
@@ -170,6 +171,19 @@ def test_the_rendered_notebook_is_the_record(smoke):
     assert not any(
         "stderr" in str(output.get("name")) for cell in notebook["cells"] for output in cell.get("outputs", [])
     )
+
+
+def test_a_study_that_retrains_nothing_compares_models_with_themselves_alone(project):
+    write_study(project, "unretrained", pruners={"RTN": [4], "Wanda": ["1:2"]})
+    done = snakemake(project, "unretrained", "--", "results/unretrained/report/06_report.ipynb")
+    assert done.returncode == 0, done.stderr[-5000:]
+    report = project / "results/unretrained/report"
+    change = pd.read_csv(report / "tables/change.csv")
+    assert {"RTN", "Wanda"} == set(change["pruner"]) and {"4.0", "1of2"} == set(change["threshold"].astype(str))
+    found = (report / "findings.txt").read_text()
+    assert "From the same weights, without retraining, " in found and "Wanda at 1:2" in found
+    # Without a pruner that retrains, nothing can be told apart into retraining and removal.
+    assert not (report / "tables/decomposition.csv").exists() and "control" not in found
 
 
 def test_a_crashed_notebook_stays_in_the_logs_and_does_not_pass_for_a_finished_one(project):
