@@ -12,6 +12,7 @@ help:
 	@echo "make study STUDY=name    run params/studies/<name>.yaml"
 	@echo "make plan STUDY=name     show what that study takes (notebooks, training units, disk, hours); runs nothing"
 	@echo "make status STUDY=name   show its progress, and update its status page"
+	@echo "pielab       the command behind these (.venv/bin/pielab --help): run, new, study, plan, status, ..."
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make bench   run the benchmarks, about 14 minutes on 2 idle cores; writes benchmarks/RESULTS.md"
 	@echo "make lint    check the style of code and notebooks, and the imports between packages"
@@ -27,21 +28,17 @@ help:
 	@touch $@
 
 demo: .venv/ready
-	@$(BIN)/python -m pielab.assets
-	$(BIN)/snakemake --profile workflow/profiles/default --configfile params/studies/demo.yaml
-	@echo "report: results/demo/report/index.html"
-	@test ! -f results/demo/report/findings.txt || fold -s -w 100 results/demo/report/findings.txt
+	@$(BIN)/python -m pielab fetch
+	@$(BIN)/python -m pielab study demo
 
 study: .venv/ready
-	@test -f params/studies/$(STUDY).yaml || $(BIN)/python -m pielab.plan params/studies/$(STUDY).yaml
-	$(BIN)/snakemake --profile workflow/profiles/default --configfile params/studies/$(STUDY).yaml
-	@test ! -f results/$(STUDY)/report/findings.txt || fold -s -w 100 results/$(STUDY)/report/findings.txt
+	@$(BIN)/python -m pielab study "$(STUDY)"
 
 plan: .venv/ready
-	@$(BIN)/python -m pielab.plan params/studies/$(STUDY).yaml
+	@$(BIN)/python -m pielab plan "$(STUDY)"
 
 status: .venv/ready
-	@$(BIN)/python -m pielab.status results/$(STUDY)
+	@$(BIN)/python -m pielab status "results/$(STUDY)"
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"

@@ -1,6 +1,6 @@
 """Where names are that had another place before pielab had packages; the old ones go on working.
 
-That is `pielab.statistics.null(...)` in a script as well as `python -m pielab.plan` in a shell.
+That is `pielab.statistics.null(...)` in a script as well as `python -m pielab.plan`, for `pielab plan`, in a shell.
 """
 
 import importlib

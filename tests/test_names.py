@@ -112,4 +112,4 @@ def test_an_old_command_goes_on_working(command, tmp_path):
     options = {"capture_output": True, "text": True, "check": False}
     done = subprocess.run([sys.executable, "-m", f"pielab.{command}", *given], **options)
     assert done.returncode == 0, done.stderr
-    assert f"usage: python -m pielab.{command}" in done.stdout or "bbc-news: " in done.stdout
+    assert f"usage: pielab {command}" in done.stdout or "bbc-news: " in done.stdout

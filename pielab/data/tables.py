@@ -35,7 +35,7 @@ def load(
     """
     label, path = columns["label"], paths.find(name, *folders)
     if path:
-        files = _files(path)
+        files = split_files(path)
         frames = {split: formats.read(file, list(columns.values()), label) for split, file in files.items()}
         written = [split for split, file in files.items() if formats.suffix(file) in formats.DELIMITERS]
         if not joined and all(label in frames[split] for split in written):
@@ -224,7 +224,7 @@ def check_texts(frames: Frames, where: str) -> None:
 _WRITTEN_VALUE = re.compile(r"""\[\s*['"].*['"]\s*\]$|\{\s*['"].*\}$|b(['"]).*\1$""", re.DOTALL)
 
 
-def _files(path: Path) -> dict[str, Path]:
+def split_files(path: Path) -> dict[str, Path]:
     """The file of each split in a folder, or a file under the name all; warns of data files that are left out."""
     if path.is_file():
         return {"all": path}

@@ -280,6 +280,4 @@ def _width(name: str) -> int:
 def _require_fetched(name: str) -> None:
     """Raises PielabError for an asset that is not in the cache, because an estimate downloads nothing."""
     if name in assets.ASSETS and not (cache_folder() / assets.ASSETS[name].filename).exists():
-        raise PielabError(
-            "asset-not-in-cache", f"{name} is not in the cache", "run python -m pielab.assets, which fetches it"
-        )
+        raise PielabError("asset-not-in-cache", f"{name} is not in the cache", "run pielab fetch, which downloads it")

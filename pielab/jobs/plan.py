@@ -1,13 +1,12 @@
 """The plan of a study as text, before it runs or while it does: notebooks, training units, disk and device time."""
 
 import argparse
+import importlib
 import os
 import shlex
 import shutil
-import signal
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,7 +18,6 @@ from pielab.config import study as studies
 from pielab.config.parameters import TrainParameters
 from pielab.config.study import Study
 from pielab.config.types import parse_seeds
-from pielab.errors import PielabError
 from pielab.jobs import estimate, intervals
 from pielab.progress import counted
 from pielab.store import paths
@@ -175,20 +173,20 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m pielab.plan", description="Print what a study takes; run nothing.")
-    parser.add_argument("study", help="a study's file, such as params/studies/demo.yaml")
+def main(arguments: list[str] | None = None, program: str = "pielab plan") -> int:
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Print what a study takes; run nothing.",
+        epilog="for example: pielab plan params/studies/demo.yaml",
+    )
+    parser.add_argument("study", help="a study's file, or the name of one in params/studies/")
     parser.add_argument("--no-data", action="store_true", help="read no data set to count its examples")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a plan downloads nothing
-    try:
-        config = studies.read_file(paths.find(given.study) or Path(given.study))
-        print(text(studies.read(config), config, load=not given.no_data))
-    except PielabError as error:
-        sys.exit(f"error: {error}")
+    config = studies.read_file(studies.find(given.study))
+    print(text(studies.read(config), config, load=not given.no_data))
+    return 0
 
 
 if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):  # so that a reader such as head can close the pipe
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    main()
+    sys.exit(importlib.import_module("pielab.__main__").main(["plan", *sys.argv[1:]]))

@@ -104,12 +104,16 @@ def _touched(path: Path) -> int | None:
         return None
 
 
-def execute(template: str, log: Path, values: dict[str, Any]) -> tuple[str, str] | None:
-    """Run the notebook into `log`; gives None, or the name and the message of the exception that ended it."""
+def execute(template: str, log: Path, values: dict[str, Any], **shown: Any) -> tuple[str, str] | None:
+    """Run the notebook into `log`; gives None, or the name and the message of the exception that ended it.
+
+    shown: further arguments of papermill.execute_notebook, such as those of terminal.options.
+    """
     # A socket's path may have about 100 characters, so the sockets cannot be in a results folder.
     with tempfile.TemporaryDirectory(prefix="pielab-") as sockets:
         try:
             options = {"kernel_name": "python3", "kernel_manager_class": kernel_manager(sockets), "progress_bar": False}
+            options |= shown
             # Without a kernel nothing can be done with it, and it is megabytes.
             options["store_widget_state"] = False
             papermill.execute_notebook(template, str(log), values, **options)
@@ -142,10 +146,10 @@ def kernel_environment(given: argparse.Namespace) -> dict[str, Any]:
     return values
 
 
-def main(given: argparse.Namespace) -> int:
+def main(given: argparse.Namespace, **shown: Any) -> int:
     """Exit status 0 if every cell has run, 130 if interrupted; else 1, and why in its file .txt and on stderr."""
     try:
-        return run(given)
+        return run(given, **shown)
     except KeyboardInterrupt:
         print(f"{given.output} was interrupted: what is finished is kept, the same command goes on", file=sys.stderr)
         return 130
@@ -155,7 +159,7 @@ def main(given: argparse.Namespace) -> int:
         return 1
 
 
-def run(given: argparse.Namespace) -> int:
+def run(given: argparse.Namespace, **shown: Any) -> int:
     """As `main`, except that it raises OSError if the disk cannot be written."""
     study, output = Path(given.study), Path(given.output)
     log, fault, state = (name(study, output) for name in (paths.log, paths.fault, paths.run_record))
@@ -171,7 +175,7 @@ def run(given: argparse.Namespace) -> int:
     earlier.unlink(missing_ok=True)
     with heartbeat(state) as this_run, gpus.one_gpu(given.gpus):
         show(study)
-        error = execute(given.template, log, kernel_environment(given))
+        error = execute(given.template, log, kernel_environment(given), **shown)
     if error is None:
         log.replace(output)
         fault.unlink()

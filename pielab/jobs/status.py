@@ -1,16 +1,16 @@
 """The progress of a study while it runs: lines for the terminal, and on top of its front page.
 
-python -m pielab.status results/demo
+pielab status results/demo
 """
 
 import argparse
+import contextlib
+import importlib
 import os
-import signal
 import sys
 import time
 from pathlib import Path
 
-from pielab.errors import PielabError
 from pielab.jobs.notebook_state import SYMBOLS, Notebook, Row, count, read
 from pielab.report import render
 from pielab.store import paths
@@ -113,22 +113,21 @@ def _watch(study_folder: Path, seconds: float = 5.0) -> None:
             time.sleep(seconds if unfinished else 0)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m pielab.status", description="Show the progress of a study.")
+def main(arguments: list[str] | None = None, program: str = "pielab status") -> int:
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Show the progress of a study.",
+        epilog="for example: pielab status results/demo --watch",
+    )
     parser.add_argument("study", help="the folder of the study, such as results/demo")
     parser.add_argument("--watch", action="store_true", help="keep it up to date until all is done")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     study_folder = paths.find(given.study) or Path(given.study)
     sys.stdout.reconfigure(errors="replace")
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         (_watch if given.watch else _show)(study_folder)
-    except PielabError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        pass
+    return 0
 
 
 if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):  # so that a reader such as head can close the pipe
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    main()
+    sys.exit(importlib.import_module("pielab.__main__").main(["status", *sys.argv[1:]]))

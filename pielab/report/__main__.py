@@ -1,3 +1,5 @@
-from pielab.report.page import main
+import sys
 
-main()
+from pielab.__main__ import main
+
+sys.exit(main(["report", *sys.argv[1:]]))

@@ -3,7 +3,6 @@
 import argparse
 import functools
 import os
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -301,11 +300,13 @@ def _html(frame: pd.DataFrame) -> str:
     return named.to_html(index=False, border=0, formatters=formats, na_rep="")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m pielab.report", description="Write a study's report/index.html.")
+def main(arguments: list[str] | None = None, program: str = "pielab report") -> int:
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Write a study's report/index.html from the figures and tables that 06_report made.",
+        epilog="for example: pielab report results/demo",
+    )
     parser.add_argument("study", help="the folder of the study, such as results/demo")
-    given = parser.parse_args()
-    try:
-        print(write_index(paths.find(given.study) or Path(given.study)))
-    except PielabError as error:
-        sys.exit(f"error: {error}")
+    given = parser.parse_args(arguments)
+    print(write_index(paths.find(given.study) or Path(given.study)))
+    return 0

@@ -1,0 +1,77 @@
+"""The command `pielab`, also `python -m pielab`: the name of what to do, and its arguments.
+
+Exit status: 0 if it is done; 1 if it failed on its way; 2 if what was given is not accepted; 130 if interrupted.
+"""
+
+import difflib
+import importlib
+import signal
+import sys
+
+from pielab.errors import PielabError, TransientError
+
+# What each is for, and the module that does it. Modules are imported when they are called, so that help is quick.
+COMMANDS = {
+    "new": ("commands.new", "write the params and study files of your own data, which run as they are"),
+    "run": ("commands.run", "run one notebook, its parameters checked before anything starts"),
+    "study": ("commands.study", "run a study: all its notebooks and the report"),
+    "plan": ("jobs.plan", "what a study takes: notebooks, training, disk, hours; runs nothing"),
+    "status": ("jobs.status", "how far a study is"),
+    "report": ("report.page", "write a study's report/index.html again"),
+    "fetch": ("data.assets", "download the demo's data and weights, so that it runs offline"),
+    "doctor": ("commands.doctor", "this machine: versions, GPU, cache, network"),
+    "errors": ("commands.errors", "what an error message means, and its cure"),
+}
+HELP = """usage: pielab COMMAND ...
+
+Which examples change their answer when a language model is pruned, and is that more than retraining noise?
+
+{commands}
+
+for example:
+  pielab run 02_prune -p pruner IMP-FT -p threshold 90
+  pielab study demo
+  pielab new reviews.csv --text body --label stars
+
+pielab COMMAND --help shows the arguments of a command and examples. Exit status: 0 done, 1 failed on its way,
+2 something that was given is not accepted, 130 interrupted.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and give its exit status; what is wrong is one sentence on stderr."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        width = max(map(len, COMMANDS))
+        print(HELP.format(commands="\n".join(f"  {name:<{width}}  {about}" for name, (_, about) in COMMANDS.items())))
+        return 0 if arguments else 2
+    if hasattr(signal, "SIGPIPE"):  # so that a reader such as head can close the pipe
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        if arguments[0] == "--version":
+            from pielab import __version__
+
+            print(f"pielab {__version__}")
+            return 0
+        return _command(arguments[0])(arguments[1:], f"pielab {arguments[0]}")
+    except PielabError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        return 1 if isinstance(error, TransientError) else 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _command(name: str):
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        guess = f"did you mean {near[0]}? " if near else ""
+        raise PielabError(
+            "unknown-command", f"pielab has no command {name}", f"{guess}give one of {', '.join(COMMANDS)}"
+        )
+    return importlib.import_module(f"pielab.{COMMANDS[name][0]}").main
+
+
+if __name__ == "__main__":
+    sys.exit(main())

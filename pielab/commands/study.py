@@ -1,0 +1,113 @@
+"""Run a study with Snakemake, and say while it runs how far it is, and at its end what it found."""
+
+import argparse
+import contextlib
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pielab.config import study as studies
+from pielab.errors import PielabError
+from pielab.jobs import notebook_state
+from pielab.store import paths
+
+EXAMPLES = """for example:
+  pielab study params/studies/demo.yaml
+  pielab study demo --open
+  pielab study params/studies/mine.yaml --cluster slurm
+  pielab study demo -- --dryrun       what follows -- is for Snakemake
+
+The same command goes on with a study that was stopped; what is finished is kept.
+"""
+SECONDS_BETWEEN_LINES = 60
+
+
+def main(arguments: list[str], program: str = "pielab study") -> int:
+    """Check the study file, run the study and give the exit status."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Run a study: train, prune, analyse, and write its report.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("study", help="a study's file, or the name of one in params/studies/")
+    parser.add_argument("--cluster", choices=["slurm"], help="submit its jobs to a queueing system")
+    parser.add_argument("--open", action="store_true", help="show the report in the browser at the end")
+    parser.add_argument("snakemake", nargs="*", help="options of Snakemake, after --")
+    given = parser.parse_args(arguments)
+    file = studies.find(given.study)
+    study = studies.read(studies.read_file(file))
+    project = _project()
+    profile = f"workflow/profiles/{given.cluster or 'default'}"
+    command = [sys.executable, "-m", "snakemake", "--profile", profile, "--configfile", str(file.absolute())]
+    folder = project / study.folder
+    with _lines(folder):
+        status = subprocess.run([*command, *given.snakemake], cwd=project, check=False).returncode
+    report = folder / "report" / "index.html"
+    if status == 0 and not given.snakemake:
+        _show_findings(folder)
+        print(f"report: {report}")
+    if given.open and report.exists():
+        import webbrowser
+
+        webbrowser.open(report.absolute().as_uri())
+    return min(status, 1)
+
+
+def progress_line(before: dict[str, int], now: dict[str, int], seconds: float) -> str:
+    """How far a study is, and how long it will take at the pace since the start.
+
+    before, now: the counts of notebook_state.count, at the start and now. seconds: what lies between them.
+    """
+    done = sum(now[name] - before[name] for name in ("seeds", "done"))
+    left = now["seeds_asked"] - now["seeds"] + now["notebooks"] - now["done"]
+    line = f"{now['seeds']} of {now['seeds_asked']} seeds, {now['done']} of {now['notebooks']} notebooks done"
+    failed = f", {now['failed']} failed" if now["failed"] else ""
+    rest = f"; about {max(1, round(seconds * left / done / 60))} min left" if done and left else ""
+    return f"{line}{failed} after {seconds / 60:.0f} min{rest}"
+
+
+def _project() -> Path:
+    """The folder with workflow/Snakefile: that of the working directory, or that of the package."""
+    folders = [paths.root(), Path(__file__).parents[2]]
+    for folder in folders:
+        if (folder / "workflow" / "Snakefile").exists():
+            return folder
+    raise PielabError(
+        "workflow-not-found",
+        f"workflow/Snakefile is neither in {folders[0]} nor in {folders[1]}",
+        "go to the project's folder, which has workflow/",
+    )
+
+
+@contextlib.contextmanager
+def _lines(folder: Path) -> Iterator[None]:
+    """Prints a line a minute while a study runs, where Snakemake's own display needs a terminal."""
+    ended = threading.Event()
+
+    def lines() -> None:
+        start, before = time.monotonic(), None
+        while not ended.wait(SECONDS_BETWEEN_LINES if before else 5):
+            # Until Snakemake has written the study's record, there is nothing to count.
+            with contextlib.suppress(PielabError):
+                now = notebook_state.count(notebook_state.read(folder))
+                before = before or now
+                print(progress_line(before, now, time.monotonic() - start), flush=True)
+
+    if not sys.stdout.isatty():
+        threading.Thread(target=lines, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def _show_findings(folder: Path) -> None:
+    found = folder / "report" / "findings.txt"
+    if found.exists():
+        for line in found.read_text(encoding="utf-8").splitlines():
+            print(textwrap.fill(line, 100, subsequent_indent="  " if line.startswith("- ") else ""))
