@@ -42,7 +42,7 @@ def test_the_parameters_cell_sets_exactly_what_the_check_knows(template):
 
 
 # A notebook alone takes about a minute; a params file or a study that leaves these out gets the field's default.
-A_MINUTE = {"limit": 200, "trials": 3}
+A_MINUTE = {"limit": 400, "trials": 3}
 
 
 def test_the_parameters_cell_has_the_defaults_of_the_fields(template):
@@ -134,7 +134,7 @@ def test_a_refused_parameter_is_one_line_of_papermill(tmp_path):
 
 
 def test_to_prune_with_nothing_trained_before_trains_what_it_starts_from(run):
-    run("02_prune", pruner="IMP-FT")
+    run("02_prune", pruner="IMP-FT", limit=200, epochs=1, seeds="0-1")
     pair = Path("results/try/bbc-news-bilstm")
     assert (pair / "dense/seeds/00/weights.safetensors").exists()
     assert (pair / "IMP-FT-50/seeds/01/test.parquet").exists()

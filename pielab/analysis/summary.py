@@ -1,6 +1,7 @@
 """The numbers of one configuration that 03 stores and the report shows, and its examples, one row each."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,31 @@ def examples(split: Dataset, dense: Predictions, pruned: Predictions, estimate: 
         frame[side] = task.ids(task.majority(runs.classes))
         frame[f"{side}_votes"] = task.votes(runs.classes, runs.logits.shape[2]).tolist()
     return frame.assign(pie=pies.find(dense.classes, pruned.classes), p_pie=estimate.p_pie, p_null=estimate.p_null)
+
+
+def votes_of_one(
+    examples: pd.DataFrame, split: Dataset, names: Sequence[str], pruner: str, dense: Predictions, pruned: Predictions
+) -> tuple[str, dict[str, Any]]:
+    """The text of the clearest PIE, that which retraining alone would change least, and the arguments of its figure.
+
+    examples: as `examples` gives them; if none is a PIE, the text on which models agree least. names: of the classes.
+    The arguments are those of figures.vote_of_seeds.
+    """
+    surprise = (examples["p_pie"] - examples["p_null"]).where(examples["pie"])
+    place = int((surprise if examples["pie"].any() else examples["p_null"]).idxmax())
+    task, row = tasks.of_split(split), examples.loc[place]
+    sides = {"unpruned": (dense, "unpruned"), pruner: (pruned, "pruned")}
+    return datasets.joined_texts(split.select([place]))[0], {
+        "answers": {
+            side: [_named(ids, names) for ids in task.ids(runs.classes[:, place])] for side, (runs, _) in sides.items()
+        },
+        "majorities": {side: _named(row[column], names) for side, (_, column) in sides.items()},
+        "label": _named(row["label"], names),
+    }
+
+
+def _named(ids: Any, names: Sequence[str]) -> str:
+    return ", ".join(names[index] for index in np.atleast_1d(ids)) or "none"
 
 
 def summary(

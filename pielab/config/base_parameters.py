@@ -25,9 +25,18 @@ class Parameters(BaseModel):
     def study_folder(self) -> Path:
         return paths.study(self.results, self.study)
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The parameters without a default, and those that differ from it."""
+        fields = type(self).model_fields
+        return {name: value for name, value in self.model_dump().items() if value != fields[name].default}
+
     def _repr_html_(self) -> str:
+        """What differs from the defaults, and below it, folded, all of them."""
+        given = ", ".join(f"{name} <b>{escape(str(value))}</b>" for name, value in self.given.items())
         rows = [f"<tr><th>{name}</th><td>{escape(str(value))}</td></tr>" for name, value in self.model_dump().items()]
-        return f"<table>{''.join(rows)}</table>"
+        table = f"<table>{''.join(rows)}</table>"
+        return f"<p>{given}</p><details><summary>all {len(rows)} parameters</summary>{table}</details>"
 
     def __repr__(self) -> str:
         return "\n".join(f"{name} = {value!r}" for name, value in self.model_dump().items())

@@ -40,6 +40,7 @@ def notebook(path: Path) -> Path:
     """Convert a notebook to a self-contained HTML file beside it, unless that is up to date; gives the file's path."""
     import nbformat
     from nbconvert import HTMLExporter
+    from nbconvert.preprocessors import TagRemovePreprocessor
 
     page = path.with_suffix(".html")
     if page.exists() and page.stat().st_mtime >= path.stat().st_mtime:
@@ -48,6 +49,9 @@ def notebook(path: Path) -> Path:
     logging.getLogger("traitlets").setLevel(logging.ERROR)
     exporter = HTMLExporter(template_name="lab", mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="")
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
+    # The record of the parameters, which each notebook shows next, has all their values.
+    hide = TagRemovePreprocessor(remove_input_tags={"parameters", "injected-parameters"}, enabled=True)
+    exporter.register_preprocessor(hide, enabled=True)
     node = nbformat.read(path, as_version=4)
     # Widgets would load scripts from the network.
     node.metadata.pop("widgets", None)

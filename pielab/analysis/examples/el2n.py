@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 
 from pielab.analysis import null, pies, results
 from pielab.config.parameters import InfluenceParameters, PairParameters
@@ -47,6 +47,21 @@ def scores(p: PairParameters, data: DatasetDict) -> np.ndarray:
     early = predictions.read_seeds(p.dense_folder, p.seeds, "early")
     results.check_same_data(data, early, early, split="train")
     return error_norms(early, datasets.targets(data["train"]))
+
+
+def extremes(scores: np.ndarray, split: Dataset, number: int = 3, characters: int = 200) -> pd.DataFrame:
+    """The texts with the lowest and with the highest EL2N, `number` each; columns EL2N, label, text (cut)."""
+    order = np.argsort(scores, kind="stable")
+    places = [*order[:number], *order[max(number, len(order) - number) :]]
+    chosen, task = split.select(places), tasks.of_split(split)
+    names = task.class_names(split)
+    return pd.DataFrame(
+        {
+            "EL2N": scores[places],
+            "label": [", ".join(names[each] for each in np.atleast_1d(ids)) for ids in task.ids(task.targets(chosen))],
+            "text": [text[:characters] for text in datasets.joined_texts(chosen)],
+        }
+    )
 
 
 def error_norms(runs: predictions.Predictions, targets: np.ndarray) -> np.ndarray:
