@@ -20,9 +20,9 @@ from pielab.data import datasets
 from pielab.errors import PielabError
 from pielab.jobs import status
 from pielab.progress import counted
-from pielab.report import figures, page, paper, style
+from pielab.report import early, figures, page, paper, style
 from pielab.report.page import PANELS, draw, write_index
-from pielab.store import paths, predictions
+from pielab.store import files, paths, predictions
 
 SEEDS = 4
 
@@ -335,6 +335,22 @@ def test_a_study_without_pies_has_a_page_too(study_folder, tmp_path):
     assert found.empty and "text" in found
     results.save(found, tmp_path / "made" / "report", "pie_examples")
     assert "There is no PIE in this study" in write_index(tmp_path / "made").read_text()
+
+
+def test_a_running_study_has_what_is_known_so_far_drawn_once_a_minute(study_folder, tmp_path, monkeypatch):
+    shutil.copytree(study_folder, tmp_path / "made", ignore=shutil.ignore_patterns("report", "MP-AI-*"))
+    assert early.draw(tmp_path / "made")
+    report = tmp_path / "made/report"
+    assert {path.stem for path in (report / "figures").iterdir()} == {"pie_shares", "change-topics-bilstm"}
+    first = pd.read_csv(report / "tables/pie_shares.csv")
+    assert first["pruner"].tolist() == ["IMP-FT"] * 2 and (report / "tables/change_by_configuration.csv").exists()
+    shutil.copytree(study_folder / "topics-bilstm/MP-AI-50", tmp_path / "made/topics-bilstm/MP-AI-50")
+    assert not early.draw(tmp_path / "made")
+    monkeypatch.setattr(early, "SECONDS_BETWEEN", 0)
+    held = files.lock(report / ".drawing", "another job")
+    assert not early.draw(tmp_path / "made")
+    held.release()
+    assert early.draw(tmp_path / "made") and len(pd.read_csv(report / "tables/pie_shares.csv")) == 3
 
 
 def test_figures_are_the_same_file_each_time(study_folder, tmp_path):

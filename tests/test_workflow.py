@@ -22,6 +22,7 @@ def smoke(project):
     """The results of the smoke study."""
     done = snakemake(project, "smoke")
     assert done.returncode == 0, done.stderr[-5000:]
+    assert "is not up to date" not in done.stderr
     return project / "results/smoke"
 
 

@@ -45,6 +45,7 @@ def main(arguments: list[str], program: str = "pielab study") -> int:
     profile = f"workflow/profiles/{given.cluster or 'default'}"
     command = [sys.executable, "-m", "snakemake", "--profile", profile, "--configfile", str(file.absolute())]
     folder = project / study.folder
+    print(f"{folder / 'report' / 'index.html'} shows how far it is, and what is found so far", flush=True)
     with _lines(folder):
         status = subprocess.run([*command, *given.snakemake], cwd=project, check=False).returncode
     report = folder / "report" / "index.html"

@@ -60,8 +60,8 @@ def vote_of_seeds(answers: Mapping[str, Sequence[str]], majorities: Mapping[str,
         axes.text(seeds + 1.2, height, style.short(most, 24), va="center", color=colours[most], weight="bold")
     for answer in known:
         axes.plot([], [], "s", color=colours[answer], label=style.short(answer, 24))
-    axes.set(xlim=(-0.1, seeds + 5), ylim=(-0.1, 1.9), yticks=[1.4, 0.4], yticklabels=list(answers))
-    axes.set(xticks=np.arange(seeds) + 0.45, xticklabels=np.arange(1, seeds + 1))
+    axes.set(xlim=(-0.1, seeds + 5), ylim=(-0.1, 1.9), xticks=[], yticks=[1.4, 0.4])
+    axes.set_yticklabels(list(answers))
     _bare(axes, f"{counted(seeds, 'seed')}, and the majority; label: {style.short(label, 40)}")
     figure.legend(loc="outside lower center", ncols=min(len(known), 5), frameon=False)
     return figure
