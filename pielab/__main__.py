@@ -18,6 +18,7 @@ COMMANDS = {
     "plan": ("jobs.plan", "what a study takes: notebooks, training, disk, hours; runs nothing"),
     "status": ("jobs.status", "how far a study is"),
     "report": ("report.page", "write a study's report/index.html again"),
+    "compare": ("commands.compare", "files of two models' answers in, one page of what changed out"),
     "fetch": ("data.assets", "download the demo's data and weights, so that it runs offline"),
     "doctor": ("commands.doctor", "this machine: versions, GPU, cache, network"),
     "errors": ("commands.errors", "what an error message means, and its cure"),
@@ -32,6 +33,7 @@ for example:
   pielab run 02_prune -p pruner IMP-FT -p threshold 90
   pielab study demo
   pielab new reviews.csv --text body --label stars
+  pielab compare --before dense.csv --after int4.csv
 
 pielab COMMAND --help shows the arguments of a command and examples. Exit status: 0 done, 1 failed on its way,
 2 something that was given is not accepted, 130 interrupted.

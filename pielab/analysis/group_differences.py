@@ -83,19 +83,19 @@ def compare(unpruned: np.ndarray, pruned: np.ndarray, targets: np.ndarray, group
         return _measure(unpruned[:, chosen], pruned[:, chosen], *(side[:, chosen] for side in right))
 
     everything, tables = measure(np.ones(len(groups), dtype=bool)), []
-    for name in sorted(set(groups), key=_in_order):
+    for name in sorted(set(groups), key=in_order):
         chosen = groups == name
         own = measure(chosen)
         differences = pd.DataFrame() if chosen.all() else _differences(own, measure(~chosen), everything)
         table = _at_these_texts(own).join(differences.reindex(columns=DIFFERENCES))
         tables.append(table.assign(group=name, texts=own.number))
     table = pd.concat(tables).reset_index()
-    table["p_corrected"] = table.groupby("quantity")["p"].transform(_holm if len(tables) > 2 else lambda p: p)
+    table["p_corrected"] = table.groupby("quantity")["p"].transform(holm if len(tables) > 2 else lambda p: p)
     told = (table["p_corrected"] < 0.05) & (table["difference"] > 0)
     return table.assign(told=told)[COLUMNS]
 
 
-def _in_order(name: str) -> tuple[float, str]:
+def in_order(name: str) -> tuple[float, str]:
     """By the number that a name begins with, then by the alphabet."""
     number = re.match(r"-?\d+(\.\d+)?", name)
     return (float(number[0]) if number else np.inf), name
@@ -169,7 +169,7 @@ def _differences(own: Texts, others: Texts, everything: Texts) -> pd.DataFrame:
     return table
 
 
-def _holm(p: pd.Series) -> pd.Series:
+def holm(p: pd.Series) -> pd.Series:
     """Corrected for the number of tests (Holm 1979); NaN is none."""
     ordered = p.dropna().sort_values()
     corrected = ordered * np.arange(len(ordered), 0, -1)

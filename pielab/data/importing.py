@@ -13,6 +13,7 @@ from datasets import DatasetDict
 from pielab.config.parameters import PairParameters, PrunedParameters
 from pielab.config.validation import validate
 from pielab.data import datasets, tasks
+from pielab.data.logit_checks import check_logits
 from pielab.errors import PielabError
 from pielab.store import files, paths, predictions, records
 
@@ -59,7 +60,7 @@ def add(
     p, configuration = _parameters(given | more, seeds, len(logits["test"]))
     data = datasets.load(**p.data)
     logits = {split: _in_order(values, split, p, data, classes) for split, values in logits.items()}
-    _check_logits(logits, tasks.of_split(data["test"]))
+    check_logits(logits, multi_label=tasks.of_split(data["test"]) is tasks.MULTI_LABEL)
     task, targets = datasets.task_of(p.dataset, data), datasets.targets(data["test"])
     decisions = _decision_thresholds(decision_thresholds, logits, p, data)
     scores = [task.score(predicted, targets) for predicted in task.answers(logits["test"], decisions)]
@@ -167,34 +168,6 @@ def _in_order(
             "if they are logarithms of 0, give -100 there; if they are NaN, the model has diverged",
         )
     return logits[:, :, [columns.index(name) for name in names]]
-
-
-def _check_logits(logits: dict[str, np.ndarray], task: tasks.Task) -> None:
-    """Raises PielabError for probabilities or their logarithms, where these are not as good as logits."""
-    multi_label = task is tasks.MULTI_LABEL
-    for split, values in logits.items():
-        low, high, sums = values.min(), values.max(), values.sum(axis=2, dtype=np.float64)
-        # Class ids as a 1 among zeros are logits; votes and percentages have the same sum in each row.
-        not_ids, alike = (values > 0).sum(axis=2).max() > 1, np.allclose(sums, sums.mean(), rtol=0.01, atol=0)
-        if low >= 0 and (multi_label or (not_ids and (high <= 1 or alike))):
-            raise PielabError(
-                "probabilities-for-logits",
-                f"the {split} logits are from {low:g} to {high:g}, as probabilities, votes or answers are",
-                "give np.log(p) of probabilities p if texts have one label; np.log(p / (1 - p)) of several labels', or "
-                "np.where(answers, 9, -9) of answers; with p clipped, such as p.clip(1e-6, 1 - 1e-6)",
-            )
-        if not multi_label and low >= 0 and np.allclose(np.exp(-values).sum(axis=2), 1, atol=0.01):
-            raise PielabError(
-                "losses-for-logits", f"the {split} logits are negative logarithms of probabilities", "negate them"
-            )
-    # A model that predicts nothing has logits below 0 as well; log-probabilities of a half or more are above -0.7.
-    highest = max(float(values.max()) for values in logits.values())
-    if multi_label and np.log(0.5) <= highest <= 0:
-        raise PielabError(
-            "log-probabilities-for-logits",
-            f"no logit is above 0, the highest is {highest:g}, as of log-probabilities, and texts have several labels",
-            "give np.log(p / (1 - p)) of the probabilities p, clipped to p.clip(1e-6, 1 - 1e-6)",
-        )
 
 
 def _decision_thresholds(

@@ -76,14 +76,7 @@ def check_values(labels: Iterable, lists: bool, where: str) -> None:
 
 def check_classes(names: list[str], examples: int, task: Task, where: str) -> None:
     """Raises PielabError for labels of all splits that cannot be classes, and warns of those that may be none."""
-    if pair := _alike(names, _visible):
-        raise PielabError(
-            "labels-look-alike",
-            f"{where} has the labels {pair[0]!r} and {pair[1]!r}, which differ in spaces or in invisible codes alone",
-            "write them alike",
-        )
-    if pair := _alike(names, str.casefold):
-        warn(f"{where} has the labels {pair[0]!r} and {pair[1]!r}, which differ in capitals alone, as two classes")
+    check_spelling(names, where)
     if all(_WRITTEN_BITS.fullmatch(name) for name in names):
         raise PielabError(
             "labels-written-as-bits",
@@ -92,14 +85,26 @@ def check_classes(names: list[str], examples: int, task: Task, where: str) -> No
         )
     if all(re.fullmatch("[01]{3,}", name) for name in names) and len({len(name) for name in names}) == 1:
         warn(f"{where} has labels of several zeros and ones, such as {names[0]!r}, each as one class")
-    if marks := [name for name in names if name.casefold() in _NO_LABEL]:
-        warn(f"{where} has the class {marks[0]!r}: leave its examples out if it means that they have no label")
     numbers = {float(name) for name in names if NUMBER.fullmatch(name)}
     if len(numbers) < len(names):
         numbers = set()
     _check_negative(numbers, where)
     if task is SINGLE_LABEL:
         _check_number(names, numbers, examples, where)
+
+
+def check_spelling(names: list[str], where: str) -> None:
+    """Raises PielabError for two labels that look alike, and warns of two that nearly do and of marks of no label."""
+    if pair := _alike(names, _visible):
+        raise PielabError(
+            "labels-look-alike",
+            f"{where} has the labels {pair[0]!r} and {pair[1]!r}, which differ in spaces or in invisible codes alone",
+            "write them alike",
+        )
+    if pair := _alike(names, str.casefold):
+        warn(f"{where} has the labels {pair[0]!r} and {pair[1]!r}, which differ in capitals alone, as two classes")
+    if marks := [name for name in names if name.casefold() in _NO_LABEL]:
+        warn(f"{where} has the class {marks[0]!r}: leave its examples out if it means that they have no label")
 
 
 def _check_negative(numbers: set[float], where: str) -> None:

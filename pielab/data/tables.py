@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import train_test_split
 
 from pielab.data import formats, labels
 from pielab.errors import PielabError, first_line, warn
@@ -130,6 +129,8 @@ def with_validation(size: float, train: pd.DataFrame, test: pd.DataFrame) -> Fra
 
     Raises PielabError if there are too few.
     """
+    from sklearn.model_selection import train_test_split  # here, because it takes a second
+
     try:
         train, validation = train_test_split(train, test_size=size, stratify=train["label"], random_state=0)
     except ValueError as error:

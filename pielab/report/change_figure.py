@@ -16,7 +16,7 @@ from pielab.progress import counted
 from pielab.report import style
 
 _PALETTE = sns.color_palette("colorblind")
-COLOURS = dict(zip(paired_change.SPLIT, (_PALETTE[3], _PALETTE[9], "0.7"), strict=True))
+COLOURS = dict(zip(paired_change.SPLIT, style.SPLIT, strict=True))
 MARKS = {"another_batch_size": ("another batch size", "|"), "another_precision": ("bfloat16 against float32", "x")}
 # So that a number can be read where a line passes behind it.
 _BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}

@@ -22,31 +22,14 @@ from pielab.analysis.null import estimate
 from pielab.data import datasets
 from pielab.errors import PielabError
 from pielab.progress import Progress, counted
-from pielab.report import figures
+from pielab.report import data_table, figures
 from pielab.store import predictions, settings
 from pielab.store.paths import DENSE, Configuration
 
 # EL2N is an early training error, so for test examples the same norm of the final predictions stands in.
 PERCENTILE = {"test": "error-norm percentile", "train": "EL2N percentile"}
 TEXT_LIMIT = 500
-CSS = """
-.dt-container { font-size: 12px; }
-table.dataTable { width: 100% !important; }
-table.dataTable th { white-space: normal; vertical-align: bottom; }
-table.dataTable td { vertical-align: top; overflow-wrap: break-word; }
-table.dataTable th.dt-left, table.dataTable td.dt-left { text-align: left; }
-table.dataTable th .dtcc { flex: none; margin-left: 6px; }
-.pielab-text { min-width: 26em; max-width: 48em; cursor: pointer; overflow: hidden;
-  display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 4; }
-.pielab-text:focus { display: block; outline: none; }
-"""
 FEW_VALUES = [*results.CONFIGURATION, "label"]
-CHOOSE_VALUES = {"extend": "dropdown", "icon": "search", "content": ["searchList"]}
-# The cells that itables passes are escaped already; only this wrapping is HTML.
-WRAP_TEXT = itables.JavascriptFunction(
-    "function (data, type) { return type === 'display'"
-    " ? '<div class=\"pielab-text\" tabindex=\"0\">' + data + '</div>' : data; }"
-)
 
 
 @dataclass(frozen=True)
@@ -174,33 +157,14 @@ def show(frame: pd.DataFrame, rows: int = 1000) -> None:
 
 def as_html(frame: pd.DataFrame, without: Sequence[str] = (), text_limit: int | None = None) -> str:
     """PIEs as the HTML of an interactive table, in which texts are escaped."""
-    texts = [" ".join(text.split()) for text in frame["text"]]
-    if text_limit:
-        texts = [text if len(text) <= text_limit else f"{text[:text_limit]} …" for text in texts]
     percentile = next(name for name in PERCENTILE.values() if name in frame)
     digits = {"P(PIE)": 2, "P(null)": 2, **dict.fromkeys(readability.SCORES, 1)}
     whole = dict.fromkeys([percentile, "difficult words", readability.LENGTH], 0)
+    texts = data_table.one_line(frame["text"], text_limit)
     table = frame.assign(text=texts, threshold=settings.joined(list(tables.setting_texts(frame)))).round(digits | whole)
     table = table.astype(dict.fromkeys(whole, int)).drop(columns=["votes", *without])
     named = [*results.CONFIGURATION, "text", "label", "unpruned votes", "pruned votes"]
-    place = {name: table.columns.get_loc(name) for name in named if name in table}
-    return itables.to_html_datatable(
-        table,
-        connected=False,
-        display_logo_when_loading=False,
-        maxBytes=0,
-        showIndex=False,
-        classes="display compact",
-        css=CSS,
-        pageLength=10,
-        scrollX=True,
-        layout={"topEnd": {"search": {"placeholder": "any word"}}},
-        columnDefs=[
-            {"targets": place["text"], "render": WRAP_TEXT},
-            {"targets": list(place.values()), "className": "dt-left"},
-            {"targets": [place[name] for name in FEW_VALUES if name in place], "columnControl": [CHOOSE_VALUES]},
-        ],
-    )
+    return data_table.as_html(table, left=named, choose=FEW_VALUES)
 
 
 def example(frame: pd.DataFrame, place: int = 0) -> HTML:

@@ -35,6 +35,8 @@ for _name in VARIANTS:
 MORE_COLOURS, MORE_MARKERS = ("#56b4e9", "#661100", "#6699cc", "#cc6677", "#ddcc77"), "8<>Hd"
 UNPRUNED = "0.25"
 ALL, ONLY_PIES = sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[1]
+# Right to wrong, wrong to right, wrong to another wrong.
+SPLIT = (sns.color_palette("colorblind")[3], sns.color_palette("colorblind")[9], "0.7")
 # Controls of the direction of writing, with which a name would turn the words beside it around.
 TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 

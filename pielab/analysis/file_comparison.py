@@ -1,0 +1,224 @@
+"""What changed between two models whose answers are in files: one run a side, or several.
+
+Shares are percent of the texts, KL is in nats. With one run a side, intervals and tests are for texts to come; with
+several, intervals are for other runs at these texts, as in `paired_change` and `agreement`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import special, stats
+
+from pielab.analysis import agreement, exchange, null, paired_change
+from pielab.analysis.exact import difference_of_shares, percent
+from pielab.analysis.paired_change import SPLIT
+from pielab.data.paired_answers import PairedAnswers
+from pielab.data.votes import differ, majority
+from pielab.store.predictions import Predictions
+
+ENDS = ["estimate", "low", "high"]
+ANOTHER = ["another_seed", "another_seed_low", "another_seed_high"]
+SIDES = ("before", "after")
+COLUMNS = ["quantity", *ENDS, *(f"another_{side}{end}" for side in SIDES for end in ("", "_low", "_high"))]
+# Two runs that differ have no majority.
+LEAST_VOTES = 3
+# With more classes there is no table of answers before and after.
+MOST_CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What changed between the runs before and after.
+
+    changes: a row for "changed" and, with labels, for each of its parts, and for "KL" with logits; columns `COLUMNS`,
+    of which another_before and another_after are what another run of the same side changes.
+    accuracy: rows "before", "after" and "difference"; columns quantity, estimate, low, high, p. None without labels.
+    majorities: PIEs and their null by name; empty unless both sides have `LEAST_VOTES` runs.
+    models: rows "moved" and "spread" of `agreement.quantities`, with p. None unless there are as many runs after as
+    before, and several. groups: of `file_groups.compare`, None without groups.
+    matrix: texts by answer before (rows) and after, a mean over runs. None for more than `MOST_CLASSES`.
+    by_text: a row a text, in the order of the first file: id, text, group and label, if known; the answers of each run;
+    changed, the share of compared pairs of runs that differ; majority_changed, as of `majorities`; and confidence, the
+    mean probability of the answers on the side that is less sure, if there are logits.
+    """
+
+    answers: PairedAnswers
+    changes: pd.DataFrame
+    accuracy: pd.DataFrame | None
+    majorities: dict[str, float]
+    models: pd.DataFrame | None
+    groups: pd.DataFrame | None
+    matrix: pd.DataFrame | None
+    by_text: pd.DataFrame
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """All of them but those of single texts, as plain lists and numbers, for JSON; None for what is not known."""
+        tables = {name: getattr(self, name) for name in ("changes", "accuracy", "models", "groups")}
+        records = {
+            name: table.astype(object).where(table.notna(), None).to_dict("records")
+            for name, table in tables.items()
+            if table is not None
+        }
+        runs = {side: len(getattr(self.answers, side)) for side in SIDES}
+        matrix = {} if self.matrix is None else {"classes": list(self.matrix), "matrix": self.matrix.values.tolist()}
+        counts = {"texts": len(self.answers.ids), "left_out": self.answers.left_out, "runs": runs}
+        counts["changed_texts"] = int((self.by_text["changed"] > 0).sum())
+        majorities = {name: None if np.isnan(value) else value for name, value in self.majorities.items()}
+        return counts | records | {"majorities": majorities} | matrix
+
+
+def compare(answers: PairedAnswers) -> Comparison:
+    """The comparison of two sides of one or several runs each."""
+    before, after, targets = _within_texts(answers)
+    by_text = _by_text(answers, before, after)
+    return Comparison(
+        answers,
+        _changes(answers, before, after, targets),
+        None if targets is None else _accuracy(before == targets, after == targets),
+        _majorities(before, after),
+        _models(before, after) if len(before) == len(after) > 1 else None,
+        _groups(before, after, targets, answers.groups),
+        _matrix(answers) if len(answers.classes) <= MOST_CLASSES else None,
+        by_text,
+    )
+
+
+def _within_texts(answers: PairedAnswers) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Answers and targets as ids within each text, few even if there are many classes; their order is kept."""
+    sides = [answers.before, answers.after, *([] if answers.targets is None else [answers.targets[None]])]
+    ids = stats.rankdata(np.concatenate(sides), method="dense", axis=0).astype(int) - 1
+    before, after, targets = np.split(ids, np.cumsum([len(answers.before), len(answers.after)]))
+    return before, after, targets[0] if len(targets) else None
+
+
+def _pairs(before: np.ndarray, after: np.ndarray) -> tuple[list[int], list[int]]:
+    """Which run before is compared with which after: those of the same place, or all if sides are of unequal size."""
+    if len(before) == len(after):
+        return (list(range(len(before))),) * 2
+    return tuple(side.ravel().tolist() for side in np.indices((len(before), len(after))))
+
+
+def _changes(answers: PairedAnswers, before: np.ndarray, after: np.ndarray, targets: np.ndarray | None) -> pd.DataFrame:
+    texts = before.shape[1]
+    shares = ["changed"] if targets is None else ["changed", *SPLIT]
+    target = np.zeros(texts, dtype=int) if targets is None else targets
+    classes = np.eye(1 + max(ids.max() for ids in (before, after, target)))
+    table = _between(classes[before], classes[after], target).loc[shares]
+    if len(before) == len(after) == 1:
+        counts = (table["estimate"] * texts / 100).round().astype(int)
+        table[ENDS] = [percent(count, texts) for count in counts]
+    if answers.before_logits is not None:
+        nothing = np.zeros(texts, dtype=int)
+        table.loc["KL"] = _between(answers.before_logits, answers.after_logits, nothing).loc["KL"]
+        if len(before) == len(after) == 1:
+            of_texts = _divergence(answers.before_logits[0], answers.after_logits[0])
+            table.loc["KL", ENDS] = np.clip(null.seed_interval(of_texts), 0, None)
+    return table.rename_axis("quantity").reset_index()[COLUMNS]
+
+
+def _between(before: np.ndarray, after: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
+    """`paired_change.between` of logits, with what another run of each side changes; no intervals if not paired."""
+    sides = [Predictions(side, tuple(range(len(side)))) for side in (before, after)]
+    if len(before) == len(after):
+        table = paired_change.between(*sides, targets).set_index("quantity")[ENDS]
+    else:
+        runs = _pairs(before, after)
+        pairs = [Predictions(side[run], tuple(run)) for side, run in zip((before, after), runs, strict=True)]
+        table = paired_change.by_seed(*pairs, targets).mean().to_frame("estimate").assign(low=np.nan, high=np.nan)
+    for name, side in zip(SIDES, sides, strict=True):
+        another = paired_change.between(side, side, targets).set_index("quantity")[ANOTHER]
+        table[[column.replace("seed", name) for column in ANOTHER]] = another
+    return table
+
+
+def _divergence(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """KL of each text, in nats, from logits (texts, classes)."""
+    first, second = (special.log_softmax(side.astype(np.float64), axis=-1) for side in (before, after))
+    return (np.exp(first) * (first - second)).sum(axis=-1)
+
+
+def _accuracy(before: np.ndarray, after: np.ndarray) -> pd.DataFrame:
+    """From whether answers are right, (runs, texts) bool on each side."""
+    texts = before.shape[1]
+    if len(before) == len(after) == 1:
+        lost, won = np.count_nonzero(before & ~after), np.count_nonzero(after & ~before)
+        rows = [percent(np.count_nonzero(side), texts) for side in (before, after)]
+        rows.append(difference_of_shares(won, lost, texts))
+        # McNemar's exact test: of the texts that are right on one side alone, half on each.
+        p = stats.binomtest(lost, lost + won).pvalue if lost + won else 1.0
+    else:
+        of_runs = [100 * side.mean(axis=1) for side in (before, after)]
+        rows, p = [null.seed_interval(of_side) for of_side in of_runs], np.nan
+        is_paired = len(before) == len(after)
+        rows.append(null.seed_interval(of_runs[1] - of_runs[0]) if is_paired else _welch(*of_runs))
+    table = pd.DataFrame(rows, columns=ENDS).assign(p=[np.nan, np.nan, p])
+    table.insert(0, "quantity", [*SIDES, "difference"])
+    return table
+
+
+def _welch(before: np.ndarray, after: np.ndarray) -> tuple[float, float, float]:
+    estimate = after.mean() - before.mean()
+    if min(len(before), len(after)) < 3 or not (before.var() or after.var()):
+        return estimate, np.nan, np.nan
+    return estimate, *stats.ttest_ind(after, before, equal_var=False).confidence_interval()
+
+
+def _majorities(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
+    """PIEs and their null, percent of the texts; empty if too few vote."""
+    if min(len(before), len(after)) < LEAST_VOTES:
+        return {}
+    found = {"pies": 100 * float(differ(majority(before), majority(after)).mean())}
+    if len(before) == len(after):
+        beside = null.estimate(before, after)
+        found |= {"models_per_half": beside.models_per_side, "halved_pies": 100 * beside.pruned}
+        found |= {"null": 100 * beside.null, "excess": 100 * beside.excess}
+        found |= {"excess_low": 100 * beside.low, "excess_high": 100 * beside.high}
+    return found
+
+
+def _models(before: np.ndarray, after: np.ndarray) -> pd.DataFrame:
+    counted = agreement.count(before, pruned=after)
+    table = agreement.quantities(counted)
+    table = table[(table["comparison"] == "both") & table["quantity"].isin(["moved", "spread"])]
+    tested = exchange.tests([counted], "unpruned", "pruned").iloc[0]
+    p = [tested[f"p_{quantity}"] for quantity in table["quantity"]]
+    return table.drop(columns="comparison").assign(p=p).reset_index(drop=True)
+
+
+def _groups(
+    before: np.ndarray, after: np.ndarray, targets: np.ndarray | None, groups: np.ndarray | None
+) -> pd.DataFrame | None:
+    if groups is None:
+        return None
+    from pielab.analysis import file_groups  # here, because it takes a second
+
+    return file_groups.compare(before, after, targets, groups)
+
+
+def _matrix(answers: PairedAnswers) -> pd.DataFrame:
+    runs, classes = _pairs(answers.before, answers.after), range(len(answers.classes))
+    pairs = pd.DataFrame({"before": answers.before[runs[0]].ravel(), "after": answers.after[runs[1]].ravel()})
+    counts = pd.crosstab(pairs["before"], pairs["after"]).reindex(index=classes, columns=classes, fill_value=0)
+    return (counts / len(runs[0])).set_axis(answers.classes, axis=0).set_axis(answers.classes, axis=1)
+
+
+def _by_text(answers: PairedAnswers, before: np.ndarray, after: np.ndarray) -> pd.DataFrame:
+    words = np.array(answers.classes, dtype=object)
+    own = {"id": answers.ids, "text": answers.texts, "group": answers.groups}
+    own["label"] = None if answers.targets is None else words[answers.targets]
+    columns = {name: values for name, values in own.items() if values is not None}
+    for side in SIDES:
+        said = words[getattr(answers, side)]
+        columns |= {side if len(said) == 1 else f"{side}_{run}": of_run for run, of_run in enumerate(said, 1)}
+    runs = _pairs(before, after)
+    columns["changed"] = (before[runs[0]] != after[runs[1]]).mean(axis=0)
+    if min(len(before), len(after)) >= LEAST_VOTES:
+        columns["majority_changed"] = differ(majority(before), majority(after))
+    if answers.before_logits is not None:
+        logits = answers.before_logits, answers.after_logits
+        sure = [special.softmax(side, axis=-1).max(axis=-1).mean(axis=0) for side in logits]
+        columns["confidence"] = np.minimum(*sure)
+    return pd.DataFrame(columns)

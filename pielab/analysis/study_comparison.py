@@ -1,0 +1,73 @@
+"""Two studies side by side: how much each configuration that both have changes."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pielab.analysis import change, decomposition, results, tables
+from pielab.errors import PielabError
+from pielab.store.paths import CONFIGURATION, Configuration
+
+ENDS = ["estimate", "low", "high"]
+# The columns of a summary, with those of the interval if there is one.
+SHARES = {
+    "PIEs": ["pies_percent"],
+    "PIEs of half of the seeds": ["halved_pies_percent", "halved_pies_low", "halved_pies_high"],
+    "their null": ["null_percent", "null_low", "null_high"],
+}
+NOTE = (
+    "In percent of the test texts, moved in points against the unpruned models; in brackets 95 % intervals, of other "
+    "seeds at these texts."
+)
+SIDES = ("first", "second")
+COLUMNS = [*CONFIGURATION, "quantity", *(f"{side}_{end}" for side in SIDES for end in ENDS)]
+
+
+def compare(first: Path | results.Results, second: Path | results.Results) -> pd.DataFrame:
+    """A row for each quantity of each configuration that both studies have, in the paper's order.
+
+    Columns `COLUMNS`, of either study the estimate and its 95 % interval, in percent of the test texts, or points for
+    "moved" (against the unpruned models): low and high are NaN where there is none.
+
+    Raises PielabError if a study has no PIEs, or if no configuration is in both.
+    """
+    studies = [results.read(study) for study in (first, second)]
+    sides = [_quantities(study).set_index([*CONFIGURATION, "quantity"]) for study in studies]
+    table = sides[0].add_prefix("first_").join(sides[1].add_prefix("second_"), how="inner").reset_index()
+    if table.empty:
+        configurations = (results.configurations(study).iloc[0] for study in studies)
+        one, other = (f"{row['dataset']}, {row['model']}, {Configuration.of(row).title}" for row in configurations)
+        raise PielabError(
+            "studies-of-other-configurations",
+            f"{studies[0].folder} and {studies[1].folder} have no configuration in common (one has {one}, the other "
+            f"{other})",
+            "give studies of the same data set, model, pruner and threshold",
+        )
+    return table[COLUMNS]
+
+
+def _quantities(study: results.Results) -> pd.DataFrame:
+    summaries = results.configurations(study)
+    parts = []
+    for quantity, columns in SHARES.items():
+        known = dict(zip(ENDS, columns, strict=False))
+        values = {end: summaries[known[end]] if end in known else np.nan for end in ENDS}
+        parts.append(summaries[CONFIGURATION].assign(quantity=quantity, **values))
+    moved = decomposition.of_study(study)
+    parts.append(moved[(moved["comparison"] == "both") & (moved["quantity"] == "moved")])
+    own = change.of_study(study)
+    parts.append(own[own["quantity"] == "changed"].assign(quantity="own answers changed"))
+    found = [part[[*CONFIGURATION, "quantity", *ENDS]] for part in parts if len(part)]
+    return tables.sort_as_paper(pd.concat(found, ignore_index=True).rename_axis("place").reset_index(), "place")
+
+
+def format_table(table: pd.DataFrame, names: tuple[str, str]) -> pd.DataFrame:
+    """The table of `compare` as text, a column for each study; names: of the studies."""
+    shown = table[["dataset", "model"]].assign(
+        configuration=[Configuration.of(row).title for _, row in table.iterrows()]
+    )
+    shown["quantity"] = table["quantity"]
+    for side, name in zip(SIDES, names, strict=True):
+        shown[name] = tables.with_intervals(table, *(f"{side}_{end}" for end in ENDS), digits=2)
+    return shown

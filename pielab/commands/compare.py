@@ -1,0 +1,142 @@
+"""`pielab compare`: two files of answers in, one page of what changed out; or two studies side by side."""
+
+import argparse
+import json
+from pathlib import Path
+
+from pielab.errors import PielabError
+from pielab.store import files, paths
+
+EXAMPLES = """examples:
+  pielab compare --before bert.jsonl --after bert-int8.jsonl
+  pielab compare --before a.csv --after b.csv --id uid --label gold --group dialect --csv changed.csv
+  pielab compare --before seed*.json.gz --after pruned/seed*.json.gz --id uid --out pruned.html
+  pielab compare results/demo results/mine --csv both.csv
+
+A file has a row for each text: its id, the model's answer or logits, and perhaps its label, text and group. With
+several files a side, the first before is compared with the first after, and so on, and what runs of the same model
+differ stands beside it.
+"""
+COLUMNS = {
+    "id": "ids, which pair the answers (default: id, uid, pairID, guid, example_id, doc_id, example, index or idx)",
+    "answer": "answers (default: prediction, pred, predicted, answer or output)",
+    "logits": "lists of logits (default: logits, or a column logit_<class> for each class)",
+    "label": "right answers (default: label, gold, gold_label, true or target, if there is one)",
+    "text": "texts to show (default: text, sentence, question, or premise and hypothesis, if there are any)",
+    "group": "groups of texts to compare, such as a dialect",
+}
+
+
+def main(arguments: list[str], program: str = "pielab compare") -> int:
+    """Write the page, and print what was found; the exit status.
+
+    Raises PielabError, and writes nothing, if what was given cannot be compared.
+    """
+    parser = _parser(program)
+    given = parser.parse_args(arguments)
+    files_given = bool(given.before and given.after)
+    if files_given == (len(given.studies) == 2) or bool(given.before) != bool(given.after):
+        parser.error("give --before and --after with the files of each model, or the folders of two studies")
+    _check_outputs(given)
+    return _compare_files(given) if files_given else _compare_studies(given)
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Compare the answers of two models to the same texts, from files of any framework; or two studies.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    kinds = "CSV, TSV, Parquet, JSON or JSON lines, perhaps gzipped; one run each"
+    sides = {"nargs": "+", "type": Path, "metavar": "FILE"}
+    parser.add_argument("studies", nargs="*", metavar="STUDY", help="the folders of two studies, instead of files")
+    parser.add_argument("--before", **sides, help=f"answers before: {kinds}")
+    parser.add_argument("--after", **sides, help="answers after")
+    for option, what in COLUMNS.items():
+        parser.add_argument(f"--{option}", metavar="COLUMN", help=f"the column of {what}")
+    parser.add_argument("--common", action="store_true", help="leave out texts that not every file has")
+    page = {"type": Path, "default": Path("comparison.html"), "metavar": "FILE"}
+    parser.add_argument("--out", **page, help="the page (default: %(default)s; of studies there is none)")
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="also write a row for each text, or quantity of a study"
+    )
+    parser.add_argument("--json", action="store_true", help="print all numbers as JSON, and nothing else")
+    return parser
+
+
+def _compare_files(given: argparse.Namespace) -> int:
+    from pielab.data import paired_answers
+
+    columns = {option: getattr(given, option) for option in COLUMNS}
+    answers = paired_answers.read(given.before, given.after, columns, given.common)
+
+    from pielab.analysis import file_comparison
+    from pielab.report import comparison_page, render
+    from pielab.report.comparison_sentences import sentences
+
+    comparison = file_comparison.compare(answers)
+    page = comparison_page.page(comparison)
+    if given.csv:
+        with files.atomic_file(given.csv) as partial:
+            comparison.by_text.to_csv(partial, index=False)
+    render.write(given.out, page)
+    if given.json:
+        print(json.dumps(comparison.numbers, indent=1))
+        return 0
+    print(*sentences(comparison), sep="\n")
+    if given.csv:
+        print(f"a row for each text: {given.csv}")
+    print(f"page: {given.out}")
+    return 0
+
+
+def _compare_studies(given: argparse.Namespace) -> int:
+    folders = [paths.find(study) for study in given.studies]
+    for study, folder in zip(given.studies, folders, strict=True):
+        if not folder or not folder.is_dir():
+            raise PielabError(
+                "no-such-study", f"there is no folder {study}", "give that of a study, such as results/demo"
+            )
+
+    from pielab.analysis import study_comparison
+
+    table = study_comparison.compare(*folders)
+    if given.csv:
+        with files.atomic_file(given.csv) as partial:
+            table.to_csv(partial, index=False)
+    if given.json:
+        print(table.to_json(orient="records", indent=1))
+        return 0
+    print(study_comparison.format_table(table, tuple(given.studies)).to_string(index=False))
+    print(study_comparison.NOTE)
+    if given.csv:
+        print(f"a row for each quantity: {given.csv}")
+    return 0
+
+
+def _check_outputs(given: argparse.Namespace) -> None:
+    """Raises PielabError if a file to write is one to read, or no file of this command."""
+    inputs = {path.resolve() for path in (*(given.before or []), *(given.after or []))}
+    outputs = [path for path in (given.out if inputs else None, given.csv) if path]
+    for path in outputs:
+        is_own = _is_own_table if path is given.csv else _is_own_page
+        if path.resolve() in inputs or path.is_dir() or (path.exists() and not is_own(path)):
+            raise PielabError(
+                "not-overwritten",
+                f"{path} is there and is no earlier output of this command",
+                "delete it, or give another name with --out or --csv",
+            )
+    if len({path.resolve() for path in outputs}) < len(outputs):
+        raise PielabError("outputs-in-one-file", f"--out and --csv are both {given.out}", "give each a file of its own")
+
+
+def _is_own_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b'<meta name="generator" content="pielab compare">' in file.read(1000)
+
+
+def _is_own_table(path: Path) -> bool:
+    with path.open("rb") as file:
+        names = file.readline().strip().split(b",")
+    return (names[0] == b"id" and b"changed" in names) or b"first_estimate" in names

@@ -1,0 +1,177 @@
+"""One page of what changed between two models whose answers are in files, readable without server or network."""
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pielab.analysis.file_comparison import ENDS, SIDES, Comparison
+from pielab.analysis.paired_change import SPLIT
+from pielab.progress import counted
+from pielab.report import comparison_figure, render
+from pielab.report.comparison_sentences import interval, sentences
+
+MOST_ROWS = 1000
+TEXT_LIMIT = 500
+ANOTHER = {f"another_{side}": f"another run {side}" for side in SIDES}
+
+
+def page(comparison: Comparison) -> str:
+    """The HTML of the page; everything from the files is escaped."""
+    answers = comparison.answers
+    changed = comparison.by_text[comparison.by_text["changed"] > 0]
+    found = sentences(comparison)
+    return render.render(
+        "comparison.html",
+        answer=found[0],
+        more=found[1:],
+        figures=[(title, _image(figure)) for title, figure in _figures(comparison)],
+        tables={title: (note, _html(table)) for title, note, table in _tables(comparison)},
+        files=_files(comparison),
+        is_paired=answers.is_paired,
+        columns=answers.before_files[0].columns,
+        left_out=answers.left_out,
+        has_logits=answers.before_logits is not None,
+        changed=len(changed),
+        shown=min(len(changed), MOST_ROWS),
+        explore=_explore(_most_changed(changed)) if len(changed) else "",
+    )
+
+
+def _figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
+    changes = comparison.changes
+    yield "How many answers changed", comparison_figure.changed(changes)
+    if SPLIT[0] in set(changes["quantity"]) and changes["estimate"].iloc[0]:
+        yield "What the changed answers became", comparison_figure.split(changes)
+    if comparison.matrix is not None:
+        yield "Texts by their answer before and after", comparison_figure.matrix(comparison.matrix)
+
+
+def _image(figure: Figure) -> str:
+    # As an image of its own, in which no script of a class's name could run.
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="svg", bbox_inches="tight")
+    return base64.b64encode(drawn.getvalue()).decode()
+
+
+def _tables(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Title, note and table, numbers as they are read."""
+    runs = [len(getattr(comparison.answers, side)) for side in SIDES]
+    of_what = (
+        "exact 95 % intervals, for texts to come (of KL: Student's t)"
+        if runs == [1, 1]
+        else "95 % intervals, of other runs at these texts, from three runs on (four for pairs of runs and for PIEs)"
+    )
+    changes = comparison.changes
+    table = pd.DataFrame({"": changes["quantity"], "after against before": _with_ends(changes)})
+    for name, title in ANOTHER.items():
+        if changes[name].notna().any():
+            table[title] = _with_ends(changes, [name, f"{name}_low", f"{name}_high"])
+    yield "What changed", f"In percent of the texts, KL in nats. In brackets: {of_what}.", table
+    if comparison.accuracy is not None:
+        table = pd.DataFrame({"": comparison.accuracy["quantity"], "accuracy": _with_ends(comparison.accuracy)})
+        if comparison.accuracy["p"].notna().any():
+            table["McNemar's exact p"] = comparison.accuracy["p"].map(_p)
+        yield "Accuracy", "In percent of the texts, and the difference in points.", table
+    if comparison.models is not None:
+        models = comparison.models
+        table = pd.DataFrame({"": models["quantity"], "at these texts": _with_ends(models)})
+        table["texts to come"] = _with_ends(models, ["estimate", "low_to_come", "high_to_come"])
+        table["exact p"] = models["p"].map(_p)
+        note = (
+            "In points. moved: net disagreement, beyond what runs of one side differ among themselves; 0 only if no "
+            "text's probabilities of answers changed. spread: half of how much more the runs after differ among "
+            "themselves. Intervals from four runs a side, tests by exchange from six."
+        )
+        yield "Did the model move, beyond another run?", note, table
+    if comparison.groups is not None:
+        groups = comparison.groups
+        table = pd.DataFrame({"group": groups["group"], "texts": groups["texts"], "": groups["quantity"]})
+        table["points"] = _with_ends(groups)
+        table["more than in the other texts"] = groups["difference"].map(_number)
+        table["p, two-sided"] = groups["p"].map(_p)
+        table["p, corrected"] = groups["p_corrected"].map(_p)
+        note = (
+            "Percent of the group's texts, and points of accuracy. p is that of the difference from all other texts, "
+            "for texts to come; corrected for the groups (Holm). Groups of fewer than 20 texts are not tested."
+        )
+        yield "Who pays: by group", note, table
+
+
+def _with_ends(table: pd.DataFrame, names: list[str] = ENDS) -> list[str]:
+    digits = [4 if quantity == "KL" else 2 for quantity in table["quantity"]]
+    rows = zip(table[names].itertuples(index=False), digits, strict=True)
+    return [_number(ends[0], places) + interval(*ends[1:], places) for ends, places in rows]
+
+
+def _number(value: float, digits: int = 2) -> str:
+    return "" if pd.isna(value) else f"{value:z.{digits}f}"
+
+
+def _p(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.2g}" if value >= 0.001 else "< 0.001"
+
+
+def _html(table: pd.DataFrame) -> str:
+    with pd.option_context("display.max_colwidth", None):
+        return table.to_html(index=False, border=0, na_rep="")
+
+
+def _files(comparison: Comparison) -> list[list[dict[str, str]]]:
+    """A row for each run: the file before, and the file after."""
+    sides = comparison.answers.before_files, comparison.answers.after_files
+    described = [
+        [
+            {
+                "name": str(file.path),
+                "short": file.path.name,
+                "texts": counted(len(file.ids), "text"),
+                "read": ", ".join(f"{option[2:]}: {column}" for option, column in file.columns.items()),
+                "digest": file.digest,
+            }
+            for file in side
+        ]
+        for side in sides
+    ]
+    rows = max(map(len, described))
+    return [[side[row] if row < len(side) else {} for side in described] for row in range(rows)]
+
+
+def _most_changed(changed: pd.DataFrame) -> pd.DataFrame:
+    keys = [name for name in ("majority_changed", "changed", "confidence") if name in changed]
+    return changed.sort_values(keys, ascending=False, kind="stable").head(MOST_ROWS)
+
+
+def _explore(rows: pd.DataFrame) -> str:
+    named = [name for name in ("id", "text", "label", "group") if name in rows]
+    table = rows[named].copy()
+    for side in SIDES:
+        runs = [name for name in rows if name == side or name.startswith(f"{side}_")]
+        table[side] = [_votes(answers) for answers in rows[runs].itertuples(index=False)]
+    if not {"before", "after"} <= set(rows):
+        table["% of pairs changed"] = (100 * rows["changed"]).round().astype(int)
+    if "majority_changed" in rows:
+        table["majority changed"] = np.where(rows["majority_changed"], "yes", "no")
+    if "confidence" in rows:
+        table["confidence"] = rows["confidence"].round(2)
+    try:
+        from pielab.report import data_table
+    except ImportError:  # itables comes with the extra "study"
+        return _html(table)
+    words = table.select_dtypes(exclude="number")
+    table[list(words)] = words.apply(lambda column: data_table.one_line(column, TEXT_LIMIT))
+    choose = [
+        name for name in ("label", "group", *SIDES, "majority changed") if name in table and table[name].nunique() <= 50
+    ]
+    return data_table.scripts() + data_table.as_html(table, left=list(words), choose=choose)
+
+
+def _votes(answers: tuple[str, ...]) -> str:
+    """The answer of one run, or how many runs give each, the most frequent first: "3 neutral, 1 entailment"."""
+    if len(answers) == 1:
+        return answers[0]
+    return ", ".join(f"{number} {answer}" for answer, number in Counter(answers).most_common())

@@ -1,0 +1,123 @@
+"""What was found between two models whose answers are in files, in sentences."""
+
+import pandas as pd
+
+from pielab.analysis.exchange import LEAST_SEEDS_TO_TEST
+from pielab.analysis.file_comparison import SIDES, Comparison
+from pielab.analysis.half_splits import LEAST_SEEDS_FOR_AN_INTERVAL
+from pielab.analysis.paired_change import SPLIT
+from pielab.progress import counted
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """The answer first; then what another run changes, accuracy, majorities, groups, and what was left out."""
+    answers = comparison.answers
+    runs = len(answers.before), len(answers.after)
+    found = [_changed(comparison, runs), _another_run(comparison.changes)]
+    if comparison.models is not None:
+        found.append(_moved(comparison.models, runs[0]))
+    if comparison.accuracy is not None:
+        found.append(_accuracy(comparison.accuracy))
+    if comparison.majorities:
+        found.append(_majorities(comparison.majorities))
+    if comparison.groups is not None:
+        found += _groups(comparison.groups)
+    elif answers.groups is not None:
+        found.append("Groups are compared where there are as many runs after as before.")
+    if answers.left_out:
+        found.append(f"{counted(answers.left_out, 'text')} that not every file has were left out (--common).")
+    return found
+
+
+def interval(low: float, high: float, digits: int = 2, also: str = "") -> str:
+    """The ends in brackets, " (1.20 to 3.40)"; nothing if they are not known."""
+    return "" if pd.isna(low) else f" ({also}{low:z.{digits}f} to {high:z.{digits}f})"
+
+
+def _changed(comparison: Comparison, runs: tuple[int, int]) -> str:
+    changes = comparison.changes.set_index("quantity")
+    row, texts = changes.loc["changed"], len(comparison.answers.ids)
+    share = f"{row['estimate']:.2f} %"
+    ends = interval(row["low"], row["high"], also="95 % interval ")
+    # Of one run a side the number of texts, of several a mean percentage.
+    amounts = {part: f"{estimate:.2f} %" for part, estimate in changes["estimate"].items()}
+    if runs == (1, 1):
+        amounts = {part: f"{round(estimate * texts / 100):,}" for part, estimate in changes["estimate"].items()}
+        first = f"{amounts['changed']} of {counted(texts, 'answer')} changed: {share}{ends}"
+    elif runs[0] == runs[1]:
+        first = f"A run after differs from its run before on {share} of {counted(texts, 'text')}"
+        first += f", a mean of {runs[0]} pairs of runs{ends}"
+    else:
+        first = f"A run after differs from a run before on {share} of {counted(texts, 'text')}"
+        first += f", a mean of all {runs[0] * runs[1]} pairs of runs"
+    if SPLIT[0] not in changes.index or not row["estimate"]:
+        return f"{first}."
+    return f"{first}; {', '.join(f'{amounts[part]} from {part}' for part in SPLIT)}."
+
+
+def _accuracy(accuracy: pd.DataFrame) -> str:
+    before, after, difference = accuracy.to_dict("records")
+    ends = interval(difference["low"], difference["high"])
+    exact = "" if pd.isna(difference["p"]) else f", McNemar's exact p {_p(difference['p'])}"
+    return (
+        f"Accuracy is {before['estimate']:.2f} % before and {after['estimate']:.2f} % after, a difference of "
+        f"{difference['estimate']:+z.2f} points{ends}{exact}."
+    )
+
+
+def _another_run(changes: pd.DataFrame) -> str:
+    row = changes.set_index("quantity").loc["changed"]
+    known = [
+        f"two runs {side} on {row[name]:.2f} %{interval(row[f'{name}_low'], row[f'{name}_high'])}"
+        for side in SIDES
+        if pd.notna(row[name := f"another_{side}"])
+    ]
+    if not known:
+        return (
+            "There is one run of each model, so it is not known how many answers training the same model again would "
+            "change: give more runs of each, from other seeds."
+        )
+    return f"Runs of the same model differ too: {' and '.join(known)} of the texts."
+
+
+def _moved(models: pd.DataFrame, runs: int) -> str:
+    row = models.set_index("quantity").loc["moved"]
+    told = f"Beyond that, answers moved by {row['estimate']:z.2f} points{interval(row['low'], row['high'])}"
+    if runs < LEAST_SEEDS_TO_TEST:
+        return f"{told}; a test needs {LEAST_SEEDS_TO_TEST} runs a side."
+    verdict = "the model changed" if row["p"] < 0.05 else "this cannot be told from retraining"
+    return f"{told}: {verdict} (exact p {_p(row['p'])})."
+
+
+def _majorities(found: dict[str, float]) -> str:
+    first = f"By majority vote {found['pies']:.2f} % of the texts changed (PIEs)"
+    if "null" not in found:
+        return f"{first}."
+    return (
+        f"{first}. Between halves of the runs it is {found['halved_pies']:.2f} %, between two halves of those before "
+        f"{found['null']:.2f} %: an excess of {found['excess']:z.2f} points"
+        f"{interval(found['excess_low'], found['excess_high'])} over retraining alone."
+    )
+
+
+def _groups(groups: pd.DataFrame) -> list[str]:
+    from pielab.analysis.group_differences import LEAST_TEXTS  # here, because it takes a second
+
+    if groups["p"].isna().all():
+        return [
+            f"Groups are not tested: that takes one run a side, or {LEAST_SEEDS_FOR_AN_INTERVAL} or more, and "
+            f"{LEAST_TEXTS} texts in a group and outside it."
+        ]
+    told = groups[(groups["p_corrected"] < 0.05) & (groups["difference"] > 0)]
+    if told.empty:
+        return ["No group of texts is told to be harmed more than the others."]
+    verbs = {"changed": "changed {0:.2f} points more answers", "lost accuracy": "lost {0:.2f} points more accuracy"}
+    return [
+        f"Texts of the group {row.group} {verbs[row.quantity].format(row.difference)} than the others, "
+        f"p {_p(row.p_corrected)}, corrected for the groups."
+        for row in told.itertuples()
+    ]
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.2g}"
