@@ -19,6 +19,7 @@ COMMANDS = {
     "status": ("jobs.status", "how far a study is"),
     "report": ("report.page", "write a study's report/index.html again"),
     "compare": ("commands.compare", "files of two models' answers in, one page of what changed out"),
+    "import-predictions": ("commands.import_predictions", "predictions of other programs into a study, for 03 to 07"),
     "fetch": ("data.assets", "download the demo's data and weights, so that it runs offline"),
     "doctor": ("commands.doctor", "this machine: versions, GPU, cache, network"),
     "errors": ("commands.errors", "what an error message means, and its cure"),

@@ -1,0 +1,133 @@
+"""Take predictions that other programs made into a study, where the notebooks from 03 on find them."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pielab.errors import PielabError
+from pielab.progress import counted
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pielab.data.answer_files import AnswerFile
+
+EXAMPLES = """for example:
+  pielab import-predictions dense-*.parquet --study mine --dataset reviews --model bert
+  pielab import-predictions int8-*.parquet --study mine --dataset reviews --model bert --pruner int8 --threshold 75
+  pielab run 03_pies -p study mine -p dataset reviews -p model bert -p pruner int8 -p threshold 75 -p limit None
+
+A file is one model's answers to the test texts, as pielab predict writes it and pielab compare reads it: CSV, TSV,
+Parquet, JSON or JSON lines with logits or answers, a column of ids, and the texts, by which its rows are put in the
+order of the data. Without texts the ids must be the places of the test texts, from 0.
+"""
+
+
+def main(arguments: list[str], program: str = "pielab import-predictions") -> int:
+    """Check all files, write them into the study and print each model's score."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Take predictions that other programs made into a study, for the notebooks from 03_pies on.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="one a model, in the order of the seeds")
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--dataset", required=True, help="the data, as the notebooks take it")
+    parser.add_argument("--model", required=True, help="a name for the model")
+    parser.add_argument("--pruner", help="a name for the compression; without it the models are the unpruned ones")
+    parser.add_argument("--threshold", type=float, help="percent of the model that it removed; 0 for a control")
+    parser.add_argument("--seeds", help="such as 0-3; 0, 1, 2 ... if not given")
+    parser.add_argument("--classes", help="the classes in the order of the logits, separated by commas")
+    parser.add_argument("--results", default="results")
+    for option, about in {"text": "texts", "text-pair": "second texts", "label": "labels"}.items():
+        parser.add_argument(f"--{option}", help=f"the data's column of the {about}")
+    parser.add_argument("--label-separator", help="what separates several labels in the data")
+    for option in ("id", "answer", "logits"):
+        parser.add_argument(f"--{option}", help=f"the files' column of {option}s".replace("logitss", "logits"))
+    given = parser.parse_args(arguments)
+    print(_add(given).to_string(index=False))
+    return 0
+
+
+def _add(given: argparse.Namespace) -> Any:
+    from pielab.data import answer_files, datasets, importing
+
+    options = {name: getattr(given, name) for name in ("text", "text_pair", "label", "label_separator")}
+    options = {name: value for name, value in options.items() if value}
+    own = {name: getattr(given, name) for name in ("id", "answer", "logits")}
+    files = answer_files.read_all(given.files, own | dict.fromkeys(("label", "text", "group")))
+    data = datasets.load(given.dataset, **options)
+    names, texts = datasets.class_names(data), datasets.joined_texts(data["test"])
+    classes = given.classes.split(",") if given.classes else None
+    logits = [_logits(file, texts, names, classes, given.dataset) for file in files]
+    pruned = {"pruner": given.pruner} if given.pruner else {}
+    return importing.add(
+        logits,
+        study=given.study,
+        dataset=given.dataset,
+        model=given.model,
+        threshold=given.threshold,
+        seeds=given.seeds,
+        results=given.results,
+        **pruned,
+        **options,
+    )
+
+
+def _logits(
+    file: "AnswerFile", texts: Sequence[str], names: list[str], classes: list[str] | None, dataset: str
+) -> "np.ndarray":
+    """The file's logits (texts, classes) in the order of the data's texts and classes; of answers alone 1 and 0."""
+    import numpy as np
+    import pandas as pd
+
+    order = _order(file, texts, dataset)
+    if file.logits is None:
+        places = pd.Index(names).get_indexer(file.answers)
+        if (places < 0).any():
+            raise PielabError(
+                "answers-of-other-classes",
+                f"{file.path} has answers such as {file.answers[places < 0][0]!r}, the classes of {dataset} are "
+                f"{', '.join(names)}",
+                "write the answers as the data's labels",
+            )
+        return np.eye(len(names), dtype=np.float32)[places][order]
+    columns = classes or [file.names.get(place, str(place)) for place in range(file.logits.shape[1])]
+    if sorted(columns) != sorted(names):
+        raise PielabError(
+            "order-of-classes-unknown",
+            f"the logits of {file.path} are of {', '.join(columns)}, the classes of {dataset} are {', '.join(names)}",
+            "name the classes in the order of the logits by --classes, separated by commas",
+        )
+    return file.logits[:, [columns.index(name) for name in names]][order]
+
+
+def _order(file: "AnswerFile", texts: Sequence[str], dataset: str) -> "np.ndarray":
+    """The row of each text of the data: by the text if the file has them, else by ids that are places."""
+    import numpy as np
+    import pandas as pd
+
+    from pielab.data.words import SEPARATOR
+
+    if file.text is None:
+        kind, keys, wanted = "ids", file.ids, [str(place) for place in range(len(texts))]
+    else:
+        # Of pairs, answer_files joins the two texts by a stroke.
+        kind, keys = "texts", pd.Index([_spaced(text) for text in file.text])
+        wanted = [_spaced(text.replace(SEPARATOR, " / ")) for text in texts]
+    missing = ~pd.Index(wanted).isin(keys)
+    if missing.any() or len(keys) != len(wanted) or keys.has_duplicates:
+        found = f"{counted(len(keys), 'row')}, {len(set(keys) & set(wanted)):,} of them with {kind} of the test texts"
+        raise PielabError(
+            "rows-of-other-texts",
+            f"{file.path} has {found}, and {dataset} has {counted(len(wanted), 'test text')}",
+            "predict the texts of the data's test split (a folder's test file; a single file is split at random), each "
+            "once; without a column of texts, ids are their places, from 0",
+        )
+    return np.asarray(keys.get_indexer(wanted))
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
