@@ -18,6 +18,7 @@ COMMANDS = {
     "plan": ("jobs.plan", "what a study takes: notebooks, training, disk, hours; runs nothing"),
     "status": ("jobs.status", "how far a study is"),
     "report": ("report.page", "write a study's report/index.html again"),
+    "predict": ("commands.predict", "classifiers that are trained already in, predictions out, one file each"),
     "compare": ("commands.compare", "files of two models' answers in, one page of what changed out"),
     "import-predictions": ("commands.import_predictions", "predictions of other programs into a study, for 03 to 07"),
     "fetch": ("data.assets", "download the demo's data and weights, so that it runs offline"),

@@ -39,10 +39,11 @@ def stem(path: Path) -> str:
     return Path(path.name.lower().removesuffix(".gz")).stem
 
 
-def read(path: Path, columns: Collection[str], label: str) -> pd.DataFrame:
+def read(path: Path, columns: Collection[str], label: str | None) -> pd.DataFrame:
     """All columns of a file; cells of a CSV or TSV are strings, or None if empty.
 
-    columns: those that will be used, by which a delimiter is recognised. label: the one of them with labels.
+    columns: those that will be used, by which a delimiter is recognised. label: the one of them with labels,
+    None if there is none.
 
     Raises PielabError if the file cannot be read.
     """
@@ -104,7 +105,7 @@ def _json(text: str) -> pd.DataFrame:
     return pd.DataFrame(rows, dtype=object)
 
 
-def _table(text: str, usual: str, columns: Collection[str], label: str, path: Path) -> pd.DataFrame:
+def _table(text: str, usual: str, columns: Collection[str], label: str | None, path: Path) -> pd.DataFrame:
     """Rows of delimited fields under a header. usual: the delimiter, unless more of `columns` are there by another."""
     lines = list(io.StringIO(text, newline=""))
     headers = {delimiter: _header(lines, delimiter) for delimiter in (usual, ",", ";", "\t", "|")}
@@ -162,22 +163,22 @@ def _records(lines: list[str], **dialect: Any) -> Iterator[tuple[int, int, list[
         csv.field_size_limit(limit)
 
 
-def _rows(lines: list[str], columns: Collection[str], label: str, **dialect: Any) -> pd.DataFrame:
+def _rows(lines: list[str], columns: Collection[str], label: str | None, **dialect: Any) -> pd.DataFrame:
     """The table; ValueError if a row does not fit the header, or if quotation marks span what are rows of their own."""
     (_, _, header), *records = _records(lines, **dialect)
-    width, place = len(header), header.index(label)
+    width, place = len(header), None if label is None else header.index(label)
     rows = [row for _, _, row in records]
     if rows and {len(row) for row in rows} == {width + 1}:
         rows = _without_extra(rows, numbered=header[0] in columns)
     needed = 1 + max(map(header.index, columns))
-    labels = {row[place] for row in rows if len(row) > place}
+    labels = set() if place is None else {row[place] for row in rows if len(row) > place}
     if dialect.get("quoting") == csv.QUOTE_NONE and any('"' in label for label in labels):
         raise ValueError("some labels are in quotation marks")
     words = {word for label in labels for word in _words(label)}
     for (start, end, _), row in zip(records, rows, strict=True):
         if not needed <= len(row) <= width:
             raise ValueError(f"line {start + 1} has {len(row)} fields, the header {width}")
-        if end - start > 1 and _are_rows(lines[start:end], dialect["delimiter"], width, place, words):
+        if labels and end - start > 1 and _are_rows(lines[start:end], dialect["delimiter"], width, place, words):
             raise ValueError(f"a quotation mark opened in line {start + 1} joins it to line {end}")
     cells = [[cell or None for cell in row] + [None] * (width - len(row)) for row in rows]
     return pd.DataFrame(cells, columns=header, dtype=object)

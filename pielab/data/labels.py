@@ -28,27 +28,15 @@ def encode(
     training.
     """
     source = next(split for split in ("train", "all", "test") if split in frames)
-    cells = {
-        split: [cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in frame["label"]]
-        for split, frame in frames.items()
-    }
-    everything = list(chain.from_iterable(cells.values()))
-    label_checks.check_form(everything, separator, where)
-    lists = isinstance(everything[0], list)
-    label_checks.check_values(chain.from_iterable(everything) if lists else everything, lists, where)
-    if separator:
-        cells = {split: [_split(cell, separator) for cell in column] for split, column in cells.items()}
-    task = of_label(cells[source][0])
-    labels = {split: [task.labels(cell) for cell in column] for split, column in cells.items()}
-    labels = _of_one_type(_from_multi_hot(labels, where))
+    labels, task = as_tuples(frames, separator, where)
     distinct = {split: set(chain.from_iterable(rows)) for split, rows in labels.items()}
     classes = sorted(distinct[source])
     if len(classes) < 2:
         raise PielabError(
             "too-few-classes", f"{where} has {len(classes)} class in its labels", "a classifier needs two at least"
         )
-    names = _names(sorted(set().union(*distinct.values())))
-    label_checks.check_classes(names, len(everything), task, where)
+    names = names_of(sorted(set().union(*distinct.values())))
+    label_checks.check_classes(names, sum(map(len, frames.values())), task, where)
     ids = {label: index for index, label in enumerate(classes)}
     for split, frame in frames.items():
         if unseen := distinct[split] - set(classes):
@@ -59,10 +47,30 @@ def encode(
             )
         encoded = [tuple(ids[label] for label in row) for row in labels[split]]
         frames[split] = frame.assign(label=pd.Series(encoded, index=frame.index))
-    return frames, _names(classes), task
+    return frames, names_of(classes), task
 
 
-def _names(classes: list) -> list[str]:
+def as_tuples(frames: dict[str, pd.DataFrame], separator: str | None, where: str) -> tuple[dict[str, Rows], Task]:
+    """Each example's labels as a tuple, by split, and the task; labels of one type, which can be sorted.
+
+    Raises PielabError for labels that cannot be meant.
+    """
+    cells = {
+        split: [cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in frame["label"]]
+        for split, frame in frames.items()
+    }
+    everything = list(chain.from_iterable(cells.values()))
+    label_checks.check_form(everything, separator, where)
+    lists = isinstance(everything[0], list)
+    label_checks.check_values(chain.from_iterable(everything) if lists else everything, lists, where)
+    if separator:
+        cells = {split: [_split(cell, separator) for cell in column] for split, column in cells.items()}
+    task = of_label(next(iter(cells.values()))[0])
+    labels = {split: [task.labels(cell) for cell in column] for split, column in cells.items()}
+    return _of_one_type(_from_multi_hot(labels, where)), task
+
+
+def names_of(classes: list) -> list[str]:
     """The classes as strings, all numbers in the same form: 0.0, 0.5, 1.0."""
     floats = any(isinstance(label, float) for label in classes)
     return [str(float(label) if floats else label) for label in classes]

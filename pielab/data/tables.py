@@ -28,16 +28,17 @@ def load(
     """The splits of a file ("all"), of a folder, or of a data set on the Hub, with all their columns.
 
     name: a path, from the working directory, `folders` or the project; or the id of a Hub data set. columns: those
-    that `select` will take. joined: whether several labels may be in one cell. revision: as of `from_hub`.
+    that `select` will take, perhaps without a label. joined: whether several labels may be in one cell. revision: as of
+    `from_hub`.
 
     Raises PielabError if there is no such data, or if it cannot be read.
     """
-    label, path = columns["label"], paths.find(name, *folders)
+    label, path = columns.get("label"), paths.find(name, *folders)
     if path:
         files = split_files(path)
         frames = {split: formats.read(file, list(columns.values()), label) for split, file in files.items()}
         written = [split for split, file in files.items() if formats.suffix(file) in formats.DELIMITERS]
-        if not joined and all(label in frames[split] for split in written):
+        if label and not joined and all(label in frames[split] for split in written):
             typed = labels.of_texts({split: frames[split][label] for split in written})
             frames |= {split: frames[split].assign(**{label: column}) for split, column in typed.items()}
         return frames
@@ -53,7 +54,7 @@ def load(
 
 def from_hub(
     name: str,
-    label: str = "label",
+    label: str | None = "label",
     required: Sequence[str] | None = None,
     columns: Sequence[str] = (),
     revision: str | None = None,
@@ -105,7 +106,7 @@ def from_hub(
     return frames
 
 
-def _named(part: "Dataset", label: str) -> pd.DataFrame:
+def _named(part: "Dataset", label: str | None) -> pd.DataFrame:
     """A split of the Hub with class ids replaced by the classes' names, and without examples that have no label."""
     from datasets import ClassLabel
 

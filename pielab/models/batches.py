@@ -33,7 +33,7 @@ class DeviceTokens:
     """The tokens of all texts on a device.
 
     ids: (tokens,). starts: (texts,), where each text begins. lengths: (texts,), in tokens. known: the lengths on the
-        CPU, where reading them does not wait for the device.
+        CPU, where reading them does not wait for the device. types: (tokens,), as of Tokens.
     """
 
     encoder: Encoder
@@ -41,6 +41,7 @@ class DeviceTokens:
     starts: Tensor = field(repr=False)
     lengths: Tensor = field(repr=False)
     known: np.ndarray = field(repr=False)
+    types: Tensor | None = field(default=None, repr=False)
 
     def in_batches(self, chosen: list[np.ndarray]) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         """Each batch as the indices of its texts (examples,) and the model's inputs, (examples, width) each."""
@@ -58,10 +59,15 @@ class DeviceTokens:
         positions = self.starts[places, None] + steps
         if not padded:
             # Attention has quicker kernels without a mask.
-            return {"input_ids": self.ids[positions].long()}
+            return {"input_ids": self.ids[positions].long()} | self._types(positions)
         mask = steps < self.lengths[places, None]
         ids = torch.where(mask, self.ids[positions.clamp_(max=len(self.ids) - 1)].long(), self.encoder.padding)
-        return {"input_ids": ids} if self.encoder.width else {"input_ids": ids, "attention_mask": mask.long()}
+        if self.encoder.width:
+            return {"input_ids": ids}
+        return {"input_ids": ids, "attention_mask": mask.long()} | self._types(positions, mask)
+
+    def _types(self, positions: Tensor, mask: Tensor | int = 1) -> dict[str, Tensor]:
+        return {} if self.types is None else {"token_type_ids": self.types[positions].long() * mask}
 
 
 def to_device(tokens: Tokens, encoder: Encoder, device: torch.device) -> DeviceTokens:
@@ -69,7 +75,8 @@ def to_device(tokens: Tokens, encoder: Encoder, device: torch.device) -> DeviceT
     # One token at least, because padding is read as a clamped index.
     ids = tokens.ids if len(tokens.ids) else np.zeros(1, np.int32)
     on_device = [torch.from_numpy(array).to(device) for array in (ids, tokens.starts[:-1], tokens.lengths)]
-    return DeviceTokens(encoder, *on_device, known=tokens.lengths)
+    types = None if tokens.types is None else torch.from_numpy(tokens.types).to(device)
+    return DeviceTokens(encoder, *on_device, known=tokens.lengths, types=types)
 
 
 def shuffled(number: int, size: int, random: np.random.Generator) -> list[np.ndarray]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from pielab.errors import PielabError
 from pielab.models import encoders, pretrained
 
 INDEX = "model.safetensors.index.json"
+LONGEST_TEXT = 10**6  # transformers write a limit that is none as 1e30
 # What a model's initial state is read from; its tokenizer shows in the token ids.
 WEIGHT_FILES = ("config.json", "model.safetensors", INDEX)
 
@@ -78,12 +79,27 @@ def encoder(
     """
     if model == "bilstm":
         return encoders.word_encoder(texts, max_tokens, word_vectors, padding)
-    config, tokenizer = pretrained.load_config(model, revision=revision), pretrained.load_tokenizer(model, revision)
+    config = pretrained.load_config(model, revision=revision)
+    masks.prunable(pretrained.without_weights(model, config))  # raises PielabError before anything is trained
+    return subword_encoder(model, config, texts, max_tokens, revision)
+
+
+def subword_encoder(
+    model: str, config: Any, texts: Sequence[str] | None, max_tokens: int | None, revision: str | None = None
+) -> encoders.SubwordEncoder:
+    """`encoder` of a transformer; its configuration is given, and is given a token to pad with if it has none.
+
+    max_tokens: as many as the model reads if None.
+    """
+    tokenizer = pretrained.load_tokenizer(model, revision)
     pretrained.check_size(model, tokenizer, config)
     pad = pretrained.set_padding(model, config, tokenizer)
-    network = pretrained.without_weights(model, config)
-    masks.prunable(network)  # raises PielabError before anything is trained
-    longest = min(tokenizer.model_max_length, pretrained.longest_text(network))
+    longest = min(tokenizer.model_max_length, pretrained.longest_text(pretrained.without_weights(model, config)))
+    if max_tokens is None and longest > LONGEST_TEXT:
+        raise PielabError(
+            "max-tokens-not-given", f"{model} reads texts of any length", "give max_tokens, such as those it trained on"
+        )
+    max_tokens = max_tokens or int(longest)
     if max_tokens > longest:
         raise PielabError(
             "too-many-tokens", f"max_tokens = {max_tokens} is too many", f"{model} reads {longest} at most"

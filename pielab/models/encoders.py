@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -86,7 +86,22 @@ class SubwordEncoder:
 
         Raises PielabError if the model does not embed a token, or `max_tokens` leaves nothing of one text of a pair.
         """
-        encoded = self._encode(list(texts), firsts)
+        return self._checked(self._encode(list(texts), firsts))
+
+    def encode_with_types(self, firsts: Sequence[str], seconds: Sequence[str] | None = None) -> Tokens:
+        """The tokens of texts or pairs as the tokenizer joins them, with their types if it gives any.
+
+        That is how models are fine-tuned elsewhere; pielab's own read pairs as "first [SEP] second" (`encode`). The
+        longer text of a pair is cut.
+
+        Raises PielabError if the model does not embed a token.
+        """
+        options = {"truncation": True, "max_length": self.max_tokens, "verbose": False}
+        encoded = self.tokenizer(list(firsts), seconds and list(seconds), **options)
+        types = tokens.join(encoded["token_type_ids"]).ids if "token_type_ids" in encoded else None
+        return replace(self._checked(tokens.join(encoded["input_ids"])), types=types)
+
+    def _checked(self, encoded: Tokens) -> Tokens:
         highest = encoded.ids.max(initial=0)
         if highest >= self.n_embeddings:
             raise PielabError(

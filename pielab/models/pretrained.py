@@ -112,7 +112,8 @@ def without_weights(model: str, config: Any) -> nn.Module:
 
 def longest_text(network: nn.Module) -> float:
     """How many tokens of a text a transformer reads, infinity if it has no limit."""
-    longest = getattr(network.config, "max_position_embeddings", None) or float("inf")
+    longest = getattr(network.config, "max_position_embeddings", None) or -1
+    longest = longest if longest > 0 else float("inf")  # XLNet's is -1
     for name, module in network.named_modules():
         # RoBERTa and its kind count positions from the one after the padding's.
         if isinstance(module, nn.Embedding) and "position" in name and module.padding_idx is not None:
@@ -159,12 +160,7 @@ def load_weights(model: str, config: Any, revision: str | None = None) -> nn.Mod
 
     Raises PielabError if the weights cannot be loaded, or are not all of the configuration's encoder.
     """
-    from transformers import AutoModelForSequenceClassification
-
-    options = {"config": config, "use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}
-    options |= {"revision": revision, "trust_remote_code": False, "output_loading_info": True}
-    with loading(model), _quiet():
-        network, info = AutoModelForSequenceClassification.from_pretrained(source(model)[0], **options)
+    network, info = read_weights(model, config, revision)
     # The classification layer and the pooler may be new; a checkpoint that lacks anything else is the wrong one.
     inside = f"{network.base_model_prefix}."
     missing = [key for key in info["missing_keys"] if key.startswith(inside) and "pooler" not in key]
@@ -182,6 +178,19 @@ def load_weights(model: str, config: Any, revision: str | None = None) -> nn.Mod
             "give a folder whose weights belong to its config.json",
         )
     return network
+
+
+def read_weights(model: str, config: Any, revision: str | None = None) -> tuple[nn.Module, dict[str, Any]]:
+    """The sequence classifier of a model in float32, and which of its weights were missing, mismatched or unexpected.
+
+    Raises PielabError if the weights cannot be loaded.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    options = {"config": config, "use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}
+    options |= {"revision": revision, "trust_remote_code": False, "output_loading_info": True}
+    with loading(model), _quiet():
+        return AutoModelForSequenceClassification.from_pretrained(source(model)[0], **options)
 
 
 @torch.no_grad()

@@ -19,10 +19,12 @@ class Tokens:
     """The token ids of texts, one text after the other.
 
     ids: (tokens,) int32. starts: (texts + 1,) int64, where each text begins in `ids`, and the end of the last.
+    types: (tokens,) int32, which text of a pair a token is of, for a model that is told; else None.
     """
 
     ids: np.ndarray = field(repr=False)
     starts: np.ndarray = field(repr=False)
+    types: np.ndarray | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.starts) - 1

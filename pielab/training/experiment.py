@@ -31,7 +31,8 @@ class Experiment:
 
     precision: of training and predictions (`loop.choose_precision`). encoder: of the model (`classifier.encoder`).
     tokens: of the texts of each split. targets: of each split, class ids (examples,) or multi-hot (examples, classes)
-    float. data_digest: a hash of texts and labels. task: of the data set (`datasets.task_of`).
+    float. class_names: in the order of the ids. data_digest: a hash of texts and labels. task: of the data set
+    (`datasets.task_of`).
     inputs: hashes of what the parameters only name, "token_ids" and "word_vectors" or "model_files"; they do not depend
     on a file's path or date. revisions: "model_revision" and "dataset_revision", the commits of what is on the Hub;
     all seeds start from that of the model.
@@ -43,11 +44,15 @@ class Experiment:
     encoder: Any = field(repr=False)
     tokens: dict[str, Tokens] = field(repr=False)
     targets: dict[str, np.ndarray] = field(repr=False)
-    n_classes: int
+    class_names: list[str]
     data_digest: str
     task: tasks.Task = field(repr=False)
     inputs: dict[str, str]
     revisions: dict[str, str]
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.class_names)
 
     @property
     def metric(self) -> str:
@@ -141,7 +146,7 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
         encoder=encoder,
         tokens=tokens,
         targets={split: datasets.targets(data[split]) for split in datasets.SPLITS},
-        n_classes=len(datasets.class_names(data)),
+        class_names=datasets.class_names(data),
         data_digest=datasets.digest(data),
         task=task,
         inputs=_inputs(encoder, tokens, model_files),

@@ -50,6 +50,11 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     return getattr(torch, name)
 
 
+def device_name(device: torch.device) -> str:
+    """What a record calls a device: the name of a GPU, or "cpu"."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def finished_at(device: torch.device) -> float:
     """The time in seconds, of no particular clock, once the device has done all that it was given."""
     if device.type in {"cuda", "mps"}:
@@ -203,16 +208,21 @@ def predict(
     tokens: Tokens,
     precision: torch.dtype = torch.float32,
     batch_size: int | None = None,
+    on_batch: Callable[[int], None] = lambda texts: None,
 ) -> np.ndarray:
     """Logits (examples, classes) float32, in the order of the texts.
 
-    batch_size: texts in a batch; by default, as many as are quick.
+    batch_size: texts in a batch; by default, as many as are quick. on_batch: called with the texts of each batch.
     """
     device = next(model.parameters()).device
     plan = batches.by_length(tokens.lengths, encoder.width, batch_size)
     texts = batches.to_device(tokens, encoder, device)
     with evaluating(model):
-        logits = torch.cat([_logits(model, inputs, precision) for _, inputs in texts.in_batches(plan)]).cpu().numpy()
+        logits = []
+        for places, inputs in texts.in_batches(plan):
+            logits.append(_logits(model, inputs, precision))
+            on_batch(len(places))
+        logits = torch.cat(logits).cpu().numpy()
     return logits[np.argsort(np.concatenate(plan), kind="stable")]
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import safetensors
-import torch
 from safetensors.torch import load_file, save_file, save_model
 from torch import Tensor, nn
 
@@ -96,9 +95,9 @@ def save_seed(
     logits, threshold, further, seconds = evaluate(experiment, model, seed)
     metric = further.pop(experiment.metric)
     configuration = (p.configuration if pruned else p.unpruned).record | {"seed": seed}
-    device = experiment.device.type
     record = {
         **configuration,
+        "classes": experiment.class_names,
         "metric": experiment.metric,
         **metric,
         **({"further": further} if further else {}),
@@ -111,7 +110,7 @@ def save_seed(
         "parameters": recipe,
         "inputs": experiment.inputs,
         **experiment.revisions,
-        "device": torch.cuda.get_device_name(experiment.device) if device == "cuda" else device,
+        "device": loop.device_name(experiment.device),
         "precision": experiment.precision_name,
         "workers": p.workers,
         "versions": {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")},
@@ -123,6 +122,10 @@ def save_seed(
             predictions.write(partial / f"{name}.parquet", saved, {**metadata, "split": name})
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))
         if save_weights and hasattr(model, "save_pretrained") and pruned:
+            model.config.id2label = dict(enumerate(experiment.class_names))
+            model.config.label2id = {name: number for number, name in enumerate(experiment.class_names)}
+            if threshold is not None:
+                model.config.problem_type = "multi_label_classification"
             model.save_pretrained(partial / "model")
             experiment.encoder.tokenizer.save_pretrained(partial / "model")
         elif save_weights:

@@ -1,0 +1,116 @@
+"""The texts that trained models are to predict, with their ids and gold labels, from a file or a data set."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import pandas as pd
+
+from pielab.data import corpora, glue, label_checks, labels, tables
+from pielab.data.tables import SPLITS
+from pielab.data.words import SEPARATOR
+from pielab.errors import PielabError
+
+
+@dataclass(frozen=True)
+class PredictionTexts:
+    """Texts to predict.
+
+    ids: (texts,), those of a column as strings, or the rows' numbers from 0. firsts, seconds: the texts, and the
+    second texts of pairs or None. gold: the names of each text's labels, or None if no label was asked for.
+    classes: the names of all labels of the file, in their order; empty without labels. multi_label: whether a text may
+    have several labels, None without labels. digest: a hash of all of these.
+    """
+
+    where: str
+    ids: list = field(repr=False)
+    firsts: list[str] = field(repr=False)
+    seconds: list[str] | None = field(repr=False)
+    gold: list[tuple[str, ...]] | None = field(repr=False)
+    classes: list[str]
+    multi_label: bool | None
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.firsts)
+
+    @property
+    def joined(self) -> list[str]:
+        """One text for each example, pairs joined as those that pielab trains on (`datasets.joined_texts`)."""
+        if self.seconds is None:
+            return self.firsts
+        return [f"{first}{SEPARATOR}{second}" for first, second in zip(self.firsts, self.seconds, strict=True)]
+
+
+def read(
+    name: str,
+    text: str = "text",
+    text_pair: str | None = None,
+    label: str | None = None,
+    id: str | None = None,
+    label_separator: str | None = None,
+    split: str | None = None,
+    limit: int | None = None,
+) -> PredictionTexts:
+    """The texts of a file, or of a split of a folder or of any other data set of `datasets.load`, in its order.
+
+    text, text_pair, label, id: columns. label_separator: as of `datasets.load`. split: test if not given; a file has
+        none. limit: only the first so many texts; the classes are still those of all.
+
+    Raises PielabError if the data or a column is missing, if texts, labels or ids cannot be meant, or if two texts have
+    the same id.
+    """
+    columns = {"text": text, "text_pair": text_pair, "label": label, "id": id}
+    columns = {parameter: column for parameter, column in columns.items() if column is not None}
+    frame = _split_of(name, columns, split, bool(label_separator))
+    chosen = tables.select(frame, columns, name, joined=bool(label_separator))
+    parts = [part for part in ("text", "text_pair") if part in chosen]
+    tables.check_texts({"all": chosen[parts].assign(label="")}, name)
+    ids = _ids(chosen, id, name)
+    gold, classes, multi_label = (None, [], None) if label is None else _gold(chosen, label_separator, name)
+    firsts, *seconds = (list(chosen[part])[:limit] for part in parts)
+    cut = (ids[:limit], firsts, seconds[0] if seconds else None, gold and gold[:limit])
+    digest = hashlib.sha256(json.dumps(cut).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return PredictionTexts(name, *cut, classes, multi_label, digest)
+
+
+def _split_of(name: str, columns: dict[str, str], split: str | None, joined: bool) -> pd.DataFrame:
+    folders = [Path(folder) for folder in (os.environ.get("PIELAB_DATA"),) if folder]
+    frames = corpora.load(name, folders) or glue.load(name, folders) or tables.load(name, folders, columns, joined)
+    if split and "all" in frames:
+        raise PielabError(
+            "split-of-a-file",
+            f"--split {split} was given, and {name} is one file",
+            "leave --split out, or give a folder",
+        )
+    split = "all" if "all" in frames else tables.split_of(split or "test")
+    if split not in frames:
+        has = ", ".join(part for part in SPLITS if part in frames)
+        raise PielabError("no-such-split", f"{name} has no split to predict but {has}", f"give --split {has}")
+    return frames[split]
+
+
+def _ids(chosen: pd.DataFrame, id: str | None, where: str) -> list:
+    if id is None:
+        return list(range(len(chosen)))
+    repeated = chosen["id"][chosen["id"].duplicated()]
+    if len(repeated):
+        raise PielabError(
+            "id-twice",
+            f"{where} has {len(repeated)} texts whose {id!r} another one has, such as {repeated.iloc[0]!r}",
+            "give as --id a column that differs in every row, or leave it out to number the rows",
+        )
+    return list(chosen["id"])
+
+
+def _gold(chosen: pd.DataFrame, separator: str | None, where: str) -> tuple[list[tuple[str, ...]], list[str], bool]:
+    """The names of each text's labels, all of them in their order, and whether a text may have several."""
+    rows, task = labels.as_tuples({"all": chosen}, separator, where)
+    distinct = sorted(set(chain.from_iterable(rows["all"])))
+    names = labels.names_of(distinct)
+    label_checks.check_classes(names, len(chosen), task, where)
+    of_label = dict(zip(distinct, names, strict=True))
+    return [tuple(of_label[label] for label in row) for row in rows["all"]], names, task.name == "multi-label"

@@ -1,0 +1,294 @@
+"""Models that are trained already: folders of save_pretrained, Hub ids, and the folders of a study's seeds."""
+
+import functools
+import inspect
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_model
+from torch import nn
+
+from pielab.compression import masks
+from pielab.data.prediction_texts import PredictionTexts
+from pielab.errors import PielabError, TransientError, as_transient, first_line, warn
+from pielab.models import classifier, pretrained
+from pielab.models.batches import Encoder
+from pielab.models.tokens import Tokens
+from pielab.progress import counted
+from pielab.store import digests, paths, predictions, records
+
+# What is fetched of a model on the Hub: configuration, tokenizer and weights, without copies in other formats.
+HUB_FILES = [*classifier.WEIGHT_FILES, "model-*-of-*.safetensors", "adapter_config.json", "tokenizer*", "vocab*"]
+HUB_FILES += ["merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model"]
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """A trained classifier, with the texts encoded for it.
+
+    given: its folder or Hub id, as the user gave it. parts: of its path, the last of which name it best. commit: on the
+    Hub, else None. digest: a hash of its configuration and weights. class_names: in the order of its logits, None if a
+    seed's record does not say them. multi_label: None if it does not say. decision_threshold: the probability above
+    which a multi-label model predicts a class. build: the model with its weights, which are checked, on the CPU.
+    """
+
+    given: str
+    parts: tuple[str, ...]
+    commit: str | None
+    digest: str
+    class_names: list[str] | None
+    n_classes: int
+    multi_label: bool | None
+    decision_threshold: float
+    encoder: Encoder = field(repr=False)
+    tokens: Tokens = field(repr=False)
+    build: Callable[[], nn.Module] = field(repr=False)
+
+
+def check(given: str, texts: PredictionTexts, max_tokens: int | None = None) -> FineTuned:
+    """A trained model, all of whose files but the weights are checked, with the texts encoded for it.
+
+    given: a folder with config.json, safetensors weights and a tokenizer, as save_pretrained writes; the Hub id of
+        such; or the folder of a seed in a study's results. max_tokens: as many as the model reads if None, or as many
+        as the seed read in its study.
+
+    Raises PielabError if a file is missing or does not belong to the others, if it is no sequence classifier or needs
+    Python code from its folder, or if it reads fewer tokens.
+    """
+    path = paths.find(given)
+    if path is None and given in {"bilstm", "minilm", "minilm-2l"}:
+        raise PielabError(
+            "model-not-fine-tuned",
+            f"{given} is what a study's models start from, and predicts no classes",
+            "give the folder of a trained seed, such as results/demo/bbc-news-minilm-2l/dense/seeds/00",
+        )
+    if path is None:
+        return _open_hub(given, texts, max_tokens)
+    if not path.is_dir():
+        raise PielabError("model-is-a-file", f"{given} is a file", "give the folder of a model, with its config.json")
+    folder = Path(os.path.normpath(Path.cwd() / path))  # links stay, because their names tell models apart
+    if (folder / "metrics.json").exists() and not (folder / "config.json").exists():
+        return _open_seed(given, folder, texts, max_tokens)
+    if folder.name == "model" and folder.parents[1].name == "seeds":
+        return _open_seed(given, folder.parent, texts, max_tokens)
+    _check_files(given, folder)
+    with _fine_tuned(given):
+        return _open_saved(given, folder.parts, texts, max_tokens)
+
+
+def _open_hub(given: str, texts: PredictionTexts, max_tokens: int | None) -> FineTuned:
+    from huggingface_hub import snapshot_download
+
+    try:
+        if given.startswith((".", "/", "~")):
+            raise FileNotFoundError("it is no Hub id")
+        with as_transient("the model"):
+            folder = Path(snapshot_download(given, allow_patterns=HUB_FILES))
+    except TransientError:
+        raise
+    except Exception as error:  # the Hub's client raises errors of many kinds
+        raise PielabError(
+            "no-such-model",
+            f"there is no folder {given} here, and the Hub does not give that model ({first_line(error)})",
+            "give a folder of save_pretrained, a seed's folder, or a Hub id that this machine can fetch",
+        ) from None
+    _check_files(given, folder)
+    with _fine_tuned(given):
+        return _open_saved(given, tuple(given.split("/")), texts, max_tokens, commit=folder.name)
+
+
+def _open_saved(
+    given: str, parts: tuple[str, ...], texts: PredictionTexts, max_tokens: int | None, commit: str | None = None
+) -> FineTuned:
+    config = pretrained.load_config(given, revision=commit)
+    n_classes, multi_label = _check_config(given, config)
+    encoder = classifier.subword_encoder(given, config, texts.joined, max_tokens, commit)
+    with pretrained.loading(given):
+        tokens = encoder.encode_with_types(texts.firsts, texts.seconds)
+    if not _embeds_types(pretrained.without_weights(given, config), tokens):
+        tokens = Tokens(tokens.ids, tokens.starts)
+    return FineTuned(
+        given=given,
+        parts=parts,
+        commit=commit,
+        digest=classifier.contents(given, commit)[0],
+        class_names=[str(config.id2label[number]) for number in range(n_classes)],
+        n_classes=n_classes,
+        multi_label=multi_label,
+        decision_threshold=0.5,
+        encoder=encoder,
+        tokens=tokens,
+        build=lambda: load(given, config, commit),
+    )
+
+
+def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int | None) -> FineTuned:
+    """A seed of a study, read as the study read it."""
+    record, weights, saved = records.read(folder), folder / "weights.safetensors", folder / "model"
+    p = record.get("parameters")
+    if p is None or not (weights.exists() or saved.is_dir()):
+        raise PielabError(
+            "seed-without-weights",
+            f"{folder} has the predictions of a seed, and not its weights",
+            "give an unpruned seed, or prune it again with save_weights: true under another study name",
+        )
+    n_classes, commit = predictions.read(folder / "test.parquet")[0].shape[1], record.get("model_revision")
+    max_tokens = max_tokens or p["max_tokens"]
+    if saved.is_dir():
+        config = pretrained.load_config(str(saved))
+        encoder = classifier.subword_encoder(str(saved), config, texts.joined, max_tokens)
+    else:
+        encoder = classifier.encoder(p["model"], texts.joined, max_tokens, p["word_vectors"], p["padding"], commit)
+
+    def build() -> nn.Module:
+        if saved.is_dir():
+            return load(str(saved), config)
+        options = {"vectors": getattr(encoder, "vectors", None), "num_hidden_layers": p["num_hidden_layers"]}
+        network = classifier.build(p["model"], n_classes, **options, revision=commit)
+        with records.checked_read(weights, records.retraining_cure(folder)):
+            load_model(network, weights)
+        return network
+
+    stored, threshold = record.get("inputs", {}).get("model_files"), record["decision_threshold"]
+    if not saved.is_dir() and stored and stored != classifier.contents(p["model"], commit)[0]:
+        raise PielabError(
+            "seed-of-another-model",
+            f"{given} was trained from other files of {p['model']} than are here now",
+            "bring those back, because the seed's tokenizer and configuration are theirs",
+        )
+    return FineTuned(
+        given=given,
+        parts=folder.parts,
+        commit=commit,
+        digest=classifier.contents(str(saved))[0] if saved.is_dir() else digests.of(weights),
+        class_names=record.get("classes"),
+        n_classes=n_classes,
+        multi_label=threshold is not None,
+        decision_threshold=0.5 if threshold is None else threshold,
+        encoder=encoder,
+        tokens=encoder.encode(texts.joined, texts.seconds and texts.firsts),
+        build=build,
+    )
+
+
+def _embeds_types(network: nn.Module, tokens: Tokens) -> bool:
+    """Whether the model is to be told which text of a pair a token is of: some kinds take no types, or ignore them."""
+    if tokens.types is None or not tokens.types.any():
+        return False
+    n_types = getattr(network.config, "type_vocab_size", float("inf"))
+    return tokens.types.max() < n_types and "token_type_ids" in inspect.signature(network.forward).parameters
+
+
+def load(model: str, config: Any, revision: str | None = None) -> nn.Module:
+    """A sequence classifier with all its weights, in float32; PielabError if one is missing or of another size."""
+    with _fine_tuned(model):
+        network, info = pretrained.read_weights(model, config, revision)
+    if missing := sorted(info["missing_keys"]):
+        raise PielabError(
+            "fine-tuned-weights-missing",
+            f"the weights of {model} lack {len(missing)} of {type(network).__name__}, such as {missing[0]}",
+            "give a folder that was saved after fine-tuning, with its classification layer",
+        )
+    if resized := sorted(key for key, *_ in info["mismatched_keys"]):
+        raise PielabError(
+            "fine-tuned-weights-of-another-size",
+            f"{len(resized)} weights of {model} have other sizes than its config.json says, such as {resized[0]}",
+            "give a folder whose weights belong to its config.json, the number of classes included",
+        )
+    if unexpected := sorted(info["unexpected_keys"]):
+        _warn_once(
+            f"{type(network).__name__} has no place for {counted(len(unexpected), 'weight')} of {model}, such as "
+            f"{unexpected[0]}: left out"
+        )
+    with _fine_tuned(model):
+        pretrained.check_padding(model, network)
+    last = masks.last_layer(network)
+    if type(last) is nn.Linear:
+        last.__class__ = classifier.FullPrecision
+    return network
+
+
+@functools.cache
+def _warn_once(line: str) -> None:
+    """`warn`, but not again when weights that were checked are loaded to predict."""
+    warn(line)
+
+
+def _check_files(given: str, folder: Path) -> None:
+    """Raises PielabError if a folder cannot be that of a whole model in safetensors."""
+    names = sorted(file.name for file in folder.iterdir())
+    if "adapter_config.json" in names:
+        with pretrained.loading(given):
+            base = json.loads((folder / "adapter_config.json").read_text()).get("base_model_name_or_path")
+        raise PielabError(
+            "model-is-an-adapter",
+            f"{given} is an adapter of {base}, and no whole model",
+            "merge the two and save them, by merge_and_unload() and save_pretrained of peft, and give that folder",
+        )
+    if "config.json" not in names:
+        inside = sorted(path.parent.relative_to(folder).as_posix() for path in folder.glob("*/config.json"))
+        inside += sorted(path.parent.relative_to(folder).as_posix() for path in folder.glob("**/seeds/*/metrics.json"))
+        raise PielabError(
+            "no-model-in-folder",
+            f"{given} has no config.json",
+            f"give a folder with one, such as {given}/{inside[0]}" if inside else "give a folder of save_pretrained",
+        )
+    if not {"model.safetensors", classifier.INDEX} & set(names):
+        pickles = [name for name in names if name.endswith(PICKLES) and name != "training_args.bin"]
+        if pickles:
+            raise PielabError(
+                "weights-are-a-pickle",
+                f"{given} has its weights in {pickles[0]}, a pickle, which may run any code and is never read",
+                "load it where you trust it and save it again by save_pretrained, which writes model.safetensors",
+            )
+        raise PielabError(
+            "no-weights-in-folder",
+            f"{given} has no model.safetensors",
+            "give a folder with the weights beside config.json, as save_pretrained writes",
+        )
+
+
+def _check_config(given: str, config: Any) -> tuple[int, bool | None]:
+    """The number of classes, and whether a text may have several; PielabError if it is no classifier."""
+    architecture = next(iter(getattr(config, "architectures", None) or []), "SequenceClassification")
+    if not architecture.endswith("SequenceClassification"):
+        raise PielabError(
+            "no-sequence-classifier",
+            f"{given} is a {architecture}, which gives a text no class",
+            "give a model that was fine-tuned to classify texts",
+        )
+    if config.num_labels == 1 or config.problem_type == "regression":
+        raise PielabError(
+            "model-is-a-regression",
+            f"{given} gives a text one number (num_labels = {config.num_labels}), and no class",
+            "give a classifier of two classes or more",
+        )
+    if sorted(config.id2label) != list(range(config.num_labels)):
+        raise PielabError(
+            "class-ids-misnumbered",
+            f"the id2label of {given} has the ids {', '.join(map(str, config.id2label))}",
+            f"number them from 0 to {config.num_labels - 1} in config.json",
+        )
+    return config.num_labels, {None: None, "multi_label_classification": True}.get(config.problem_type, False)
+
+
+@contextmanager
+def _fine_tuned(given: str) -> Iterator[None]:
+    """The message of `pretrained.loading` in words that fit here, where no model starts from its first weights."""
+    try:
+        yield
+    except PielabError as error:
+        if error.id != "model-not-loaded":
+            raise
+        reason = first_line(error.__context__) if error.__context__ else "no reason given"
+        raise PielabError(
+            "fine-tuned-model-not-loaded",
+            f"{given} could not be loaded by transformers ({reason})",
+            "give a folder of save_pretrained with all its files, those of the tokenizer included",
+        ) from None

@@ -1,0 +1,45 @@
+"""The predictions of one model on texts of the user's, as a Parquet file that any tool reads."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pielab.errors import PielabError
+from pielab.store import files, records
+
+
+def write(
+    path: Path, columns: Mapping[str, Sequence], logits: np.ndarray, metadata: Mapping[str, Any], name: str = "logits"
+) -> None:
+    """Write the columns, and after them logits (texts, classes) float32 as lists; metadata are stored as JSON.
+
+    name: of the column of logits.
+    """
+    values = pa.array(np.ascontiguousarray(logits, dtype=np.float32).ravel())
+    arrays = [*map(pa.array, columns.values()), pa.FixedSizeListArray.from_arrays(values, logits.shape[1])]
+    stored = {key: json.dumps(value) for key, value in metadata.items()}
+    with files.atomic_file(path, digest=True) as partial:
+        pq.write_table(pa.table(arrays, names=[*columns, name], metadata=stored), partial)
+
+
+def is_written(path: Path, recipe: Mapping[str, Any]) -> bool:
+    """Whether a file has the predictions of this recipe, the entry "recipe" of its metadata.
+
+    Raises PielabError if it is damaged or of another recipe.
+    """
+    if not path.exists():
+        return False
+    cure = f"give another --out folder, or delete {path}"
+    with records.checked_read(path, cure):
+        metadata = pq.read_schema(path).metadata or {}
+        written = json.loads(metadata.get(b"recipe", b"{}"))
+    if written != recipe:
+        different = ", ".join(name for name in recipe if written.get(name) != recipe[name])
+        how = f"with another value of {different}" if written else "by another program"
+        raise PielabError("other-predictions-in-file", f"{path} was made {how}", cure)
+    return True
