@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": ("commands.predict", "classifiers that are trained already in, predictions out, one file each"),
     "compare": ("commands.compare", "files of two models' answers in, one page of what changed out"),
     "import-predictions": ("commands.import_predictions", "predictions of other programs into a study, for 03 to 07"),
+    "merge": ("commands.merge", "all studies of a results folder in one tidy CSV"),
     "fetch": ("data.assets", "download the demo's data and weights, so that it runs offline"),
     "doctor": ("commands.doctor", "this machine: versions, GPU, cache, network"),
     "errors": ("commands.errors", "what an error message means, and its cure"),

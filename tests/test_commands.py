@@ -70,6 +70,7 @@ def test_help_lists_every_command_and_each_has_its_own(capsys):
         (["report", "nope"], "nope/report has no tables yet: run notebooks/06_report.ipynb"),
         (["fetch", "bbc-news", "nope"], "no asset is called 'nope': give one of bbc-news, glove-6b-50d, minilm"),
         (["errors", "out-of-memmory"], "no message has out-of-memmory: did you mean out-of-memory?"),
+        (["merge", "nope"], "there is no folder nope: give one that has studies in it"),
         (["new", "nope.csv"], "there is no file or folder nope.csv: give the path of your data"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from conftest import refused
 from test_decomposition import SEEDS, find
 
+from pielab.__main__ import main
 from pielab.analysis import agreement, change, results, study_comparison
 from pielab.commands import compare
 from pielab.data import datasets, importing
@@ -78,3 +79,19 @@ def test_a_folder_that_is_not_there_and_half_of_the_arguments_are_refused(studie
         with pytest.raises(SystemExit) as stopped:
             compare.main(arguments)
         assert stopped.value.code == 2 and "the folders of two studies" in capsys.readouterr().err
+
+
+def test_all_studies_of_a_folder_are_one_tidy_table(studies, given, tmp_path, capsys):
+    *_, sides = studies
+    (Path(given["results"]) / "empty").mkdir()
+    assert main(["merge", given["results"], "--csv", str(tmp_path / "all.csv")]) == 0
+    assert capsys.readouterr().out == f"2 studies, 5 configurations: {tmp_path / 'all.csv'}\n"
+    table = pd.read_csv(tmp_path / "all.csv")
+    assert list(table) == ["study", "dataset", "model", "pruner", "threshold", "quantity", "estimate", "low", "high"]
+    assert not table.duplicated(list(table)[:6]).any()
+    own = table[(table["study"] == "first") & (table["pruner"] == "mine")].set_index("quantity")["estimate"]
+    assert own["own answers changed"] == pytest.approx(100 * (sides["unpruned"] != sides["mine"]).mean())
+    data = datasets.load(given["dataset"], text="text", label="label")
+    assert own["accuracy"] == pytest.approx((sides["mine"] == datasets.targets(data["test"])).mean())
+    with refused("no-studies-in-folder", "give the folder of results"):
+        study_comparison.of_folder(tmp_path)

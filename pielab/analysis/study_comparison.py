@@ -1,11 +1,11 @@
-"""Two studies side by side: how much each configuration that both have changes."""
+"""Studies side by side: how much each configuration changes, of two that both have it, or of all in one table."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import change, decomposition, results, tables
+from pielab.analysis import change, decomposition, results, tables, tradeoff
 from pielab.errors import PielabError
 from pielab.store.paths import CONFIGURATION, Configuration
 
@@ -33,7 +33,7 @@ def compare(first: Path | results.Results, second: Path | results.Results) -> pd
     Raises PielabError if a study has no PIEs, or if no configuration is in both.
     """
     studies = [results.read(study) for study in (first, second)]
-    sides = [_quantities(study).set_index([*CONFIGURATION, "quantity"]) for study in studies]
+    sides = [quantities(study).set_index([*CONFIGURATION, "quantity"]) for study in studies]
     table = sides[0].add_prefix("first_").join(sides[1].add_prefix("second_"), how="inner").reset_index()
     if table.empty:
         configurations = (results.configurations(study).iloc[0] for study in studies)
@@ -47,7 +47,33 @@ def compare(first: Path | results.Results, second: Path | results.Results) -> pd
     return table[COLUMNS]
 
 
-def _quantities(study: results.Results) -> pd.DataFrame:
+def of_folder(folder: Path) -> pd.DataFrame:
+    """One table of all studies in a folder: the columns study, those of a configuration, quantity and `ENDS`.
+
+    The quantities of `compare`, and of each configuration, the unpruned models too, the mean of its metric. Folders
+    without PIEs are left out.
+
+    Raises PielabError if there is no study with PIEs.
+    """
+    parts = []
+    for path in sorted(path for path in folder.iterdir() if any(path.glob("*/*/pies.parquet"))):
+        study = results.read(path)
+        effective = tradeoff.of_study(study)
+        columns = {"effectiveness": "estimate", "effectiveness_low": "low", "effectiveness_high": "high"}
+        metric = effective.rename(columns=columns).rename(columns={"metric": "quantity"})
+        part = pd.concat([metric[[*CONFIGURATION, "quantity", *ENDS]], quantities(study)], ignore_index=True)
+        parts.append(part.assign(study=path.name)[["study", *CONFIGURATION, "quantity", *ENDS]])
+    if not parts:
+        raise PielabError(
+            "no-studies-in-folder",
+            f"{folder} has no study with PIEs",
+            "give the folder of results, in which each study has a folder of its own",
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def quantities(study: results.Results) -> pd.DataFrame:
+    """The shares of PIEs, moved and own answers changed, a row for each quantity of each configuration."""
     summaries = results.configurations(study)
     parts = []
     for quantity, columns in SHARES.items():
