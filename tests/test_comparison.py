@@ -34,6 +34,10 @@ def test_each_pruner_stands_beside_the_others_with_its_difference_to_the_referen
             study_folder / "topics-bilstm", f"IMP-FT-{row.threshold:g}", f"MP-AI-{row.threshold:g}"
         )
         assert turned == pytest.approx((-row.difference, -row.difference_high, -row.difference_low))
+    turned = comparison.pruners(study_folder, reference="MP-AI")
+    assert set(turned["reference"]) == {"MP-AI"}
+    own, other = (frame["difference"].dropna().to_numpy() for frame in (table, turned))
+    assert other == pytest.approx(-own)
     seeds = results.seeds(study_folder).query("pruner == 'MP-AI' and threshold == 99")["effectiveness"]
     last = table.iloc[-1]
     assert [last["mean"], last["low"], last["high"]] == pytest.approx(list(null.seed_interval(seeds)))

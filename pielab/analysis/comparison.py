@@ -26,13 +26,13 @@ NOT_EVALUATED = pd.DataFrame({"metric": [], "effectiveness": []})
 SHARES = ["pies_percent", "halved_pies_percent", "null_percent", "excess_percent", "excess_low", "excess_high"]
 
 
-def pruners(study: Path | results.Results) -> pd.DataFrame:
+def pruners(study: Path | results.Results, reference: str = REFERENCE) -> pd.DataFrame:
     """One row per configuration whose PIEs are known, by data set, model, threshold and pruner.
 
     Columns: the configuration; epochs and unpruned_epochs (of training behind each of its models, and behind each
     unpruned one; NaN if their predictions were imported); seeds; metric; unpruned, the mean of the unpruned models;
     mean, low and high of the pruned models (95 % interval); shares of PIEs as in results.pie_shares; and difference:
-    how many more PIEs the configuration has than the reference (IMP-FT, else the first pruner) at that threshold, in
+    how many more PIEs the configuration has than the reference (else the first pruner) at that threshold, in
     percent of the test examples over the same half-splits, with its interval; NaN for the reference itself.
     """
     study = results.read(study)
@@ -45,7 +45,7 @@ def pruners(study: Path | results.Results) -> pd.DataFrame:
         orders = pd.Series(list(map(settings.order, of_pair["pruner"], of_pair["threshold"])), of_pair.index)
         for _, group in of_pair.groupby(orders):
             names, threshold = group["pruner"].tolist(), group["threshold"].iloc[0]
-            reference = Configuration(dataset, model, REFERENCE if REFERENCE in names else names[0], threshold)
+            compared_with = Configuration(dataset, model, reference if reference in names else names[0], threshold)
             for summary in group.to_dict("records"):
                 configuration = Configuration.of(summary)
                 folder = configuration.folder(study.folder)
@@ -57,8 +57,8 @@ def pruners(study: Path | results.Results) -> pd.DataFrame:
                 row |= {"seeds": summary["seeds"], "metric": metric, "unpruned": mean}
                 interval = [math.nan] * 3 if own.empty else null.seed_interval(own["effectiveness"])
                 row |= dict(zip(("mean", "low", "high"), interval, strict=True))
-                row |= {name: summary[name] for name in SHARES} | {"reference": reference.method}
-                compared = _difference(read, folder, reference.folder(study.folder))
+                row |= {name: summary[name] for name in SHARES} | {"reference": compared_with.method}
+                compared = _difference(read, folder, compared_with.folder(study.folder))
                 rows.append(row | dict(zip(("difference", "difference_low", "difference_high"), compared, strict=True)))
     return pd.DataFrame(rows)
 

@@ -137,7 +137,7 @@ def top_rows(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
     return chosen.loc[surprise.sort_values(ascending=False, kind="stable").index]
 
 
-def show(frame: pd.DataFrame, rows: int = 1000) -> None:
+def show(frame: pd.DataFrame, rows: int = 1000, without: Sequence[str] = ()) -> None:
     """Display PIEs as a table to sort and search, without kernel or network, with a note on what is left out.
 
     It loads itables' JavaScript, which an Explorer on the same page uses as well.
@@ -152,7 +152,7 @@ def show(frame: pd.DataFrame, rows: int = 1000) -> None:
     if any(len(text) > TEXT_LIMIT for text in shown["text"]):
         note += f" Texts are cut after {TEXT_LIMIT} characters."
     itables.init_notebook_mode(all_interactive=False, connected=False)
-    display(HTML(f"<p>{note}</p>"), HTML(as_html(shown, text_limit=TEXT_LIMIT)))
+    display(HTML(f"<p>{note}</p>"), HTML(as_html(shown, without, text_limit=TEXT_LIMIT)))
 
 
 def as_html(frame: pd.DataFrame, without: Sequence[str] = (), text_limit: int | None = None) -> str:
