@@ -234,3 +234,19 @@ def test_doctor_tells_what_is_there_and_what_is_missing(capsys, monkeypatch, tmp
     monkeypatch.setattr("pielab.commands.doctor.PACKAGES", ("torch", "no-such-package"))
     assert main(["doctor", "--offline"]) == 1
     assert "missing: no-such-package: pip install no-such-package" in capsys.readouterr().out
+
+
+def test_a_study_goes_to_the_cluster_and_options_after_the_dashes_to_snakemake(monkeypatch, capsys):
+    given = []
+
+    def run(command, cwd, check):
+        given.extend([command, cwd])
+        return subprocess.CompletedProcess(command, 3)
+
+    monkeypatch.setattr(study_command.subprocess, "run", run)
+    assert main(["study", "smoke", "--cluster", "slurm", "--", "--dryrun", "all"]) == 1
+    command, folder = given
+    assert command[1:5] == ["-m", "snakemake", "--profile", "workflow/profiles/slurm"] and folder == PROJECT
+    assert command[5:] == ["--configfile", str(PROJECT / "params/studies/smoke.yaml"), "--dryrun", "all"]
+    assert (PROJECT / "workflow/profiles/slurm/config.yaml").exists()
+    assert "results/smoke/report/index.html shows how far it is" in capsys.readouterr().out

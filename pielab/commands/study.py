@@ -37,8 +37,9 @@ def main(arguments: list[str], program: str = "pielab study") -> int:
     parser.add_argument("study", help="a study's file, or the name of one in params/studies/")
     parser.add_argument("--cluster", choices=["slurm"], help="submit its jobs to a queueing system")
     parser.add_argument("--open", action="store_true", help="show the report in the browser at the end")
-    parser.add_argument("snakemake", nargs="*", help="options of Snakemake, after --")
-    given = parser.parse_args(arguments)
+    # argparse cannot tell options of Snakemake from its own.
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    given, more = parser.parse_args(arguments[:end]), arguments[end + 1 :]
     file = studies.find(given.study)
     study = studies.read(studies.read_file(file))
     project = _project()
@@ -47,9 +48,9 @@ def main(arguments: list[str], program: str = "pielab study") -> int:
     folder = project / study.folder
     print(f"{folder / 'report' / 'index.html'} shows how far it is, and what is found so far", flush=True)
     with _lines(folder):
-        status = subprocess.run([*command, *given.snakemake], cwd=project, check=False).returncode
+        status = subprocess.run([*command, *more], cwd=project, check=False).returncode
     report = folder / "report" / "index.html"
-    if status == 0 and not given.snakemake:
+    if status == 0 and not more:
         _show_findings(folder)
         print(f"report: {report}")
     if given.open and report.exists():
