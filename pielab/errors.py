@@ -1,8 +1,9 @@
 """User errors, and transient failures that a retry may cure: a full disk, too little memory; each as one sentence."""
 
 import contextlib
+import difflib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -50,6 +51,13 @@ class TransientError(PielabError):
 
 # The former name, in scripts and in logs of studies.
 PassingFault = TransientError
+
+
+def near_miss(word: str, known: Iterable[str]) -> str:
+    """The beginning of a cure, "did you mean IMP-FT? ", if a known name is close to the word but for case; else ""."""
+    names = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(word.casefold(), names, n=1)
+    return f"did you mean {names[near[0]]}? " if near else ""
 
 
 def first_line(error: Exception) -> str:

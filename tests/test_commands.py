@@ -66,7 +66,7 @@ def test_help_lists_every_command_and_each_has_its_own(capsys):
         (["run", "02", "-f", "none.yaml"], "there is no file none.yaml: give a YAML file"),
         (["study", "nope"], "there is no study file nope: give a file, or one of params/studies: aapd, demo"),
         (["plan", "nope"], "there is no study file nope: give a file, or one of params/studies: aapd, demo"),
-        (["status", "nope"], "nope/study.yaml is missing or no study: start the study"),
+        (["status", "nope"], "nope/study.yaml is missing or no study: start the study with pielab study nope"),
         (["report", "nope"], "nope/report has no tables yet: run notebooks/06_report.ipynb"),
         (["fetch", "bbc-news", "nope"], "no asset is called 'nope': give one of bbc-news, glove-6b-50d, minilm"),
         (["errors", "out-of-memmory"], "no message has out-of-memmory: did you mean out-of-memory?"),
@@ -201,7 +201,10 @@ def test_new_asks_in_a_terminal(elsewhere, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--text", "boy", "--label", "stars"], "has no column 'boy': set text to one of body, stars"),
+        (
+            ["--text", "boy", "--label", "stars"],
+            "has no column 'boy': did you mean body? set text to one of body, stars",
+        ),
         (["--label", "body", "--text", "body"], "text and label are both 'body'"),
         (["--text", "body", "--label", "stars", "--label-separator", "x"], "occurs in no label of reviews.csv"),
     ],

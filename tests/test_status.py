@@ -337,7 +337,8 @@ def test_a_folder_that_is_no_study_says_so(tmp_path, text):
     )
     assert done.returncode == 2 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr
     if text != "study: x":
-        expected = f"{tmp_path}/mine/study.yaml is missing or no study: start the study, make study STUDY=mine."
+        cure = "start the study with pielab study mine, or give the folder of another, such as results/demo"
+        expected = f"{tmp_path}/mine/study.yaml is missing or no study: {cure}."
         assert done.stderr == f"error: {expected}\n"
 
 

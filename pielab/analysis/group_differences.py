@@ -6,10 +6,10 @@ are for texts to come, over seeds and over the texts of both sides.
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from datasets import Dataset
 from scipy import stats
 
 from pielab.analysis.agreement import (
@@ -24,6 +24,9 @@ from pielab.analysis.agreement import (
 )
 from pielab.data import datasets
 from pielab.data.votes import agree
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 # With fewer texts in a group, or outside it, it is listed and not tested.
 LEAST_TEXTS = 20
@@ -55,7 +58,7 @@ class Texts:
         return self.agreement.texts
 
 
-def of_split(split: Dataset, unpruned: np.ndarray, pruned: np.ndarray) -> dict[str, list] | None:
+def of_split(split: "Dataset", unpruned: np.ndarray, pruned: np.ndarray) -> dict[str, list] | None:
     """`compare` of the texts of a split, as lists by column; None if they have no groups."""
     if "group" not in split.column_names:
         return None

@@ -5,13 +5,12 @@ import io
 import itertools
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import DatasetDict
 
 # Scripts find these here as well.
 from pielab.analysis.sides import check_same_data  # noqa: F401
@@ -32,6 +31,9 @@ from pielab.data import datasets
 from pielab.errors import PielabError
 from pielab.store import digests, files, paths, records, settings
 from pielab.store.paths import CONFIGURATION
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
 
 EXAMPLE_COLUMNS = [*CONFIGURATION, "text", "label", "unpruned votes", "pruned votes", "P(PIE)", "P(null)"]
 
@@ -222,7 +224,7 @@ def configuration_of(numbers: dict[str, Any]) -> dict[str, Any]:
     return paths.Configuration.of(numbers).record
 
 
-def _example(numbers: dict[str, Any], row: dict[str, Any], data: DatasetDict) -> dict[str, Any]:
+def _example(numbers: dict[str, Any], row: dict[str, Any], data: "DatasetDict") -> dict[str, Any]:
     names = datasets.class_names(data)
     return {
         **configuration_of(numbers),
@@ -235,7 +237,7 @@ def _example(numbers: dict[str, Any], row: dict[str, Any], data: DatasetDict) ->
     }
 
 
-def load_data(record: dict[str, Any], path: Path) -> DatasetDict:
+def load_data(record: dict[str, Any], path: Path) -> "DatasetDict":
     """The data in which the PIEs of `path` were found; PielabError if its texts or labels have changed since."""
     data = datasets.load(**record["data"])
     if datasets.digest(data) != record["digest"]:

@@ -3,10 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from datasets import DatasetDict
 
 from pielab.analysis.agreement import Agreement, count
 from pielab.compression import pruners
@@ -16,6 +15,9 @@ from pielab.data import datasets, tasks
 from pielab.errors import PielabError
 from pielab.store import paths, predictions, records
 from pielab.store.predictions import Predictions
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
 
 UNPRUNED, BEFORE, MISSING = "unpruned", "before", "missing"
 
@@ -72,7 +74,7 @@ def control(p: PieParameters) -> Control:
 
 
 def check_same_data(
-    data: DatasetDict,
+    data: "DatasetDict",
     dense: Predictions,
     pruned: Predictions,
     split: str = "test",

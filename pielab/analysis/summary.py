@@ -2,19 +2,21 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from datasets import Dataset, DatasetDict
 
 from pielab.analysis import group_differences, null, paired_change, pies, sides
 from pielab.config.parameters import PieParameters
 from pielab.data import datasets, tasks
 from pielab.store.predictions import Predictions
 
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
 
-def examples(split: Dataset, dense: Predictions, pruned: Predictions, estimate: null.Null) -> pd.DataFrame:
+
+def examples(split: "Dataset", dense: Predictions, pruned: Predictions, estimate: null.Null) -> pd.DataFrame:
     """One row per example of the split, in its order.
 
     Columns: example; label (class id, or the ids of its classes); unpruned, pruned (the majority class, or the set
@@ -29,7 +31,7 @@ def examples(split: Dataset, dense: Predictions, pruned: Predictions, estimate: 
 
 
 def votes_of_one(
-    examples: pd.DataFrame, split: Dataset, names: Sequence[str], pruner: str, dense: Predictions, pruned: Predictions
+    examples: pd.DataFrame, split: "Dataset", names: Sequence[str], pruner: str, dense: Predictions, pruned: Predictions
 ) -> tuple[str, dict[str, Any]]:
     """The text of the clearest PIE, that which retraining alone would change least, and the arguments of its figure.
 
@@ -55,7 +57,7 @@ def _named(ids: Any, names: Sequence[str]) -> str:
 
 def summary(
     parameters: PieParameters,
-    data: DatasetDict,
+    data: "DatasetDict",
     dense: Predictions,
     pruned: Predictions,
     estimate: null.Null,

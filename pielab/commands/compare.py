@@ -120,6 +120,7 @@ def _check_outputs(given: argparse.Namespace) -> None:
     inputs = {path.resolve() for path in (*(given.before or []), *(given.after or []))}
     outputs = [path for path in (given.out if inputs else None, given.csv) if path]
     for path in outputs:
+        paths.require_folder(path.parent)
         is_own = _is_own_table if path is given.csv else _is_own_page
         if path.resolve() in inputs or path.is_dir() or (path.exists() and not is_own(path)):
             raise PielabError(

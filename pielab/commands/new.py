@@ -48,6 +48,7 @@ def main(arguments: list[str], program: str = "pielab new") -> int:
     name = given.name or paths.slug(given.data.removesuffix(".gz"))
     targets = [paths.root() / "params" / f"{name}.yaml", paths.root() / "params" / "studies" / f"{name}.yaml"]
     for target in targets:
+        paths.require_folder(target.parent)
         if target.exists():
             raise PielabError("file-in-place", f"{target} is there already", "give another --name, or delete it")
     params = _params(given)

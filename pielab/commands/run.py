@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pielab.config import yaml_files
+from pielab.config import local_paths, yaml_files
 from pielab.config.parameters import FIELDS, NOTEBOOKS, Parameters
 from pielab.config.validation import current_names, validate
 from pielab.errors import PielabError
@@ -47,6 +47,8 @@ def main(arguments: list[str], program: str = "pielab run") -> int:
     output = Path(given.out).expanduser().absolute() if given.out else place(name, p)
     if output.suffix != ".ipynb":
         raise PielabError("output-not-a-notebook", f"{given.out} is no notebook's name", "give one that ends in .ipynb")
+    local_paths.check(p)
+    paths.require_folder(output.parent)
     status = _execute(template, output, values, p)
     if status == 0 and given.open:
         import webbrowser
@@ -122,7 +124,9 @@ def _read(file: str) -> dict[str, Any]:
     try:
         content = yaml_files.load(path)
     except ValueError as error:
-        raise PielabError("parameters-file-broken", f"{path} is no YAML ({error})", "write name: value lines") from None
+        raise PielabError(
+            "parameters-file-broken", f"{path} is no YAML ({error})", "write name: value lines in UTF-8"
+        ) from None
     if not isinstance(content, dict):
         raise PielabError("parameters-file-without-names", f"{path} has no names", "write name: value lines")
     return content

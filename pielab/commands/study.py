@@ -10,7 +10,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from pielab.config import local_paths
 from pielab.config import study as studies
+from pielab.config.parameters import NOTEBOOKS
+from pielab.config.validation import validate
 from pielab.errors import PielabError
 from pielab.jobs import notebook_state
 from pielab.store import paths
@@ -42,6 +45,8 @@ def main(arguments: list[str], program: str = "pielab study") -> int:
     given, more = parser.parse_args(arguments[:end]), arguments[end + 1 :]
     file = studies.find(given.study)
     study = studies.read(studies.read_file(file))
+    for pair in study.dense:
+        local_paths.check(validate(NOTEBOOKS["01_train"], study.parameters("01_train", pair), "the study"))
     project = _project()
     profile = f"workflow/profiles/{given.cluster or 'default'}"
     command = [sys.executable, "-m", "snakemake", "--profile", profile, "--configfile", str(file.absolute())]

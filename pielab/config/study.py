@@ -14,7 +14,7 @@ from pielab.config import yaml_files
 from pielab.config.parameters import DEFAULTS, FIELDS, NOTEBOOKS, JobParameters
 from pielab.config.types import format_seeds, parse_seeds
 from pielab.config.validation import current_names, validate
-from pielab.errors import PielabError
+from pielab.errors import PielabError, near_miss
 from pielab.store import paths
 from pielab.store.paths import Configuration
 
@@ -113,7 +113,9 @@ def read_file(path: Path) -> dict[str, Any]:
         raise PielabError(
             "no-such-study-file",
             f"there is no study file {path}",
-            f"give a file, or one of params/studies: {known}",
+            f"give a file, or one of params/studies: {known}"
+            if known
+            else "give a file, or go to the project's folder, which has params/studies/",
         )
     try:
         config = yaml_files.load(path)
@@ -135,22 +137,28 @@ def read(config: Mapping[str, Any]) -> Study:
     Raises PielabError with the entry or file, the name and the accepted values.
     """
     report = {name: config.get(name, DEFAULTS[name]) for name in OPTIONS}
-    if not config.get("study") or not isinstance(config.get("configurations"), list):
+    known = ["study", *OPTIONS, "configurations"]
+    if unknown := sorted(map(str, set(config).difference([*known, "params"]))):
+        guess = near_miss(unknown[0], known)
         raise PielabError(
-            "not-a-study", "this is no study", "give snakemake --configfile params/studies/demo.yaml, or another study"
+            "unknown-study-option",
+            f"a study has no {', '.join(unknown)}",
+            f"{guess}it has {', '.join(known)}; parameters of training, and controls, belong to an entry of "
+            "configurations",
+        )
+    if not config.get("study") or not isinstance(config.get("configurations"), list):
+        lacking = "list of configurations" if config.get("study") else "name"
+        raise PielabError(
+            "not-a-study",
+            f"this is no study, because it has no {lacking}",
+            "give study: a name, and configurations: a list, after the example of params/studies/demo.yaml; to "
+            "snakemake, --configfile params/studies/demo.yaml, or another study",
         )
     if not config["configurations"]:
         raise PielabError(
             "study-without-configurations",
             f"the study {config['study']} has no configurations",
             "give one at least, with params: a file of params/, and pruners: {name: [thresholds]}",
-        )
-    known = ["study", *OPTIONS, "configurations"]
-    if unknown := set(config).difference([*known, "params"]):
-        raise PielabError(
-            "unknown-study-option",
-            f"a study has no {', '.join(sorted(map(str, unknown)))}",
-            f"it has {', '.join(known)}; parameters of training, and controls, belong to an entry of configurations",
         )
     report["study"] = config["study"]
     for kind in REPORTS:
@@ -270,14 +278,15 @@ def _values(entry: Mapping[str, Any], kept: dict[str, dict[str, Any]]) -> dict[s
             raise PielabError(
                 "no-such-params-file", f"the study asks for {path}, which does not exist", "give a file of params/"
             )
-        kept[params] = DEFAULTS | current_names(_read_params(path))
+        kept[params] = DEFAULTS | current_names(yaml_files.read_params(path))
     own = {name: value for name, value in entry.items() if name not in {"params", "pruners"}}
     values = DEFAULTS | current_names(kept[params]) | current_names(own)
     if unknown := sorted(map(str, values.keys() - FIELDS)):
+        guess = near_miss(unknown[0], FIELDS)
         raise PielabError(
             "parameter-of-no-notebook",
             f"{params} or its entry in the study sets {', '.join(unknown)}, which no notebook has",
-            "correct the name, or leave it out",
+            f"{guess}correct the name, or leave it out",
         )
     of_own = [name for name in OF_OWN_FUNCTIONS if values.get(name) is not None]
     if of_own and not any(map(pruners.is_own, settings)):
@@ -296,21 +305,6 @@ def _values(entry: Mapping[str, Any], kept: dict[str, dict[str, Any]]) -> dict[s
     for name in ("dataset", "model"):
         if not isinstance(values.get(name), str):
             raise PielabError("unnamed-dataset-or-model", f"{params} does not say which {name}", "give its name")
-    return values
-
-
-def _read_params(path: Path) -> dict[str, Any]:
-    """The content of a params file; PielabError if it is not YAML, or no names with values."""
-    try:
-        values, reason = yaml_files.load(path), "it has no names with values"
-    except (OSError, ValueError) as error:
-        values, reason = None, str(error)
-    if not isinstance(values, dict):
-        raise PielabError(
-            "params-file-unreadable",
-            f"{path} could not be read as parameters ({reason})",
-            "write a line such as epochs: 3 for each, after the example of params/bbc-news-bilstm.yaml",
-        )
     return values
 
 

@@ -209,7 +209,7 @@ Revision = Annotated[
     Name | None, Field(description="a branch, tag or commit on the Hub, or None for the latest commit there")
 ]
 StudyName = Annotated[
-    Name, Field(pattern=r"^\w[\w.-]*$", description="the name of a study: letters, digits, - _ and .")
+    Name, Field(pattern=r"^\w[\w.-]*$", description="the name of a study: letters, digits, dots, - and _")
 ]
 PrunerName = Annotated[
     str,

@@ -8,8 +8,9 @@ from typing import Any
 import pydantic
 from pydantic import BaseModel
 
+from pielab.compression.pruners import METHODS
 from pielab.config.parameters import DEFAULTS, FIELDS, NOTEBOOKS, Parameters
-from pielab.errors import PielabError, SeveralErrors
+from pielab.errors import PielabError, SeveralErrors, near_miss
 
 # Formerly one parameter of 03 to 05 with three meanings; params files and scripts may still have it.
 OLD_NAMES = {"resamples": ("n_splits", "n_bootstrap")}
@@ -57,7 +58,7 @@ def validate(kind: type[BaseModel], given: Mapping[str, Any], where: str, togeth
     Raises PielabError for a parameter that is not accepted, SeveralErrors if there are more than one.
     """
     try:
-        return kind(**given)
+        return kind(**{str(name): value for name, value in given.items()})
     except pydantic.ValidationError as error:
         details = error.errors()
     if isinstance(rule := details[0].get("ctx", {}).get("error"), PielabError):
@@ -82,7 +83,12 @@ def _error(kind: type[BaseModel], name: str, fault: str, given: Mapping[str, Any
     value = given.get(name, kind.model_fields[name].default)
     if isinstance(value, bool) and fault == "string_type":
         accepted += "; to YAML, yes, no, on and off are truth values unless they are in quotes"
-    return PielabError("value-not-accepted", f"{name} = {value!r} is not accepted by {where}", f"give {accepted}")
+    elif isinstance(value, int | float) and fault == "string_type":
+        accepted += "; to YAML, a number is no name unless it is in quotes"
+    guess = near_miss(str(value), METHODS) if name == "pruner" else ""
+    return PielabError(
+        "value-not-accepted", f"{name} = {value!r} is not accepted by {where}", f"{guess}give {accepted}"
+    )
 
 
 def _may_be_parameter(name: str, value: Any) -> bool:

@@ -7,6 +7,8 @@ import yaml
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
+from pielab.errors import PielabError
+
 
 class _Loader(yaml.SafeLoader):
     """Refuses a key that is given twice, and numbers that YAML 1.1 reads in base 60 or 8, such as 1:30 as 90."""
@@ -44,3 +46,18 @@ def load(path: Path) -> Any:
         return yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(" ".join(str(error).replace('in "<unicode string>", ', "in ").split())) from None
+
+
+def read_params(path: Path) -> dict[str, Any]:
+    """The content of a params file; PielabError if it is not YAML, or no names with values."""
+    try:
+        values, reason = load(path), "it has no names with values"
+    except (OSError, ValueError) as error:
+        values, reason = None, str(error)
+    if not isinstance(values, dict):
+        raise PielabError(
+            "params-file-unreadable",
+            f"{path} could not be read as parameters ({reason})",
+            "write a line such as epochs: 3 for each, after the example of params/bbc-news-bilstm.yaml",
+        )
+    return values

@@ -1,18 +1,21 @@
 """Statistics of a data set: its class counts, and those of Tables 2 and 7."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from datasets import DatasetDict
 
 from pielab.data import datasets, published, tasks
 from pielab.data.words import words
 from pielab.progress import Progress
 from pielab.store import files, paths, records
 
+if TYPE_CHECKING:
+    from datasets import DatasetDict
 
-def data_card(data: DatasetDict) -> pd.Series:
+
+def data_card(data: "DatasetDict") -> pd.Series:
     """Table 7's statistics of a data set, under its names; lengths in words, over all splits together.
 
     max_tokens is the smallest power of two that 85 % of the texts fit into (A.2); the paper's 128 for SNLI is an
@@ -44,7 +47,7 @@ def data_card(data: DatasetDict) -> pd.Series:
     )
 
 
-def class_counts(data: DatasetDict) -> pd.DataFrame:
+def class_counts(data: "DatasetDict") -> pd.DataFrame:
     """The number of examples of each class (rows) in each split (columns), with a total."""
     names, task, counts = datasets.class_names(data), tasks.of_split(data["train"]), {}
     for split in datasets.SPLITS:
@@ -58,7 +61,7 @@ def max_tokens(length: float) -> int:
     return 1 << max(int(np.ceil(length)) - 1, 0).bit_length()
 
 
-def compare_with_published(name: str, data: DatasetDict) -> pd.DataFrame:
+def compare_with_published(name: str, data: "DatasetDict") -> pd.DataFrame:
     """The card of a data set, column ours; for the paper's four also published (Table 7) and difference."""
     ours = data_card(data)
     theirs = published.table("table7_datasets").replace({"dataset": published.DATASETS}).set_index("dataset")

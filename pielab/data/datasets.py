@@ -4,16 +4,18 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from datasets import Dataset, DatasetDict, Features, Value
 
 from pielab.data import corpora, glue, labels, splits, tables, tasks, text_groups
 from pielab.data.tables import SPLITS
 from pielab.data.words import SEPARATOR
 from pielab.errors import PielabError
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
 
 
 def load(
@@ -28,7 +30,7 @@ def load(
     label: str = "label",
     label_separator: str | None = None,
     group: str | None = None,
-) -> DatasetDict:
+) -> "DatasetDict":
     """A data set with the splits train, validation and test.
 
     name: "bbc-news"; "imdb", "snli", "reuters" or "aapd", from their original files in `data_dir` or $PIELAB_DATA (the
@@ -84,41 +86,43 @@ def load(
     if limit:
         frames = {split: splits.draw(frame, limit, seed) for split, frame in frames.items()}
     about = {"classes": names, **of_hub}
+    from datasets import DatasetDict  # here, because it takes a second, and whatever is wrong was told above
+
     return DatasetDict({split: _dataset(frames[split], about, task) for split in SPLITS})
 
 
-def task_of(name: str, data: DatasetDict) -> tasks.Task:
+def task_of(name: str, data: "DatasetDict") -> tasks.Task:
     """The task of the data set `name`, with the metrics of its task of GLUE if it is one."""
     return glue.with_metrics(tasks.of_split(data["train"]), name, class_names(data))
 
 
-def is_multi_label(data: DatasetDict) -> bool:
+def is_multi_label(data: "DatasetDict") -> bool:
     return tasks.of_split(data["train"]) is tasks.MULTI_LABEL
 
 
-def class_names(data: DatasetDict) -> list[str]:
+def class_names(data: "DatasetDict") -> list[str]:
     """The classes' names, in the order of their ids."""
     return tasks.of_split(data["train"]).class_names(data["train"])
 
 
-def revision(data: DatasetDict) -> str | None:
+def revision(data: "DatasetDict") -> str | None:
     """The commit of a data set on the Hub; None if it is not on the Hub, or its commit is not known."""
     return json.loads(data["train"].info.description or "{}").get("commit")
 
 
-def targets(split: Dataset) -> np.ndarray:
+def targets(split: "Dataset") -> np.ndarray:
     """Class ids (examples,) int64, or multi-hot labels (examples, classes) float32."""
     return tasks.of_split(split).targets(split)
 
 
-def joined_texts(split: Dataset) -> list[str]:
+def joined_texts(split: "Dataset") -> list[str]:
     """One text for each example, pairs joined as the paper joins SNLI's, "premise [SEP] hypothesis" (METHOD, A.2)."""
     if "text_pair" not in split.column_names:
         return list(split["text"])
     return [f"{first}{SEPARATOR}{second}" for first, second in zip(split["text"], split["text_pair"], strict=True)]
 
 
-def digest(data: DatasetDict) -> str:
+def digest(data: "DatasetDict") -> str:
     """A short hash of all texts and labels, the same on every machine."""
     sha256 = hashlib.sha256()
     for split in SPLITS:
@@ -128,7 +132,9 @@ def digest(data: DatasetDict) -> str:
     return sha256.hexdigest()[:16]
 
 
-def _dataset(frame: pd.DataFrame, about: dict[str, Any], task: tasks.Task) -> Dataset:
+def _dataset(frame: pd.DataFrame, about: dict[str, Any], task: tasks.Task) -> "Dataset":
+    from datasets import Dataset, Features, Value
+
     columns: dict[str, Any] = {column: list(frame[column]) for column in frame.columns if column != "label"}
     features: dict[str, Any] = {column: Value("string") for column in columns}
     names = about["classes"]

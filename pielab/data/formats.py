@@ -27,6 +27,19 @@ _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+# How files of other kinds begin, what they are, and what to do.
+_TABLE = "save its table as CSV UTF-8 under another name"
+_BEGINNINGS = {
+    b"PK\x03\x04": ("a zip archive, as .xlsx and .ods files are", _TABLE),
+    b"\xd0\xcf\x11\xe0": ("an .xls file", _TABLE),
+    b"%PDF-": ("a PDF", _TABLE),
+    b"<!doctype html": ("a web page", "download the file itself, which GitHub calls raw"),
+    b"<html": ("a web page", "download the file itself, which GitHub calls raw"),
+    b"version https://git-lfs": ("a pointer of Git LFS", "get the file itself with git lfs pull"),
+    b"PAR1": ("a Parquet file", "let its name end in .parquet"),
+    b"\x1f\x8b": ("gzipped", "let its name end in .gz"),
+}
+_OWN = {b"PAR1": ".parquet", b"\x1f\x8b": ".gz"}
 
 
 def suffix(path: Path) -> str:
@@ -55,6 +68,7 @@ def read(path: Path, columns: Collection[str], label: str | None) -> pd.DataFram
         )
     try:
         data = path.read_bytes()
+        _check_beginning(data, path)
         if path.suffix.lower() == ".gz":
             data = gzip.decompress(data)
         if suffix(path) == ".parquet":
@@ -73,12 +87,20 @@ def read(path: Path, columns: Collection[str], label: str | None) -> pd.DataFram
         ) from None
 
 
+def _check_beginning(data: bytes, path: Path) -> None:
+    """Raises PielabError for a file of another kind than its name says, which its first bytes tell."""
+    start = data[:32].lstrip().lower()
+    for beginning, (kind, cure) in _BEGINNINGS.items():
+        if start.startswith(beginning.lower()) and path.suffix.lower() != _OWN.get(beginning):
+            raise PielabError("file-of-another-kind", f"{path} is {kind}", cure)
+
+
 def _decode(data: bytes, path: Path) -> str:
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if data.startswith(mark)), "utf-8-sig")
     try:
         text = data.decode(encoding)
         # UTF-16 without its mark has a zero byte in every other place.
-        reason = "it has zero bytes" if "\0" in text.partition("\n")[0] else ""
+        reason = "it has zero bytes" if "\0" in text else ""
     except UnicodeDecodeError as error:
         reason = first_line(error)
     if reason:
@@ -93,7 +115,7 @@ def _json(text: str) -> pd.DataFrame:
     if text.lstrip().startswith("["):
         rows = json.loads(text)
     else:
-        rows = [json.loads(line) for line in text.split("\n") if line.strip()]
+        rows = [_row(line, number) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if (
         len(rows) == 1
         and isinstance(rows[0], dict)
@@ -103,6 +125,13 @@ def _json(text: str) -> pd.DataFrame:
     if not rows or not all(isinstance(row, dict) for row in rows):
         raise ValueError("it has no rows" if not rows else "not every row is an object of columns and values")
     return pd.DataFrame(rows, dtype=object)
+
+
+def _row(line: str, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {number}, column {error.colno}: {error.msg}") from None
 
 
 def _table(text: str, usual: str, columns: Collection[str], label: str | None, path: Path) -> pd.DataFrame:

@@ -4,11 +4,10 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from datasets import DatasetDict
 
 from pielab.config.parameters import PairParameters, PrunedParameters
 from pielab.config.validation import validate
@@ -16,6 +15,9 @@ from pielab.data import datasets, tasks
 from pielab.data.logit_checks import check_logits
 from pielab.errors import PielabError
 from pielab.store import files, paths, predictions, records
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
 
 
 def add(
@@ -133,7 +135,7 @@ def _parameters(
 
 
 def _in_order(
-    logits: np.ndarray, split: str, p: PairParameters, data: DatasetDict, classes: Sequence[str] | None
+    logits: np.ndarray, split: str, p: PairParameters, data: "DatasetDict", classes: Sequence[str] | None
 ) -> np.ndarray:
     """The logits with their columns in the order of the data's classes."""
     texts, names = data["train" if split == "early" else split], datasets.class_names(data)
@@ -171,7 +173,7 @@ def _in_order(
 
 
 def _decision_thresholds(
-    given: float | Sequence[float] | None, logits: dict[str, np.ndarray], p: PairParameters, data: DatasetDict
+    given: float | Sequence[float] | None, logits: dict[str, np.ndarray], p: PairParameters, data: "DatasetDict"
 ) -> np.ndarray | None:
     """The thresholds of multi-label models, (seeds,) float32; None for single-label data."""
     best = tasks.of_split(data["test"]).decision_threshold

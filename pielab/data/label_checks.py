@@ -94,7 +94,10 @@ def check_classes(names: list[str], examples: int, task: Task, where: str) -> No
 
 
 def check_spelling(names: list[str], where: str) -> None:
-    """Raises PielabError for two labels that look alike, and warns of two that nearly do and of marks of no label."""
+    """Raises PielabError for two labels that look alike, and for a mark of no label beside numbers.
+
+    Warns of two labels that nearly look alike, and of marks of no label beside words.
+    """
     if pair := _alike(names, _visible):
         raise PielabError(
             "labels-look-alike",
@@ -104,6 +107,12 @@ def check_spelling(names: list[str], where: str) -> None:
     if pair := _alike(names, str.casefold):
         warn(f"{where} has the labels {pair[0]!r} and {pair[1]!r}, which differ in capitals alone, as two classes")
     if marks := [name for name in names if name.casefold() in _NO_LABEL]:
+        if len(names) > len(marks) and all(NUMBER.fullmatch(name) for name in names if name not in marks):
+            raise PielabError(
+                "no-label-among-numbers",
+                f"{where} has the label {marks[0]!r} beside numbers, which usually means no label",
+                "leave its examples out; if it is a class, give all classes names",
+            )
         warn(f"{where} has the class {marks[0]!r}: leave its examples out if it means that they have no label")
 
 

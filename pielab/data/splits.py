@@ -3,7 +3,6 @@
 from collections import Counter
 
 import pandas as pd
-from sklearn.model_selection import train_test_split
 
 from pielab.errors import PielabError
 
@@ -39,6 +38,8 @@ def draw(frame: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
 
 def _cut(frame: pd.DataFrame, size: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rest, and `size` random rows, in proportion to the classes if each has enough examples."""
+    from sklearn.model_selection import train_test_split  # here, because it takes a second
+
     # train_test_split needs two examples of each stratum, and room for every stratum in both parts.
     counts = Counter(frame["label"])
     strata = [str(ids) if counts[ids] > 1 else "rare" for ids in frame["label"]]

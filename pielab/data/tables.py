@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pielab.data import formats, labels
-from pielab.errors import PielabError, first_line, warn
+from pielab.data import formats, label_checks, labels
+from pielab.errors import PielabError, first_line, near_miss, warn
 from pielab.store import paths
 
 if TYPE_CHECKING:
@@ -178,10 +178,11 @@ def check_columns(frame: pd.DataFrame, columns: dict[str, str], where: str) -> N
     names = list(frame.columns)
     for parameter, column in columns.items():
         if column not in names:
+            guess = near_miss(column, map(str, names))
             raise PielabError(
                 "no-such-column",
                 f"{where} has no column {column!r}",
-                f"set {parameter} to one of {', '.join(map(str, names))}",
+                f"{guess}set {parameter} to one of {', '.join(map(str, names))}",
             )
         if names.count(column) > 1:
             raise PielabError(
@@ -206,13 +207,22 @@ def _check_strings(texts: pd.Series, where: str) -> None:
 
 
 def check_texts(frames: Frames, where: str) -> None:
-    """Raises PielabError if all texts are the same; warns of blank ones, and of values that are no texts as written."""
+    """Raises PielabError if all texts are the same, or numbers.
+
+    Warns of blank ones, and of values that are no texts as written.
+    """
     rows = (row for frame in frames.values() for row in frame.drop(columns="label").itertuples(index=False, name=None))
     texts = [tuple(part.strip() for part in row) for row in rows]
     if len(texts) > 1 and len(set(texts)) == 1:
         raise PielabError(
             "texts-all-the-same",
             f"all {len(texts)} texts of {where} are {reprlib.repr(' '.join(texts[0]))}",
+            "give the column of the texts as text",
+        )
+    if all(label_checks.NUMBER.fullmatch(row[0]) for row in texts):
+        raise PielabError(
+            "texts-are-numbers",
+            f"all {len(texts)} texts of {where} are numbers, such as {reprlib.repr(texts[0][0])}",
             "give the column of the texts as text",
         )
     if blank := sum(not any(row) for row in texts):

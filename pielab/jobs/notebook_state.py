@@ -174,13 +174,14 @@ def _config(study_folder: Path) -> dict:
         raise PielabError(
             "study-damaged",
             f"{path} is damaged ({error})",
-            f"give make study STUDY={study_folder.name} again, which writes it anew",
+            f"give pielab study {study_folder.name} again, which writes it anew",
         ) from None
     if not isinstance(config, dict):
         raise PielabError(
             "folder-without-study",
             f"{path} is missing or no study",
-            f"start the study, make study STUDY={study_folder.name}",
+            f"start the study with pielab study {study_folder.name}, or give the folder of another, such as "
+            "results/demo",
         )
     return config
 

@@ -6,13 +6,12 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 import itables
 import numpy as np
 import pandas as pd
-from datasets import Dataset
 from IPython.display import HTML, display
 from scipy import stats
 
@@ -25,6 +24,9 @@ from pielab.progress import Progress, counted
 from pielab.report import data_table, figures
 from pielab.store import predictions, settings
 from pielab.store.paths import DENSE, Configuration
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 # EL2N is an early training error, so for test examples the same norm of the final predictions stands in.
 PERCENTILE = {"test": "error-norm percentile", "train": "EL2N percentile"}
@@ -42,7 +44,7 @@ class Split:
 
     name: str
     source: tuple
-    examples: Dataset
+    examples: "Dataset"
     class_names: list[str]
     texts: list[str]
     percentile: np.ndarray

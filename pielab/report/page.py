@@ -214,7 +214,9 @@ def write_index(study_folder: Path) -> Path:
     folder = study_folder / "report"
     if not (folder / "tables" / "pie_shares.csv").exists():
         raise PielabError(
-            "report-without-tables", f"{folder} has no tables yet", "run notebooks/06_report.ipynb for this study first"
+            "report-without-tables",
+            f"{folder} has no tables yet",
+            "run notebooks/06_report.ipynb for this study first, or give the folder of another, such as results/demo",
         )
     seeds_done = sum(1 for _ in study_folder.glob("*/*/seeds/[0-9]*"))
     for seeds in study_folder.glob("*/*/seeds"):

@@ -1,11 +1,13 @@
 """The file names of the results folder, all in one place."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from pielab.errors import PielabError
 from pielab.store import settings
 
 DATA_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
@@ -90,6 +92,19 @@ def find(name: str, *folders: str | None) -> Path | None:
     """A file or folder by its path: from the working directory, from `folders`, or from the project's folder."""
     parents = [Path(), *(Path(folder).expanduser() for folder in folders if folder), root()]
     return next((path for parent in parents if (path := parent / Path(name).expanduser()).exists()), None)
+
+
+def require_folder(folder: Path) -> None:
+    """Raises PielabError if nothing can be written into a folder, which may not be there yet."""
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise PielabError(
+            "file-in-place-of-folder", f"{folder} is no folder, because {nearest} is a file", "give another place"
+        )
+    if not os.access(nearest, os.W_OK):
+        raise PielabError(
+            "folder-not-writable", f"you may not write into {nearest}", "give another place, or make it writable"
+        )
 
 
 def slug(name: str) -> str:

@@ -1,14 +1,18 @@
 """Which training examples matter most for generalisation: EL2N (Section 4.2; Paul et al. 2021)."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from datasets import Dataset, DatasetDict
 
 from pielab.analysis import null, pies, results
 from pielab.config.parameters import InfluenceParameters, PairParameters
 from pielab.data import datasets, tasks
 from pielab.errors import PielabError
 from pielab.store import predictions
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
 
 
 def el2n(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -42,14 +46,14 @@ def by_bin(places: np.ndarray, **shares: np.ndarray) -> pd.DataFrame:
     return grouped.mean().assign(examples=grouped.size()).reset_index()
 
 
-def scores(p: PairParameters, data: DatasetDict) -> np.ndarray:
+def scores(p: PairParameters, data: "DatasetDict") -> np.ndarray:
     """EL2N of the training examples (examples,), from the unpruned models' early predictions (Section 4.2)."""
     early = predictions.read_seeds(p.dense_folder, p.seeds, "early")
     results.check_same_data(data, early, early, split="train")
     return error_norms(early, datasets.targets(data["train"]))
 
 
-def extremes(scores: np.ndarray, split: Dataset, number: int = 3, characters: int = 200) -> pd.DataFrame:
+def extremes(scores: np.ndarray, split: "Dataset", number: int = 3, characters: int = 200) -> pd.DataFrame:
     """The texts with the lowest and with the highest EL2N, `number` each; columns EL2N, label, text (cut)."""
     order = np.argsort(scores, kind="stable")
     places = [*order[:number], *order[max(number, len(order) - number) :]]

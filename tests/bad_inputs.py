@@ -1,0 +1,471 @@
+"""Inputs that a stranger really gives and that pielab refuses: what is given, the command, and the sentence expected.
+
+python tests/bad_inputs.py FOLDER runs every command in a folder of its own and prints what each did, as JSON.
+"""
+
+import contextlib
+import dataclasses
+import gzip
+import io
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+HEAVY = {"torch", "transformers", "datasets"}
+
+
+@dataclasses.dataclass(frozen=True)
+class BadInput:
+    """name: in a few words. command: what follows "pielab". given, cure: parts of the sentence expected.
+
+    files: contents by path; a path that ends in / is an empty folder. imports: the modules of HEAVY that it may need.
+    """
+
+    name: str
+    command: str
+    given: str
+    cure: str
+    files: dict[str, str | bytes] = dataclasses.field(default_factory=dict)
+    imports: frozenset[str] = frozenset()
+
+    def make(self, folder: Path) -> None:
+        """Write its files."""
+        folder.mkdir(parents=True)
+        for name, content in self.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            if name.endswith("/"):
+                (folder / name).mkdir()
+            else:
+                (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def rows(*cells: str, header: str = "text,label", number: int = 12) -> str:
+    """A CSV of these rows, again and again; {} in a row is its number."""
+    lines = [cells[place % len(cells)].replace("{}", str(place)) for place in range(number)]
+    return "\n".join([header, *lines]) + "\n"
+
+
+def data(name: str, content: str | bytes | None, given: str, cure: str, file: str = "reviews.csv", options: str = ""):
+    """A data file of the columns text and label, given to pielab new."""
+    command = f"new {file} --text text --label label {options}"
+    files = {} if content is None else {file: content}
+    return BadInput(name, command, given, cure, files)
+
+
+def folder(name: str, files: dict[str, str | bytes], given: str, cure: str):
+    """A folder of data files."""
+    files = {f"mine/{file}": content for file, content in files.items()}
+    return BadInput(name, "new mine --text text --label label", given, cure, files)
+
+
+def parameter(name: str, value: str, given: str, cure: str, notebook: str = "02_prune", **files: str | bytes):
+    """A parameter of a notebook by name, as in -p seeds 0-."""
+    return BadInput(f"{name} = {value}", f"run {notebook} -p {name} {shlex.quote(value)}", given, cure, files)
+
+
+def params(name: str, content: str | bytes, given: str, cure: str):
+    """A params file."""
+    return BadInput(name, "run 02_prune -f mine.yaml", given, cure, {"mine.yaml": content})
+
+
+PARAMS = """dataset: reviews.csv
+text: text
+label: label
+model: bilstm
+max_tokens: 16
+epochs: 2
+batch_size: 16
+learning_rate: 3.0e-3
+seeds: 0-3
+"""
+STUDY = """study: mine
+configurations:
+  - params: params/mine.yaml
+    pruners: {IMP-FT: [50, 90]}
+"""
+
+
+def study(name: str, content: str | bytes, given: str, cure: str, params: str = PARAMS, command: str = "plan"):
+    """A study file, and its params file."""
+    files = {"mine.yaml": content, "params/mine.yaml": params, "reviews.csv": GOOD}
+    return BadInput(name, f"{command} mine.yaml", given, cure, files)
+
+
+def answers(*labels: str, header: str = "id,prediction") -> str:
+    """A CSV of answers."""
+    return "\n".join([header, *(f"{place},{label}" for place, label in enumerate(labels))]) + "\n"
+
+
+def compare(name: str, before: str | bytes, after: str | bytes, given: str, cure: str, options: str = ""):
+    """Two files of answers."""
+    files = {"before.csv": before, "after.csv": after}
+    return BadInput(name, f"compare --before before.csv --after after.csv {options}", given, cure, files)
+
+
+def archive(*names: str) -> bytes:
+    """A zip of small files, as a spreadsheet is one."""
+    with io.BytesIO() as file:
+        with zipfile.ZipFile(file, "w") as written:
+            for name in names:
+                written.writestr(name, "<xml/>")
+        return file.getvalue()
+
+
+GOOD = rows("a fine film {},good", "a dull film {},bad", number=40)
+XLSX = archive("[Content_Types].xml", "xl/workbook.xml")
+PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<< >>\nendobj\n"
+PAGE = "<!DOCTYPE html>\n<html><head><title>reviews.csv at main</title></head></html>\n"
+POINTER = (
+    "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32\nsize 12345\n"
+)
+PARQUET = b"PAR1" + bytes(40) + b"PAR1"
+BEFORE, AFTER = answers("a", "b", "a", "b"), answers("a", "b", "b", "b")
+NO_SPLIT = "put train.csv"
+
+DATA = [
+    data("missing file", None, "there is no file 'reviews.csv'", "give its full path"),
+    BadInput(
+        "missing folder",
+        "new mine/data --text text --label label",
+        "'mine/data' is neither",
+        "give the path",
+        imports=frozenset(HEAVY),  # it may be a data set of the Hub
+    ),
+    data("empty file", "", "could not be read as csv (it is empty)", "check that it is complete"),
+    data("header alone", "text,label\n", "has a header and no rows", "add rows"),
+    data("no header", GOOD.partition("\n")[2], "has no column 'text'", "set text to one of"),
+    data("one class", rows("film {},good"), "has 1 class", "two at least"),
+    data("one row", rows("film,good", number=1), "has 1 class", "two at least"),
+    data("a row for each class", rows("fine,good", "dull,bad", number=2), "2 examples, too few to split", "7 at least"),
+    data("no label column", rows("a {},b", header="text,sentiment"), "no column 'label'", "text, sentiment"),
+    data("Text for text", rows("a {},b", "c {},d", header="Text,label"), "no column 'text'", "did you mean Text"),
+    data("texts for text", rows("a {},b", "c {},d", header="texts,label"), "no column 'text'", "did you mean texts"),
+    data("column twice", rows("a {},b,c", header="text,text,label"), "has two columns 'text'", "all of them but one"),
+    data("commas not quoted", rows("well, fine {},good", "dull {},bad"), "has 3 fields", "put quotation marks round"),
+    data("rows cut short", rows("fine {},good", "dull {}"), "has 1 fields, the header 2", "quotation marks"),
+    data(
+        "quotation marks open",
+        rows('"well, fine {},good', "dull {},bad"),
+        "could not be read as a table",
+        "double those",
+    ),
+    data("header again", GOOD + "text,label\n" + GOOD, "has its header more than once", "keep the first"),
+    data("Latin-1", rows("très bien {},good", "mal {},bad").encode("latin-1"), "is not UTF-8", "save it as UTF-8"),
+    data("UTF-16 without its mark", GOOD.encode("utf-16-le"), "is not UTF-8 (it has zero bytes)", "save it as UTF-8"),
+    data("zero bytes in a text", rows("fi\0ne {},good", "dull {},bad"), "has zero bytes", "save it"),
+    data("xlsx", XLSX, "is of an unknown kind", "give a file that ends in .csv", file="reviews.xlsx"),
+    data("xlsx named csv", XLSX, "is a zip archive", "save its table as CSV"),
+    data("pdf", PDF, "is of an unknown kind", "give a file that ends in .csv", file="reviews.pdf"),
+    data("pdf named csv", PDF, "is a PDF", "save its table as CSV"),
+    data("web page named csv", PAGE, "is a web page", "download the file itself"),
+    data("pointer of Git LFS", POINTER, "is a pointer of Git LFS", "git lfs pull"),
+    data("Parquet named csv", PARQUET, "is a Parquet file", ".parquet"),
+    data("csv named Parquet", GOOD, "could not be read as parquet", "of the kind that", file="reviews.parquet"),
+    data("zip", archive("reviews.csv"), "is of an unknown kind", "or in one of these and .gz", file="reviews.zip"),
+    data("gz cut short", gzip.compress(GOOD.encode())[:40], "could not be read", "complete", file="reviews.csv.gz"),
+    data("csv named gz", GOOD, "could not be read as csv (Not a gzipped file", "check", file="reviews.csv.gz"),
+    data("gzipped csv named csv", gzip.compress(GOOD.encode()), "is gzipped", ".gz"),
+    data("JSON array of arrays", '[["fine", "good"], ["dull", "bad"]]', "not every row", "kind", file="reviews.json"),
+    data("JSON of columns", '{"text": {"0": "a"}, "label": {"0": "b"}}', "one object of", "kind", file="reviews.json"),
+    data("JSON lines broken", '{"text": "a", "label": "b"}\n{"text": ', "line 2", "check", file="reviews.jsonl"),
+    data("JSON lines empty", "\n", "it has no rows", "check that it is complete", file="reviews.jsonl"),
+    data(
+        "texts as lists of words",
+        '{"text": ["a", "b"], "label": "c"}\n' * 4,
+        "row 1 is of the type list",
+        "join the parts",
+        file="reviews.jsonl",
+    ),
+    data(
+        "labels as objects",
+        "".join(f'{{"text": "a {place}", "label": {{"b": 1}}}}\n' for place in range(4)),
+        "has the label {",
+        "give strings, numbers",
+        file="reviews.jsonl",
+    ),
+    data("labels with NaN", rows("fine {},0.0", "dull {},1.0", "so {},nan"), "has the label 'nan'", "leave"),
+    data("labels missing", rows("fine {},0.0", "dull {},1.0", "so {},"), "has 4 rows with no 'label'", "fill or drop"),
+    data("a trailing space", rows("fine {},good", "dull {},bad", "yes {},good "), "'good' and 'good '", "write them"),
+    data(
+        "-1 for no label", rows("a {},0", "b {},1", "c {},2", "d {},-1"), "has the label -1", "leave its examples out"
+    ),
+    data("texts missing", rows("fine {},good", ",bad"), "has 6 rows with no 'text'", "fill or drop them"),
+    data("texts all the same", rows("film,good", "film,bad"), "all 12 texts of", "column of the texts"),
+    data(
+        "texts are numbers", rows("{},good", "{},bad"), "all 12 texts of reviews.csv are numbers", "column of the texts"
+    ),
+    data("texts as labels", rows("a {},a {}", number=30), "has 30 different labels in 30", "column of the classes"),
+    data("lists as strings", rows("a {},\"['x', 'y']\"", "b {},['x']"), "a list written as text", "label_separator"),
+    data("text as label", GOOD, "are both 'text'", "a column of its own", options="--label text"),
+    data("separator never there", GOOD, "occurs in no label", "or omit it", options="--label-separator ';'"),
+    data("no second text", GOOD, "has no column 'premise'", "set text_pair to one of", options="--text-pair premise"),
+    data("no group", GOOD, "has no column 'dialect'", "set group to one of", options="--group dialect"),
+    folder("folder without splits", {"notes.csv": GOOD}, "has no train and no test file", NO_SPLIT),
+    folder("empty folder", {"x/": ""}, "has no train and no test file", NO_SPLIT),
+    folder("train twice", {"train.csv": GOOD, "train.jsonl": "{}"}, "two files of the train split", "leave one"),
+    folder(
+        "other columns in test", {"train.csv": GOOD, "test.csv": rows("a {},b", header="text,y")}, "(test)", "text, y"
+    ),
+    folder("other classes in test", {"train.csv": GOOD, "test.csv": rows("a {},so")}, "(test) has labels that", "add"),
+    BadInput(
+        "columns nobody named", "new r.csv", "has the columns a, b", "by --text", {"r.csv": rows("c,d", header="a,b")}
+    ),
+    BadInput("params file there", "new r.csv", "is there already", "--name", {"r.csv": GOOD, "params/r.yaml": "a: 1"}),
+]
+
+PARAMETERS = [
+    parameter("prunner", "IMP-FT", "prunner is not a parameter of 02_prune", "did you mean pruner"),
+    parameter("temperature", "2", "temperature is not a parameter of 02_prune", "it has study, results"),
+    parameter("seeds", "0-", "seeds = '0-'", "a range such as 0-29"),
+    parameter("seeds", "5-2", "seeds = '5-2'", "a range such as 0-29"),
+    parameter("seeds", "a", "seeds = 'a'", "a range such as 0-29"),
+    parameter("epochs", "0", "epochs = 0", "from 1"),
+    parameter("epochs", "2.5", "epochs = 2.5", "from 1"),
+    parameter("learning_rate", "fast", "learning_rate = 'fast'", "above 0, such as 2e-3"),
+    parameter("learning_rate", "0", "learning_rate = 0", "above 0, such as 2e-3"),
+    parameter("threshold", "0", "threshold = 0", "above 0 and below 100"),
+    parameter("threshold", "100", "threshold = 100", "above 0 and below 100"),
+    parameter("threshold", "50%", "threshold = '50%'", "such as 90"),
+    parameter("threshold", "2:5", "threshold = '2:5'", '"2:4" (of every 4'),
+    parameter("pruner", "L0", "pruner = 'L0'", "one of IIBP-WR"),
+    parameter("pruner", "IMPFT", "pruner = 'IMPFT'", "did you mean IMP-FT"),
+    parameter("pruner", "imp-ft", "pruner = 'imp-ft'", "did you mean IMP-FT"),
+    parameter("device", "gpu", "device = 'gpu'", "auto, cpu, cuda or mps"),
+    parameter("study", "a/b", "study = 'a/b'", "letters, digits"),
+    parameter("precision", "fp16", "precision = 'fp16'", "float32 or bfloat16"),
+    parameter("budget", "same", "budget = 'same'", "paper (each retraining"),
+    parameter("bucketed", "yes", "bucketed = 'yes'", "True or False"),
+    parameter(
+        "model", "./no-such-folder", "model = './no-such-folder' is no folder here", "or a folder with a transformer"
+    ),
+    parameter(
+        "model",
+        "weights.bin",
+        "model = 'weights.bin' is no folder here",
+        "or a folder with a transformer",
+        **{"weights.bin": "x"},
+    ),
+    parameter("word_vectors", "glove.txt", "word_vectors = 'glove.txt' is no file", "give glove-6b-50d, or the path"),
+    parameter("dataset", "nope.csv", "dataset = 'nope.csv' is no file or folder here", "a CSV"),
+    parameter("data_dir", "no-such-folder", "data_dir = 'no-such-folder' is no folder here", "give a folder, or None"),
+    parameter("results", "notes", "notes is a file", "give another place", notes="mine"),
+    parameter("pruner", "mine:score", "mine", "file", "02_prune"),
+    parameter("examples", "none", "examples = 'none'", "how many PIEs to show", "06_report"),
+    parameter("margin", "-1", "margin = -1", "the points above 0", "03_pies"),
+    params("tab in a params file", "epochs: 3\n\tlimit: 4\n", "mine.yaml is no YAML", "write name: value lines"),
+    params("params file of lists", "- epochs\n", "mine.yaml has no names", "write name: value lines"),
+    params("empty params file", "", "mine.yaml has no names", "write name: value lines"),
+    params("binary params file", b"\x89PNG\r\n\x1a\n\x00\xff", "mine.yaml is no YAML", "write name: value lines"),
+    params("Latin-1 params file", "text: été\n".encode("latin-1"), "mine.yaml is no YAML", "UTF-8"),
+    params("name twice", "epochs: 2\nepochs: 3\n", "epochs is there twice", "name: value"),
+    params("base 60", "seeds: 1:30\n", "1:30 is the number 90 to YAML", "in quotes"),
+    params("yes for a name", "label: yes\n", "label = True", "truth values unless they are in quotes"),
+    params("misspelt in a file", "epoch: 3\n", "epoch is not a parameter of 02_prune", "did you mean epochs"),
+    params("a number as name", "3: 4\n", "3 is not a parameter of 02_prune", "it has study"),
+    params("a list for a number", "epochs: [2, 3]\n", "epochs = [2, 3]", "from 1"),
+    BadInput("params file missing", "run 02_prune -f mine.yaml", "there is no file mine.yaml", "give a YAML file"),
+    BadInput(
+        "folder as params file", "run 02_prune -f mine", "there is no file mine", "give a YAML file", {"mine/": ""}
+    ),
+]
+
+ENTRY = "  - params: params/mine.yaml\n"
+STUDIES = [
+    study("study without configurations", "study: mine\nconfigurations: []\n", "has no configurations", "one at least"),
+    study(
+        "study without a name",
+        STUDY.partition("\n")[2],
+        "no study, because it has no name",
+        "give study: a name",
+        command="study",
+    ),
+    study("params file as a study", PARAMS, "a study has no batch_size, dataset", "it has study, results"),
+    study("empty study file", "", "no study, because it has no name", "params/studies/demo.yaml"),
+    study("pruners as a list", "study: m\nconfigurations:\n" + ENTRY + "    pruners: [IMP-FT]\n", "pruners", "{name:"),
+    study("no pruners", "study: m\nconfigurations:\n" + ENTRY, "lacks params or pruners", "and pruners: {name"),
+    study("threshold without a list", STUDY.replace("[50, 90]", "50"), "has IMP-FT: 50", "a list of thresholds"),
+    study(
+        "params file of a study missing", STUDY.replace("/mine", "/nope"), "params/nope.yaml, which", "file of params/"
+    ),
+    study("params of a study broken", STUDY, "could not be read as parameters", "epochs: 3", "epochs: [3"),
+    study("pair twice", STUDY + ENTRY + "    pruners: {RP-AI: [50]}\n", "has reviews-bilstm twice", "into one entry"),
+    study("folders equal", STUDY.replace("[50, 90]", "[50, 50.0000001]"), "both in IMP-FT-50", "first six digits"),
+    study("unknown key of a study", "seeds: 0-3\n" + STUDY, "a study has no seeds", "it has study, results"),
+    study("misspelt key of a study", STUDY.replace("study:", "studdy:"), "studdy", "did you mean study"),
+    study("misspelt in an entry", STUDY + "    epoch: 3\n", "sets epoch,", "did you mean epochs"),
+    study("levels in an entry", STUDY + "    levels: [50]\n", "sets levels", "leave that out", command="study"),
+    study("pruner of a study unknown", STUDY.replace("IMP-FT", "IMPFT"), "pruner = 'IMPFT'", "did you mean IMP-FT"),
+    study("study with a slash", STUDY.replace("study: mine", "study: a/b"), "study = 'a/b'", "letters, digits"),
+    study("study that is a number", STUDY.replace("study: mine", "study: 2024"), "study = 2024", "in quotes"),
+    study("one seed", STUDY + "    seeds: 0\n", "has one seed", "two at least"),
+    study("tab in a study file", STUDY + "\tseeds: 0-3\n", "mine.yaml is not YAML", "demo.yaml", command="study"),
+    study(
+        "study of data that are not there",
+        STUDY,
+        "dataset = 'gone.csv' is no file",
+        "a CSV",
+        PARAMS.replace("reviews", "gone"),
+        "study",
+    ),
+    study(
+        "study of a missing model",
+        STUDY + "    model: ./gone\n",
+        "model = './gone' is no folder",
+        "bilstm",
+        command="study",
+    ),
+    BadInput("folder as a study file", "plan mine", "there is no study file mine", "give a file", {"mine/": ""}),
+    BadInput("study missing", "study nope", "there is no study file nope", "which has params/studies/"),
+    BadInput(
+        "cluster unknown", "study mine.yaml --cluster pbs", "invalid choice: 'pbs'", "slurm", {"mine.yaml": STUDY}
+    ),
+]
+
+LOGITS = '{{"id": 1, "logits": [-1.5, {}]}}\n{{"id": 2, "logits": [1.0, -2.0]}}\n'
+COMMANDS = [
+    BadInput("unknown command", "prune", "pielab has no command prune", "did you mean"),
+    BadInput("misspelt command", "sudy demo", "pielab has no command sudy", "did you mean study"),
+    BadInput("run alone", "run", "the following arguments are required", "notebook"),
+    BadInput("unknown option", "run 02 --epochs 3", "unrecognized arguments: --epochs 3", "-p"),
+    BadInput("unknown notebook", "run 08_more", "there is no notebook 08_more", "one of 00_tune"),
+    BadInput("output of another kind", "run 02 out.html", "out.html is no notebook's name", "ends in .ipynb"),
+    BadInput("-p with one word", "run 02 -p epochs=3", "-p/--parameter: expected 2 arguments", "NAME VALUE"),
+    BadInput("errors unknown", "errors out-of-memmory", "no message has out-of-memmory", "did you mean out-of-memory"),
+    BadInput("fetch unknown", "fetch glove", "no asset is called 'glove'", "give one of bbc-news"),
+    BadInput(
+        "status of no study",
+        "status mine",
+        "mine/study.yaml is missing or no study",
+        "pielab study mine",
+        {"mine/": ""},
+    ),
+    BadInput(
+        "status of what is missing",
+        "status results/nope",
+        "results/nope/study.yaml is missing",
+        "the folder of another",
+    ),
+    BadInput(
+        "status of a file",
+        "status mine.yaml",
+        "mine.yaml/study.yaml is missing or no",
+        "pielab study mine.yaml",
+        {"mine.yaml": STUDY},
+    ),
+    BadInput("report before its notebook", "report mine", "has no tables yet", "06_report", {"mine/study.yaml": STUDY}),
+    BadInput("report of what is missing", "report results/nope", "results/nope", "folder"),
+    BadInput(
+        "compare of one side", "compare --before a.csv", "give --before and --after", "or the folders of two studies"
+    ),
+    BadInput(
+        "compare of missing files", "compare --before a.csv --after b.csv", "there is no file a.csv", "give the path"
+    ),
+    BadInput(
+        "compare of missing studies", "compare results/a results/b", "there is no folder results/a", "that of a study"
+    ),
+    BadInput("compare of no studies", "compare a b", "a has no PIEs yet", "03_pies", {"a/": "", "b/": ""}),
+    compare("same file", BEFORE, BEFORE, "have the same content", "the file of each run once"),
+    compare("unequal ids", BEFORE, AFTER + "9,a\n", "before.csv lacks 1 id", "or --common"),
+    compare(
+        "no common id",
+        BEFORE,
+        answers("a", "b").replace("0,", "x,").replace("1,", "y,"),
+        "no id is in every file",
+        "--id",
+    ),
+    compare("duplicate ids", BEFORE + "0,a\n", AFTER, "1 rows whose id stands further up", "one answer for each text"),
+    compare("no id", BEFORE, answers("a", header="row,prediction"), "no column of ids", "name it with --id"),
+    compare("no answers", BEFORE, answers("a", header="id,guess"), "no column of answers", "--answer or --logits"),
+    compare("answers missing", BEFORE, answers("a", "b", "", "b"), "1 rows with no 'prediction'", "fill or drop them"),
+    compare(
+        "answers in other words",
+        BEFORE,
+        answers("0", "1", "1", "1"),
+        "no answer of one side",
+        "write the classes alike",
+    ),
+    compare("header of answers alone", BEFORE, "id,prediction\n", "has a header and no rows", "add rows"),
+    compare("group missing", BEFORE, AFTER, "has no column 'dialect'", "set --group to one of", "--group dialect"),
+    compare("page where another file is", BEFORE, AFTER, "before.csv is there", "another name", "--out before.csv"),
+    compare(
+        "page and table in one", BEFORE, AFTER, "are both x.html", "a file of its own", "--out x.html --csv x.html"
+    ),
+    compare("page in a file", BEFORE, AFTER, "before.csv is a file", "another place", "--out before.csv/x.html"),
+    compare(
+        "Latin-1 answers", BEFORE, answers("é", "b").encode("latin-1"), "after.csv is not UTF-8", "save it as UTF-8"
+    ),
+    BadInput(
+        "logits not finite",
+        "compare --before a.jsonl --after b.jsonl",
+        "that are not finite numbers for '1'",
+        "the model has diverged",
+        {"a.jsonl": LOGITS.format("2.0"), "b.jsonl": LOGITS.format("NaN")},
+    ),
+    BadInput(
+        "logits of two lengths",
+        "compare --before a.jsonl --after b.jsonl",
+        "has texts with 2 and 3 logits",
+        "one for each class",
+        {"a.jsonl": LOGITS.format("2.0"), "b.jsonl": LOGITS.format("2.0, 3.0")},
+    ),
+]
+
+BAD_INPUTS = [*COMMANDS, *PARAMETERS, *STUDIES, *DATA]
+
+
+def outcome(bad: BadInput, folder: Path) -> dict:
+    """What the command does in this process: status, stderr, files changed, modules imported, and what it raised."""
+    from pielab.__main__ import main
+
+    bad.make(folder)
+    os.chdir(folder)
+    before, modules, crash, start = _files(folder), set(sys.modules), "", time.monotonic()
+    stdout = io.TextIOWrapper(io.BytesIO())
+    with contextlib.redirect_stderr(io.StringIO()) as stderr, contextlib.redirect_stdout(stdout):
+        try:
+            status = main(shlex.split(bad.command))
+        except SystemExit as ended:  # of argparse
+            status = ended.code
+        except Exception as error:
+            status, crash = 1, f"{type(error).__name__}: {error}"
+    return {
+        "status": status,
+        "stderr": stderr.getvalue(),
+        "crash": crash,
+        "written": sorted(_files(folder) ^ before),
+        "imported": sorted(HEAVY & (set(sys.modules) - modules)),
+        "seconds": time.monotonic() - start,
+    }
+
+
+def _files(folder: Path) -> set[str]:
+    return {f"{path.relative_to(folder)} {path.is_dir() or path.read_bytes()!r}" for path in folder.rglob("*")}
+
+
+def is_one_sentence(bad: BadInput, stderr: str) -> bool:
+    """Whether stderr is one line "error: ..." with what was given and the cure; argparse's has its usage above it."""
+    *usage, last = re.sub(r"^warning: .*\n", "", stderr, flags=re.MULTILINE).splitlines() or [""]
+    if usage and usage[0].startswith("usage: "):
+        return ": error: " in last and all(part in stderr for part in (bad.given, bad.cure))
+    said, _, cure = last.partition(bad.given)
+    return not usage and said.startswith("error: ") and bad.cure in cure
+
+
+def main(folder: Path) -> None:
+    from pielab.commands import run
+
+    # Nothing that is accepted by mistake starts.
+    run._execute = lambda *given: 0
+    subprocess.run = lambda command, **options: subprocess.CompletedProcess(command, 0)
+    light_first = sorted(BAD_INPUTS, key=lambda bad: len(bad.imports))
+    print(json.dumps({bad.name: outcome(bad, folder / f"{place:03}") for place, bad in enumerate(light_first)}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
