@@ -3,12 +3,11 @@
 Exit status: 0 if it is done; 1 if it failed on its way; 2 if what was given is not accepted; 130 if interrupted.
 """
 
-import difflib
 import importlib
 import signal
 import sys
 
-from pielab.errors import PielabError, TransientError
+from pielab.errors import PielabError, TransientError, near_miss
 
 # What each is for, and the module that does it. Modules are imported when they are called, so that help is quick.
 COMMANDS = {
@@ -70,8 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _command(name: str):
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        guess = f"did you mean {near[0]}? " if near else ""
+        guess = near_miss(name, COMMANDS)
         raise PielabError(
             "unknown-command", f"pielab has no command {name}", f"{guess}give one of {', '.join(COMMANDS)}"
         )

@@ -1,9 +1,8 @@
 """What an error message means: its cause and its cure by its id."""
 
 import argparse
-import difflib
 
-from pielab.errors import PielabError
+from pielab.errors import PielabError, near_miss
 
 
 def main(arguments: list[str], program: str = "pielab errors") -> int:
@@ -23,8 +22,7 @@ def main(arguments: list[str], program: str = "pielab errors") -> int:
         each for each in known if all(word in " ".join(each).lower() for word in words)
     ]
     if not found:
-        near = difflib.get_close_matches(" ".join(words), [each.id for each in known], n=1)
-        guess = f"did you mean {near[0]}? " if near else ""
+        guess = near_miss(" ".join(words), [each.id for each in known])
         raise PielabError(
             "unknown-error", f"no message has {' '.join(given.words)}", f"{guess}pielab errors alone lists all"
         )
