@@ -253,3 +253,17 @@ def test_a_study_goes_to_the_cluster_and_options_after_the_dashes_to_snakemake(m
     assert command[5:] == ["--configfile", str(PROJECT / "params/studies/smoke.yaml"), "--dryrun", "all"]
     assert (PROJECT / "workflow/profiles/slurm/config.yaml").exists()
     assert "results/smoke/report/index.html shows how far it is" in capsys.readouterr().out
+
+
+def test_a_finished_study_needs_its_data_no_more(elsewhere, monkeypatch, capsys):
+    assert main(["new", "reviews.csv"]) == 0
+    (elsewhere / "reviews.csv").unlink()
+    (elsewhere / "workflow").mkdir()
+    (elsewhere / "workflow/Snakefile").touch()
+    done = subprocess.CompletedProcess([], 0)
+    monkeypatch.setattr(study_command.subprocess, "run", lambda command, **options: done)
+    assert main(["study", "reviews"]) == 2 and "is no file or folder here" in capsys.readouterr().err
+    (elsewhere / "results/reviews/report").mkdir(parents=True)
+    paths.finished(elsewhere / "results/reviews").touch()
+    assert main(["study", "reviews"]) == 0
+    assert capsys.readouterr().out.endswith(f"report: {elsewhere / 'results/reviews/report/index.html'}\n")

@@ -333,7 +333,9 @@ def test_a_study_without_pies_has_a_page_too(study_folder, tmp_path):
         results.write_pies(path.parent, frame.assign(pie=False), record["summary"], p, record["digest"])
     found = results.pie_examples(tmp_path / "made")
     assert found.empty and "text" in found
-    results.save(found, tmp_path / "made" / "report", "pie_examples")
+    shares = results.pie_shares(results.configurations(tmp_path / "made"))
+    for name, table in {"pie_examples": found, "pie_shares": shares}.items():
+        results.save(table, tmp_path / "made" / "report", name)
     assert "There is no PIE in this study" in write_index(tmp_path / "made").read_text()
 
 

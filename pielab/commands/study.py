@@ -45,12 +45,13 @@ def main(arguments: list[str], program: str = "pielab study") -> int:
     given, more = parser.parse_args(arguments[:end]), arguments[end + 1 :]
     file = studies.find(given.study)
     study = studies.read(studies.read_file(file))
-    for pair in study.dense:
-        local_paths.check(validate(NOTEBOOKS["01_train"], study.parameters("01_train", pair), "the study"))
     project = _project()
+    folder = project / study.folder
+    # A finished study can be looked at where its data and models are no more.
+    for pair in [] if paths.finished(folder).exists() else study.dense:
+        local_paths.check(validate(NOTEBOOKS["01_train"], study.parameters("01_train", pair), "the study"))
     profile = f"workflow/profiles/{given.cluster or 'default'}"
     command = [sys.executable, "-m", "snakemake", "--profile", profile, "--configfile", str(file.absolute())]
-    folder = project / study.folder
     print(f"{folder / 'report' / 'index.html'} shows how far it is, and what is found so far", flush=True)
     with _lines(folder):
         status = subprocess.run([*command, *more], cwd=project, check=False).returncode
