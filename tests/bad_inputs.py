@@ -18,6 +18,7 @@ import zipfile
 from pathlib import Path
 
 HEAVY = {"torch", "transformers", "datasets"}
+UNREAD, A_LINE = "mine.yaml could not be read as parameters", "write a line such as epochs: 3 for each"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,12 +259,32 @@ PARAMETERS = [
     parameter("pruner", "mine:score", "mine", "file", "02_prune"),
     parameter("examples", "none", "examples = 'none'", "how many PIEs to show", "06_report"),
     parameter("margin", "-1", "margin = -1", "the points above 0", "03_pies"),
-    params("tab in a params file", "epochs: 3\n\tlimit: 4\n", "mine.yaml is no YAML", "write name: value lines"),
-    params("params file of lists", "- epochs\n", "mine.yaml has no names", "write name: value lines"),
-    params("empty params file", "", "mine.yaml has no names", "write name: value lines"),
-    params("binary params file", b"\x89PNG\r\n\x1a\n\x00\xff", "mine.yaml is no YAML", "write name: value lines"),
-    params("Latin-1 params file", "text: été\n".encode("latin-1"), "mine.yaml is no YAML", "UTF-8"),
-    params("name twice", "epochs: 2\nepochs: 3\n", "epochs is there twice", "name: value"),
+    params(
+        "tab in a params file",
+        "epochs: 3\n\tlimit: 4\n",
+        UNREAD,
+        A_LINE,
+    ),
+    params(
+        "params file of lists",
+        "- epochs\n",
+        f"{UNREAD} (it has no names",
+        A_LINE,
+    ),
+    params(
+        "empty params file",
+        "",
+        f"{UNREAD} (it has no names",
+        A_LINE,
+    ),
+    params(
+        "binary params file",
+        b"\x89PNG\r\n\x1a\n\x00\xff",
+        UNREAD,
+        A_LINE,
+    ),
+    params("Latin-1 params file", "text: été\n".encode("latin-1"), UNREAD, "in UTF-8"),
+    params("name twice", "epochs: 2\nepochs: 3\n", "epochs is there twice", A_LINE),
     params("base 60", "seeds: 1:30\n", "1:30 is the number 90 to YAML", "in quotes"),
     params("yes for a name", "label: yes\n", "label = True", "truth values unless they are in quotes"),
     params("misspelt in a file", "epoch: 3\n", "epoch is not a parameter of 02_prune", "did you mean epochs"),

@@ -99,6 +99,11 @@ def test_texts_and_groups_are_read_from_whichever_file_has_them(tmp_path):
     before = csv(tmp_path, "before", answer=BEFORE, premise=["a", "b", "c", "d"], hypothesis=["e", "f", "g", ""])
     found = read(before, csv(tmp_path, "after", answer=AFTER, dialect=["n", "n", "s", "s"]), group="dialect")
     assert found.texts.tolist() == ["a / e", "b / f", "c / g", "d / "] and found.groups.tolist() == ["n", "n", "s", "s"]
+    # As pielab predict names them; a column of texts that is given is the only one.
+    pair = csv(tmp_path, "pair", answer=AFTER, text=["a", "b", "c", "d"], text_pair=["e", "f", "g", ""])
+    assert read(before, pair).texts.tolist() == ["a / e", "b / f", "c / g", "d / "]
+    alone = csv(tmp_path, "alone", answer=BEFORE)
+    assert read(alone, pair, text="text").texts.tolist() == ["a", "b", "c", "d"]
 
 
 def test_a_column_that_was_given_is_not_taken_for_another(tmp_path):

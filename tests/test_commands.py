@@ -101,9 +101,9 @@ def test_a_parameter_of_another_notebook_may_be_in_a_file_alone(tmp_path):
     values = run.parameters("06_report", [str(file)], [])
     with refused("unknown-parameter", "it has study", "prunner is not a parameter"):
         validate(NOTEBOOKS["06_report"], values | {"study": "mine"}, "06_report")
-    for content, id in (("study: [", "parameters-file-broken"), ("- study", "parameters-file-without-names")):
+    for content, reason in (("study: [", "expected the node content"), ("- study", "it has no names with values")):
         file.write_text(content)
-        with refused(id, "name: value"):
+        with refused("params-file-unreadable", "a line such as epochs: 3 for each", reason):
             run.parameters("06_report", [str(file)], [])
 
 

@@ -215,3 +215,21 @@ def test_the_page_does_without_itables(files, tmp_path, monkeypatch):
     run(*sides(files))
     page = (tmp_path / "comparison.html").read_text()
     assert page.count(" aardvark</td>") > 10 and "&lt;script&gt;" in page and "<script" not in page
+
+
+def test_a_group_that_gains_less_is_not_said_to_lose(tmp_path, capsys):
+    texts = 400
+    part, label = np.where(np.arange(texts) % 2, "late", "early"), np.full(texts, "a")
+    before = np.where(np.arange(texts) % 4 < 2, "b", "a")
+    after = np.where((part == "late") & (np.arange(texts) % 20 > 1), before, "a")
+    for name, answer in {"before": before, "after": after}.items():
+        frame = pd.DataFrame({"id": range(texts), "answer": answer, "label": label, "part": part})
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    sides = ["--before", tmp_path / "before.csv", "--after", tmp_path / "after.csv"]
+    run(*sides, "--group", "part", "--out", tmp_path / "page.html")
+    out = capsys.readouterr().out
+    assert (
+        "Texts of the group late gained " in out
+        and "points less accuracy than the others" in out
+        and " lost " not in out
+    )

@@ -65,6 +65,21 @@ def test_lists_of_logits_need_the_order_of_the_classes_and_ids_may_be_places(fol
     assert np.allclose(runs.logits, [np.load(name) for name in files("npy")])
 
 
+def test_pairs_are_told_by_both_texts(folder):
+    texts = pd.read_csv("reviews/test.csv")
+    texts = texts.assign(second=[f"and {place % 2}" for place in range(len(texts))], text="the same")
+    texts.loc[:, "text"] = [f"text {place // 2} rain" for place in range(len(texts))]
+    texts.to_csv("reviews/test.csv", index=False)
+    for seed in range(4):
+        frame = texts[["text"]].assign(id=range(len(texts)), text_pair=texts["second"])
+        names = datasets.class_names(datasets.load("reviews", text_pair="second"))
+        frame[[f"logit_{name}" for name in names]] = np.load(f"dense-{seed}.npy")
+        frame.sample(frac=1, random_state=seed).to_csv(f"dense-{seed}.csv", index=False)
+    assert main(["import-predictions", *files("csv"), *WORDS, "--text-pair", "second"]) == 0
+    runs = predictions.read_seeds(folder / "results/mine/reviews-other/dense", range(4))
+    assert np.allclose(runs.logits, [np.load(name) for name in files("npy")])
+
+
 def test_answers_alone_are_votes(folder):
     for seed in range(4):
         frame = pd.read_csv(f"dense-{seed}.csv")

@@ -18,9 +18,9 @@ EXAMPLES = """for example:
   pielab import-predictions int8-*.parquet --study mine --dataset reviews --model bert --pruner int8 --threshold 75
   pielab run 03_pies -p study mine -p dataset reviews -p model bert -p pruner int8 -p threshold 75 -p limit None
 
-A file is one model's answers to the test texts, as pielab predict writes it and pielab compare reads it: CSV, TSV,
-Parquet, JSON or JSON lines with logits or answers, a column of ids, and the texts, by which its rows are put in the
-order of the data. Without texts the ids must be the places of the test texts, from 0.
+A file is one model's answers to the test texts, of one label each, as pielab predict writes it and pielab compare
+reads it: CSV, TSV, Parquet, JSON or JSON lines with logits or answers, a column of ids, and the texts, by which its
+rows are put in the order of the data. Without texts the ids must be the places of the test texts, from 0.
 """
 
 

@@ -121,15 +121,7 @@ def _read(file: str) -> dict[str, Any]:
     path = paths.find(file)
     if path is None or not path.is_file():
         raise PielabError("no-parameters-file", f"there is no file {file}", "give a YAML file, such as one of params/")
-    try:
-        content = yaml_files.load(path)
-    except ValueError as error:
-        raise PielabError(
-            "parameters-file-broken", f"{path} is no YAML ({error})", "write name: value lines in UTF-8"
-        ) from None
-    if not isinstance(content, dict):
-        raise PielabError("parameters-file-without-names", f"{path} has no names", "write name: value lines")
-    return content
+    return yaml_files.read_params(path)
 
 
 def _plain(text: str) -> Any:

@@ -58,6 +58,6 @@ def read_params(path: Path) -> dict[str, Any]:
         raise PielabError(
             "params-file-unreadable",
             f"{path} could not be read as parameters ({reason})",
-            "write a line such as epochs: 3 for each, after the example of params/bbc-news-bilstm.yaml",
+            "write a line such as epochs: 3 for each, in UTF-8, after the example of params/bbc-news-bilstm.yaml",
         )
     return values

@@ -4,6 +4,7 @@ import json
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ NAMES = {
 }
 # A column for each class, named after it.
 LOGIT_PREFIXES = ("logit_", "logits_")
-PAIR = ("premise", "hypothesis")
+# Two columns of texts, as in SNLI and as pielab predict writes them.
+PAIRS = (("premise", "hypothesis"), ("text", "text_pair"))
 # What one file may have, and another not.
 OPTIONAL = ("label", "text", "group")
 
@@ -73,7 +75,7 @@ def read_all(paths: Sequence[Path], given: Mapping[str, str | None]) -> list[Ans
 def _header(path: Path, given: Mapping[str, str | None]) -> pd.DataFrame:
     """A file's columns as they are written; of a CSV or TSV their names alone, because reading it needs them."""
     # A column that no file has, so that the header comes without rows; the delimiter is that of the most known names.
-    known = [*filter(None, given.values()), *(name for names in NAMES.values() for name in names), *PAIR]
+    known = [*filter(None, given.values()), *(name for names in NAMES.values() for name in names), *chain(*PAIRS)]
     frame = formats.read(path, [*known, "\0"], "\0")
     return frame.reset_index() if frame.index.name is not None else frame
 
@@ -104,7 +106,9 @@ def _of_file(path: Path, header: pd.DataFrame, given: Mapping[str, str | None]) 
         free = [name for name in names if name in header and name not in columns.values()]
         if free and not given[option]:
             columns[f"--{option}"] = free[0]
-    pair = PAIR if "--text" not in columns and set(PAIR) <= set(header) else ()
+    pair = next((pair for pair in PAIRS if not given["text"] and set(pair) <= set(header)), ())
+    if pair:
+        columns.pop("--text", None)
     classes = [name for name in header if str(name).startswith(LOGIT_PREFIXES)] if "--logits" not in columns else []
     if not {"--answer", "--logits"} & set(columns) and not classes:
         raise PielabError(

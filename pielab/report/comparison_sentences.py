@@ -111,12 +111,18 @@ def _groups(groups: pd.DataFrame) -> list[str]:
     told = groups[(groups["p_corrected"] < 0.05) & (groups["difference"] > 0)]
     if told.empty:
         return ["No group of texts is told to be harmed more than the others."]
-    verbs = {"changed": "changed {0:.2f} points more answers", "lost accuracy": "lost {0:.2f} points more accuracy"}
     return [
-        f"Texts of the group {row.group} {verbs[row.quantity].format(row.difference)} than the others, "
+        f"Texts of the group {row.group} {_harm(row.quantity, row.estimate).format(row.difference)} than the others, "
         f"p {_p(row.p_corrected)}, corrected for the groups."
         for row in told.itertuples()
     ]
+
+
+def _harm(quantity: str, estimate: float) -> str:
+    if quantity == "changed":
+        return "changed {:.2f} points more answers"
+    # Texts that gain, but less than the others, lose nothing.
+    return "gained {:.2f} points less accuracy" if estimate < 0 else "lost {:.2f} points more accuracy"
 
 
 def _p(value: float) -> str:
