@@ -448,3 +448,17 @@ def test_commands_look_for_a_study_from_the_same_folders(command, folder, tmp_pa
         {"report": page.main, "status": status.main}[command](["results/s"])
     found = "results/s" if folder != "notebooks" else tmp_path / "results/s"
     assert str(raised.value).startswith(f"{found}/")
+
+
+def test_a_figure_of_some_pruners_leaves_the_table_and_the_record_whole(study_folder):
+    tables_folder = study_folder / "report" / "tables"
+    draw(study_folder, "classes")
+    whole = (tables_folder / "classes.csv").read_bytes()
+    assert list(draw(study_folder, "classes", pruners=["MP-AI"])) == ["classes-MP-AI"]
+    assert (tables_folder / "classes.csv").read_bytes() == whole
+    (figure,) = draw(study_folder, "effectiveness", pruners=["IMP-FT"]).values()
+    named = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert any("IMP-FT" in name for name in named) and not any("MP-AI" in name for name in named)
+    for given in (["IMP-TF"], [], "IMP-FT"):
+        with refused("pruners-not-in-figure", "give a list of some of IMP-FT, MP-AI", repr(given)):
+            draw(study_folder, "effectiveness", pruners=given)
