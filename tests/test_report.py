@@ -462,3 +462,19 @@ def test_a_figure_of_some_pruners_leaves_the_table_and_the_record_whole(study_fo
     for given in (["IMP-TF"], [], "IMP-FT"):
         with refused("pruners-not-in-figure", "give a list of some of IMP-FT, MP-AI", repr(given)):
             draw(study_folder, "effectiveness", pruners=given)
+
+
+def test_scores_are_drawn_for_all_texts_for_pies_and_for_their_null(study_folder):
+    p = PieParameters(**made_parameters(study_folder.parents[1]) | {"pruner": "MP-AI", "threshold": 50})
+    configuration, examples = results.most_pies(p)
+    shares = results.configurations(study_folder).set_index(["pruner", "threshold"])["pies_percent"]
+    assert shares[configuration.method, configuration.setting] == shares.max() > 0
+    scores = pd.DataFrame({"length": np.arange(len(examples)), "constant": 1.0})
+    figure = figures.scores(scores, examples.assign(p_pie=np.arange(len(examples)) == 2), configuration.title)
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert list(lines) == ["all texts", "null: retraining alone", "PIEs"]
+    # The only PIE has the length 2: nobody below, all from there on.
+    assert set(lines["PIEs"].get_ydata()) == {0, 1}
+    assert lines["PIEs"].get_xdata()[lines["PIEs"].get_ydata() == 1].min() == 2
+    without = figures.scores(scores, examples.assign(p_pie=0.0), configuration.title)
+    assert len(without.axes[0].lines) == 2

@@ -214,6 +214,13 @@ def pair_configurations(p: PairParameters, study: Results | None = None) -> list
     return sorted(summaries, key=lambda pair: _place(pair[1]))
 
 
+def most_pies(p: PairParameters) -> tuple[paths.Configuration, pd.DataFrame]:
+    """The configuration of the pair that has the most PIEs, the first of several, and its examples."""
+    study = read(p.study_folder)
+    folder, numbers = max(pair_configurations(p, study), key=lambda pair: pair[1]["pies_percent"])
+    return paths.Configuration.of(numbers), study.pies(folder)[0]
+
+
 def _place(numbers: dict[str, Any]) -> tuple:
     """A sort key for the order of the paper's tables."""
     return pruner_order(numbers["pruner"]), settings.order(numbers["pruner"], numbers["threshold"])

@@ -17,7 +17,7 @@ from pielab.report.diagrams import half_split, vote_of_seeds, weights  # noqa: F
 from pielab.report.groups_figure import groups  # noqa: F401
 
 # The figures of notebooks 00 to 03 and 07 are found here as well.
-from pielab.report.run_figures import by_models_per_side, losses, p_pie, search, two_sides, votes  # noqa: F401
+from pielab.report.run_figures import by_models_per_side, losses, p_pie, scores, search, two_sides, votes  # noqa: F401
 from pielab.report.style import ALL, ONLY_PIES, UNPRUNED
 from pielab.report.tradeoff_figure import tradeoff  # noqa: F401
 

@@ -98,6 +98,8 @@ PANELS = {
         BY_PAIR,
     ),
 }
+
+
 def draw(
     study: Path | results.Results, kind: str, table: pd.DataFrame | None = None, *, pruners: Sequence[str] | None = None
 ) -> "dict[str, Figure]":

@@ -82,6 +82,32 @@ def p_pie(frame: pd.DataFrame, models_per_side: int) -> Figure:
 
 
 @style.styled
+def scores(table: pd.DataFrame, examples: pd.DataFrame, title: str) -> Figure:
+    """How many of all examples, of PIEs and of what retraining alone changes score at most so much, a panel a score.
+
+    table: as readability.scores gives it. examples: of the same texts, with columns p_pie and p_null, by which each
+    counts among the PIEs of halves of the seeds, and in their null.
+    """
+    figure, panels = plt.subplots(2, -(-table.shape[1] // 2), figsize=(9, 4.4), sharey=True, layout="constrained")
+    for axes, name in zip(panels.flat, table, strict=False):
+        for label, weights, colour, line in (
+            ("all texts", np.ones(len(table)), ALL, "-"),
+            ("null: retraining alone", examples["p_null"].to_numpy(), UNPRUNED, "--"),
+            ("PIEs", examples["p_pie"].to_numpy(), ONLY_PIES, "-"),
+        ):
+            if weights.any():
+                sns.ecdfplot(x=table[name], weights=weights, color=colour, linestyle=line, label=label, ax=axes)
+        # One text without a full stop would squeeze all others into a line.
+        low, high = table[name].quantile([0.01, 0.99])
+        axes.set(title=name, xlabel="", ylabel="", xlim=(low, high) if low < high else None)
+    figure.suptitle(style.short(title, 80), fontsize="medium")
+    figure.supylabel("share of texts with at most this score", fontsize="medium")
+    handles = {line.get_label(): line for axes in panels.flat for line in axes.lines}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+@style.styled
 def by_models_per_side(table: pd.DataFrame) -> Figure:
     """The share of PIEs and its null by the number of models that vote; table: as null.by_models_per_side gives it."""
     figure, axes = plt.subplots(figsize=(5.4, 3), layout="constrained")
