@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STUDY ?= demo
 
-.PHONY: help demo study plan status test test-slow bench lint lab notebooks messages clean
+.PHONY: help demo study plan status test test-slow bench lint lab docs notebooks messages clean
 
 help:
 	@echo "make demo    run the default study, 18 minutes on 2 cores, and print where its report is and what it found"
@@ -14,6 +14,7 @@ help:
 	@echo "make status STUDY=name   show its progress, and update its status page"
 	@echo "pielab       the command behind these (.venv/bin/pielab --help): run, new, study, plan, status, ..."
 	@echo "make lab     open the notebooks in JupyterLab"
+	@echo "make docs    build the documentation as a site, without network: site/index.html"
 	@echo "make bench   run the benchmarks, about 14 minutes on 2 idle cores; writes benchmarks/RESULTS.md"
 	@echo "make lint    check the style of code and notebooks, and the imports between packages"
 	@echo "make notebooks    run the notebooks with their defaults and store the outputs"
@@ -57,6 +58,10 @@ bench: .venv/ready
 lab: .venv/ready
 	$(BIN)/jupyter lab --notebook-dir=. notebooks/01_train.ipynb
 
+docs: .venv/ready
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs . site
+	@echo "site: site/index.html"
+
 notebooks: .venv/ready
 	$(BIN)/python workflow/refresh_notebooks.py
 
@@ -64,4 +69,4 @@ messages: .venv/ready
 	$(BIN)/python -m pielab.report.messages docs/messages.md
 
 clean:
-	rm -rf .venv build *.egg-info .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build site docs/generated *.egg-info .snakemake .pytest_cache .ruff_cache .hypothesis

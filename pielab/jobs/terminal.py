@@ -40,6 +40,7 @@ class Engine(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
+        """The notebook that papermill's manager holds, executed."""
         kept = {name: options[name] for name in ("kernel_manager_class", "store_widget_state") if name in options}
         return Client(nb_man, kernel_name=kernel_name, startup_timeout=60, timeout=None, **kept).execute()
 
