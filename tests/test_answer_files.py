@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pielab.data import paired_answers
+from pielab.store import prediction_tables
 
 NOTHING = dict.fromkeys(["id", "answer", "logits", "label", "text", "group"])
 IDS = ["7", "x", "é", "10"]
@@ -32,9 +33,9 @@ def jsonl(folder, name, **columns):
     return path
 
 
-def read(before, after, common=False, **columns):
+def read(before, after, common=False, separator=None, **columns):
     sides = [side if isinstance(side, list) else [side] for side in (before, after)]
-    return paired_answers.read(*sides, NOTHING | columns, common)
+    return paired_answers.read(*sides, NOTHING | columns, common, separator)
 
 
 def words(found, side):
@@ -199,6 +200,165 @@ def test_an_order_of_logits_that_answers_do_not_tell_is_refused(tmp_path):
         read(before, after)
 
 
+# Several labels to a text.
+
+SETS = [["b", "a"], [], ["none"], ["a"]]
+JOINED = ["a;b", "", "none", "a"]
+
+
+def sets_of(found, side):
+    """The labels of each answer, of one run."""
+    return [sorted(np.array(found.labels)[found.members[answer]]) for answer in getattr(found, side)[0]]
+
+
+def test_sets_are_the_same_in_lists_and_joined_and_an_empty_one_is_not_a_class_called_none(tmp_path):
+    before = jsonl(tmp_path, "before", answer=SETS, label=SETS)
+    parquet = tmp_path / "lists.parquet"
+    pd.DataFrame({"id": IDS, "answer": [np.array(labels, dtype=object) for labels in SETS[::-1]]}).to_parquet(parquet)
+    # As pielab predict writes them: sorted, "(none)" for none, with the logits of every label.
+    predicted = tmp_path / "predicted.parquet"
+    columns = {"id": IDS, "prediction": ["a;b", "(none)", "none", "a"], "label": ["a;b", "(none)", "none", "a"]}
+    prediction_tables.write(predicted, columns, np.zeros((4, 3)), {}, "label_logits")
+    spaced = csv(tmp_path, "spaced", answer=[" b ; a;", "", "none", "a;a"], label=JOINED)
+    joined = read(before, [predicted, spaced], separator=";")
+    assert joined.labels == ["a", "b", "none"] and joined.before_logits is None
+    for side in ("before", "after"):
+        assert sets_of(joined, side) == [["a", "b"], [], ["none"], ["a"]]
+    assert (joined.after == joined.before[0]).all() and (joined.targets == joined.before[0]).all()
+    lists = read(before, parquet)
+    assert sets_of(lists, "after") == [["a"], ["none"], [], ["a", "b"]]
+    assert np.array(lists.classes)[lists.before[0]].tolist() == ["a; b", "(none)", "none", "a"]
+
+
+def test_ids_of_labels_are_the_same_as_numbers_and_as_strings(tmp_path):
+    before = jsonl(tmp_path, "before", answer=[[1, 12], [1.0], ["7"], []])
+    found = read(before, csv(tmp_path, "after", answer=["12|1", "1", "7", "(none)"]), separator="|")
+    assert found.labels == ["1", "7", "12"] and (found.before == found.after).all()
+
+
+def test_a_model_that_gives_no_label_at_all_is_compared(tmp_path):
+    found = read(jsonl(tmp_path, "before", answer=SETS), jsonl(tmp_path, "after", answer=[[], [], [], []]))
+    assert sets_of(found, "after") == [[]] * 4
+
+
+REFUSED_SETS = {
+    "lists and none": ({"answer": SETS}, {"answer": AFTER}, None, "sets-beside-single-answers", "--separator", "after"),
+    "lists in some rows": (
+        {"answer": [["a"], "a", ["b"], []]},
+        {"answer": SETS},
+        None,
+        "answers-of-two-forms",
+        "every row",
+        "'a', which is none",
+    ),
+    "lists as answers, words as labels": (
+        {"answer": SETS, "label": JOINED},
+        {"answer": SETS},
+        None,
+        "answers-of-two-forms",
+        "--separator",
+        "'a;b'",
+    ),
+    "a separator that is none": (
+        {"answer": ["a", "b", "a", "c"]},
+        {"answer": ["a", "b", "b", "c"]},
+        ";",
+        "answer-separator-never-occurs",
+        "omit it",
+        "';'",
+    ),
+    "bits": (
+        {"answer": [[0, 1, 1], [0, 0, 0], [1, 0, 0], [0, 1, 0]]},
+        {"answer": SETS},
+        None,
+        "answers-are-bits",
+        "the names",
+        "[0, 1, 1]",
+    ),
+    "lists in lists": (
+        {"answer": [[["a"]], [], [], []]},
+        {"answer": SETS},
+        None,
+        "label-in-list-no-name",
+        "[] for none",
+        "['a'] is no label",
+    ),
+    "a label written as no label": (
+        {"answer": [["(none)"], [], [], []]},
+        {"answer": SETS},
+        None,
+        "label-like-a-set",
+        "rename",
+        "how no label is",
+    ),
+    "a label written as two": (
+        {"answer": [["a; b"], ["a"], [], []]},
+        {"answer": SETS},
+        None,
+        "label-like-a-set",
+        "--separator",
+        "how several are",
+    ),
+    "lists written as text": (
+        {"answer": ["['a', 'b']", "[]", "['b']", "['a']"]},
+        {"answer": AFTER},
+        None,
+        "answers-written-as-lists",
+        ".jsonl",
+        "['a', 'b']",
+    ),
+    "an answer that is not there": (
+        {"answer": [["a"], None, ["b"], []]},
+        {"answer": SETS},
+        None,
+        "empty-cells",
+        "fill",
+        "row 2",
+    ),
+    "logits of several labels": (
+        {"label_logits": LOGITS, "answer": JOINED[:1] * 4},
+        {"answer": JOINED[:1] * 4},
+        None,
+        "several-labels-without-separator",
+        "--separator",
+        "'a;b'",
+    ),
+    "labels without answers": (
+        {"logits": LOGITS, "label": SETS},
+        {"answer": SETS},
+        None,
+        "several-labels-without-answers",
+        "--answer",
+        "several labels",
+    ),
+    "other labels": (
+        {"answer": SETS},
+        {"answer": [["c"], ["d", "c"], [], []]},
+        None,
+        "answers-in-other-words",
+        "alike",
+        "'c', 'd' after",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "separator", "id", "cure", "problem"), REFUSED_SETS.values(), ids=REFUSED_SETS
+)
+def test_sets_that_cannot_be_meant_are_refused(tmp_path, before, after, separator, id, cure, problem):
+    sides = jsonl(tmp_path, "before", **before), jsonl(tmp_path, "after", **after)
+    with refused(id, cure, problem):
+        read(*sides, separator=separator)
+
+
+def test_logits_of_several_labels_are_not_taken_for_those_of_one(tmp_path):
+    path = jsonl(tmp_path, "before", label_logits=LOGITS)
+    with refused("logits-of-several-labels", "--answer", "label_logits"):
+        read(path, csv(tmp_path, "after", answer=AFTER), logits="label_logits")
+    with refused("no-answer-column", "--answer", "label_logits"):
+        read(path, csv(tmp_path, "after", answer=AFTER))
+
+
 # Files that cannot be compared.
 
 
@@ -294,11 +454,6 @@ def test_half_of_a_character_can_be_written_again(tmp_path):
 def test_a_missing_answer_is_refused_and_na_is_a_word(tmp_path, kind, empty):
     with refused("empty-cells", "fill or drop them", "1 rows with no 'answer', the first is row 3"):
         read(kind(tmp_path, "before", answer=["yes", "no", empty, "NA"]), csv(tmp_path, "after", answer=AFTER))
-
-
-def test_an_answer_that_is_a_list_is_refused(tmp_path):
-    with refused("text-not-a-string", "give strings", "column 'answer', row 1"):
-        read(jsonl(tmp_path, "before", answer=[["a"]] * 4), csv(tmp_path, "after", answer=AFTER))
 
 
 def test_an_empty_file_and_none_are_refused(tmp_path):

@@ -217,6 +217,28 @@ def test_the_page_does_without_itables(files, tmp_path, monkeypatch):
     assert page.count(" aardvark</td>") > 10 and "&lt;script&gt;" in page and "<script" not in page
 
 
+def test_sets_of_labels_in_a_page_out(tmp_path, capsys):
+    random = np.random.default_rng(0)
+    gold = random.random((120, 3)) < 0.4
+    for name, share in {"before": 0.05, "after": 0.3}.items():
+        given = gold ^ (random.random(gold.shape) < share)
+        rows = {key: [[*np.array(CLASSES)[row]] for row in sets] for key, sets in (("answer", given), ("label", gold))}
+        frame = pd.DataFrame({"id": range(120)} | rows)
+        frame.to_json(tmp_path / f"{name}.jsonl", orient="records", lines=True)
+        frame.map(lambda cell: "|".join(cell) if isinstance(cell, list) else cell).to_csv(
+            tmp_path / f"{name}.csv", index=False
+        )
+    out = []
+    for after, options in (("after.jsonl", []), ("after.csv", ["--separator", "|"])):
+        sides = ["--before", tmp_path / "before.jsonl", "--after", tmp_path / after]
+        run(*sides, *options, "--out", tmp_path / "page.html")
+        out.append(capsys.readouterr().out)
+    assert out[0] == out[1] and "An answer is the set of a text's labels, and changed if any of them did" in out[0]
+    html = (tmp_path / "page.html").read_text()
+    assert "Texts that lost or gained a label" in html and "Labels gained and lost" in html and "&lt;img src=x" in html
+    assert IMAGE not in html and "Texts by their answer before" not in html
+
+
 def test_a_group_that_gains_less_is_not_said_to_lose(tmp_path, capsys):
     texts = 400
     part, label = np.where(np.arange(texts) % 2, "late", "early"), np.full(texts, "a")

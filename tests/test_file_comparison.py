@@ -11,6 +11,7 @@ from scipy import special, stats
 
 from pielab.analysis import agreement, exact, file_comparison, file_groups, group_differences, null, paired_change
 from pielab.data.paired_answers import PairedAnswers
+from pielab.report import comparison_sentences
 from pielab.store.predictions import Predictions
 
 CLASSES = ["neg", "neu", "pos"]
@@ -141,6 +142,123 @@ def test_sides_of_unequal_size_have_what_needs_no_pairs():
     assert row["another_after"] == pytest.approx(100 * np.mean(own))
     assert found.by_text["changed"].mean() == pytest.approx(np.mean(pairs))
     assert found.models is None and found.groups is None and set(found.majorities) == {"pies"}
+
+
+# Calibration.
+
+
+def with_classes(before, after, targets, **more):
+    return of_logits(before, after, targets, **({"logit_classes": CLASSES} | more))
+
+
+def test_the_brier_score_and_the_calibration_error_of_a_worked_example():
+    """Of four texts of the class neg, answered with a probability of 0.8 or 0.6, the model is right on half."""
+    before, after = (np.log([[[p, 1 - p, 1e-30]] * 4]) for p in (0.8, 0.6))
+    targets = np.array([0, 0, 1, 1])
+    found = file_comparison.compare(with_classes(before, after, targets))
+    table = found.calibration.set_index(["measure", "quantity"])
+    scores = {0.8: (2 * 0.2**2 + 2 * 0.8**2) / 2, 0.6: (2 * 0.4**2 + 2 * 0.6**2) / 2}
+    assert table.loc["Brier score", "estimate"].tolist() == pytest.approx([scores[0.8], scores[0.6], -0.16])
+    assert table.loc["expected calibration error", "estimate"].tolist() == pytest.approx([0.3, 0.1, -0.2])
+    assert table.loc["expected calibration error", ["low", "high"]].isna().all(axis=None)
+    # 0.32 less 0.08 where the model is right, and 0.72 less 1.28 where it is wrong.
+    of_texts = np.array([0.24, 0.24, -0.56, -0.56])
+    assert table.loc[("Brier score", "difference"), ["low", "high"]].tolist() == pytest.approx(
+        list(stats.t.interval(0.95, 3, of_texts.mean(), stats.sem(of_texts)))
+    )
+
+
+def test_the_columns_of_logits_may_be_in_another_order_than_the_classes():
+    before, after, targets = noisy(1, 0), noisy(1, 1), np.arange(400) % 3
+    first = file_comparison.compare(with_classes(before, after, targets)).calibration
+    turned = PairedAnswers(
+        *([], [], np.array([f"t{place}" for place in range(400)], dtype=object), CLASSES),
+        *(before.argmax(axis=-1), after.argmax(axis=-1), before[..., ::-1], after[..., ::-1], targets),
+        logit_classes=CLASSES[::-1],
+    )
+    pd.testing.assert_frame_equal(file_comparison.compare(turned).calibration, first)
+
+
+def test_the_calibration_of_several_runs_is_that_of_the_notebooks():
+    before, after, targets = noisy(4, 0), noisy(4, 1, lean=1.5), np.arange(400) % 3
+    table = file_comparison.compare(with_classes(before, after, targets)).calibration.set_index(["measure", "quantity"])
+    sides = [Predictions(side, tuple(range(4))) for side in (before, after)]
+    expected = paired_change.between(*sides, targets).set_index("quantity")
+    for measure, of_measure in table.groupby("measure"):
+        names = [f"{measure} before", f"{measure} after", measure]
+        assert of_measure.to_numpy() == pytest.approx(expected.loc[names, ["estimate", "low", "high"]].to_numpy())
+    unequal = file_comparison.compare(with_classes(before, after[:3], targets)).calibration
+    difference = unequal[unequal["quantity"] == "difference"]
+    assert (difference["low"] < difference["estimate"]).all() and (difference["estimate"] < difference["high"]).all()
+
+
+def test_without_a_logit_that_is_known_to_be_a_labels_there_is_no_calibration():
+    before, after, targets = noisy(1, 0), noisy(1, 1), np.arange(400) % 3
+    found = file_comparison.compare(with_classes(before, after, targets, logit_classes=["neg", None, "pos"]))
+    assert found.calibration is None and "calibration" not in found.numbers
+    assert "which logit is that of the label neu." in " ".join(comparison_sentences.sentences(found))
+    # A class that is no label of any text may be unknown.
+    without = file_comparison.compare(
+        with_classes(before, after, 2 * (targets > 0), logit_classes=["neg", None, "pos"])
+    )
+    assert without.calibration is not None
+
+
+# Several labels to a text.
+
+
+def sets(before, after, targets=None):
+    """Sets of three labels (runs, texts, 3) as answers, coded as data.paired_answers does."""
+    members = np.array(list(itertools.product([False, True], repeat=3)))
+    before, after = (np.asarray(side, dtype=bool) @ [4, 2, 1] for side in (before, after))
+    names = ["; ".join(np.array(CLASSES)[row]) or "(none)" for row in members]
+    targets = None if targets is None else np.asarray(targets, dtype=bool) @ [4, 2, 1]
+    return answers(before, after, targets, classes=names, labels=CLASSES, members=members)
+
+
+def test_labels_gained_and_lost_of_a_worked_example():
+    before = [[[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 1, 0]]]
+    after = [[[1, 0, 0], [1, 0, 0], [1, 0, 0], [0, 0, 1]]]
+    found = file_comparison.compare(sets(before, after, [[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 0, 1]]))
+    changes = found.changes.set_index("quantity")["estimate"].to_dict()
+    assert changes == {"changed": 75, "right to wrong": 50, "wrong to right": 25, "wrong to another wrong": 0}
+    assert found.labels.to_dict("records") == [
+        {"label": "neu", "before": 2, "after": 0, "gained": 0, "lost": 2},
+        {"label": "neg", "before": 2, "after": 3, "gained": 1, "lost": 0},
+        {"label": "pos", "before": 0, "after": 1, "gained": 1, "lost": 0},
+        {"label": "(none)", "before": 1, "after": 0, "gained": 0, "lost": 1},
+    ]
+    assert found.matrix is None and found.by_text["before"].tolist() == ["neg", "neg; neu", "(none)", "neu"]
+    assert found.numbers["labels"][0]["lost"] == 2
+
+
+def test_sets_of_one_label_each_have_the_numbers_of_classes():
+    """But for the majority, which of sets may be none."""
+    runs = np.random.default_rng(0).integers(3, size=(12, 60))
+    hot, targets = np.eye(3, dtype=bool), np.zeros(60, dtype=int)
+    one = file_comparison.compare(answers(runs[:6], runs[6:], targets))
+    several = file_comparison.compare(sets(hot[runs[:6]], hot[runs[6:]], hot[targets]))
+    for name in ("changes", "accuracy", "models"):
+        pd.testing.assert_frame_equal(getattr(one, name), getattr(several, name))
+    assert one.majorities != several.majorities
+    gained = several.labels.set_index("label").loc[CLASSES, "gained"]
+    assert gained.tolist() == pytest.approx(
+        [((runs[:6] != label) & (runs[6:] == label)).sum(axis=1).mean() for label in range(3)]
+    )
+
+
+def test_the_majority_set_is_of_the_labels_that_more_than_half_of_the_runs_give():
+    random = np.random.default_rng(0)
+    before, after = random.random((2, 5, 40, 3)) < 0.5
+    found = file_comparison.compare(sets(before, after))
+    differing = (before.sum(axis=0) > 2) != (after.sum(axis=0) > 2)
+    assert found.majorities["pies"] == pytest.approx(100 * differing.any(axis=1).mean())
+    assert found.by_text["majority_changed"].tolist() == differing.any(axis=1).tolist()
+    assert found.majorities["excess"] == pytest.approx(100 * null.estimate(before, after).excess)
+    # Of sides of unequal size as well.
+    unequal = file_comparison.compare(sets(before, after[:3]))
+    differing = (before.sum(axis=0) > 2) != (after[:3].sum(axis=0) > 1)
+    assert unequal.majorities == {"pies": pytest.approx(100 * differing.any(axis=1).mean())}
 
 
 # Exact intervals and tests.

@@ -1,4 +1,4 @@
-"""Exact intervals and tests of shares of texts, for texts to come."""
+"""Exact intervals and tests of shares of texts, for texts to come; and the difference of means of two sets of runs."""
 
 import numpy as np
 from scipy import stats
@@ -25,6 +25,14 @@ def difference_of_shares(first: int, second: int, texts: int) -> tuple[float, fl
 
     below, above = length(one - one_low, two_high - two), length(one_high - one, two - two_low)
     return one - two, one - two - below, one - two + above
+
+
+def welch(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
+    """By how much the second mean exceeds the first, with Welch's 95 % interval; NaN for fewer than three values."""
+    estimate = float(second.mean() - first.mean())
+    if min(len(first), len(second)) < 3 or not (first.var() or second.var()):
+        return estimate, np.nan, np.nan
+    return estimate, *stats.ttest_ind(second, first, equal_var=False).confidence_interval()
 
 
 def difference_in_group(lost: np.ndarray, won: np.ndarray, chosen: np.ndarray) -> float:

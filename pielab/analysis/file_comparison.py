@@ -4,6 +4,7 @@ Shares are percent of the texts, KL is in nats. With one run a side, intervals a
 several, intervals are for other runs at these texts, as in `paired_change` and `agreement`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,13 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from pielab.analysis import agreement, exchange, null, paired_change
-from pielab.analysis.exact import difference_of_shares, percent
+from pielab.analysis import agreement, exchange, file_calibration, null, paired_change
+from pielab.analysis.exact import difference_of_shares, percent, welch
 from pielab.analysis.paired_change import SPLIT
+from pielab.data import tasks
 from pielab.data.paired_answers import PairedAnswers
-from pielab.data.votes import differ, majority
+from pielab.data.text_groups import NONE
+from pielab.data.votes import differ
 from pielab.store.predictions import Predictions
 
 ENDS = ["estimate", "low", "high"]
@@ -35,10 +38,13 @@ class Comparison:
     changes: a row for "changed" and, with labels, for each of its parts, and for "KL" with logits; columns `COLUMNS`,
     of which another_before and another_after are what another run of the same side changes.
     accuracy: rows "before", "after" and "difference"; columns quantity, estimate, low, high, p. None without labels.
+    calibration: of `file_calibration.compare`.
     majorities: PIEs and their null by name; empty unless both sides have `LEAST_VOTES` runs.
     models: rows "moved" and "spread" of `agreement.quantities`, with p. None unless there are as many runs after as
     before, and several. groups: of `file_groups.compare`, None without groups.
-    matrix: texts by answer before (rows) and after, a mean over runs. None for more than `MOST_CLASSES`.
+    matrix: texts by answer before (rows) and after, a mean over runs. None for more than `MOST_CLASSES`, and for sets.
+    labels: where an answer is a set, a row for each label, and "(none)" for the empty set, those that changed most
+    first: on how many texts it was given before and after, gained and lost, means over compared pairs of runs.
     by_text: a row a text, in the order of the first file: id, text, group and label, if known; the answers of each run;
     changed, the share of compared pairs of runs that differ; majority_changed, as of `majorities`; and confidence, the
     mean probability of the answers on the side that is less sure, if there are logits.
@@ -52,11 +58,15 @@ class Comparison:
     groups: pd.DataFrame | None
     matrix: pd.DataFrame | None
     by_text: pd.DataFrame
+    labels: pd.DataFrame | None = None
+    calibration: pd.DataFrame | None = None
 
     @property
     def numbers(self) -> dict[str, Any]:
         """All of them but those of single texts, as plain lists and numbers, for JSON; None for what is not known."""
-        tables = {name: getattr(self, name) for name in ("changes", "accuracy", "models", "groups")}
+        tables = {
+            name: getattr(self, name) for name in ("changes", "accuracy", "calibration", "models", "groups", "labels")
+        }
         records = {
             name: table.astype(object).where(table.notna(), None).to_dict("records")
             for name, table in tables.items()
@@ -73,16 +83,24 @@ class Comparison:
 def compare(answers: PairedAnswers) -> Comparison:
     """The comparison of two sides of one or several runs each."""
     before, after, targets = _within_texts(answers)
-    by_text = _by_text(answers, before, after)
+    # A majority of sets is one for each label.
+    votes = (
+        (before, after)
+        if answers.members is None
+        else [answers.members[side] for side in (answers.before, answers.after)]
+    )
+    by_text = _by_text(answers, before, after, votes)
     return Comparison(
         answers,
         _changes(answers, before, after, targets),
         None if targets is None else _accuracy(before == targets, after == targets),
-        _majorities(before, after),
+        _majorities(*votes),
         _models(before, after) if len(before) == len(after) > 1 else None,
         _groups(before, after, targets, answers.groups),
-        _matrix(answers) if len(answers.classes) <= MOST_CLASSES else None,
+        _matrix(answers) if answers.members is None and len(answers.classes) <= MOST_CLASSES else None,
         by_text,
+        None if answers.members is None else _labels(answers, *votes),
+        file_calibration.compare(answers),
     )
 
 
@@ -153,30 +171,31 @@ def _accuracy(before: np.ndarray, after: np.ndarray) -> pd.DataFrame:
         of_runs = [100 * side.mean(axis=1) for side in (before, after)]
         rows, p = [null.seed_interval(of_side) for of_side in of_runs], np.nan
         is_paired = len(before) == len(after)
-        rows.append(null.seed_interval(of_runs[1] - of_runs[0]) if is_paired else _welch(*of_runs))
+        rows.append(null.seed_interval(of_runs[1] - of_runs[0]) if is_paired else welch(*of_runs))
     table = pd.DataFrame(rows, columns=ENDS).assign(p=[np.nan, np.nan, p])
     table.insert(0, "quantity", [*SIDES, "difference"])
     return table
 
 
-def _welch(before: np.ndarray, after: np.ndarray) -> tuple[float, float, float]:
-    estimate = after.mean() - before.mean()
-    if min(len(before), len(after)) < 3 or not (before.var() or after.var()):
-        return estimate, np.nan, np.nan
-    return estimate, *stats.ttest_ind(after, before, equal_var=False).confidence_interval()
-
-
 def _majorities(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
-    """PIEs and their null, percent of the texts; empty if too few vote."""
+    """PIEs and their null, percent of the texts; empty if too few vote.
+
+    before, after: class ids (runs, texts), or bool sets (runs, texts, labels).
+    """
     if min(len(before), len(after)) < LEAST_VOTES:
         return {}
-    found = {"pies": 100 * float(differ(majority(before), majority(after)).mean())}
+    found = {"pies": 100 * float(_majority_changed(before, after).mean())}
     if len(before) == len(after):
         beside = null.estimate(before, after)
         found |= {"models_per_half": beside.models_per_side, "halved_pies": 100 * beside.pruned}
         found |= {"null": 100 * beside.null, "excess": 100 * beside.excess}
         found |= {"excess_low": 100 * beside.low, "excess_high": 100 * beside.high}
     return found
+
+
+def _majority_changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    majority = tasks.of_answers(before).majority
+    return differ(majority(before), majority(after))
 
 
 def _models(before: np.ndarray, after: np.ndarray) -> pd.DataFrame:
@@ -205,7 +224,21 @@ def _matrix(answers: PairedAnswers) -> pd.DataFrame:
     return (counts / len(runs[0])).set_axis(answers.classes, axis=0).set_axis(answers.classes, axis=1)
 
 
-def _by_text(answers: PairedAnswers, before: np.ndarray, after: np.ndarray) -> pd.DataFrame:
+def _labels(answers: PairedAnswers, before: np.ndarray, after: np.ndarray) -> pd.DataFrame:
+    """How many texts have each label, from sets (runs, texts, labels) of either side."""
+    sides = [np.concatenate([side, ~side.any(axis=2, keepdims=True)], axis=2) for side in (before, after)]
+    pairs = list(zip(*_pairs(before, after), strict=True))
+    gained = sum((~sides[0][one] & sides[1][other]).sum(axis=0) for one, other in pairs) / len(pairs)
+    lost = sum((sides[0][one] & ~sides[1][other]).sum(axis=0) for one, other in pairs) / len(pairs)
+    of_sides = {name: side.sum(axis=1).mean(axis=0) for name, side in zip(SIDES, sides, strict=True)}
+    table = pd.DataFrame({"label": [*answers.labels, NONE], **of_sides, "gained": gained, "lost": lost})
+    order = (-(gained + lost)).argsort(kind="stable")
+    return table.iloc[order].reset_index(drop=True)
+
+
+def _by_text(
+    answers: PairedAnswers, before: np.ndarray, after: np.ndarray, votes: Sequence[np.ndarray]
+) -> pd.DataFrame:
     words = np.array(answers.classes, dtype=object)
     own = {"id": answers.ids, "text": answers.texts, "group": answers.groups}
     own["label"] = None if answers.targets is None else words[answers.targets]
@@ -216,7 +249,7 @@ def _by_text(answers: PairedAnswers, before: np.ndarray, after: np.ndarray) -> p
     runs = _pairs(before, after)
     columns["changed"] = (before[runs[0]] != after[runs[1]]).mean(axis=0)
     if min(len(before), len(after)) >= LEAST_VOTES:
-        columns["majority_changed"] = differ(majority(before), majority(after))
+        columns["majority_changed"] = _majority_changed(*votes)
     if answers.before_logits is not None:
         logits = answers.before_logits, answers.after_logits
         sure = [special.softmax(side, axis=-1).max(axis=-1).mean(axis=0) for side in logits]

@@ -1,11 +1,12 @@
 """Studies side by side: how much each configuration changes, of two that both have it, or of all in one table."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import change, decomposition, results, tables, tradeoff
+from pielab.analysis import change, decomposition, results, study_differences, tables, tradeoff
 from pielab.errors import PielabError
 from pielab.store.paths import CONFIGURATION, Configuration
 
@@ -21,14 +22,42 @@ NOTE = (
     "seeds at these texts."
 )
 SIDES = ("first", "second")
-COLUMNS = [*CONFIGURATION, "quantity", *(f"{side}_{end}" for side in SIDES for end in ENDS)]
+DIFFERENCE = ["difference", "difference_low", "difference_high"]
+COLUMNS = [*CONFIGURATION, "quantity", *(f"{side}_{end}" for side in SIDES for end in ENDS), *DIFFERENCE]
+
+
+@dataclass(frozen=True)
+class StudyComparison:
+    """Two studies side by side.
+
+    names: of the studies, as they were given. table: of `compare`. differences: of `study_differences.differences`.
+    alone: the configurations that only the first has, and only the second. common_seeds: of both, such as "0-7".
+    """
+
+    names: tuple[str, str]
+    table: pd.DataFrame
+    differences: pd.DataFrame
+    alone: tuple[list[Configuration], list[Configuration]]
+    common_seeds: str
+
+
+def of_studies(first: Path, second: Path, names: tuple[str, str]) -> StudyComparison:
+    """Two studies and what was different between them; raises PielabError as `compare` does."""
+    studies = results.read(first), results.read(second)
+    table = compare(*studies)
+    alone = study_differences.only_in(*studies), study_differences.only_in(*studies[::-1])
+    differences, seeds = study_differences.differences(*studies), study_differences.common_seeds(*studies)
+    return StudyComparison(names, table, differences, alone, seeds)
 
 
 def compare(first: Path | results.Results, second: Path | results.Results) -> pd.DataFrame:
     """A row for each quantity of each configuration that both studies have, in the paper's order.
 
     Columns `COLUMNS`, of either study the estimate and its 95 % interval, in percent of the test texts, or points for
-    "moved" (against the unpruned models): low and high are NaN where there is none.
+    "moved" (against the unpruned models), and the second less the first: low and high are NaN where there is none.
+
+    The interval of the difference is that of MOVER (Zou and Donner 2008) from the two: of other seeds at the texts of
+    each study, as if the studies had no model in common.
 
     Raises PielabError if a study has no PIEs, or if no configuration is in both.
     """
@@ -44,7 +73,20 @@ def compare(first: Path | results.Results, second: Path | results.Results) -> pd
             f"{other})",
             "give studies of the same data set, model, pruner and threshold",
         )
-    return table[COLUMNS]
+    return _with_difference(table)[COLUMNS]
+
+
+def told(table: pd.DataFrame) -> pd.Series:
+    """Of which rows the 95 % interval of the difference excludes 0, bool."""
+    return (table["difference_low"] > 0) | (table["difference_high"] < 0)
+
+
+def _with_difference(table: pd.DataFrame) -> pd.DataFrame:
+    estimates, lows, highs = (table[[f"{side}_{end}" for side in SIDES]].to_numpy().T for end in ENDS)
+    below, above = estimates - lows, highs - estimates
+    difference = estimates[1] - estimates[0]
+    low, high = difference - np.hypot(below[1], above[0]), difference + np.hypot(above[1], below[0])
+    return table.assign(**dict(zip(DIFFERENCE, (difference, low, high), strict=True)))
 
 
 def of_folder(folder: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""`pielab compare`: two files of answers in, one page of what changed out; or two studies side by side."""
+"""`pielab compare`: two files of answers in, one page of what changed out; or of two studies side by side."""
 
 import argparse
 import json
@@ -11,11 +11,13 @@ EXAMPLES = """examples:
   pielab compare --before bert.jsonl --after bert-int8.jsonl
   pielab compare --before a.csv --after b.csv --id uid --label gold --group dialect --csv changed.csv
   pielab compare --before seed*.json.gz --after pruned/seed*.json.gz --id uid --out pruned.html
+  pielab compare --before tags.csv --after tags-int8.csv --separator ";"
   pielab compare results/demo results/mine --csv both.csv
 
-A file has a row for each text: its id, the model's answer or logits, and perhaps its label, text and group. With
-several files a side, the first before is compared with the first after, and so on, and what runs of the same model
-differ stands beside it.
+A file has a row for each text: its id, the model's answer or logits, and perhaps its label, text and group. Answers
+and labels may be several to a text: lists in JSON and Parquet, or strings with a --separator. With several files a
+side, the first before is compared with the first after, and so on, and what runs of the same model differ stands
+beside it.
 """
 COLUMNS = {
     "id": "ids, which pair the answers (default: id, uid, pairID, guid, example_id, doc_id, example, index or idx)",
@@ -55,9 +57,14 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument("--after", **sides, help="answers after")
     for option, what in COLUMNS.items():
         parser.add_argument(f"--{option}", metavar="COLUMN", help=f"the column of {what}")
+    parser.add_argument(
+        "--separator",
+        metavar="TEXT",
+        help="what separates several labels of a text, such as ';', unless they are lists",
+    )
     parser.add_argument("--common", action="store_true", help="leave out texts that not every file has")
     page = {"type": Path, "default": Path("comparison.html"), "metavar": "FILE"}
-    parser.add_argument("--out", **page, help="the page (default: %(default)s; of studies there is none)")
+    parser.add_argument("--out", **page, help="the page (default: %(default)s)")
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="also write a row for each text, or quantity of a study"
     )
@@ -69,7 +76,7 @@ def _compare_files(given: argparse.Namespace) -> int:
     from pielab.data import paired_answers
 
     columns = {option: getattr(given, option) for option in COLUMNS}
-    answers = paired_answers.read(given.before, given.after, columns, given.common)
+    answers = paired_answers.read(given.before, given.after, columns, given.common, given.separator)
 
     from pielab.analysis import file_comparison
     from pielab.report import comparison_page, render
@@ -98,27 +105,38 @@ def _compare_studies(given: argparse.Namespace) -> int:
             raise PielabError(
                 "no-such-study", f"there is no folder {study}", "give that of a study, such as results/demo"
             )
+    if folders[0].resolve() == folders[1].resolve():
+        raise PielabError(
+            "study-given-twice",
+            f"{given.studies[0]} and {given.studies[1]} are the same study",
+            "give two, because a study beside itself has nothing to compare",
+        )
 
     from pielab.analysis import study_comparison
+    from pielab.report import render, study_comparison_page
 
-    table = study_comparison.compare(*folders)
+    comparison = study_comparison.of_studies(*folders, tuple(given.studies))
+    page = study_comparison_page.page(comparison)
     if given.csv:
         with files.atomic_file(given.csv) as partial:
-            table.to_csv(partial, index=False)
+            comparison.table.to_csv(partial, index=False)
+    render.write(given.out, page)
     if given.json:
-        print(table.to_json(orient="records", indent=1))
+        print(comparison.table.to_json(orient="records", indent=1))
         return 0
-    print(study_comparison.format_table(table, tuple(given.studies)).to_string(index=False))
+    print(study_comparison.format_table(comparison.table, comparison.names).to_string(index=False))
     print(study_comparison.NOTE)
+    print(*study_comparison_page.sentences(comparison), sep="\n")
     if given.csv:
         print(f"a row for each quantity: {given.csv}")
+    print(f"page: {given.out}")
     return 0
 
 
 def _check_outputs(given: argparse.Namespace) -> None:
     """Raises PielabError if a file to write is one to read, or no file of this command."""
     inputs = {path.resolve() for path in (*(given.before or []), *(given.after or []))}
-    outputs = [path for path in (given.out if inputs else None, given.csv) if path]
+    outputs = [path for path in (given.out, given.csv) if path]
     for path in outputs:
         paths.require_folder(path.parent)
         is_own = _is_own_table if path is given.csv else _is_own_page

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pielab.data import formats, tables
+from pielab.data import answer_sets, formats, tables
+from pielab.data.answer_sets import LABEL_LOGITS, Sets
 from pielab.data.logit_checks import check_logits
 from pielab.errors import PielabError
 from pielab.progress import counted
@@ -39,7 +40,8 @@ class AnswerFile:
 
     digest: of the file, as store.digests gives it. columns: the file's name of each column that was read, by option.
     ids, answers: (texts,) strings. logits: (texts, classes). names: the class of a column of logits, by its place, as
-    far as the file tells it. label, text, group: (texts,) strings. None for what the file does not have.
+    far as the file tells it. label, text, group: (texts,) strings. None for what the file does not have. sets: the
+    labels of each answer and label that is a string of several; None if each text has one, and logits are None if not.
     """
 
     path: Path
@@ -52,14 +54,19 @@ class AnswerFile:
     label: np.ndarray | None
     text: np.ndarray | None
     group: np.ndarray | None
+    sets: Sets | None = None
 
 
-def read_all(paths: Sequence[Path], given: Mapping[str, str | None]) -> list[AnswerFile]:
+def read_all(
+    paths: Sequence[Path], given: Mapping[str, str | None], separator: str | None = None, sets: bool = False
+) -> list[AnswerFile]:
     """The files, with the same column of ids.
 
-    given: the names of columns by option, a key of NAMES or "group"; None for one of the usual names.
+    given: the names of columns by option, a key of NAMES or "group"; None for one of the usual names. sets: whether an
+    answer may be a set of labels, a list or joined by the separator.
 
-    Raises PielabError if a file cannot be read, or has no ids or answers, an empty or repeated id, or an empty answer.
+    Raises PielabError if a file cannot be read, or has no ids or answers, an empty or repeated id, or an empty answer;
+    and if some answers are sets and others not.
     """
     for path in paths:
         if not path.is_file():
@@ -68,8 +75,20 @@ def read_all(paths: Sequence[Path], given: Mapping[str, str | None]) -> list[Ans
     for option in OPTIONAL:
         if given[option] and not any(given[option] in header for header in headers):
             tables.check_columns(headers[0], {f"--{option}": given[option]}, str(paths[0]))
-    named = given["id"] or _common_id(paths, headers)
-    return [_of_file(path, header, {**given, "id": named}) for path, header in zip(paths, headers, strict=True)]
+    named = {**given, "id": given["id"] or _common_id(paths, headers)}
+    tables_of, labels = [], {}
+    for path, header in zip(paths, headers, strict=True):
+        columns, pair, classes = _columns(path, header, named)
+        frame = _rows(path, header, columns, [*pair, *classes])
+        labels[path] = None
+        if sets:
+            joined = {option: columns[option] for option in ("--answer", "--label") if option in columns}
+            frame, labels[path] = answer_sets.write(frame, joined, separator, path)
+        if labels[path] is not None:
+            columns, classes = {option: name for option, name in columns.items() if option != "--logits"}, []
+        tables_of.append((path, frame, columns, pair, classes))
+    answer_sets.check_one_form(labels, separator)
+    return [_of_table(*table, labels[table[0]]) for table in tables_of]
 
 
 def _header(path: Path, given: Mapping[str, str | None]) -> pd.DataFrame:
@@ -96,7 +115,10 @@ def _listed(header: pd.DataFrame) -> str:
     return ", ".join(map(str, header.columns))
 
 
-def _of_file(path: Path, header: pd.DataFrame, given: Mapping[str, str | None]) -> AnswerFile:
+def _columns(
+    path: Path, header: pd.DataFrame, given: Mapping[str, str | None]
+) -> tuple[dict[str, str], Sequence[str], Sequence[str]]:
+    """The file's column for each option, and the names of two columns of texts and of those of logits, if any."""
     columns = {
         f"--{option}": column
         for option, column in given.items()
@@ -116,18 +138,33 @@ def _of_file(path: Path, header: pd.DataFrame, given: Mapping[str, str | None]) 
             f"{path} has no column of answers or logits under a usual name, it has {_listed(header)}",
             "name it with --answer or --logits",
         )
+    if columns.get("--logits") == LABEL_LOGITS:
+        raise PielabError(
+            "logits-of-several-labels",
+            f"{path} has in {LABEL_LOGITS} those of several labels, of which the largest is not the answer",
+            "give the answers with --answer, as lists or joined by a --separator, and no --logits",
+        )
     # Checked on the header, because no rows are read before all columns are there.
     tables.check_columns(pd.DataFrame(columns=header.columns, index=[0]), columns, str(path))
+    return columns, pair, classes
+
+
+def _rows(path: Path, header: pd.DataFrame, columns: dict[str, str], further: Sequence[str]) -> pd.DataFrame:
     frame = header
     if formats.suffix(path) in formats.DELIMITERS:
         label = columns.get("--label") or columns.get("--answer") or columns["--id"]
-        frame = formats.read(path, [*columns.values(), *pair, *classes], label)
+        frame = formats.read(path, [*columns.values(), *further], label)
     tables.check_columns(frame, columns, str(path))
-    return _of_table(path, frame, columns, pair, classes)
+    return frame
 
 
 def _of_table(
-    path: Path, frame: pd.DataFrame, columns: dict[str, str], pair: Sequence[str], classes: Sequence[str]
+    path: Path,
+    frame: pd.DataFrame,
+    columns: dict[str, str],
+    pair: Sequence[str],
+    classes: Sequence[str],
+    sets: Sets | None,
 ) -> AnswerFile:
     frame = frame.astype(object)
     texts = [columns["--text"]] if "--text" in columns else list(pair)
@@ -155,7 +192,7 @@ def _of_table(
     several = {"--logits": ", ".join(classes), "--text": ", ".join(pair)}
     columns = columns | {name: joined for name, joined in several.items() if joined}
     return AnswerFile(
-        path, digest, columns, ids, answers, logits, names, option.get("label"), text, option.get("group")
+        path, digest, columns, ids, answers, logits, names, option.get("label"), text, option.get("group"), sets
     )
 
 

@@ -21,9 +21,10 @@ class PairedAnswers:
 
     before_files, after_files: in the order of the runs. ids: (texts,) strings. classes: all answers and labels.
     before, after: (runs, texts), places in `classes`. before_logits, after_logits: (runs, texts, classes of the
-    logits), in the same order of classes on both sides; None unless every file has logits. targets: (texts,), places
-    in `classes`. texts, groups: (texts,) strings. None for what no file has. left_out: how many texts are left out,
-    because some file lacks them.
+    logits), in the same order of classes on both sides; None unless every file has logits. logit_classes: that order,
+    None for a class that no answer tells. targets: (texts,), places in `classes`. texts, groups: (texts,) strings. None
+    for what no file has. left_out: how many texts are left out, because some file lacks them. labels, members: where
+    an answer is a set, all labels, and which of them each of `classes` has, bool (classes, labels); else None.
     """
 
     before_files: list[AnswerFile]
@@ -38,6 +39,9 @@ class PairedAnswers:
     texts: np.ndarray | None = None
     groups: np.ndarray | None = None
     left_out: int = 0
+    labels: list[str] | None = None
+    members: np.ndarray | None = None
+    logit_classes: list[str | None] | None = None
 
     @property
     def is_paired(self) -> bool:
@@ -46,15 +50,20 @@ class PairedAnswers:
 
 
 def read(
-    before: Sequence[Path], after: Sequence[Path], columns: Mapping[str, str | None], common: bool = False
+    before: Sequence[Path],
+    after: Sequence[Path],
+    columns: Mapping[str, str | None],
+    common: bool = False,
+    separator: str | None = None,
 ) -> PairedAnswers:
     """The files of both sides, each one run.
 
     columns: as of `answer_files.read_all`. common: whether texts that some file lacks are left out.
+    separator: of several labels in a string.
 
     Raises PielabError for a file that is given twice, for files of different texts, and for answers in other words.
     """
-    files = answer_files.read_all([*before, *after], columns)
+    files = answer_files.read_all([*before, *after], columns, separator, sets=True)
     _check_different(files)
     ids, left_out = _common_ids(files, common)
     places = [file.ids.get_indexer(ids) for file in files]
@@ -64,17 +73,19 @@ def read(
 
     answers = [file.answers[place] for file, place in zip(files, places, strict=True)]
     label = agreed("label")
-    _check_words(answers[: len(before)], answers[len(before) :], label)
+    _check_words(files, answers[: len(before)], answers[len(before) :], label)
     classes = _in_order({*np.concatenate(answers), *([] if label is None else label)})
-    check_spelling(classes, "the files")
+    labels, members = _members(files, classes)
+    check_spelling(labels or classes, "the files")
     index = pd.Index(classes)
     coded = np.stack([index.get_indexer(answer) for answer in answers])
-    logits = _logits(files, places)
+    logits, logit_classes = _logits(files, places)
     return PairedAnswers(
         *(files[: len(before)], files[len(before) :], ids.to_numpy(object), classes),
         *(coded[: len(before)], coded[len(before) :]),
         *((None, None) if logits is None else (logits[: len(before)], logits[len(before) :])),
         *(None if label is None else index.get_indexer(label), agreed("text"), agreed("group"), left_out),
+        *(labels, members, logit_classes),
     )
 
 
@@ -134,19 +145,40 @@ def _short(words: str) -> str:
     return repr(words if len(words) <= 40 else f"{words[:40]} …")
 
 
-def _check_words(before: list[np.ndarray], after: list[np.ndarray], label: np.ndarray | None) -> None:
-    """Raises PielabError if the two sides, or answers and labels, have no word in common."""
-    first, second = ({*np.concatenate(side)} for side in (before, after))
-    if not first & second:
+def _members(files: list[AnswerFile], classes: list[str]) -> tuple[list[str] | None, np.ndarray | None]:
+    """All labels, and which of them each of the classes has; None if an answer is no set."""
+    if files[0].sets is None:
+        return None, None
+    sets = _sets(files)
+    labels = _in_order({label for written in classes for label in sets[written]})
+    return labels, np.array([[label in sets[written] for label in labels] for written in classes], dtype=bool)
+
+
+def _sets(files: list[AnswerFile]) -> dict[str, tuple[str, ...]]:
+    return dict(item for file in files for item in (file.sets or {}).items())
+
+
+def _check_words(
+    files: list[AnswerFile], before: list[np.ndarray], after: list[np.ndarray], label: np.ndarray | None
+) -> None:
+    """Raises PielabError if the two sides, or answers and labels, have no word in common; of sets, no label."""
+    sets = _sets(files)
+
+    def words(answers: np.ndarray) -> set[str]:
+        return {word for written in set(answers) for word in sets.get(written, (written,))}
+
+    first, second = (words(np.concatenate(side)) for side in (before, after))
+    # A model that gives no text any label uses no other words.
+    if first and second and not first & second:
         raise PielabError(
             "answers-in-other-words",
             f"no answer of one side ever occurs on the other ({_some(first)} before, {_some(second)} after)",
             "write the classes alike in all files, or name the right columns with --answer or --logits",
         )
-    if label is not None and not (first | second) & {*label}:
+    if label is not None and (first | second) and words(label) and not (first | second) & words(label):
         raise PielabError(
             "labels-in-other-words",
-            f"no answer is ever a label ({_some(first | second)} against {_some(label)})",
+            f"no answer is ever a label ({_some(first | second)} against {_some(words(label))})",
             "write classes and labels alike, name the right column with --label, or rename it to compare without",
         )
 
@@ -163,10 +195,13 @@ def _in_order(words: set[str]) -> list[str]:
     return sorted(words)
 
 
-def _logits(files: list[AnswerFile], places: list[np.ndarray]) -> np.ndarray | None:
-    """The logits of all runs, (runs, texts, classes), in the same order of classes; None unless every file has them."""
+def _logits(files: list[AnswerFile], places: list[np.ndarray]) -> tuple[np.ndarray | None, list[str | None] | None]:
+    """The logits of all runs, (runs, texts, classes), in the same order of classes, and these as far as they are known.
+
+    None unless every file has logits.
+    """
     if any(file.logits is None for file in files):
-        return None
+        return None, None
     for file in files:
         if file.logits.shape[1] != files[0].logits.shape[1]:
             raise PielabError(
@@ -180,7 +215,8 @@ def _logits(files: list[AnswerFile], places: list[np.ndarray]) -> np.ndarray | N
     is_shared = all(order[place] == name for file in files for place, name in file.names.items())
     classes = list(order.values())
     if is_shared and len(set(classes)) == len(classes):
-        return np.stack([file.logits[place] for file, place in zip(files, places, strict=True)])
+        stacked = np.stack([file.logits[place] for file, place in zip(files, places, strict=True)])
+        return stacked, [order.get(column) for column in range(stacked.shape[2])]
     for file in files:
         if set(file.names.values()) != set(files[0].names.values()) or len(file.names) < file.logits.shape[1]:
             raise PielabError(
@@ -193,4 +229,4 @@ def _logits(files: list[AnswerFile], places: list[np.ndarray]) -> np.ndarray | N
     for file, place in zip(files, places, strict=True):
         columns = {name: column for column, name in file.names.items()}
         stacked.append(file.logits[place][:, [columns[name] for name in files[0].names.values()]])
-    return np.stack(stacked)
+    return np.stack(stacked), list(files[0].names.values())

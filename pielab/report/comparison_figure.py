@@ -1,17 +1,21 @@
-"""The figure of two files in, as up to three panels that stand below each other on a narrow page."""
+"""The figures of pielab compare, as panels that stand below each other on a narrow page."""
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pielab.analysis.paired_change import SPLIT
 from pielab.report import style
+from pielab.store.paths import Configuration
 
-_BLUE = sns.color_palette("colorblind")[0]
+_BLUE = style.ALL
 ROWS = {"": "changed", "another_before": "another run before", "another_after": "another run after"}
 WIDTH = 4.4
+# More labels are in the table alone.
+MOST_LABELS = 20
 
 
 @style.styled
@@ -73,4 +77,55 @@ def matrix(counts: pd.DataFrame) -> Figure:
     axes.tick_params(axis="x", rotation=30 if max(map(len, names)) > 4 else 0)
     axes.tick_params(axis="y", rotation=0)
     axes.set_title("texts by their answers", loc="left")
+    return figure
+
+
+@style.styled
+def labels(table: pd.DataFrame) -> Figure:
+    """On how many texts each label was lost, to the left, and gained, to the right; the most changed first.
+
+    table: of `file_comparison.Comparison`.
+    """
+    shown = table[table["gained"] + table["lost"] > 0].head(MOST_LABELS)
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.2 + 0.26 * len(shown)), layout="constrained")
+    for name, sign, colour in (("lost", -1, style.ONLY_PIES), ("gained", 1, style.ALL)):
+        axes.barh(range(len(shown)), sign * shown[name], color=colour, linewidth=0, height=0.7, label=name)
+    axes.axvline(0, color="0.3", linewidth=0.8)
+    axes.set_yticks(range(len(shown)), [style.short(label, 30) for label in shown["label"]])
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.xaxis.set_major_formatter(lambda value, place: f"{abs(value):,g}")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.grid(axis="y", visible=False)
+    axes.set_title("texts that lost or gained a label", loc="left")
+    style.legend(figure)
+    return figure
+
+
+@style.styled
+def studies(rows: pd.DataFrame, names: tuple[str, str]) -> Figure:
+    """One quantity of two studies, a line for each configuration: either estimate with its interval.
+
+    rows: of `study_comparison.compare`, of one quantity. names: of the studies.
+    """
+    labels: dict[float, str] = {}
+    places: list[float] = []
+    for pair, part in rows.groupby(["dataset", "model"], sort=False):
+        labels[len(labels)] = style.short(", ".join(pair), 34)
+        for row in part.to_dict("records"):
+            places.append(len(labels))
+            labels[len(labels)] = style.short(Configuration.of(row).title, 30)
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.5 + 0.24 * len(labels)), layout="constrained")
+    kinds = zip(("first", "second"), names, (-0.14, 0.14), (style.ALL, style.ONLY_PIES), "os", strict=True)
+    for side, name, shift, colour, marker in kinds:
+        estimate, where = rows[f"{side}_estimate"], np.array(places) + shift
+        axes.hlines(where, rows[f"{side}_low"].fillna(estimate), rows[f"{side}_high"].fillna(estimate), color=colour)
+        label = f"{side}: {style.short(name, 44)}"
+        axes.plot(estimate, where, marker, color=colour, markersize=4, label=label)
+    axes.set_yticks(list(labels), list(labels.values()))
+    for place, label in zip(labels, axes.get_yticklabels(), strict=True):
+        label.set_fontweight("normal" if place in places else "bold")
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    axes.set_title(style.short(f"{rows['quantity'].iloc[0]}, %"), loc="left")
+    style.legend(figure, most=1)
     return figure

@@ -3,7 +3,7 @@
 import base64
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,14 @@ from matplotlib.figure import Figure
 
 from pielab.analysis.file_comparison import ENDS, SIDES, Comparison
 from pielab.analysis.paired_change import SPLIT
+from pielab.data.text_groups import NONE
 from pielab.progress import counted
 from pielab.report import comparison_figure, render
-from pielab.report.comparison_sentences import interval, sentences
+from pielab.report.comparison_sentences import counted_texts, interval, sentences
 
 MOST_ROWS = 1000
 TEXT_LIMIT = 500
+MOST_LABELS = 50
 ANOTHER = {f"another_{side}": f"another run {side}" for side in SIDES}
 
 
@@ -27,10 +29,11 @@ def page(comparison: Comparison) -> str:
     found = sentences(comparison)
     return render.render(
         "comparison.html",
+        title="What changed?",
         answer=found[0],
         more=found[1:],
-        figures=[(title, _image(figure)) for title, figure in _figures(comparison)],
-        tables={title: (note, _html(table)) for title, note, table in _tables(comparison)},
+        figures=[(title, image(figure)) for title, figure in _figures(comparison)],
+        tables={title: (note, plain(table)) for title, note, table in _tables(comparison)},
         files=_files(comparison),
         is_paired=answers.is_paired,
         columns=answers.before_files[0].columns,
@@ -49,9 +52,12 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
         yield "What the changed answers became", comparison_figure.split(changes)
     if comparison.matrix is not None:
         yield "Texts by their answer before and after", comparison_figure.matrix(comparison.matrix)
+    if comparison.labels is not None and comparison.changes["estimate"].iloc[0]:
+        yield "Texts that lost or gained a label", comparison_figure.labels(comparison.labels)
 
 
-def _image(figure: Figure) -> str:
+def image(figure: Figure) -> str:
+    """A figure as the base64 of its SVG, for an img element."""
     # As an image of its own, in which no script of a class's name could run.
     drawn = io.BytesIO()
     figure.savefig(drawn, format="svg", bbox_inches="tight")
@@ -73,10 +79,17 @@ def _tables(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]:
             table[title] = _with_ends(changes, [name, f"{name}_low", f"{name}_high"])
     yield "What changed", f"In percent of the texts, KL in nats. In brackets: {of_what}.", table
     if comparison.accuracy is not None:
-        table = pd.DataFrame({"": comparison.accuracy["quantity"], "accuracy": _with_ends(comparison.accuracy)})
-        if comparison.accuracy["p"].notna().any():
-            table["McNemar's exact p"] = comparison.accuracy["p"].map(_p)
-        yield "Accuracy", "In percent of the texts, and the difference in points.", table
+        yield "Accuracy", _accuracy_note(comparison, runs), _accuracy(comparison)
+    if comparison.labels is not None:
+        labels = comparison.labels
+        table = pd.DataFrame({"label": labels["label"]})
+        for name in ("before", "after", "gained", "lost"):
+            table[name] = [counted_texts(value) for value in labels[name]]
+        note = "On how many texts, a mean over runs, a label was given before and after, and gained and lost; "
+        note += f'"{NONE}" is no label at all.'
+        if len(table) > MOST_LABELS:
+            note += f" The {MOST_LABELS} of {len(table):,} that changed most; --json prints all."
+        yield "Labels gained and lost", note, table.head(MOST_LABELS)
     if comparison.models is not None:
         models = comparison.models
         table = pd.DataFrame({"": models["quantity"], "at these texts": _with_ends(models)})
@@ -102,9 +115,38 @@ def _tables(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]:
         yield "Who pays: by group", note, table
 
 
-def _with_ends(table: pd.DataFrame, names: list[str] = ENDS) -> list[str]:
-    digits = [4 if quantity == "KL" else 2 for quantity in table["quantity"]]
-    rows = zip(table[names].itertuples(index=False), digits, strict=True)
+def _accuracy(comparison: Comparison) -> pd.DataFrame:
+    """A row for each measure: accuracy, and those of calibration if they are known."""
+    accuracy, calibration = comparison.accuracy, comparison.calibration
+    rows = [{"": "accuracy"} | dict(zip(accuracy["quantity"], _with_ends(accuracy), strict=True))]
+    for measure, part in () if calibration is None else calibration.groupby("measure", sort=False):
+        cells = _with_ends(part, digits=4)
+        rows.append({"": measure} | dict(zip(part["quantity"], cells, strict=True)))
+    if accuracy["p"].notna().any():
+        rows[0]["McNemar's exact p"] = _p(accuracy["p"].iloc[-1])
+    return pd.DataFrame(rows)
+
+
+def _accuracy_note(comparison: Comparison, runs: list[int]) -> str:
+    note = "Accuracy in percent of the texts, and its difference in points."
+    if comparison.labels is not None:
+        note += " A set of labels is right as a whole (subset accuracy)."
+    if comparison.calibration is not None:
+        note += (
+            " The Brier score is the sum over classes (0 to 2), the expected calibration error is that of the largest "
+            "probability in 15 bins (0 to 1); both are lower if better."
+        )
+    if comparison.calibration is not None and runs == [1, 1]:
+        note += (
+            " Intervals of the Brier score are Student's t over texts. The calibration error of one run has none: in "
+            "few texts it is too large even if all probabilities are right, and resampled texts make it larger still."
+        )
+    return note
+
+
+def _with_ends(table: pd.DataFrame, names: list[str] = ENDS, digits: int = 2) -> list[str]:
+    places = [4 if quantity == "KL" else digits for quantity in table["quantity"]]
+    rows = zip(table[names].itertuples(index=False), places, strict=True)
     return [_number(ends[0], places) + interval(*ends[1:], places) for ends, places in rows]
 
 
@@ -116,9 +158,10 @@ def _p(value: float) -> str:
     return "" if pd.isna(value) else f"{value:.2g}" if value >= 0.001 else "< 0.001"
 
 
-def _html(table: pd.DataFrame) -> str:
+def plain(table: pd.DataFrame, classes: str = "") -> str:
+    """The HTML of a table, in which all cells are escaped; classes: of the style sheet."""
     with pd.option_context("display.max_colwidth", None):
-        return table.to_html(index=False, border=0, na_rep="")
+        return table.to_html(index=False, border=0, na_rep="", classes=classes)
 
 
 def _files(comparison: Comparison) -> list[list[dict[str, str]]]:
@@ -158,16 +201,22 @@ def _explore(rows: pd.DataFrame) -> str:
         table["majority changed"] = np.where(rows["majority_changed"], "yes", "no")
     if "confidence" in rows:
         table["confidence"] = rows["confidence"].round(2)
+    return sortable(table, ["label", "group", *SIDES, "majority changed"])
+
+
+def sortable(table: pd.DataFrame, choose: Sequence[str]) -> str:
+    """The HTML of a table to sort and search, where itables is installed; all cells are escaped.
+
+    choose: the columns whose values can be chosen from a list, unless they have more than 50.
+    """
     try:
         from pielab.report import data_table
     except ImportError:  # itables comes with the extra "study"
-        return _html(table)
+        return plain(table)
     words = table.select_dtypes(exclude="number")
-    table[list(words)] = words.apply(lambda column: data_table.one_line(column, TEXT_LIMIT))
-    choose = [
-        name for name in ("label", "group", *SIDES, "majority changed") if name in table and table[name].nunique() <= 50
-    ]
-    return data_table.scripts() + data_table.as_html(table, left=list(words), choose=choose)
+    table = table.assign(**words.apply(lambda column: data_table.one_line(column, TEXT_LIMIT)))
+    chosen = [name for name in choose if name in table and table[name].nunique() <= 50]
+    return data_table.scripts() + data_table.as_html(table, left=list(words), choose=chosen)
 
 
 def _votes(answers: tuple[str, ...]) -> str:

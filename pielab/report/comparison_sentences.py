@@ -3,9 +3,11 @@
 import pandas as pd
 
 from pielab.analysis.exchange import LEAST_SEEDS_TO_TEST
+from pielab.analysis.file_calibration import unknown_label
 from pielab.analysis.file_comparison import SIDES, Comparison
 from pielab.analysis.half_splits import LEAST_SEEDS_FOR_AN_INTERVAL
 from pielab.analysis.paired_change import SPLIT
+from pielab.data.text_groups import NONE
 from pielab.progress import counted
 
 
@@ -13,11 +15,15 @@ def sentences(comparison: Comparison) -> list[str]:
     """The answer first; then what another run changes, accuracy, majorities, groups, and what was left out."""
     answers = comparison.answers
     runs = len(answers.before), len(answers.after)
-    found = [_changed(comparison, runs), _another_run(comparison.changes)]
+    found = [_changed(comparison, runs)]
+    if comparison.labels is not None:
+        found += _labels(comparison.labels)
+    found.append(_another_run(comparison.changes))
     if comparison.models is not None:
         found.append(_moved(comparison.models, runs[0]))
     if comparison.accuracy is not None:
         found.append(_accuracy(comparison.accuracy))
+        found += _calibration(comparison)
     if comparison.majorities:
         found.append(_majorities(comparison.majorities))
     if comparison.groups is not None:
@@ -55,6 +61,24 @@ def _changed(comparison: Comparison, runs: tuple[int, int]) -> str:
     return f"{first}; {', '.join(f'{amounts[part]} from {part}' for part in SPLIT)}."
 
 
+def _labels(labels: pd.DataFrame) -> list[str]:
+    said = "An answer is the set of a text's labels, and changed if any of them did"
+    said += "; probabilities of several labels are not compared."
+    most = labels[labels["label"] != NONE].iloc[0]
+    if not most["gained"] + most["lost"]:
+        return [said]
+    gained, lost = counted_texts(most["gained"]), counted_texts(most["lost"])
+    return [
+        said,
+        f"The label that changed most is {most['label']}: gained by {gained} and lost by {lost} of the texts.",
+    ]
+
+
+def counted_texts(number: float) -> str:
+    """A number of texts, or of a mean over runs with one decimal: "1,200", "30.3"."""
+    return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.1f}"
+
+
 def _accuracy(accuracy: pd.DataFrame) -> str:
     before, after, difference = accuracy.to_dict("records")
     ends = interval(difference["low"], difference["high"])
@@ -63,6 +87,24 @@ def _accuracy(accuracy: pd.DataFrame) -> str:
         f"Accuracy is {before['estimate']:.2f} % before and {after['estimate']:.2f} % after, a difference of "
         f"{difference['estimate']:+z.2f} points{ends}{exact}."
     )
+
+
+def _calibration(comparison: Comparison) -> list[str]:
+    """None without logits."""
+    if comparison.calibration is None:
+        if comparison.answers.before_logits is None:
+            return []
+        label = unknown_label(comparison.answers)
+        return [f"Calibration is left out, because it is not known which logit is that of the label {label}."]
+    table = comparison.calibration.set_index(["measure", "quantity"])
+    brier, error = (table.loc[measure] for measure in ("Brier score", "expected calibration error"))
+    low, high = brier.loc["difference", ["low", "high"]]
+    return [
+        f"The Brier score (lower is better) is {brier.loc['before', 'estimate']:.4f} before and "
+        f"{brier.loc['after', 'estimate']:.4f} after, a difference of {brier.loc['difference', 'estimate']:+z.4f}"
+        f"{interval(low, high, 4)}; the expected calibration error is {error.loc['before', 'estimate']:.4f} and "
+        f"{error.loc['after', 'estimate']:.4f}."
+    ]
 
 
 def _another_run(changes: pd.DataFrame) -> str:
