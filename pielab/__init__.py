@@ -29,6 +29,7 @@ _MODULES = {
     "pruners": "compression.pruners",
     "readability": "analysis.examples.readability",
     "results": "analysis.results",
+    "schedules": "compression.schedules",
 }
 
 __all__ = list(_MODULES)
