@@ -15,6 +15,7 @@ import yaml
 from conftest import refused
 from papermill.cli import _resolve_type
 
+from pielab.__main__ import main
 from pielab.compression import schedules
 from pielab.config import study
 from pielab.config.parameters import PruneParameters, TrainParameters
@@ -397,6 +398,39 @@ def test_the_command_line_prints_the_plan(config, tmp_path):
     for heading in ("NOTEBOOKS", "TRAINING UNITS", "DISK", "TIME"):
         assert f"\n\n{heading}" in done.stdout
     assert not Path(config["results"]).exists()
+
+
+def test_the_plan_names_what_the_study_will_not_start_without(config, tmp_path, capsys):
+    file, entry = tmp_path / "study.yaml", config["configurations"][0]
+    first, second = {"dataset": "gone.csv"}, {"dataset": "./reviews.csv", "model": "./gone"}
+    config["configurations"] = [entry | first, entry | second, entry | {"word_vectors": "gone.txt"}]
+    file.write_text(yaml.safe_dump(config))
+    assert main(["plan", str(file), "--no-data"]) == 0
+    said = capsys.readouterr()
+    warned = [line.removeprefix("warning: pielab study will not start: ") for line in said.err.splitlines()]
+    assert [line.partition(" is no ")[0] for line in warned] == [
+        "dataset = 'gone.csv'",
+        "dataset = './reviews.csv'",
+        "word_vectors = 'gone.txt'",
+    ]
+    assert "\n\nTIME" in said.out
+    assert main(["study", str(file)]) == 2
+    assert capsys.readouterr().err == "".join(f"error: {line}.\n" for line in warned)
+
+
+def test_a_finished_study_is_planned_and_shown_where_its_data_are_gone(config, tmp_path, capsys):
+    config["configurations"][0] |= {"dataset": str(tmp_path / "gone.csv"), "word_vectors": "gone.txt"}
+    file, read = tmp_path / "study.yaml", study.read(config)
+    file.write_text(yaml.safe_dump(config))
+    folder = Path(read.folder)
+    (folder / "report/tables").mkdir(parents=True)
+    pd.DataFrame({"pruner": ["IMP-FT"], "seeds": [2]}).to_csv(folder / "report/tables/pie_shares.csv", index=False)
+    (folder / "study.yaml").write_text(yaml.safe_dump(read.record))
+    assert main(["plan", str(file), "--no-data"]) == 0 and "will not start" in capsys.readouterr().err
+    assert main(["status", str(folder)]) == 0 and main(["report", str(folder)]) == 0
+    assert paths.finished(folder).exists() and not capsys.readouterr().err
+    assert main(["plan", str(file), "--no-data"]) == 0 and not capsys.readouterr().err
+    assert main(["status", str(folder)]) == 0 and main(["report", str(folder)]) == 0
 
 
 def test_a_study_with_a_mistake_ends_with_one_sentence(config, tmp_path):

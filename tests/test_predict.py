@@ -22,6 +22,7 @@ from pielab.commands import predict
 from pielab.config.parameters import PruneParameters
 from pielab.data import class_order, datasets
 from pielab.errors import PielabError
+from pielab.models import fine_tuned
 from pielab.store import paths, predictions
 from pielab.training import runs
 from pielab.training.experiment import prepare
@@ -281,6 +282,42 @@ def test_a_model_that_does_not_say_whether_a_text_has_several_labels_is_warned_o
     assert "animals;food" in set(pd.read_parquet("predictions/bert.parquet")["prediction"])
 
 
+@pytest.mark.parametrize("problem_type", ["multi_label_classification", None])
+def test_a_class_is_predicted_above_the_decision_threshold(place, tiny_bert, problem_type, capsys):
+    save(Path("tags"), tiny_bert, problem_type=problem_type)
+    make_texts(30).assign(label=SETS.map(";".join)).to_csv("sets.csv", index=False)
+    options = ["--data", "sets.csv", "--label", "label", "--label-separator", ";"]
+    run("tags", *options, "--decision-threshold", "0.8")
+    assert ("each class above probability 0.8 is" in capsys.readouterr().err) == (problem_type is None)
+    logits = logits_of("predictions/tags.parquet", "label_logits")
+    above = [";".join(np.array(CLASSES)[row]) or "(none)" for row in 1 / (1 + np.exp(-logits)) > 0.8]
+    assert list(pd.read_parquet("predictions/tags.parquet")["prediction"]) == above
+    assert metadata_of("predictions/tags.parquet")["recipe"]["decision_threshold"] == 0.8
+    with refused("other-predictions-in-file", "another --out", "another value of decision_threshold"):
+        run("tags", *options)
+    run("tags", *options, "--decision-threshold", "0", "--out", "all")
+    assert set(pd.read_parquet("all/tags.parquet")["prediction"]) == {";".join(CLASSES)}
+
+
+def test_a_decision_threshold_of_one_label_is_refused(place):
+    with refused("threshold-of-one-label", "leave it out", "--decision-threshold 0.3 was given, and bert gives each"):
+        run("bert", "--data", "texts.csv", "--label", "label", "--decision-threshold", "0.3")
+    assert not Path("predictions").exists()
+
+
+@pytest.mark.parametrize("models", [["bert"], ["bert", "other", "third"]])
+def test_only_the_last_model_checked_is_not_loaded_again(place, tiny_bert, models, monkeypatch):
+    loaded, load = [], fine_tuned.load
+    monkeypatch.setattr(fine_tuned, "load", lambda model, *given: loaded.append(model) or load(model, *given))
+    for seed, name in enumerate(models[1:]):
+        save(Path(name), tiny_bert, seed=seed)
+    run(*models, "--data", "texts.csv")
+    assert [Path(model).name for model in loaded] == [*models, *models[-2::-1]]
+    for model in models:
+        expected = plain(model, *zip(make_texts(30)["text"], strict=True))
+        assert np.allclose(logits_of(f"predictions/{model}.parquet"), expected, atol=1e-5)
+
+
 def test_a_file_that_is_there_is_made_once(place, capsys):
     run("bert", "--data", "texts.csv", "--label", "label")
     file = Path("predictions/bert.parquet")
@@ -317,8 +354,7 @@ def test_a_file_that_is_there_is_made_once(place, capsys):
 
 def test_the_file_says_what_made_it(place):
     run("bert", "--data", "texts.csv", "--label", "label", "--limit", "7")
-    metadata = {key.decode(): value for key, value in pq.read_schema("predictions/bert.parquet").metadata.items()}
-    metadata = {key: json.loads(value) for key, value in metadata.items() if key != "pandas"}
+    metadata = metadata_of("predictions/bert.parquet")
     assert metadata["model"] == "bert" and metadata["classes"] == CLASSES and metadata["task"] == "single-label"
     assert metadata["device"] == "cpu" and metadata["parameters"]["limit"] == 7
     assert metadata["recipe"]["max_tokens"] == 16 and metadata["recipe"]["precision"] == "float32"
@@ -370,6 +406,49 @@ def test_a_text_of_several_lines_needs_no_label_to_be_one(place):
     Path("lines.csv").write_text('text\n"cat\ndog"\n"cow\nsheep\ngoat"\nfish\n')
     run("bert", "--data", "lines.csv")
     assert list(pd.read_parquet("predictions/bert.parquet")["text"]) == ["cat\ndog", "cow\nsheep\ngoat", "fish"]
+
+
+def metadata_of(path):
+    metadata = {key.decode(): value for key, value in pq.read_schema(path).metadata.items()}
+    return {key: json.loads(value) for key, value in metadata.items() if key != "pandas"}
+
+
+@pytest.fixture
+def hub(place, tiny_bert, monkeypatch):
+    """The cache of a Hub that cannot be reached, with two commits of acme/tiny, of which v1 is not the latest."""
+    repository = place / "hub" / "models--acme--tiny"
+    (repository / "refs").mkdir(parents=True)
+    for number, (name, commit) in enumerate({"v1": "a" * 40, "main": "b" * 40}.items()):
+        (repository / "refs" / name).write_text(commit)
+        (repository / "snapshots").mkdir(exist_ok=True)
+        save(repository / "snapshots" / commit, tiny_bert, seed=number)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(place / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return repository / "snapshots"
+
+
+@pytest.mark.parametrize(
+    ("revision", "commit"), [(None, "b"), ("main", "b"), ("v1", "a"), ("a" * 40, "a"), ("b" * 40, "b")]
+)
+def test_a_model_of_the_hub_is_that_of_its_revision(hub, revision, commit):
+    run("acme/tiny", "--data", "texts.csv", *(["--revision", revision] if revision else []))
+    metadata = metadata_of("predictions/tiny.parquet")
+    assert metadata["commit"] == commit * 40 and metadata["parameters"]["revision"] == revision
+    expected = plain(hub / (commit * 40), *zip(make_texts(30)["text"], strict=True))
+    assert np.allclose(logits_of("predictions/tiny.parquet"), expected, atol=1e-5)
+
+
+def test_predictions_of_another_revision_are_no_earlier_ones(hub):
+    run("acme/tiny", "--data", "texts.csv")
+    with refused("other-predictions-in-file", "another --out", "another value of model"):
+        run("acme/tiny", "--data", "texts.csv", "--revision", "v1")
+
+
+def test_a_revision_that_is_not_there_or_of_no_hub_id_is_refused(hub):
+    with refused("no-such-model", "that this machine can fetch", "the Hub does not give that model at v9 ("):
+        run("acme/tiny", "--data", "texts.csv", "--revision", "v9")
+    with refused("revision-of-a-folder", "or leave --revision out", "--revision v1 was given, and bert is a folder"):
+        run("acme/tiny", "bert", "--data", "texts.csv", "--revision", "v1")
 
 
 def without(name):
@@ -561,7 +640,17 @@ def test_what_cannot_be_meant_is_one_sentence_and_nothing_is_written(
     assert sorted(place.rglob("*")) == before
 
 
-@pytest.mark.parametrize("wrong", [["--limit", "0"], ["--batch-size", "many"], ["--precision", "int8"], ["--label"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--limit", "0"],
+        ["--batch-size", "many"],
+        ["--precision", "int8"],
+        ["--label"],
+        ["--decision-threshold", "1"],
+        ["--decision-threshold", "x"],
+    ],
+)
 def test_argparse_refuses_what_it_can(place, wrong, capsys):
     with pytest.raises(SystemExit) as caught:
         predict.main(["bert", "--data", "texts.csv", *wrong])

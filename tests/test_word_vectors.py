@@ -150,7 +150,7 @@ def test_no_file_is_one_sentence(tmp_path):
 
 def test_a_cache_without_room_says_what_to_do(file, cache, monkeypatch):
     cache.parent.write_text("a file where the folder should be")
-    with refused("word-vectors-not-cached", "or set PIELAB_CACHE", f"the vectors of {file} could not be kept in"):
+    with refused("cache-not-writable", "set PIELAB_CACHE", f"into the cache folder {cache.parent}"):
         word_vectors.read(str(file))
     cache.parent.unlink()
 

@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
+from pielab.arguments import parser_for
 from pielab.errors import PielabError
 from pielab.store import files, paths
 
@@ -44,12 +45,8 @@ def main(arguments: list[str], program: str = "pielab compare") -> int:
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Compare the answers of two models to the same texts, from files of any framework; or two studies.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    about = "Compare the answers of two models to the same texts, from files of any framework; or two studies."
+    parser = parser_for(program, about, EXAMPLES)
     kinds = "CSV, TSV, Parquet, JSON or JSON lines, perhaps gzipped; one run each"
     sides = {"nargs": "+", "type": Path, "metavar": "FILE"}
     parser.add_argument("studies", nargs="*", metavar="STUDY", help="the folders of two studies, instead of files")

@@ -1,12 +1,12 @@
 """What this machine has: versions, processors, GPUs, the cache, and whether the Hub can be reached."""
 
-import argparse
 import importlib.util
 import os
 import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 
+from pielab.arguments import parser_for
 from pielab.store.cache import cache_folder
 
 PACKAGES = ("torch", "transformers", "datasets", "numpy", "pandas", "papermill", "snakemake", "jupyterlab")
@@ -16,11 +16,11 @@ SECONDS = 5
 
 def main(arguments: list[str], program: str = "pielab doctor") -> int:
     """Print what is there, with the cure of what is missing; exit status 1 if anything needed is."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Print versions, processors, GPUs, the cache and whether the Hub can be reached; what is missing "
+    parser = parser_for(
+        program,
+        "Print versions, processors, GPUs, the cache and whether the Hub can be reached; what is missing "
         "stands with its cure.",
-        epilog="for example: pielab doctor --offline",
+        "for example: pielab doctor --offline",
     )
     parser.add_argument("--offline", action="store_true", help="do not try the network")
     given = parser.parse_args(arguments)

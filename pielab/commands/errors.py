@@ -1,16 +1,15 @@
 """What an error message means: its cause and its cure by its id."""
 
-import argparse
-
+from pielab.arguments import parser_for
 from pielab.errors import PielabError, near_miss
 
 
 def main(arguments: list[str], program: str = "pielab errors") -> int:
     """Print the cause and the cure of an error, or the ids of all."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Print what was given and the cure of an error message, by its id or by words of it; all without.",
-        epilog="for example: pielab errors control-of-another-pruner, or: pielab errors GPU memory",
+    parser = parser_for(
+        program,
+        "Print what was given and the cure of an error message, by its id or by words of it; all without.",
+        "for example: pielab errors control-of-another-pruner, or: pielab errors GPU memory",
     )
     parser.add_argument("words", nargs="*", metavar="WORD", help="an id, such as out-of-memory, or words of a message")
     given = parser.parse_args(arguments)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pielab.arguments import parser_for
 from pielab.errors import PielabError
 from pielab.progress import counted
 
@@ -26,12 +27,7 @@ rows are put in the order of the data. Without texts the ids must be the places 
 
 def main(arguments: list[str], program: str = "pielab import-predictions") -> int:
     """Check all files, write them into the study and print each model's score."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Take predictions that other programs made into a study, for the notebooks from 03_pies on.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for(program, "Take predictions of other programs into a study, for notebooks 03 to 07.", EXAMPLES)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="one a model, in the order of the seeds")
     parser.add_argument("--study", required=True)
     parser.add_argument("--dataset", required=True, help="the data, as the notebooks take it")

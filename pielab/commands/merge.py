@@ -1,19 +1,19 @@
 """All studies of a results folder in one tidy table."""
 
-import argparse
 from pathlib import Path
 
+from pielab.arguments import parser_for
 from pielab.errors import PielabError
 from pielab.store import files, paths
 
 
 def main(arguments: list[str], program: str = "pielab merge") -> int:
     """Write the table, and print how much is in it."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Write one CSV of all studies in a folder: a row for each study, configuration and quantity, with "
+    parser = parser_for(
+        program,
+        "Write one CSV of all studies in a folder: a row for each study, configuration and quantity, with "
         "its 95 % interval.",
-        epilog="for example: pielab merge results --csv all.csv",
+        "for example: pielab merge results --csv all.csv",
     )
     parser.add_argument("folder", nargs="?", default="results", help="the folder of the studies (results)")
     parser.add_argument("--csv", metavar="FILE", default="studies.csv", help="the table to write (studies.csv)")

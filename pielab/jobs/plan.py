@@ -1,6 +1,5 @@
 """The plan of a study as text, before it runs or while it does: notebooks, training units, disk and device time."""
 
-import argparse
 import importlib
 import os
 import shlex
@@ -13,11 +12,14 @@ import pandas as pd
 from rich import filesize
 
 from pielab.analysis.half_splits import LEAST_SEEDS_FOR_AN_INTERVAL
+from pielab.arguments import parser_for
 from pielab.compression import pruners
+from pielab.config import local_paths
 from pielab.config import study as studies
 from pielab.config.parameters import TrainParameters
 from pielab.config.study import Study
 from pielab.config.types import parse_seeds
+from pielab.errors import warn
 from pielab.jobs import estimate, intervals
 from pielab.progress import counted
 from pielab.store import paths
@@ -174,17 +176,16 @@ def _duration(seconds: float) -> str:
 
 
 def main(arguments: list[str] | None = None, program: str = "pielab plan") -> int:
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Print what a study takes; run nothing.",
-        epilog="for example: pielab plan params/studies/demo.yaml",
-    )
+    parser = parser_for(program, "Print what a study takes; run nothing.", "for example: pielab plan demo")
     parser.add_argument("study", help="a study's file, or the name of one in params/studies/")
     parser.add_argument("--no-data", action="store_true", help="read no data set to count its examples")
     given = parser.parse_args(arguments)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a plan downloads nothing
     config = studies.read_file(studies.find(given.study))
-    print(text(studies.read(config), config, load=not given.no_data))
+    study = studies.read(config)
+    print(text(study, config, load=not given.no_data), flush=True)
+    for error in local_paths.missing(study, paths.root() / study.folder):
+        warn(f"pielab study will not start: {str(error).removesuffix('.')}")
     return 0
 
 

@@ -3,7 +3,6 @@
 pielab status results/demo
 """
 
-import argparse
 import contextlib
 import importlib
 import os
@@ -11,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from pielab.arguments import parser_for
 from pielab.jobs.notebook_state import SYMBOLS, Notebook, Row, count, read
 from pielab.report import render
 from pielab.store import paths
@@ -114,11 +114,7 @@ def _watch(study_folder: Path, seconds: float = 5.0) -> None:
 
 
 def main(arguments: list[str] | None = None, program: str = "pielab status") -> int:
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Show the progress of a study.",
-        epilog="for example: pielab status results/demo --watch",
-    )
+    parser = parser_for(program, "Show the progress of a study.", "for example: pielab status results/demo --watch")
     parser.add_argument("study", help="the folder of the study, such as results/demo")
     parser.add_argument("--watch", action="store_true", help="keep it up to date until all is done")
     given = parser.parse_args(arguments)

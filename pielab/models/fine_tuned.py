@@ -51,12 +51,12 @@ class FineTuned:
     build: Callable[[], nn.Module] = field(repr=False)
 
 
-def check(given: str, texts: PredictionTexts, max_tokens: int | None = None) -> FineTuned:
+def check(given: str, texts: PredictionTexts, max_tokens: int | None = None, revision: str | None = None) -> FineTuned:
     """A trained model, all of whose files but the weights are checked, with the texts encoded for it.
 
     given: a folder with config.json, safetensors weights and a tokenizer, as save_pretrained writes; the Hub id of
         such; or the folder of a seed in a study's results. max_tokens: as many as the model reads if None, or as many
-        as the seed read in its study.
+        as the seed read in its study. revision: a branch, tag or commit of a Hub id, None for the latest commit.
 
     Raises PielabError if a file is missing or does not belong to the others, if it is no sequence classifier or needs
     Python code from its folder, or if it reads fewer tokens.
@@ -69,9 +69,15 @@ def check(given: str, texts: PredictionTexts, max_tokens: int | None = None) -> 
             "give the folder of a trained seed, such as results/demo/bbc-news-minilm-2l/dense/seeds/00",
         )
     if path is None:
-        return _open_hub(given, texts, max_tokens)
+        return _open_hub(given, texts, max_tokens, revision)
     if not path.is_dir():
         raise PielabError("model-is-a-file", f"{given} is a file", "give the folder of a model, with its config.json")
+    if revision:
+        raise PielabError(
+            "revision-of-a-folder",
+            f"--revision {revision} was given, and {given} is a folder here",
+            "give a Hub id, or leave --revision out",
+        )
     folder = Path(os.path.normpath(Path.cwd() / path))  # links stay, because their names tell models apart
     if (folder / "metrics.json").exists() and not (folder / "config.json").exists():
         return _open_seed(given, folder, texts, max_tokens)
@@ -82,20 +88,21 @@ def check(given: str, texts: PredictionTexts, max_tokens: int | None = None) -> 
         return _open_saved(given, folder.parts, texts, max_tokens)
 
 
-def _open_hub(given: str, texts: PredictionTexts, max_tokens: int | None) -> FineTuned:
+def _open_hub(given: str, texts: PredictionTexts, max_tokens: int | None, revision: str | None) -> FineTuned:
     from huggingface_hub import snapshot_download
 
+    at = f"at {revision} " if revision else ""
     try:
         if given.startswith((".", "/", "~")):
             raise FileNotFoundError("it is no Hub id")
         with as_transient("the model"):
-            folder = Path(snapshot_download(given, allow_patterns=HUB_FILES))
+            folder = Path(snapshot_download(given, revision=revision, allow_patterns=HUB_FILES))
     except TransientError:
         raise
     except Exception as error:  # the Hub's client raises errors of many kinds
         raise PielabError(
             "no-such-model",
-            f"there is no folder {given} here, and the Hub does not give that model ({first_line(error)})",
+            f"there is no folder {given} here, and the Hub does not give that model {at}({first_line(error)})",
             "give a folder of save_pretrained, a seed's folder, or a Hub id that this machine can fetch",
         ) from None
     _check_files(given, folder)
@@ -214,10 +221,7 @@ def load(model: str, config: Any, revision: str | None = None) -> nn.Module:
     return network
 
 
-@functools.cache
-def _warn_once(line: str) -> None:
-    """`warn`, but not again when weights that were checked are loaded to predict."""
-    warn(line)
+_warn_once = functools.cache(warn)  # not again when weights that were checked are loaded to predict
 
 
 def _check_files(given: str, folder: Path) -> None:

@@ -71,6 +71,7 @@ def read(path: str) -> WordVectors:
             f"word_vectors = {path!r} is no file",
             "give glove-6b-50d or the path of a text file",
         )
+    _check_is_text(file)
     state = file.stat()
     if state.st_size < CACHE_FROM_BYTES:
         words, blocks = zip(*_blocks(file), strict=True)
@@ -88,6 +89,17 @@ def read(path: str) -> WordVectors:
             f"the vectors of {file} could not be kept in {cache_folder() / 'word-vectors'} ({error.strerror})",
             "they need half the size of the text there; make room, or set PIELAB_CACHE to another folder",
         ) from None
+
+
+def _check_is_text(file: Path) -> None:
+    with file.open("rb") as opened:
+        start = opened.read(1 << 12)
+    if b"\0" in start or start.startswith((b"\x1f\x8b", b"PK\x03\x04")):
+        raise PielabError(
+            "word-vectors-not-text",
+            f"word_vectors = {str(file)!r} is binary, such as an archive or word2vec's .bin",
+            "unpack it, or save the vectors as text, a word and its numbers on each line",
+        )
 
 
 def _write_cache(blocks: Iterator[tuple[pa.Array, np.ndarray]], path: Path) -> None:

@@ -1,6 +1,5 @@
 """The study's front page: figures, tables, PIEs and every rendered notebook, readable without server or network."""
 
-import argparse
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from pielab.analysis import findings
+from pielab.arguments import parser_for
 from pielab.errors import PielabError
 from pielab.report import paper, render
 
@@ -175,10 +175,10 @@ def _html(frame: pd.DataFrame) -> str:
 
 
 def main(arguments: list[str] | None = None, program: str = "pielab report") -> int:
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Write a study's report/index.html from the figures and tables that 06_report made.",
-        epilog="for example: pielab report results/demo",
+    parser = parser_for(
+        program,
+        "Write a study's report/index.html from the figures and tables that 06_report made.",
+        "for example: pielab report results/demo",
     )
     parser.add_argument("study", help="the folder of the study, such as results/demo")
     given = parser.parse_args(arguments)

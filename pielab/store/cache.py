@@ -9,7 +9,7 @@ from typing import TypeVar
 import platformdirs
 
 from pielab.errors import PielabError, warn
-from pielab.store import files, records
+from pielab.store import files, paths, records
 
 S, T = TypeVar("S"), TypeVar("T")
 
@@ -17,6 +17,20 @@ S, T = TypeVar("S"), TypeVar("T")
 def cache_folder() -> Path:
     """$PIELAB_CACHE, or the user's cache folder of this system."""
     return Path(os.environ.get("PIELAB_CACHE") or platformdirs.user_cache_path("pielab"))
+
+
+def require_cache() -> None:
+    """Raises PielabError if nothing can be written into the cache folder, which is made if it is missing."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        paths.require_folder(folder)
+    except (OSError, PielabError):
+        raise PielabError(
+            "cache-not-writable",
+            f"nothing can be written into the cache folder {folder}",
+            "set PIELAB_CACHE to a folder that you may write in",
+        ) from None
 
 
 def derived(
@@ -44,6 +58,7 @@ def derived(
                 return read(path)
         except PielabError as error:
             warn(str(error))
+    require_cache()
     with files.atomic_file(path, digest=True) as partial:
         write(make(), partial)
     return read(path)

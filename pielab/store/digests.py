@@ -42,6 +42,13 @@ def stored(path: Path) -> dict[str, Path]:
     return found
 
 
+def missing(folder: Path) -> list[Path]:
+    """The files that the list of a folder names and that are not there; none if it has no list."""
+    listed = folder / FOLDER_LIST
+    lines = listed.read_text(encoding="utf-8", errors="replace").splitlines() if listed.exists() else []
+    return [path for line in lines if not (path := folder / line.partition("  ")[2]).exists()]
+
+
 def check(path: Path) -> None:
     """Raises ValueError if a file that has a digest is not as it was written."""
     lists = stored(path)

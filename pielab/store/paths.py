@@ -99,7 +99,9 @@ def require_folder(folder: Path) -> None:
     nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise PielabError(
-            "file-in-place-of-folder", f"{folder} is no folder, because {nearest} is a file", "give another place"
+            "file-in-place-of-folder",
+            f"{folder} is no folder, because {nearest} is a file",
+            "give another place, or move that file",
         )
     if not os.access(nearest, os.W_OK):
         raise PielabError(

@@ -42,7 +42,7 @@ def checked_read(path: Path, cure: str, digest: bool = True) -> Iterator[Path]:
         if digest:
             digests.check(path)
         yield path
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise PielabError("file-missing", f"{path} is missing", cure) from None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
         refused = getattr(error, "errno", None) is not None
@@ -83,7 +83,7 @@ def finished(
 
     exported: the folder must hold the model's weights as well. inputs: as of `require_same_inputs`.
 
-    Raises PielabError if the folder is of another recipe or of other inputs, or lacks the weights.
+    Raises PielabError if the folder is of another recipe or of other inputs, or lacks the weights or predictions.
     """
     if not folder.exists():
         return False
@@ -97,6 +97,11 @@ def finished(
         )
     require_same(stored, recipe, folder)
     require_same_inputs(record, inputs, folder)
+    # A user may delete weights, but without its predictions a seed is none.
+    for path in digests.missing(folder):
+        if path.suffix == ".parquet":
+            with checked_read(path, retraining_cure(folder)):
+                path.stat()
     if exported and not ((folder / "model").exists() or (folder / "weights.safetensors").exists()):
         raise PielabError(
             "weights-not-saved",
