@@ -224,7 +224,7 @@ def to_longest(given: dict[str, Any], name: str) -> dict[str, torch.Tensor]:
 
 
 def task(given: dict[str, Any]) -> tasks.Task:
-    return tasks.of_answers(given["targets"]["train"][None])
+    return tasks.of_targets(given["targets"]["train"])
 
 
 def targets(given: dict[str, Any], name: str) -> torch.Tensor:

@@ -274,7 +274,7 @@ def test_the_classes_of_pies_by_hand(tmp_path):
     frame = pd.DataFrame({"label": [[0, 1], [1], [1, 2], []], "pie": [True, False, True, False]})
     beside = {"halved": [0.25, 1.0, 0.5], "null": [0.5, 1, 0], "more": [-0.25, 0, 0.5], "low": [0] * 3, "high": [1] * 3}
     summary = {"dataset": "d", "model": "m", "pruner": "MP-AI", "threshold": 50.0, "classes": ["a", "b", "c"]}
-    summary["classes_beside_null"] = beside
+    summary |= {"classes_beside_null": beside, "seeds": 4}
     p = PieParameters(**made_parameters(tmp_path) | {"pruner": "MP-AI", "threshold": 50})
     results.write_pies(folder, frame, summary, p, "digest")
     table = by_configuration(tmp_path)

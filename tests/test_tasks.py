@@ -56,7 +56,7 @@ def test_labels_become_targets_and_ids_again(task, seed):
     ids = draw_ids(task, seed)
     split = split_of(task, ids)
     targets = task.targets(split)
-    assert tasks.of_split(split) is tasks.of_answers(targets[None]) is task
+    assert tasks.of_split(split) is tasks.of_targets(targets) is task
     assert task.class_names(split) == [f"class {index}" for index in range(CLASSES)]
     assert [tuple(np.atleast_1d(cell).tolist()) for cell in task.ids(targets)] == ids
     assert [tuple(np.flatnonzero(row)) for row in task.hot(targets, CLASSES)] == ids

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from pielab.analysis import intervals
 from pielab.analysis.half_splits import LEAST_SEEDS_FOR_AN_INTERVAL
-from pielab.data.votes import differ
+from pielab.data.votes import check_classes, differ
 from pielab.errors import PielabError
 
 # Under so many changed answers of all seeds, the deviation between seeds is often far too small by chance.
@@ -65,7 +66,7 @@ def count(unpruned: np.ndarray, control: np.ndarray | None = None, pruned: np.nd
         (seeds, examples, classes), whose sets of classes count as one answer. control: models trained as the pruned
         ones were, with nothing pruned; None where the pruner trains as the unpruned models do.
 
-    Raises PielabError for fewer than two seeds, or unequal shapes.
+    Raises PielabError for fewer than two seeds, unequal shapes, or probabilities.
     """
     given = {"unpruned": unpruned, "control": control, "pruned": pruned}
     sides = {name: predictions for name, predictions in given.items() if predictions is not None}
@@ -119,11 +120,11 @@ def coefficients(sides: Sequence[str]) -> dict[tuple[str, str], np.ndarray]:
     return {(comparison, quantity): row for comparison, rows in found.items() for quantity, row in rows.items()}
 
 
-def quantities(agreement: Agreement) -> pd.DataFrame:
+def quantities(agreement: Agreement, confidence: float = intervals.RECORDED) -> pd.DataFrame:
     """What retraining, training longer and pruning contribute to the answers that change, in points: percent of texts.
 
-    One row a quantity: comparison, quantity, estimate, and two 95 % intervals: low and high, of other seeds at these
-    texts; low_to_come and high_to_come, of other seeds and other texts. NaN for fewer than four seeds.
+    One row a quantity: comparison, quantity, estimate, and two intervals: low and high, of other seeds at these texts;
+    low_to_come and high_to_come, of other seeds and other texts. NaN for fewer than four seeds.
 
     Comparison "parts" adds up to its last row ("removal" is the sum of "removal from control" and "interaction").
     "both" compares unpruned and pruned models, "training longer" unpruned models and controls, "removal" controls, or
@@ -138,12 +139,12 @@ def quantities(agreement: Agreement) -> pd.DataFrame:
     of_texts = 100**2 * np.einsum("qp,pr,qr->q", weights, agreement.covariance, weights).clip(min=0) / texts
 
     table = pd.DataFrame(list(definitions), columns=["comparison", "quantity"]).assign(estimate=estimate)
-    half_width = stats.t.ppf(0.975, seeds - 1) * np.sqrt(of_seeds)
+    half_width = intervals.half_width(np.sqrt(of_seeds), seeds - 1, confidence)
     table = table.assign(low=estimate - half_width, high=estimate + half_width)
     own = table["quantity"] == "own answers changed"
-    table.loc[own, ["low", "high"]] = of_few_changed(table[own], seeds * texts)
+    table.loc[own, ["low", "high"]] = of_few_changed(table[own], seeds * texts, seeds - 1, confidence)
 
-    half_width = _half_width_to_come(of_seeds, of_texts, seeds, texts)
+    half_width = _half_width_to_come(of_seeds, of_texts, seeds, texts, confidence)
     table["low_to_come"] = np.minimum(table["low"], estimate - half_width)
     table["high_to_come"] = np.maximum(table["high"], estimate + half_width)
     # A share, unlike a difference of shares, is not negative.
@@ -153,7 +154,9 @@ def quantities(agreement: Agreement) -> pd.DataFrame:
 
 
 def _check(sides: dict[str, np.ndarray]) -> None:
-    """Raise PielabError unless all sides have the same shape, at least two seeds, and texts."""
+    """Raise PielabError unless all sides have classes, the same shape, at least two seeds, and texts."""
+    for predictions in sides.values():
+        check_classes(predictions)
     shapes = {name: predictions.shape for name, predictions in sides.items()}
     if len(set(shapes.values())) > 1:
         given = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
@@ -233,25 +236,33 @@ def seed_variance(kernels: np.ndarray) -> np.ndarray:
     return np.maximum((leaving_out_one + unbiased) / 2, 0.75 * leaving_out_one)
 
 
-def poisson_interval(number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of the exact 95 % interval of the mean of a Poisson number."""
-    return np.nan_to_num(stats.chi2.ppf(0.025, 2 * number)) / 2, stats.chi2.ppf(0.975, 2 * number + 2) / 2
+def poisson_interval(number: np.ndarray, confidence: float = intervals.RECORDED) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of the exact interval of the mean of a Poisson number."""
+    low, high = intervals.tails(confidence)
+    return np.nan_to_num(stats.chi2.ppf(low, 2 * number)) / 2, stats.chi2.ppf(high, 2 * number + 2) / 2
 
 
-def of_few_changed(table: pd.DataFrame, answers: int) -> pd.DataFrame:
+def of_few_changed(
+    table: pd.DataFrame, answers: int, freedom: int, confidence: float = intervals.RECORDED
+) -> pd.DataFrame:
     """The ends, low and high, of own answers changed: where few did, those of a Poisson number if they are wider.
 
-    answers: of how many, seeds times texts.
+    answers: of how many, seeds times texts. freedom: the degrees of freedom of the table's intervals.
     """
     changed = (table["estimate"] * answers / 100).round()
-    low, high = (100 / answers * end for end in poisson_interval(changed))
-    wider = (changed < FEW_CHANGED) & (high - low > table["high"] - table["low"])
+    low, high = (100 / answers * end for end in poisson_interval(changed, confidence))
+    # Wider at 95 %, so that the intervals of two levels are of one kind and lie within each other.
+    stored_low, stored_high = (100 / answers * end for end in poisson_interval(changed))
+    ratio = intervals.half_width(1, freedom) / intervals.half_width(1, freedom, confidence)
+    wider = (changed < FEW_CHANGED) & (stored_high - stored_low > ratio * (table["high"] - table["low"]))
     return pd.DataFrame({"low": table["low"].mask(wider, low), "high": table["high"].mask(wider, high)})
 
 
-def _half_width_to_come(of_seeds: np.ndarray, of_texts: np.ndarray, seeds: int, texts: int) -> np.ndarray:
-    """Half of the 95 % interval of both variances, by Student's t with the degrees of freedom of Satterthwaite."""
+def _half_width_to_come(
+    of_seeds: np.ndarray, of_texts: np.ndarray, seeds: int, texts: int, confidence: float
+) -> np.ndarray:
+    """Half of the interval of both variances, by Student's t with the degrees of freedom of Satterthwaite."""
     both = of_seeds + of_texts
     squares = of_seeds**2 / (seeds - 1) + of_texts**2 / max(texts - 1, 1)
     freedom = np.divide(both**2, squares, out=np.ones_like(both), where=squares != 0)
-    return stats.t.ppf(0.975, freedom) * np.sqrt(both)
+    return intervals.half_width(np.sqrt(both), freedom, confidence)

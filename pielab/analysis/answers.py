@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from pielab.analysis import null, tables
+from pielab.analysis import intervals, null, tables
 from pielab.analysis.examples import readability
 from pielab.progress import counted
 from pielab.store.paths import Configuration
@@ -53,7 +53,7 @@ def of_el2n(table: pd.DataFrame) -> list[str]:
     return [
         f"{Configuration.of(row).title}: of the {counted(row['examples'], 'training example')} with the highest EL2N "
         f"{100 * row['p_pie']:.1f} % are PIEs between halves of the seeds, {100 * row['p_null']:.1f} % by retraining "
-        f"alone: an excess of {text} points."
+        f"alone: an excess of {text} points{intervals.unless_recorded(table, ' (intervals of {})')}."
         for row, text in zip(last.to_dict("records"), excess, strict=True)
     ]
 
@@ -66,7 +66,7 @@ def of_readability(table: pd.DataFrame) -> list[str]:
     return [
         f"{Configuration.of(row).title}: PIEs are {own} times as long as all test texts; between halves of the seeds "
         f"{row['halved']:.2f} times, where those that retraining alone changes are {row['null']:.2f} times: a "
-        f"difference of {text}."
+        f"difference of {text}{intervals.unless_recorded(table, ' (intervals of {})')}."
         for row, own, text in zip(length.to_dict("records"), ratio, more, strict=True)
     ]
 

@@ -41,7 +41,7 @@ def of_configuration(summary: dict[str, Any]) -> pd.DataFrame:
     """
     known = {name: summary[name] for name in CONFIGURATION}
     known |= {"seeds": summary["seeds"], "texts": summary["examples"]}
-    return pd.DataFrame(summary["change"]).assign(**known)[COLUMNS]
+    return pd.DataFrame(summary["change"]).assign(**known)[[*known, *summary["change"]]]
 
 
 def by_configuration(table: pd.DataFrame) -> list[tuple[Configuration, pd.DataFrame]]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import null, results, tables
+from pielab.analysis import intervals, null, results, tables
 from pielab.compression.pruners import METHODS, is_own, of
 from pielab.compression.schedules import trajectory
 from pielab.errors import PielabError
@@ -26,14 +26,17 @@ NOT_EVALUATED = pd.DataFrame({"metric": [], "effectiveness": []})
 SHARES = ["pies_percent", "halved_pies_percent", "null_percent", "excess_percent", "excess_low", "excess_high"]
 
 
-def pruners(study: Path | results.Results, reference: str = REFERENCE) -> pd.DataFrame:
+def pruners(
+    study: Path | results.Results, reference: str = REFERENCE, confidence: float = intervals.RECORDED
+) -> pd.DataFrame:
     """One row per configuration whose PIEs are known, by data set, model, threshold and pruner.
 
     Columns: the configuration; epochs and unpruned_epochs (of training behind each of its models, and behind each
     unpruned one; NaN if their predictions were imported); seeds; metric; unpruned, the mean of the unpruned models;
-    mean, low and high of the pruned models (95 % interval); shares of PIEs as in results.pie_shares; and difference:
+    mean, low and high of the pruned models; shares of PIEs as in results.pie_shares; and difference:
     how many more PIEs the configuration has than the reference (else the first pruner) at that threshold, in
-    percent of the test examples over the same half-splits, with its interval; NaN for the reference itself.
+    percent of the test examples over the same half-splits, with its interval; NaN for the reference itself. And
+    confidence, the level of all intervals.
     """
     study = results.read(study)
     rows, scores = [], dict(iter(results.seeds(study).groupby(results.CONFIGURATION)))
@@ -55,16 +58,22 @@ def pruners(study: Path | results.Results, reference: str = REFERENCE) -> pd.Dat
                 own = scores.get(dataclasses.astuple(configuration), NOT_EVALUATED)
                 metric = summary["metric"] if own.empty else own["metric"].iloc[0]
                 row |= {"seeds": summary["seeds"], "metric": metric, "unpruned": mean}
-                interval = [math.nan] * 3 if own.empty else null.seed_interval(own["effectiveness"])
+                interval = [math.nan] * 3 if own.empty else null.seed_interval(own["effectiveness"], confidence)
                 row |= dict(zip(("mean", "low", "high"), interval, strict=True))
                 row |= {name: summary[name] for name in SHARES} | {"reference": compared_with.method}
-                compared = _difference(read, folder, compared_with.folder(study.folder))
+                compared = _difference(read, folder, compared_with.folder(study.folder), confidence)
                 rows.append(row | dict(zip(("difference", "difference_low", "difference_high"), compared, strict=True)))
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    if table.empty:
+        return table
+    excess = ("excess_percent", "excess_low", "excess_high")
+    return intervals.rescaled(table, excess, table["seeds"] - 1, confidence).assign(confidence=confidence)
 
 
-def difference(pair_folder: Path | str, configuration: str, reference: str) -> tuple[float, float, float]:
-    """How many more PIEs a configuration such as "PINS-90" has than another of its pair, with a 95 % interval.
+def difference(
+    pair_folder: Path | str, configuration: str, reference: str, confidence: float = intervals.RECORDED
+) -> tuple[float, float, float]:
+    """How many more PIEs a configuration such as "PINS-90" has than another of its pair, with an interval.
 
     In percent of the test examples, over the same half-splits of the seeds; NaN if the two have different seeds.
 
@@ -80,7 +89,8 @@ def difference(pair_folder: Path | str, configuration: str, reference: str) -> t
                 f"{pair_folder} has no PIEs of {name}",
                 f"give two of {', '.join(known) or 'another pair'}",
             )
-    return _difference(functools.partial(_classes, study), pair_folder / configuration, pair_folder / reference)
+    read = functools.partial(_classes, study)
+    return _difference(read, pair_folder / configuration, pair_folder / reference, confidence)
 
 
 def epochs(record: Mapping[str, Any]) -> float:
@@ -121,7 +131,7 @@ def budget(table: pd.DataFrame) -> str:
 
 
 def format_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of `pruners` as text, each estimate with its 95 % interval; shares in % of the test examples."""
+    """The table of `pruners` as text, each estimate with its interval; shares in % of the test examples."""
     shown = table[PAIR].copy()
     shown["pruned"] = tables.setting_texts(table)
     shown["pruner"] = table["pruner"]
@@ -134,16 +144,17 @@ def format_table(table: pd.DataFrame) -> pd.DataFrame:
     shown["excess"] = tables.with_intervals(table, "excess_percent", "excess_low", "excess_high", digits=1)
     shown["difference"] = tables.with_intervals(table, "difference", "difference_low", "difference_high", digits=1)
     shown.loc[table["pruner"] == table["reference"], "difference"] = "reference"
-    return shown
+    return tables.with_level(shown, table)
 
 
-def _difference(read: Callable, folder: Path, reference: Path) -> tuple[float, float, float]:
+def _difference(read: Callable, folder: Path, reference: Path, confidence: float) -> tuple[float, float, float]:
     """As `difference`, of two folders of a pair, where `read` is `_classes` of their study."""
     (seeds, predicted), (reference_seeds, predicted_by_reference) = read(folder), read(reference)
     if folder == reference or seeds != reference_seeds:
         return math.nan, math.nan, math.nan
     _, dense = read(folder.parent / DENSE, seeds)
-    return tuple(100 * share for share in null.difference(dense, predicted, predicted_by_reference))
+    shares = null.difference(dense, predicted, predicted_by_reference, confidence=confidence)
+    return tuple(100 * share for share in shares)
 
 
 def _classes(

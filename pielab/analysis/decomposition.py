@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import exchange, results, sides
+from pielab.analysis import exchange, intervals, results, sides
 from pielab.analysis.agreement import Agreement, quantities
 from pielab.store.paths import CONFIGURATION, Configuration
 
@@ -22,10 +22,10 @@ EXCHANGED = {
     "removal": ("control", "pruned"),
 }
 COLUMNS = [*CONFIGURATION, "seeds", "texts", "control", "comparison", "quantity", "estimate"]
-COLUMNS += ["low", "high", "low_to_come", "high_to_come", "p", "p_corrected"]
+COLUMNS += ["low", "high", "low_to_come", "high_to_come", "confidence", "p", "p_corrected"]
 
 
-def of_study(study: Path | results.Results) -> pd.DataFrame:
+def of_study(study: Path | results.Results, confidence: float = intervals.RECORDED) -> pd.DataFrame:
     """The rows of `of_configuration` for every configuration of a study, in the paper's order.
 
     p_corrected is for all configurations of a pair that have the same seeds, each comparison a family of its own.
@@ -41,32 +41,32 @@ def of_study(study: Path | results.Results) -> pd.DataFrame:
     families = [part.to_dict("records") for _, part in known.groupby(["dataset", "model", "voted"], sort=False)]
     if not families:
         return pd.DataFrame(columns=COLUMNS)
-    table = pd.concat(map(_of_family, families), ignore_index=True)
+    table = pd.concat([_of_family(family, confidence) for family in families], ignore_index=True)
     return results.sort_as_paper(table, "place").drop(columns="place")
 
 
-def of_configuration(summary: dict[str, Any]) -> pd.DataFrame:
+def of_configuration(summary: dict[str, Any], confidence: float = intervals.RECORDED) -> pd.DataFrame:
     """How far the answers of a configuration moved and spread, and because of what: one row for each quantity.
 
     summary: as results.summary gives it. Columns: the configuration; seeds; texts; control, the name of its control, or
-    what stands for it (`sides.Control`); then as `agreement.quantities`; and for moved and spread p, of the exact test,
-    and p_corrected, for both; NaN for fewer than six seeds.
+    what stands for it (`sides.Control`); then as `agreement.quantities`; confidence, the intervals' level; and for
+    moved and spread p, of the exact test, and p_corrected, for both; NaN for fewer than six seeds.
 
     Without controls, comparison "removal" is left out, because training longer may be part of it.
     """
-    return _of_family([summary]).drop(columns="place")
+    return _of_family([summary], confidence).drop(columns="place")
 
 
-def _of_family(summaries: Sequence[dict[str, Any]]) -> pd.DataFrame:
+def _of_family(summaries: Sequence[dict[str, Any]], confidence: float) -> pd.DataFrame:
     """The rows of several configurations of one pair and the same seeds, in the order of their `place`."""
     agreements = [Agreement.of(summary["agreement"]) for summary in summaries]
     tables = []
     for summary, agreement in zip(summaries, agreements, strict=True):
-        table = quantities(agreement)
+        table = quantities(agreement, confidence)
         if summary["control"] == sides.MISSING:
             table = table[table["comparison"] != "removal"]
         known = {name: summary[name] for name in CONFIGURATION} | {"control": summary["control"]}
-        known |= {"seeds": agreement.seeds, "texts": agreement.texts}
+        known |= {"seeds": agreement.seeds, "texts": agreement.texts, "confidence": confidence}
         tables.append(table.assign(**known, place=range(len(table)), p=np.nan, p_corrected=np.nan))
     for comparison, exchanged in EXCHANGED.items():
         chosen = [number for number, table in enumerate(tables) if (table["comparison"] == comparison).any()]

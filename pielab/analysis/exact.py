@@ -3,20 +3,25 @@
 import numpy as np
 from scipy import stats
 
+from pielab.analysis import intervals
 
-def percent(count: int, texts: int) -> tuple[float, float, float]:
-    """A share in percent, with its exact 95 % interval (Clopper and Pearson 1934)."""
-    ends = stats.binomtest(int(count), texts).proportion_ci(method="exact")
+
+def percent(count: int, texts: int, confidence: float = intervals.RECORDED) -> tuple[float, float, float]:
+    """A share in percent, with its exact interval (Clopper and Pearson 1934)."""
+    intervals.tails(confidence)  # which refuses what is no level
+    ends = stats.binomtest(int(count), texts).proportion_ci(confidence, method="exact")
     return 100 * count / texts, 100 * ends.low, 100 * ends.high
 
 
-def difference_of_shares(first: int, second: int, texts: int) -> tuple[float, float, float]:
-    """By how much the first share exceeds the second, of the same texts, with a 95 % interval, in points.
+def difference_of_shares(
+    first: int, second: int, texts: int, confidence: float = intervals.RECORDED
+) -> tuple[float, float, float]:
+    """By how much the first share exceeds the second, of the same texts, with an interval, in points.
 
     first, second: how many texts, none of which counts in both. The interval is that of MOVER (Zou and Donner 2008)
     from the exact ones of the two shares.
     """
-    (one, one_low, one_high), (two, two_low, two_high) = percent(first, texts), percent(second, texts)
+    (one, one_low, one_high), (two, two_low, two_high) = (percent(n, texts, confidence) for n in (first, second))
     # A text of the first is none of the second, so that the shares are correlated as those of a multinomial are.
     correlation = -np.sqrt(first * second / ((texts - first) * (texts - second))) if first and second else 0.0
 

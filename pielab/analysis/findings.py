@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import change, sides, tables
+from pielab.analysis import change, intervals, sides, tables
 from pielab.progress import counted
 from pielab.store import files, settings
 
@@ -39,7 +39,8 @@ def of_study(table: pd.DataFrame, margin: float = 1, changes: pd.DataFrame | Non
     for pair, rows in pd.concat([table[columns], changes[columns]]).groupby(["dataset", "model"], sort=False):
         seeds = " to ".join(f"{number:g}" for number in sorted({rows["seeds"].min(), rows["seeds"].max()}))
         own, changed = (each[(each["dataset"] == pair[0]) & (each["model"] == pair[1])] for each in (table, changes))
-        found[f"{pair[0]}, {pair[1]} ({seeds} seeds, {counted(rows['texts'].iloc[0], 'text')})"] = [
+        texts = counted(rows["texts"].iloc[0], "text") + intervals.unless_recorded(own, ", intervals of {}")
+        found[f"{pair[0]}, {pair[1]} ({seeds} seeds, {texts})"] = [
             *(of_pair(own, margin) if len(own) else []),
             *(change.sentences(changed) if len(changed) else []),
         ]

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from pielab.analysis import intervals
 from pielab.analysis.agreement import (
     FEW_CHANGED,
     Agreement,
@@ -23,7 +24,7 @@ from pielab.analysis.agreement import (
     seed_variance,
 )
 from pielab.data import datasets
-from pielab.data.votes import agree
+from pielab.data.votes import agree, check_classes
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -63,10 +64,16 @@ def of_split(split: "Dataset", unpruned: np.ndarray, pruned: np.ndarray) -> dict
     if "group" not in split.column_names:
         return None
     groups = np.array(split["group"], dtype=object)
-    return compare(unpruned, pruned, datasets.targets(split), groups).to_dict("list")
+    return compare(unpruned, pruned, datasets.targets(split), groups)[COLUMNS].to_dict("list")
 
 
-def compare(unpruned: np.ndarray, pruned: np.ndarray, targets: np.ndarray, groups: np.ndarray) -> pd.DataFrame:
+def compare(
+    unpruned: np.ndarray,
+    pruned: np.ndarray,
+    targets: np.ndarray,
+    groups: np.ndarray,
+    confidence: float = intervals.RECORDED,
+) -> pd.DataFrame:
     """What a configuration changes in each group of texts, in points: percent of the group's texts.
 
     unpruned, pruned: predictions of the same seeds in the same order, class ids (seeds, examples) or bool (seeds,
@@ -74,11 +81,14 @@ def compare(unpruned: np.ndarray, pruned: np.ndarray, targets: np.ndarray, group
 
     One row for each group and quantity: "changed", own answers changed, a model before and after; "lost accuracy", of
     whole sets if texts have several labels; "moved", as `agreement.coefficients` defines it. Columns:
-    texts; estimate, low, high (95 %, other seeds at these texts); null, null_low, null_high (changed: on how many texts
-    two unpruned models differ; else 0); difference, from all other texts, with its 95 % interval for texts to come;
+    texts; estimate, low, high (other seeds at these texts); null, null_low, null_high (changed: on how many texts
+    two unpruned models differ; else 0); difference, from all other texts, with its interval for texts to come;
     null_difference; p of the difference, two-sided; p_corrected, over the groups of a quantity (Holm 1979); told,
-    whether p_corrected < .05 and the group is harmed more. NaN for fewer than four seeds, or `LEAST_TEXTS` texts.
+    whether p_corrected < .05 and the group is harmed more; confidence, the level of all intervals. NaN for fewer than
+    four seeds, or `LEAST_TEXTS` texts.
     """
+    for answers in (unpruned, pruned):
+        check_classes(answers)
     # A set of labels is right as a whole.
     right = [agree(answers, targets) for answers in (unpruned, pruned)]
 
@@ -89,13 +99,13 @@ def compare(unpruned: np.ndarray, pruned: np.ndarray, targets: np.ndarray, group
     for name in sorted(set(groups), key=in_order):
         chosen = groups == name
         own = measure(chosen)
-        differences = pd.DataFrame() if chosen.all() else _differences(own, measure(~chosen), everything)
-        table = _at_these_texts(own).join(differences.reindex(columns=DIFFERENCES))
+        differences = pd.DataFrame() if chosen.all() else _differences(own, measure(~chosen), everything, confidence)
+        table = _at_these_texts(own, confidence).join(differences.reindex(columns=DIFFERENCES))
         tables.append(table.assign(group=name, texts=own.number))
     table = pd.concat(tables).reset_index()
     table["p_corrected"] = table.groupby("quantity")["p"].transform(holm if len(tables) > 2 else lambda p: p)
     told = (table["p_corrected"] < 0.05) & (table["difference"] > 0)
-    return table.assign(told=told)[COLUMNS]
+    return table.assign(told=told, confidence=confidence)[[*COLUMNS, "confidence"]]
 
 
 def in_order(name: str) -> tuple[float, str]:
@@ -119,16 +129,16 @@ def _measure(unpruned: np.ndarray, pruned: np.ndarray, before: np.ndarray, after
     return Texts(counted, before, after, np.insert(kernels, 1, kernel, axis=0), np.insert(variances, 1, variance))
 
 
-def _at_these_texts(texts: Texts) -> pd.DataFrame:
+def _at_these_texts(texts: Texts, confidence: float) -> pd.DataFrame:
     """`NUMBERS` by quantity."""
-    found = quantities(texts.agreement).set_index(["comparison", "quantity"])[["estimate", "low", "high"]]
+    found = quantities(texts.agreement, confidence).set_index(["comparison", "quantity"])[["estimate", "low", "high"]]
     changed, moved, null = (found.loc[key].tolist() for key in _DEFINED.values())
-    rows = [[*changed, *null], [*_lost_accuracy(texts), 0.0, 0.0, 0.0], [*moved, 0.0, 0.0, 0.0]]
+    rows = [[*changed, *null], [*_lost_accuracy(texts, confidence), 0.0, 0.0, 0.0], [*moved, 0.0, 0.0, 0.0]]
     return pd.DataFrame(rows, index=pd.Index(QUANTITIES, name="quantity"), columns=NUMBERS)
 
 
-def _lost_accuracy(texts: Texts) -> tuple[float, float, float]:
-    """The estimate and its 95 % interval at these texts, by Student's t.
+def _lost_accuracy(texts: Texts, confidence: float) -> tuple[float, float, float]:
+    """The estimate and its interval at these texts, by Student's t.
 
     Where few answers changed, that of the difference of two Poisson numbers, lost and won, if it is wider (MOVER, Zou
     and Donner 2008).
@@ -136,18 +146,23 @@ def _lost_accuracy(texts: Texts) -> tuple[float, float, float]:
     before, after = texts.before, texts.after
     lost, won = (before & ~after).sum(), (after & ~before).sum()
     estimate = 100 * (lost - won) / before.size
-    half_width = stats.t.ppf(0.975, len(before) - 1) * np.sqrt(seed_variance(texts.kernels[1:2])[0])
-    low, high = estimate - half_width, estimate + half_width
-    if np.count_nonzero(before != after) < FEW_CHANGED:
-        (lost_low, lost_high), (won_low, won_high) = map(poisson_interval, (lost, won))
+    error = np.sqrt(seed_variance(texts.kernels[1:2])[0])
+    half_width = intervals.half_width(error, len(before) - 1, confidence)
+
+    def of_few(level: float) -> tuple[float, float]:
+        (lost_low, lost_high), (won_low, won_high) = (poisson_interval(number, level) for number in (lost, won))
         below = 100 * np.hypot(lost - lost_low, won_high - won) / before.size
-        above = 100 * np.hypot(lost_high - lost, won - won_low) / before.size
-        if below + above > 2 * half_width:
-            low, high = estimate - below, estimate + above
-    return estimate, low, high
+        return below, 100 * np.hypot(lost_high - lost, won - won_low) / before.size
+
+    # Wider at 95 %, as in `agreement.of_few_changed`.
+    is_few = np.count_nonzero(before != after) < FEW_CHANGED
+    if is_few and sum(of_few(intervals.RECORDED)) > 2 * intervals.half_width(error, len(before) - 1):
+        below, above = of_few(confidence)
+        return estimate, estimate - below, estimate + above
+    return estimate, estimate - half_width, estimate + half_width
 
 
-def _differences(own: Texts, others: Texts, everything: Texts) -> pd.DataFrame:
+def _differences(own: Texts, others: Texts, everything: Texts, confidence: float) -> pd.DataFrame:
     """`DIFFERENCES` by quantity, but for the corrected p: of a group from the other texts, for texts to come.
 
     A few texts may all be alike by chance, so that the variance over the texts of either side is not taken to be less
@@ -165,7 +180,7 @@ def _differences(own: Texts, others: Texts, everything: Texts) -> pd.DataFrame:
     squares = sum(part**2 / (n - 1) for part, n in zip(variances, (seeds, own.number, others.number), strict=True))
     freedom = np.divide(variance**2, squares, out=np.ones(3), where=squares != 0)
     error = np.sqrt(variance)
-    half_width = stats.t.ppf(0.975, freedom) * error
+    half_width = intervals.half_width(error, freedom, confidence)
     size = np.divide(np.abs(estimate), error, out=np.zeros(3), where=~(error < ROUNDING))
     table["difference_low"], table["difference_high"] = estimate - half_width, estimate + half_width
     table["p"] = 2 * stats.t.sf(size, freedom)

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+
+from pielab.analysis import intervals
 
 HalfSplit = tuple[np.ndarray, np.ndarray]
 # With two or three seeds, hardly any draw with replacement leaves two sides to compare.
@@ -80,12 +81,15 @@ def number_of_half_splits(seeds: int, half: int) -> int:
 
 
 def interval(
-    statistic: Callable[[np.ndarray], np.ndarray], values: np.ndarray, splits: HalfSplits
+    statistic: Callable[[np.ndarray], np.ndarray],
+    values: np.ndarray,
+    splits: HalfSplits,
+    confidence: float = intervals.RECORDED,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A statistic of values averaged over half-splits, and its 95 % interval, low and high, each as `statistic` gives.
+    """A statistic of values averaged over half-splits, and its interval, low and high, each as `statistic` gives.
 
     values: (half-splits, ...), of each of `splits.all`. statistic: from means of values, (..., as in values), to an
-        array (..., numbers).
+        array (..., numbers). confidence: the interval's level.
 
     Leaving out one seed gives the variance of a mean over disagreements; of a share of all examples it is too large,
     the more so the more seeds vote. The bootstrap over seeds, without the part that comes from few half-splits in a
@@ -104,7 +108,7 @@ def interval(
             variance = (splits.seeds - 1) * statistic(left_out.mean(axis=1)).var(axis=0)
         if splits.resampled:
             variance = np.fmin(variance, 1.25 * _bootstrap_variance(statistic, values[start:], splits))
-    half_width = stats.t.ppf(0.975, splits.seeds - 1) * np.sqrt(variance)
+    half_width = intervals.half_width(np.sqrt(variance), splits.seeds - 1, confidence)
     return estimate, estimate - half_width, estimate + half_width
 
 

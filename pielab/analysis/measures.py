@@ -7,6 +7,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from pielab.analysis import half_splits, pies
 from pielab.data import tasks
+from pielab.data.votes import check_classes
 from pielab.errors import PielabError
 from pielab.store.predictions import Predictions
 
@@ -17,6 +18,8 @@ def flips(dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray) -> float:
     dense, pruned: class ids (seeds, examples) of the same seeds in the same order. targets: class ids (examples,).
     A wrong answer that turns into another wrong one is no flip.
     """
+    for answers in (dense, pruned):
+        check_classes(answers)
     if dense.shape != pruned.shape or dense.shape[-1:] != targets.shape:
         raise PielabError(
             "predictions-of-other-shape",
@@ -54,6 +57,8 @@ def class_recall_test(dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray
     One row for each class that has examples: class, examples, unpruned and pruned (mean recall), change (of recall,
     beyond the change of accuracy), p, and p_corrected for the number of classes (Benjamini and Hochberg 1995).
     """
+    for answers in (dense, pruned):
+        check_classes(answers)
     if min(len(dense), len(pruned)) < 2:
         raise PielabError(
             "too-few-seeds-to-test",

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pielab.analysis import half_splits, pies
+from pielab.analysis import half_splits, intervals, pies
 from pielab.data import tasks
 from pielab.errors import PielabError
 
@@ -34,9 +34,10 @@ class Null:
 
     models_per_side: how many models vote on each side, half of the seeds.
     null, pruned: the mean share of PIEs over half-splits, between unpruned halves and against the pruned half.
-    excess: pruned - null, with a 95 % interval from `low` to `high`; NaN for fewer than four seeds.
+    excess: pruned - null, with an interval from `low` to `high`; NaN for fewer than four seeds.
     p_pie, p_null: (examples,), the share of half-splits in which the example is a PIE, and a disagreement of the null.
-    pruned_low, pruned_high, null_low, null_high: 95 % intervals of the two shares, that of the null somewhat too wide.
+    pruned_low, pruned_high, null_low, null_high: intervals of the two shares, that of the null somewhat too wide.
+    confidence: the level of all intervals. vote: as in `data.tasks.Task`.
     """
 
     models_per_side: int
@@ -51,21 +52,30 @@ class Null:
     pruned_high: float = math.nan
     null_low: float = math.nan
     null_high: float = math.nan
+    confidence: float = intervals.RECORDED
+    vote: str = tasks.SINGLE_LABEL.vote
 
 
 def estimate(
-    dense: np.ndarray, pruned: np.ndarray, *, n_splits: int = 200, n_bootstrap: int = 200, seed: int = 0
+    dense: np.ndarray,
+    pruned: np.ndarray,
+    *,
+    n_splits: int = 200,
+    n_bootstrap: int = 200,
+    seed: int = 0,
+    confidence: float = intervals.RECORDED,
 ) -> Null:
     """The null of a configuration, and its excess of PIEs over it.
 
     dense, pruned: predictions of the unpruned and the pruned models of the same seeds in the same order: class
-        ids (seeds, examples), or bool (seeds, examples, classes).
+        ids (seeds, examples), or bool (seeds, examples, classes); or probabilities, float (seeds, examples, classes),
+        whose vote is the class of the highest mean.
     n_splits: how many half-splits to average, all of them if there are no more. n_bootstrap: samples for the interval,
-        which is that of `half_splits.interval`.
+        which is that of `half_splits.interval`. confidence: its level.
 
-    Raises PielabError for fewer than two seeds, or unequal shapes.
+    Raises PielabError for fewer than two seeds, unequal shapes, or a level that is not between 0 and 1.
     """
-    _check(dense, pruned)
+    _check(dense, pruned, confidence)
     splits = half_splits.draw(len(dense), n_splits, n_bootstrap, seed)
     p_null, p_pie = np.zeros((2, dense.shape[1]))
     counts = np.zeros((len(splits.all), 2))
@@ -73,7 +83,9 @@ def estimate(
         p_null[block], p_pie[block] = (differs[: len(splits.averaged)].mean(axis=0) for differs in (of_null, of_pruned))
         counts += np.transpose([of_null.sum(axis=1), of_pruned.sum(axis=1)])
     more = np.array([[1, 0, -1], [0, 1, 1]])
-    estimates, lows, highs = half_splits.interval(lambda counts: counts @ more / dense.shape[1], counts, splits)
+    estimates, lows, highs = half_splits.interval(
+        lambda counts: counts @ more / dense.shape[1], counts, splits, confidence
+    )
     return Null(
         len(dense) // 2,
         **dict(zip(("null", "pruned", "excess"), estimates.tolist(), strict=True)),
@@ -81,6 +93,8 @@ def estimate(
         **dict(zip(("null_high", "pruned_high", "high"), highs.tolist(), strict=True)),
         p_pie=p_pie,
         p_null=p_null,
+        confidence=confidence,
+        vote=tasks.of_answers(dense).vote,
     )
 
 
@@ -92,13 +106,15 @@ def excess_by_group(
     n_splits: int = 200,
     n_bootstrap: int = 200,
     seed: int = 0,
+    confidence: float = intervals.RECORDED,
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """P(PIE) and P(null) of each example, (examples,) each, and their difference in each group with its interval.
 
     groups: (examples,), such as bins. Other arguments, half-splits and interval as in `estimate`. The table has one row
-    for each group that has examples, in order: excess, low, high; low and high are NaN for fewer than four seeds.
+    for each group that has examples, in order: excess, low, high, which are NaN for fewer than four seeds, and
+    confidence, the interval's level.
     """
-    _check(dense, pruned)
+    _check(dense, pruned, confidence)
     splits = half_splits.draw(len(dense), n_splits, n_bootstrap, seed)
     _, places = np.unique(groups, return_inverse=True)
     sizes = np.bincount(places)
@@ -108,8 +124,8 @@ def excess_by_group(
         p_null[block], p_pie[block] = (differs[: len(splits.averaged)].mean(axis=0) for differs in (of_null, of_pruned))
         more = of_pruned.astype(np.float32) - of_null
         sums += more @ (places[block][:, None] == np.arange(len(sizes))).astype(np.float32)
-    excess, low, high = half_splits.interval(lambda sums: sums / sizes, sums, splits)
-    return p_pie, p_null, pd.DataFrame({"excess": excess, "low": low, "high": high})
+    excess, low, high = half_splits.interval(lambda sums: sums / sizes, sums, splits, confidence)
+    return p_pie, p_null, pd.DataFrame({"excess": excess, "low": low, "high": high, "confidence": confidence})
 
 
 def difference(
@@ -120,20 +136,21 @@ def difference(
     n_splits: int = 200,
     n_bootstrap: int = 200,
     seed: int = 0,
+    confidence: float = intervals.RECORDED,
 ) -> tuple[float, float, float]:
-    """How much larger the share of PIEs of `pruned` is than that of `other`, with a 95 % interval, low and high.
+    """How much larger the share of PIEs of `pruned` is than that of `other`, with an interval, low and high.
 
     Both against the same unpruned models, as the mean over half-splits as in `estimate`; their nulls cancel out.
     Arguments and interval as in `estimate`; low and high are NaN for fewer than four seeds.
     """
-    _check(dense, pruned)
-    _check(dense, other)
+    _check(dense, pruned, confidence)
+    _check(dense, other, confidence)
     splits = half_splits.draw(len(dense), n_splits, n_bootstrap, seed)
     shares = np.zeros((len(splits.all), 1))
     for sign, side in ((1, pruned), (-1, other)):
         for _, _, of_pruned in pies.disagreements(dense, side, splits.all):
             shares[:, 0] += sign * of_pruned.sum(axis=1) / dense.shape[1]
-    found = half_splits.interval(lambda more: more, shares, splits)
+    found = half_splits.interval(lambda more: more, shares, splits, confidence)
     return tuple(float(value[0]) for value in found)
 
 
@@ -145,6 +162,7 @@ def beside_null(
     *,
     n_splits: int = 200,
     seed: int = 0,
+    confidence: float = intervals.RECORDED,
 ) -> pd.DataFrame:
     """What the examples are like on which models disagree, pruned and unpruned ones, and the null: unpruned ones alone.
 
@@ -152,9 +170,9 @@ def beside_null(
         divided by, the sum of this; by default a mean. Other arguments and interval as in `estimate`.
 
     One row for each column: halved and null, over the disagreements of unpruned halves with pruned and with unpruned
-    ones; more, their difference, and its 95 % interval, low and high. NaN without disagreements.
+    ones; more, their difference, and its interval, low and high; confidence, its level. NaN without disagreements.
     """
-    _check(dense, pruned)
+    _check(dense, pruned, confidence)
     splits = half_splits.draw(len(dense), n_splits, n_bootstrap=0, seed=seed)
     both = np.concatenate([columns, np.broadcast_to(over, columns.shape)], axis=1).astype(np.float32)
     sums = np.zeros((len(splits.all), 2, both.shape[1]))
@@ -166,9 +184,10 @@ def beside_null(
         null, halved = np.moveaxis(np.divide(*np.split(sums, 2, axis=-1)), -2, 0)
         return np.concatenate([halved, null, halved - null], axis=-1)
 
-    found = half_splits.interval(statistic, sums, splits)
+    found = half_splits.interval(statistic, sums, splits, confidence)
     (halved, null, more), (*_, low), (*_, high) = (values.reshape(3, -1) for values in found)
-    return pd.DataFrame({"halved": halved, "null": null, "more": more, "low": low, "high": high})
+    columns = {"halved": halved, "null": null, "more": more, "low": low, "high": high, "confidence": confidence}
+    return pd.DataFrame(columns)
 
 
 def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -192,8 +211,9 @@ def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 20
     return pd.DataFrame(rows, columns=columns)
 
 
-def _check(dense: np.ndarray, pruned: np.ndarray) -> None:
-    """Raise PielabError unless both sides have the same shape, and at least two seeds."""
+def _check(dense: np.ndarray, pruned: np.ndarray, confidence: float = intervals.RECORDED) -> None:
+    """Raise PielabError unless both sides have the same shape, at least two seeds, and `confidence` is a level."""
+    intervals.tails(confidence)
     pies.check_pair(dense, pruned)
     if len(dense) < 2:
         raise PielabError(
@@ -203,13 +223,13 @@ def _check(dense: np.ndarray, pruned: np.ndarray) -> None:
         )
 
 
-def seed_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """The mean over seeds and its 95 % interval, Student's t; values (seeds,). NaN for fewer than three seeds."""
+def seed_interval(values: np.ndarray, confidence: float = intervals.RECORDED) -> tuple[float, float, float]:
+    """The mean over seeds and its interval, Student's t; values (seeds,). NaN for fewer than three seeds."""
     values = np.asarray(values, dtype=float)
     mean = float(values.mean())
     if len(values) < 3:
         return mean, math.nan, math.nan
-    half_width = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+    half_width = float(intervals.half_width(stats.sem(values), len(values) - 1, confidence))
     return mean, mean - half_width, mean + half_width
 
 
@@ -244,15 +264,16 @@ def effectiveness_beside_null(
     *,
     n_splits: int = 200,
     seed: int = 0,
+    confidence: float = intervals.RECORDED,
 ) -> dict[str, float]:
     """How effective models are where they disagree, pruned and unpruned ones, and the null: unpruned ones alone.
 
     Other arguments and interval as in `estimate`. Every number is counted text by text, as `data.tasks.Task.judged`
     does, over half-splits: halved_unpruned_on_pies and halved_pruned_on_pies, of unpruned halves against pruned ones;
     null_on_pies, of unpruned halves against unpruned ones; unpruned_more and pruned_more, by how much the first two
-    exceed the null, with their 95 % intervals, _low and _high. NaN without disagreements.
+    exceed the null, with their intervals, _low and _high. NaN without disagreements.
     """
-    _check(dense, pruned)
+    _check(dense, pruned, confidence)
     splits = half_splits.draw(len(dense), n_splits, n_bootstrap=0, seed=seed)
     first, second = (np.array(side, dtype=np.float32) for side in zip(*splits.all, strict=True))
     sums = np.zeros((len(splits.all), 5))
@@ -266,5 +287,5 @@ def effectiveness_beside_null(
         null, unpruned, pruned = right_in_null / in_null, *(right / in_pies for right in right_in_pies)
         return np.stack([unpruned, pruned, null, unpruned - null, pruned - null], axis=-1)
 
-    estimates, low, high = half_splits.interval(statistic, sums, splits)
+    estimates, low, high = half_splits.interval(statistic, sums, splits, confidence)
     return dict(zip(BESIDE_NULL, [*estimates.tolist(), *low[3:].tolist(), *high[3:].tolist()], strict=True))

@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+from scipy import special
 
-from pielab.analysis import agreement, null, pies
+from pielab.analysis import agreement, intervals, null, pies
 from pielab.data import tasks
 from pielab.data.votes import agree
 from pielab.store import paths, predictions
@@ -41,14 +41,15 @@ def between(
     after: Predictions,
     targets: np.ndarray,
     numerical: Mapping[str, Predictions] = MappingProxyType({}),
+    confidence: float = intervals.RECORDED,
 ) -> pd.DataFrame:
     """How much the models of the same seeds change, one row for each of QUANTITIES, a mean over seeds.
 
     targets: class ids (examples,), or multi-hot (examples, classes). numerical: as `numerical` gives it.
 
-    Columns: quantity; estimate, with a 95 % interval over seeds, low and high, NaN for fewer than three; another_seed,
-    the mean over ordered pairs of unpruned models, with its interval, NaN for fewer than four; another_batch_size and
-    another_precision, NaN if not measured.
+    Columns: quantity; estimate, with an interval over seeds, low and high, NaN for fewer than three; another_seed, the
+    mean over ordered pairs of unpruned models, with its interval, NaN for fewer than four; another_batch_size and
+    another_precision, NaN if not measured; confidence, the level of both intervals.
 
     "changed" and its three parts are percent of the answers; with several labels a set of labels is one answer. "KL" is
     the mean over texts of the divergence of the probabilities after from those before, in nats; with several labels the
@@ -58,17 +59,18 @@ def between(
     """
     pies.check_pair(before.logits, after.logits)
     values = by_seed(before, after, targets)
-    rows = [null.seed_interval(values[quantity].to_numpy()) for quantity in QUANTITIES]
+    rows = [null.seed_interval(values[quantity].to_numpy(), confidence) for quantity in QUANTITIES]
     table = pd.DataFrame(rows, index=QUANTITIES, columns=["estimate", "low", "high"])
     shares = ["changed", *SPLIT]
-    table.loc[shares, ["low", "high"]] = agreement.of_few_changed(table.loc[shares], len(values) * len(targets))
+    seeds, answers = len(values), len(values) * len(targets)
+    table.loc[shares, ["low", "high"]] = agreement.of_few_changed(table.loc[shares], answers, seeds - 1, confidence)
     not_negative = [quantity for quantity in QUANTITIES if quantity not in CALIBRATION]
     table.loc[not_negative, "low"] = table.loc[not_negative, "low"].clip(lower=0)
-    table = table.join(_another_seed(before, targets))
+    table = table.join(_another_seed(before, targets, confidence))
     for name in NUMERICAL:
         same_weights = numerical.get(name)
         table[name] = np.nan if same_weights is None else by_seed(before, same_weights, targets).mean()
-    return table.rename_axis("quantity").reset_index()[COLUMNS]
+    return table.rename_axis("quantity").reset_index()[COLUMNS].assign(confidence=confidence)
 
 
 def numerical(folder: Path, seeds: Sequence[int]) -> dict[str, Predictions]:
@@ -125,7 +127,7 @@ def _gaps(confidence: np.ndarray, occurred: np.ndarray) -> np.ndarray:
     return np.bincount(places.ravel(), (occurred - confidence).ravel(), seeds * BINS).reshape(seeds, BINS)
 
 
-def _another_seed(before: Predictions, targets: np.ndarray) -> pd.DataFrame:
+def _another_seed(before: Predictions, targets: np.ndarray, confidence: float) -> pd.DataFrame:
     """What another seed changes, by quantity, with its interval; calibration is left out, as it is the same for both.
 
     From model i to model j is a kernel of the pair, whose mean over i != j is a U-statistic.
@@ -147,7 +149,7 @@ def _another_seed(before: Predictions, targets: np.ndarray) -> pd.DataFrame:
     kernels = np.concatenate([100 * counts, divergence[None]]) / texts
     kernels = (kernels + kernels.transpose(0, 2, 1)) / 2 * (1 - np.eye(seeds))
     mean = kernels.sum(axis=(1, 2)) / (seeds * (seeds - 1))
-    half_width = stats.t.ppf(0.975, seeds - 1) * np.sqrt(agreement.seed_variance(kernels))
+    half_width = intervals.half_width(np.sqrt(agreement.seed_variance(kernels)), seeds - 1, confidence)
     ends = [mean, (mean - half_width).clip(min=0), mean + half_width]
     return pd.DataFrame(dict(zip(columns, ends, strict=True)), index=names)
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import group_differences, null, paired_change, pies, sides
+from pielab.analysis import group_differences, intervals, null, paired_change, pies, sides
 from pielab.config.parameters import PieParameters
 from pielab.data import datasets, tasks
+from pielab.errors import PielabError
 from pielab.store.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ def examples(split: "Dataset", dense: Predictions, pruned: Predictions, estimate
 
     Columns: example; label (class id, or the ids of its classes); unpruned, pruned (the majority class, or the set
     of majority classes); unpruned_votes, pruned_votes (a count for each class); pie; p_pie and p_null as in null.Null.
+
+    Raises PielabError for a null of another vote.
     """
+    _check_vote(estimate)
     task = tasks.of_split(split)
     frame = pd.DataFrame({"example": np.arange(len(split)), "label": task.ids(task.targets(split))})
     for side, runs in {"unpruned": dense, "pruned": pruned}.items():
@@ -63,7 +67,19 @@ def summary(
     estimate: null.Null,
     control: sides.Control | None = None,
 ) -> dict[str, Any]:
-    """The numbers of one configuration that the report shows; shares are of all test examples, in percent."""
+    """The numbers of one configuration that the report shows; shares are of all test examples, in percent.
+
+    Raises PielabError for a null of another level than 95 %, or of another vote, which the report would call by the
+    same names.
+    """
+    _check_vote(estimate)
+    if estimate.confidence != intervals.RECORDED:
+        raise PielabError(
+            "null-of-another-level",
+            f"the null has intervals of {100 * estimate.confidence:g} %, and a study stores those of "
+            f"{100 * intervals.RECORDED:g} %",
+            "give this cell a null that was estimated without confidence, and show the other one beside it",
+        )
     control = control or sides.Control(sides.MISSING)
     both, of_control = (dense.classes, pruned.classes), control.predictions and control.predictions.classes
     removal = [math.nan] * 3
@@ -96,14 +112,23 @@ def summary(
         **null.effectiveness_on_pies(*both, targets),
         "judged_by": tasks.TASKS[dense.task].by_text,
         **null.effectiveness_beside_null(*both, targets, n_splits=parameters.n_splits),
-        "classes_beside_null": beside_null.to_dict("list"),
+        "classes_beside_null": beside_null.drop(columns="confidence").to_dict("list"),
         **{name: 100 * share for name, share in zip(null.HALVED_REMOVAL, removal, strict=True)},
         "control": control.name,
         "agreement": sides.agreement(parameters, *both, of_control).record,
-        "change": paired_change.between(dense, pruned, targets, numerical).to_dict("list"),
+        "change": paired_change.between(dense, pruned, targets, numerical)[paired_change.COLUMNS].to_dict("list"),
         "group": parameters.group,
         "groups": group_differences.of_split(data["test"], *both),
     }
+
+
+def _check_vote(estimate: null.Null) -> None:
+    if estimate.vote != tasks.SINGLE_LABEL.vote:
+        raise PielabError(
+            "null-of-another-vote",
+            f"the null was estimated for the vote by {estimate.vote}, and a study stores PIEs of majority votes",
+            "give this cell a null of dense.classes and pruned.classes, and show the other one beside it",
+        )
 
 
 def as_today(summary: dict[str, Any]) -> dict[str, Any]:

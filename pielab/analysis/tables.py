@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import null
+from pielab.analysis import intervals, null
 from pielab.compression.pruners import CONTROLS, KNOWN
 from pielab.store import files, settings
 from pielab.store.paths import CONFIGURATION
@@ -49,7 +49,7 @@ def decomposition(table: pd.DataFrame, to_come: bool = False) -> pd.DataFrame:
 
     table: as decomposition.of_study gives it. to_come: intervals for texts to come instead of these texts, and no p.
 
-    Points with 95 % intervals; "in all" and "own answers changed" in percent of the texts; p corrected.
+    Points with intervals; "in all" and "own answers changed" in percent of the texts; p corrected.
     """
     ends = ("low_to_come", "high_to_come") if to_come else ("low", "high")
     cells = table.assign(cell=np.array(with_intervals(table, "estimate", *ends, digits=1), dtype=object))
@@ -77,7 +77,7 @@ def decomposition(table: pd.DataFrame, to_come: bool = False) -> pd.DataFrame:
     pruned = setting_texts(shown).mask(of_control, "nothing")
     shown = shown.drop(columns="threshold")
     shown.insert(3, "pruned", pruned)
-    return shown.fillna("none")
+    return with_level(shown.fillna("none"), table)
 
 
 def format_p(p: float) -> str:
@@ -113,6 +113,11 @@ def with_intervals(table: pd.DataFrame, *columns: str, digits: int) -> list[str]
         value, low, high = (f"{number:z.{digits}f}" for number in row)
         texts.append("?" if value == "nan" else value if low == "nan" else f"{value} [{low}, {high}]")
     return texts
+
+
+def with_level(shown: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """A table as text, with its level in a column `confidence` if that is not the 95 % of all that is stored."""
+    return shown.assign(confidence=table["confidence"].iloc[0]) if intervals.unless_recorded(table, "{}") else shown
 
 
 def as_column(summary: dict[str, Any]) -> pd.DataFrame:

@@ -32,8 +32,8 @@ class Task:
     probabilities: of logits. answers: from logits and decision thresholds (`predictions.ANSWERS`).
     decision_threshold: the best one, from logits and targets; None if the task has none.
     metrics: by name, the main one first.
-    votes: how many seeds answered each class, (examples, classes), given the number of classes. majority: the vote,
-        (examples, ...). disagreements: of `pies.disagreements`.
+    votes: how many seeds answered each class, (examples, classes), given the number of classes. vote: its name.
+        majority: the vote, (examples, ...). disagreements: of `pies.disagreements`.
     by_text: the name of what `judged` gives: for each text how right the answers of several seeds are, (votes or seeds,
         examples), from 0 to 1. judged_disagreements: the same where two sides of the seeds disagree, of
         `null.effectiveness_beside_null`.
@@ -53,6 +53,7 @@ class Task:
     decision_threshold: Metric | None
     metrics: Mapping[str, Metric]
     votes: Callable[[np.ndarray, int], np.ndarray]
+    vote: str
     majority: Callable[[np.ndarray], np.ndarray]
     disagreements: Callable[..., votes.Disagreements]
     by_text: str
@@ -79,8 +80,15 @@ def with_metrics(name: str, metrics: Mapping[str, Metric]) -> Task:
 
 
 def of_answers(answers: np.ndarray) -> Task:
-    """The task of answers: class ids (seeds, examples), or bool (seeds, examples, classes)."""
+    """The task of answers: class ids (seeds, examples), bool (seeds, examples, classes), or probabilities, float."""
+    if answers.ndim == 3 and answers.dtype.kind == "f":
+        return SOFT_VOTE
     return MULTI_LABEL if answers.ndim == 3 else SINGLE_LABEL
+
+
+def of_targets(targets: np.ndarray) -> Task:
+    """The task of targets, or of one model's answers: class ids (examples,), or multi-hot (examples, classes)."""
+    return MULTI_LABEL if targets.ndim == 2 else SINGLE_LABEL
 
 
 def of_label(label: Any) -> Task:
@@ -134,7 +142,7 @@ def macro_f1(predicted: np.ndarray, targets: np.ndarray) -> float:
 
 def effectiveness(predicted: np.ndarray, targets: np.ndarray) -> float:
     """Accuracy for class ids (examples,), or macro-F1 for multi-hot classes (examples, classes), as in Table 9."""
-    return of_answers(predicted[None]).score(predicted, targets)
+    return of_targets(predicted).score(predicted, targets)
 
 
 def _class_label(names: list[str]) -> Any:
@@ -164,6 +172,7 @@ SINGLE_LABEL = Task(
     decision_threshold=None,
     metrics={"accuracy": accuracy},
     votes=votes.count,
+    vote="majority",
     majority=votes.majority,
     disagreements=votes.class_disagreements,
     by_text="accuracy",
@@ -186,10 +195,20 @@ MULTI_LABEL = Task(
     decision_threshold=best_decision_threshold,
     metrics={"macro-F1": macro_f1},
     votes=lambda answers, n_classes: answers.sum(axis=0),
+    vote="majority",
     majority=votes.majority_sets,
     disagreements=votes.set_disagreements,
     by_text="F1 of each text",
     judged=votes.f1_by_text,
     judged_disagreements=votes.judged_set_disagreements,
+)
+# The single-label task of probabilities (seeds, examples, classes) in place of class ids. No data set is of it, so that
+# it is not in `TASKS`.
+SOFT_VOTE = dataclasses.replace(
+    SINGLE_LABEL,
+    name="soft vote",
+    vote="highest mean probability",
+    majority=votes.soft_vote,
+    judged=lambda answers, targets: votes.soft_vote(answers)[None] == targets,
 )
 TASKS = {task.name: task for task in (SINGLE_LABEL, MULTI_LABEL)}

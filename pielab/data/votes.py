@@ -1,4 +1,4 @@
-"""Majority votes of several models, and where two of them differ, for many half-splits of the seeds at once.
+"""Votes of several models, and where two of them differ, for many half-splits of the seeds at once.
 
 `first` and `second` are the weights of the two sides' votes, (half-splits, seeds).
 """
@@ -11,6 +11,11 @@ from pielab.errors import PielabError
 
 # Blocks of votes that stay in a processor's cache during one matrix product over all half-splits.
 EXAMPLES_AT_ONCE, COLUMNS_AT_ONCE = 512, 512
+
+# Probabilities are added up in whole millionths, so that a tie is one on every machine, in whatever order it adds.
+PARTS = 1_000_000
+# How far probabilities of half precision, or of two decimals, may add up to something else than 1.
+ROUNDING = 0.01
 
 # What `pies.disagreements` yields.
 Disagreements = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -43,6 +48,14 @@ def majority_sets(predictions: np.ndarray) -> np.ndarray:
     return 2 * predictions.sum(axis=0) > len(predictions)
 
 
+def soft_vote(probabilities: np.ndarray) -> np.ndarray:
+    """The class with the highest mean probability of each example (examples,); ties go to the smallest class id.
+
+    probabilities: (seeds, examples, classes). Means that differ by less than a millionth may tie.
+    """
+    return _in_parts(probabilities).sum(axis=0, dtype=np.int64).argmax(axis=1)
+
+
 def differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Whether two answers to an example differ, bool (examples,); answers (examples, ...)."""
     return np.any(first != second, axis=tuple(range(1, first.ndim)))
@@ -59,7 +72,7 @@ def agree(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def class_disagreements(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, second: np.ndarray) -> Disagreements:
-    """`pies.disagreements` of majority classes; dense, pruned: class ids (seeds, examples)."""
+    """`pies.disagreements` of class ids (seeds, examples), or of probabilities (seeds, examples, classes)."""
     for block, reference, of_null, of_pruned in _class_votes(dense, pruned, first, second):
         yield block, reference != of_null, reference != of_pruned
 
@@ -67,9 +80,10 @@ def class_disagreements(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray
 def judged_class_disagreements(
     dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray, first: np.ndarray, second: np.ndarray
 ) -> JudgedDisagreements:
-    """Where majority classes differ, and whether those of the first, unpruned, and the second, pruned, side are right.
+    """Where the voted classes differ, and whether those of the first, unpruned, and the second, pruned, side are right.
 
-    dense, pruned: class ids (seeds, examples). targets: class ids (examples,).
+    dense, pruned: class ids (seeds, examples), or probabilities (seeds, examples, classes). targets: class ids
+        (examples,).
     """
     for block, reference, of_null, of_pruned in _class_votes(dense, pruned, first, second):
         right = targets[block]
@@ -77,9 +91,14 @@ def judged_class_disagreements(
 
 
 def _class_votes(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, second: np.ndarray):
-    """The majority classes of the unpruned first side, of the unpruned second and of the pruned second, by blocks."""
+    """The classes voted by the unpruned first side, the unpruned second and the pruned second, by blocks."""
+    if dense.ndim == 3:
+        yield from _soft_votes(_in_parts(dense), _in_parts(pruned), first, second)
+        return
+    for answers in (dense, pruned):
+        check_classes(answers)
     classes = int(max(dense.max(initial=0), pruned.max(initial=0))) + 1
-    varied = np.flatnonzero((dense != dense[0]).any(axis=0) | (pruned != dense[0]).any(axis=0))
+    varied = _varied(dense, pruned)
     # A power of two, so that a mask gives the part below one vote.
     vote = 2 ** (classes - 1).bit_length()
     first, second = (np.c_[vote * side, np.full(len(side), -1, dtype=np.float32)] for side in (first, second))
@@ -87,6 +106,34 @@ def _class_votes(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, secon
         block = varied[start : start + EXAMPLES_AT_ONCE]
         of_sides = ((dense, first), (dense, second), (pruned, second))
         yield block, *(_winners(answers[:, block], weights, classes, vote) for answers, weights in of_sides)
+
+
+def _soft_votes(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, second: np.ndarray):
+    """As `_class_votes`, from probabilities `_in_parts`."""
+    # If every model finds the same class the likeliest, so does every mean.
+    varied = _varied(dense.argmax(axis=2), pruned.argmax(axis=2))
+    for start in range(0, len(varied), EXAMPLES_AT_ONCE):
+        block = varied[start : start + EXAMPLES_AT_ONCE]
+        of_sides = ((dense, first), (dense, second), (pruned, second))
+        yield block, *(_likeliest(parts[:, block], weights) for parts, weights in of_sides)
+
+
+def _likeliest(parts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The class of the highest weighted sum (half-splits, block); ties go to the smallest class id."""
+    # Whole numbers that double precision holds exactly.
+    by_class, weights = np.moveaxis(parts, 2, 0).astype(np.float64), weights.astype(np.float64)
+    most = weights @ by_class[0]
+    winners = np.zeros(most.shape, dtype=int)
+    for label, of_class in enumerate(by_class[1:], start=1):
+        sums = weights @ of_class
+        winners[sums > most] = label
+        np.maximum(most, sums, out=most)
+    return winners
+
+
+def _varied(dense: np.ndarray, pruned: np.ndarray) -> np.ndarray:
+    """The examples to which not all models give the same class."""
+    return np.flatnonzero((dense != dense[0]).any(axis=0) | (pruned != dense[0]).any(axis=0))
 
 
 def _winners(predicted: np.ndarray, weights: np.ndarray, classes: int, vote: int) -> np.ndarray:
@@ -155,6 +202,11 @@ def _weighted_majority(predicted: np.ndarray, weights: np.ndarray) -> np.ndarray
 
 
 def _check(predictions: np.ndarray, dimensions: int) -> None:
+    _check_shape(predictions, dimensions)
+    check_classes(predictions)
+
+
+def _check_shape(predictions: np.ndarray, dimensions: int) -> None:
     if predictions.ndim != dimensions or not len(predictions):
         axes = ("seeds", "examples", "classes")[:dimensions]
         raise PielabError(
@@ -162,3 +214,31 @@ def _check(predictions: np.ndarray, dimensions: int) -> None:
             f"predictions of shape {predictions.shape} have no votes",
             f"give ({', '.join(axes)})",
         )
+
+
+def check_classes(answers: np.ndarray) -> None:
+    """Raise PielabError for numbers that are no class ids nor whether a class is predicted, such as probabilities."""
+    if answers.dtype.kind == "f" and (answers.ndim > 2 or not np.array_equal(answers, answers.round())):
+        raise PielabError(
+            "answers-without-classes",
+            f"{answers.dtype} numbers of shape {answers.shape} were given where classes are compared",
+            "give class ids (seeds, examples), or bool (seeds, examples, classes), as Predictions.classes has them",
+        )
+
+
+def _in_parts(probabilities: np.ndarray) -> np.ndarray:
+    """Probabilities in whole millionths, int32; PielabError if they are none."""
+    _check_shape(probabilities, 3)
+    given = probabilities.astype(np.float64)
+    sums = given.sum(axis=2)
+    # NaN is not close to 1 either.
+    if probabilities.dtype.kind != "f" or (given < 0).any() or not (np.abs(sums - 1) <= ROUNDING).all():
+        furthest = sums.flat[np.abs(sums - 1).argmax()]
+        raise PielabError(
+            "answers-not-probabilities",
+            f"{probabilities.dtype} numbers were given as probabilities, the least is {given.min(initial=1):.4g} and "
+            f"those of an example add up to {furthest:.4g}",
+            "give numbers from 0 that add up to 1 over the classes, as Predictions.probabilities has them, or class "
+            "ids (seeds, examples); for texts with several labels bool (seeds, examples, classes)",
+        )
+    return np.rint(PARTS * given).astype(np.int32)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, StrMethodFormatter
 
-from pielab.analysis import paired_change
+from pielab.analysis import intervals, paired_change
 from pielab.analysis.change import by_configuration
 from pielab.progress import counted
 from pielab.report import style
@@ -95,7 +95,7 @@ def _note(table: pd.DataFrame) -> str:
     changed = table[table["quantity"] == "changed"]
     lines = []
     if changed["low"].notna().any():
-        lines.append("lines and grey bands: 95 % intervals at these texts, seeds vary")
+        lines.append(f"lines and grey bands: {intervals.level(table)} intervals at these texts, seeds vary")
     if changed["low"].isna().any():
         lines.append("below 3 seeds there is no interval")
     for name, (label, _) in MARKS.items():

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, StrMethodFormatter
 
-from pielab.analysis import tables
+from pielab.analysis import intervals, tables
 from pielab.progress import counted
 from pielab.report import style
 from pielab.store import settings
@@ -107,7 +107,8 @@ def _note(table: pd.DataFrame, compared: pd.DataFrame) -> str:
     tested = compared["p_corrected"].notna()
     lines = []
     if compared["low"].notna().any():
-        lines.append(f"lines: 95 % intervals at these {counted(table['texts'].iloc[0], 'text')}, seeds vary")
+        texts = counted(table["texts"].iloc[0], "text")
+        lines.append(f"lines: {intervals.level(table)} intervals at these {texts}, seeds vary")
     if tested.any():
         lines.append("filled: exact test, corrected for all configurations, p < .05")
     if (compared["low"].notna() & ~tested).any():

@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from pielab.analysis import intervals
 from pielab.progress import counted
 from pielab.report import style
 from pielab.report.change_figure import change  # noqa: F401
@@ -86,7 +87,7 @@ def comparison(table: pd.DataFrame) -> Figure:
         first = part.iloc[0]
         axes.set_title(f"{style.pair(part)}: {first['setting']}\n{counted(first['seeds'], 'seed')}")
         axes.set(xlabel=f"test {first['metric']}", ylabel="excess of PIEs, %")
-    note = "excess in % of the test examples; bars: 95 % intervals over seeds; scales differ"
+    note = f"excess in % of the test examples; bars: {intervals.level(table)} intervals over seeds; scales differ"
     style.legend(figure, note)
     return figure
 
@@ -126,7 +127,7 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
 def classes(table: pd.DataFrame) -> Figure:
     """Figures 2 and 6: the classes of the PIEs and of all test examples, the most frequent class first.
 
-    table: as classes.by_configuration gives it. Of halves of the seeds, as the null; bars are 95 % intervals of the
+    table: as classes.by_configuration gives it. Of halves of the seeds, as the null; bars are intervals of the
     difference from it.
     """
     table = table.assign(setting=style.setting_texts(table))
@@ -144,7 +145,7 @@ def classes(table: pd.DataFrame) -> Figure:
         axes.tick_params(axis="x", labelsize="small" if few else "x-small")
         axes.set(xlabel="" if few else "class, the most frequent first", ylabel="% that have the class")
         style.from_zero(axes)
-    style.legend(figure, "halves of the seeds; bars: 95 % interval of the difference from the null", most=3)
+    style.legend(figure, _note(table), most=3)
     return figure
 
 
@@ -153,7 +154,7 @@ def el2n(table: pd.DataFrame) -> Figure:
     """Figure 4: the share of PIEs by bin of EL2N in the training set, a line for each threshold, with the null.
 
     table: as el2n.by_configuration gives it. Shares are means over half-splits of the seeds, comparable with the null.
-    Bands are 95 % intervals of the excess over the null.
+    Bands are intervals of the excess over the null.
     """
     places = style.positions(table)
     markers = {setting: "osD^v"[place % 5] for setting, place in places.items()}
@@ -179,7 +180,7 @@ def el2n(table: pd.DataFrame) -> Figure:
 def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
     """Figure 5: the mean of each score over PIEs divided by its mean over all examples, by threshold, with the null.
 
-    table: as readability.by_configuration gives it. Of halves of the seeds, as the null; bars are 95 % intervals of the
+    table: as readability.by_configuration gives it. Of halves of the seeds, as the null; bars are intervals of the
     difference from it. A difference where there is no ratio, and the title says so. The mean line is over the pruners
     that have every threshold, if there are at least two pruners and two thresholds.
     matched: divide by the mean over other examples of the same length instead.
@@ -208,8 +209,12 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
             axes.set_xlabel(style.x_label(table))
     others = "others as long" if matched else "all"
     figure.supylabel(f"mean over PIEs / mean over {others}", fontsize="medium")
-    style.legend(figure, "halves of the seeds; bars: 95 % interval of the difference from the null", most=6)
+    style.legend(figure, _note(table), most=6)
     return figure
+
+
+def _note(table: pd.DataFrame) -> str:
+    return f"halves of the seeds; bars: {intervals.level(table)} interval of the difference from the null"
 
 
 def _amount(setting: str) -> str:

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pielab.analysis import intervals
 from pielab.analysis.group_differences import LEAST_TEXTS
 from pielab.progress import counted
 from pielab.report import style
@@ -77,7 +78,7 @@ def _note(table: pd.DataFrame) -> str:
     """What lines and fillings mean."""
     lines = []
     if table["low"].notna().any():
-        lines.append("lines: 95 % intervals at these texts, seeds vary")
+        lines.append(f"lines: {intervals.level(table)} intervals at these texts, seeds vary")
     if table["p"].notna().any():
         groups = counted(table[table["p"].notna()]["group"].nunique(), "group")
         lines.append("filled: harmed more, or helped less, than the other texts,")

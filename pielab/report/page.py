@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from pielab.analysis import findings
+from pielab.analysis import findings, intervals
 from pielab.arguments import parser_for
 from pielab.errors import PielabError
 from pielab.report import paper, render
@@ -102,13 +102,14 @@ def sections(study_folder: Path) -> dict[str, Any]:
     folder = study_folder / "report"
     # A report made by an earlier version may lack newer tables.
     shown = {name: _csv(path) for name in TABLES if (path := folder / "tables" / f"{name}.csv").exists()}
+    notes = {name: NOTES.get(name, "").replace("95 %", intervals.level(frame)) for name, frame in shown.items()}
     drawn = {kind: _names(folder / "figures", kind) for kind in PANELS}
     saved = sorted(f"{kind}.csv" for kind, panel in PANELS.items() if panel.saved)
     found = {
         "findings": findings.read(folder),
         "told": findings.TOLD,
         "figures": {kind: (panel.title, drawn[kind]) for kind, panel in PANELS.items() if drawn[kind]},
-        "tables": {name: (TABLES[name], NOTES.get(name, ""), _html(frame)) for name, frame in shown.items()},
+        "tables": {name: (TABLES[name], notes[name], _html(frame)) for name, frame in shown.items()},
         "more": [name for name in saved if (folder / "tables" / name).exists()],
         "paper_tables": _paper_tables(folder / "tables"),
         "paper_figures": paper.FIGURES,

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
 
+from pielab.analysis import intervals
 from pielab.progress import counted
 from pielab.report import style
 
@@ -41,7 +42,8 @@ def tradeoff(table: pd.DataFrame) -> Figure:
         bottom.axhline(part["another_seed"].mean(), color=style.UNPRUNED, linestyle=":", label="another seed changes")
         bottom.set(xlabel="size, % of the unpruned models'", ylabel="own answers changed, %")
         _scale_changed(bottom, part)
-    style.legend(figure, "as stored in each method's format; mean over seeds; bars: 95 % intervals over seeds")
+    bars = f"{intervals.level(table)} intervals over seeds"
+    style.legend(figure, f"as stored in each method's format; mean over seeds; bars: {bars}")
     return figure
 
 

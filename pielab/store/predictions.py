@@ -55,6 +55,12 @@ class Predictions:
         """The predicted classes: ids (seeds, examples), or bool (seeds, examples, classes) if multi-label."""
         return ANSWERS[self.task](self.logits, self.decision_thresholds)
 
+    @property
+    def probabilities(self) -> np.ndarray:
+        """(seeds, examples, classes) float64: the softmax of the logits, or their sigmoid if multi-label."""
+        logits = self.logits.astype(np.float64)
+        return softmax(logits) if self.decision_thresholds is None else sigmoid(logits)
+
 
 def write(path: Path, logits: np.ndarray, metadata: Mapping[str, Any]) -> None:
     """Write logits (examples, classes) with metadata, whose values are stored as JSON."""

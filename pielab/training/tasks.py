@@ -66,4 +66,4 @@ TASKS = {
 
 def of_targets(targets: np.ndarray | Tensor) -> TrainingTask:
     """The task of class ids (examples,), or of multi-hot targets (examples, classes)."""
-    return TASKS[tasks.of_answers(targets[None]).name]
+    return TASKS[tasks.of_targets(targets).name]

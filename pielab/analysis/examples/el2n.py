@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import null, pies, results
+from pielab.analysis import intervals, null, pies, results
 from pielab.config.parameters import InfluenceParameters, PairParameters
 from pielab.data import datasets, tasks
 from pielab.errors import PielabError
@@ -79,18 +79,20 @@ def error_norms(runs: predictions.Predictions, targets: np.ndarray) -> np.ndarra
     return np.mean([el2n(task.probabilities(logits)[None], hot) for logits in runs.logits], axis=0)
 
 
-def by_configuration(p: InfluenceParameters, scores: np.ndarray) -> pd.DataFrame:
+def by_configuration(
+    p: InfluenceParameters, scores: np.ndarray, confidence: float = intervals.RECORDED
+) -> pd.DataFrame:
     """The share of PIEs among the training examples of each bin of EL2N (Figure 4), beside its null.
 
     One row for each configuration and bin: pruner, threshold, bin, examples, pies (all seeds on both sides), p_pie and
-    p_null (over half-splits of the seeds, as in null.Null), their difference excess with a 95 % interval from low to
-    high (bootstrap over seeds), and seeds, their number.
+    p_null (over half-splits of the seeds, as in null.Null), their difference excess with an interval from low to high
+    (bootstrap over seeds) and its level, confidence; and seeds, their number.
     """
     dense = predictions.read_seeds(p.dense_folder, p.seeds, "train").classes
     places, parts = bins(scores, p.bins), []
     for folder, summary in results.pair_configurations(p):
         pruned = predictions.read_seeds(folder, p.seeds, "train").classes
-        numbers = {"n_splits": p.n_splits, "n_bootstrap": p.n_bootstrap}
+        numbers = {"n_splits": p.n_splits, "n_bootstrap": p.n_bootstrap, "confidence": confidence}
         p_pie, p_null, excess = null.excess_by_group(dense, pruned, places, **numbers)
         table = by_bin(places, pies=pies.find(dense, pruned), p_pie=p_pie, p_null=p_null)
         parts.append(table.join(excess).assign(**results.configuration_of(summary), seeds=len(p.seeds)))

@@ -37,8 +37,8 @@ def of_configuration(summary: dict[str, Any]) -> pd.DataFrame:
     those of `group_differences.compare`.
     """
     known = {name: summary[name] for name in (*CONFIGURATION, "seeds")} | {"column": summary.get("group")}
-    table = pd.DataFrame(summary["groups"] or {}, columns=COLUMNS)
-    return table.assign(**known)[ALL_COLUMNS]
+    table = pd.DataFrame(summary["groups"] or {name: [] for name in COLUMNS})
+    return table.assign(**known)[[*known, *table]]
 
 
 def sentences(table: pd.DataFrame) -> dict[str, list[str]]:

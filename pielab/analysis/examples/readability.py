@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pielab.analysis import null, results, tables
+from pielab.analysis import intervals, null, results, tables
 from pielab.config.parameters import ReadabilityParameters
 from pielab.data.words import words
 from pielab.errors import PielabError
@@ -77,18 +77,24 @@ def has_ratio(table: pd.DataFrame) -> np.ndarray:
     return (mean > 0) & ((table.min().to_numpy() >= 0) | (mean >= table.std(ddof=0).to_numpy() / 2))
 
 
-def ratios(table: pd.DataFrame, is_pie: np.ndarray, n_bootstrap: int = 200, seed: int = 0) -> pd.DataFrame:
+def ratios(
+    table: pd.DataFrame,
+    is_pie: np.ndarray,
+    n_bootstrap: int = 200,
+    seed: int = 0,
+    confidence: float = intervals.RECORDED,
+) -> pd.DataFrame:
     """How PIEs compare with all examples: one row for each column of `table` (Figure 5).
 
     table: scores of all examples. is_pie: which of them are PIEs, bool (examples,).
 
     Columns: score; mean, of all examples; pies_mean; unit, "ratio" or "difference", as `has_ratio` tells; ratio, the
-    mean over PIEs divided by the mean over all examples, NaN if the unit is another; low and high, the 95 % bootstrap
+    mean over PIEs divided by the mean over all examples, NaN if the unit is another; low and high, the bootstrap
     interval over examples of the ratio, or of the difference; p of Welch's t-test between PIEs and the rest; matched,
     the ratio or difference at equal length as `matched_ratios` gives it, with its interval over PIEs, matched_low to
-    matched_high. NaN for fewer than two PIEs or fewer than two other examples.
+    matched_high; confidence, the level of both intervals. NaN for fewer than two PIEs or fewer than two other examples.
     """
-    random = np.random.default_rng(seed)
+    random, ends = np.random.default_rng(seed), intervals.tails(confidence)
     values, is_ratio = table.to_numpy(dtype=float), has_ratio(table)
     draws, of_pies = [], values[is_pie]
     for _ in range(n_bootstrap if is_pie.any() else 0):
@@ -101,23 +107,27 @@ def ratios(table: pd.DataFrame, is_pie: np.ndarray, n_bootstrap: int = 200, seed
     rows["pies_mean"] = of_pies.mean(axis=0) if is_pie.any() else np.nan
     rows["unit"] = np.where(is_ratio, "ratio", "difference")
     rows["ratio"] = np.divide(rows["pies_mean"], rows["mean"], out=np.full(len(rows), np.nan), where=is_ratio)
-    rows["low"], rows["high"] = np.quantile(draws, [0.025, 0.975], axis=0) if draws else (np.nan, np.nan)
+    rows["low"], rows["high"] = np.quantile(draws, ends, axis=0) if draws else (np.nan, np.nan)
     enough = min(is_pie.sum(), (~is_pie).sum()) > 1
     rows["p"] = _welch(of_pies, values[~is_pie]) if enough else np.nan
-    matched = matched_ratios(table, is_pie, n_bootstrap, seed) if enough else [np.nan] * 3
+    matched = matched_ratios(table, is_pie, n_bootstrap, seed, confidence) if enough else [np.nan] * 3
     rows["matched"], rows["matched_low"], rows["matched_high"] = matched
-    return rows
+    return rows.assign(confidence=confidence)
 
 
 def matched_ratios(
-    table: pd.DataFrame, weights: np.ndarray, n_bootstrap: int = 0, seed: int = 0
+    table: pd.DataFrame,
+    weights: np.ndarray,
+    n_bootstrap: int = 0,
+    seed: int = 0,
+    confidence: float = intervals.RECORDED,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Ratios at equal length: the mean over PIEs divided by the mean over other examples of the same length.
 
     Each PIE is compared with the mean of the examples whose length is within 5 % of its own; PIEs without such examples
     are left out. weights: (examples,) from 0 to 1: 1 for a PIE. Where there is no ratio (`has_ratio`), a difference.
 
-    Gives ratio, low and high, (columns,) each; the 95 % bootstrap interval is over PIEs, NaN without `n_bootstrap`.
+    Gives ratio, low and high, (columns,) each; the bootstrap interval is over PIEs, NaN without `n_bootstrap`.
     """
     values, lengths, weights = table.to_numpy(dtype=float), table[LENGTH].to_numpy(), np.asarray(weights, dtype=float)
     others = _means_of_equal_length(values, lengths, 1 - weights)
@@ -133,19 +143,22 @@ def matched_ratios(
     # Some scores, such as difficult words, can be zero in all other examples.
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio, *draws = _compare(drawn @ own, drawn @ others, has_ratio(table))
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0) if draws else (missing, missing)
+    low, high = np.quantile(draws, intervals.tails(confidence), axis=0) if draws else (missing, missing)
     return ratio, low, high
 
 
-def beside_null(table: pd.DataFrame, dense: np.ndarray, pruned: np.ndarray) -> pd.DataFrame:
+def beside_null(
+    table: pd.DataFrame, dense: np.ndarray, pruned: np.ndarray, confidence: float = intervals.RECORDED
+) -> pd.DataFrame:
     """How the examples on which models disagree compare with all, pruned models and the null: one row for each score.
 
     table: scores of all examples. dense, pruned: predictions of the same seeds, as `null.estimate` takes them.
 
     Columns: halved and null, the mean over disagreements of unpruned halves of the seeds with pruned and with unpruned
-    ones, divided by the mean over all examples; more, their difference, with its 95 % interval over seeds, more_low and
+    ones, divided by the mean over all examples; more, their difference, with its interval over seeds, more_low and
     more_high; and the same with "_matched" after each, divided by the mean over all other examples as long (within 5
-    %). Differences in place of ratios where `has_ratio` says so. NaN without disagreements.
+    %); confidence, the intervals' level. Differences in place of ratios where `has_ratio` says so. NaN without
+    disagreements.
     """
     values, is_ratio = table.to_numpy(dtype=float), has_ratio(table)
     others = _means_of_equal_length(values, table[LENGTH].to_numpy(), np.ones(len(values)), without_own=True)
@@ -154,13 +167,15 @@ def beside_null(table: pd.DataFrame, dense: np.ndarray, pruned: np.ndarray) -> p
     values, is_ratio = np.tile(values, 2), np.tile(is_ratio, 2)
     counted = np.concatenate([np.ones_like(alike), alike], axis=1)
     columns, over = np.where(is_ratio, values, values - reference), np.where(is_ratio, reference, 1)
-    found = null.beside_null(dense, pruned, columns * counted, over * counted)
-    found = found.rename(columns={"low": "more_low", "high": "more_high"})
+    found = null.beside_null(dense, pruned, columns * counted, over * counted, confidence=confidence)
+    found = found.drop(columns="confidence").rename(columns={"low": "more_low", "high": "more_high"})
     whole, matched = found[: len(table.columns)], found[len(table.columns) :].reset_index(drop=True)
-    return whole.join(matched.add_suffix("_matched"))
+    return whole.join(matched.add_suffix("_matched")).assign(confidence=confidence)
 
 
-def by_configuration(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.DataFrame:
+def by_configuration(
+    p: ReadabilityParameters, scores: pd.DataFrame, confidence: float = intervals.RECORDED
+) -> pd.DataFrame:
     """How the PIEs of each configuration compare with all test examples, for each score (Figure 5).
 
     scores: of all test examples, as `scores` gives them. One row for each configuration and score, as
@@ -178,7 +193,8 @@ def by_configuration(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.DataF
             )
         is_pie, seeds = frame["pie"].to_numpy(), tuple(record["seeds"])
         dense, pruned = read(p.dense_folder, seeds), predictions.read_seeds(folder, seeds).classes
-        table = ratios(scores, is_pie, p.n_bootstrap).join(beside_null(scores, dense, pruned))
+        of_all_seeds = ratios(scores, is_pie, p.n_bootstrap, confidence=confidence).drop(columns="confidence")
+        table = of_all_seeds.join(beside_null(scores, dense, pruned, confidence))
         table = table.assign(pies=int(is_pie.sum()), examples=len(frame))
         parts.append(table.assign(**results.configuration_of(summary)))
     whole = pd.concat(parts, ignore_index=True)
@@ -188,7 +204,7 @@ def by_configuration(p: ReadabilityParameters, scores: pd.DataFrame) -> pd.DataF
 
 
 def format_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of `by_configuration` as text, to read: each estimate with its 95 % interval."""
+    """The table of `by_configuration` as text, to read: each estimate with its interval."""
     shown = pd.DataFrame({"pruner": table["pruner"], "pruned": tables.setting_texts(table)})
     shown[["score", "unit"]] = table[["score", "unit"]]
     values = table.assign(value=table["ratio"].fillna(table["pies_mean"] - table["mean"]))
@@ -201,7 +217,7 @@ def format_table(table: pd.DataFrame) -> pd.DataFrame:
             shown[name + suffix] = [f"{value:.3f}" for value in table[name + end]]
         ends = (f"more{end}", f"more_low{end}", f"more_high{end}")
         shown["more" + suffix] = tables.with_intervals(table, *ends, digits=3)
-    return shown
+    return tables.with_level(shown, table)
 
 
 def of_study(study: Path | results.Results) -> pd.DataFrame:
