@@ -18,7 +18,6 @@ from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
-from sklearn.model_selection import train_test_split
 
 from pielab.data import assets, tables
 from pielab.data.tables import Frames, text_columns
@@ -235,6 +234,8 @@ def _aapd_bits(path: Path) -> list[tuple[str, list[str]]]:
 
 def _split(frame: pd.DataFrame, strata: pd.Series, validation: int, test: int) -> Frames:
     """So many validation and test examples, in proportion to `strata`; the rest is for training."""
+    from sklearn.model_selection import train_test_split  # here, because it takes half a second
+
     rest, test = train_test_split(frame, test_size=test, stratify=strata, random_state=0)
     train, validation = train_test_split(rest, test_size=validation, stratify=strata[rest.index], random_state=0)
     return {"train": train, "validation": validation, "test": test}

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import f1_score, matthews_corrcoef
 
 from pielab.data import tables, tasks
 from pielab.data.tables import Frames, text_columns, with_validation
@@ -93,10 +92,14 @@ def with_metrics(task_of_data: tasks.Task, dataset: str, classes: list[str]) -> 
 
 def f1(positive: int, predicted: np.ndarray, targets: np.ndarray) -> float:
     """F1 of the class `positive`."""
+    from sklearn.metrics import f1_score  # here, because it takes half a second
+
     return float(f1_score(targets == positive, predicted == positive, zero_division=0))
 
 
 def matthews_correlation(predicted: np.ndarray, targets: np.ndarray) -> float:
+    from sklearn.metrics import matthews_corrcoef
+
     return float(matthews_corrcoef(targets, predicted))
 
 

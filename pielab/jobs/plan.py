@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 from rich import filesize
 
-from pielab.analysis.half_splits import LEAST_SEEDS_FOR_AN_INTERVAL
 from pielab.arguments import parser_for
 from pielab.compression import pruners
 from pielab.config import local_paths
@@ -20,7 +19,7 @@ from pielab.config.parameters import TrainParameters
 from pielab.config.study import Study
 from pielab.config.types import parse_seeds
 from pielab.errors import warn
-from pielab.jobs import estimate, intervals
+from pielab.jobs import estimate
 from pielab.progress import counted
 from pielab.store import paths
 
@@ -59,7 +58,7 @@ def text(study: Study, config: Mapping[str, Any], load: bool = True) -> str:
         _notebooks_text(estimate.notebooks(study)),
         _units_text(estimate.units(seeds), study)
         + _controls_text(seeds.loc[seeds["configuration"].str.startswith("control-"), "units"].sum()),
-        _intervals_text(intervals.of_study(study)),
+        _intervals_text(study),
         _disk_text(study, *estimate.disk(study, seeds, load)),
         _times_text(estimate.times(seeds), commands(study, config)),
     ]
@@ -101,9 +100,12 @@ def _controls_text(units: float) -> str:
     )
 
 
-def _intervals_text(frame: pd.DataFrame) -> str:
+def _intervals_text(study: Study) -> str:
+    from pielab.analysis.half_splits import LEAST_SEEDS_FOR_AN_INTERVAL  # here, because they take a second
+    from pielab.jobs import intervals
+
     lines = []
-    for row in frame.itertuples():
+    for row in intervals.of_study(study).itertuples():
         if row.seeds < LEAST_SEEDS_FOR_AN_INTERVAL:
             lines.append(f"{row.Index}, {row.seeds} seeds: no interval, from 4 seeds, and no test, from 6.")
             continue
