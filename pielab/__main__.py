@@ -19,6 +19,7 @@ COMMANDS = {
     "report": ("report.page", "write a study's report/index.html again"),
     "predict": ("commands.predict", "classifiers that are trained already in, predictions out, one file each"),
     "compare": ("commands.compare", "files of two models' answers in, one page of what changed out"),
+    "export": ("commands.export", "a seed's model out, as a folder that from_pretrained loads, with its model card"),
     "import-predictions": ("commands.import_predictions", "predictions of other programs into a study, for 03 to 07"),
     "merge": ("commands.merge", "all studies of a results folder in one tidy CSV"),
     "fetch": ("data.assets", "download the demo's data and weights, so that it runs offline"),

@@ -194,3 +194,14 @@ def contents(model: str, revision: str | None = None) -> tuple[str, str | None]:
     if commit and not any(name.endswith(".safetensors") for name in names):
         sha256.update(commit.encode())  # transformers convert its weights, which are in other files
     return sha256.hexdigest()[:16], commit
+
+
+def check_same_files(given: str, record: dict[str, Any]) -> None:
+    """Raises PielabError if the model that a seed's record names has other files now than those it started from."""
+    model, stored = record["parameters"]["model"], record.get("inputs", {}).get("model_files")
+    if stored and stored != contents(model, record.get("model_revision"))[0]:
+        raise PielabError(
+            "seed-of-another-model",
+            f"{given} was trained from other files of {model} than are here now",
+            "bring those back, because the seed's tokenizer and configuration are theirs",
+        )

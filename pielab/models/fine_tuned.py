@@ -162,13 +162,9 @@ def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int
             load_model(network, weights)
         return network
 
-    stored, threshold = record.get("inputs", {}).get("model_files"), record["decision_threshold"]
-    if not saved.is_dir() and stored and stored != classifier.contents(p["model"], commit)[0]:
-        raise PielabError(
-            "seed-of-another-model",
-            f"{given} was trained from other files of {p['model']} than are here now",
-            "bring those back, because the seed's tokenizer and configuration are theirs",
-        )
+    threshold = record["decision_threshold"]
+    if not saved.is_dir():
+        classifier.check_same_files(given, record)
     return FineTuned(
         given=given,
         parts=folder.parts,

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -225,6 +226,17 @@ def check_padding(model: str, network: nn.Module) -> None:
         )
 
 
+def save(folder: Path, network: nn.Module, tokenizer: Any, classes: Sequence[str], is_multi_label: bool) -> None:
+    """Write a classifier and its tokenizer as transformers load them, with the classes in the order of the logits."""
+    network.config.id2label = dict(enumerate(classes))
+    network.config.label2id = {name: number for number, name in enumerate(classes)}
+    if is_multi_label:
+        network.config.problem_type = "multi_label_classification"
+    with _quiet():
+        network.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
 def source(model: str) -> tuple[str, int | None]:
     """The path or Hub id that transformers load, and the number of layers that the name asks for."""
     if model in {"minilm", "minilm-2l"}:
@@ -258,7 +270,7 @@ def loading(model: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silences the report on the new classification layer and the bar for loading tensors."""
+    """Silences the report on the new classification layer and the bars for loading and saving tensors."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

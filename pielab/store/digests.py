@@ -55,3 +55,16 @@ def check(path: Path) -> None:
     # Looked up again, because another process may have replaced the file.
     if lists and (digest := of(path)) not in lists and digest not in stored(path):
         raise ValueError(f"its digest is not that in {next(iter(lists.values())).name}")
+
+
+def differing(folder: Path) -> list[str]:
+    """The files of a folder written at once that are not as its list says: changed, missing, or not in it; by name.
+
+    All its files if it has no list.
+    """
+    listed = folder / FOLDER_LIST
+    lines = listed.read_text(encoding="utf-8", errors="replace").splitlines() if listed.is_file() else []
+    stored = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    there.pop(FOLDER_LIST, None)
+    return sorted(name for name in stored | there if name not in there or of(there[name]) != stored.get(name))

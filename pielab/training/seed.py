@@ -19,7 +19,7 @@ from pielab.compression.masks import prunable
 from pielab.compression.sizes import sizes
 from pielab.data import datasets
 from pielab.errors import PielabError
-from pielab.models import classifier
+from pielab.models import classifier, pretrained
 from pielab.store import files, paths, predictions, records
 from pielab.store.records import digest
 from pielab.training import loop
@@ -122,12 +122,8 @@ def save_seed(
             predictions.write(partial / f"{name}.parquet", saved, {**metadata, "split": name})
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))
         if save_weights and hasattr(model, "save_pretrained") and pruned:
-            model.config.id2label = dict(enumerate(experiment.class_names))
-            model.config.label2id = {name: number for number, name in enumerate(experiment.class_names)}
-            if threshold is not None:
-                model.config.problem_type = "multi_label_classification"
-            model.save_pretrained(partial / "model")
-            experiment.encoder.tokenizer.save_pretrained(partial / "model")
+            tokenizer, is_multi_label = experiment.encoder.tokenizer, threshold is not None
+            pretrained.save(partial / "model", model, tokenizer, experiment.class_names, is_multi_label)
         elif save_weights:
             save_model(model, str(partial / "weights.safetensors"))
         if shared:
