@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STUDY ?= demo
 
-.PHONY: help demo study plan status test test-slow bench lint lab docs notebooks messages clean
+.PHONY: help demo study plan status test test-slow bench lint lab docs notebooks files messages clean
 
 help:
 	@echo "make demo    run the default study, 18 minutes on 2 cores, and print where its report is and what it found"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench   run the benchmarks, about 14 minutes on 2 idle cores; writes benchmarks/RESULTS.md"
 	@echo "make lint    check the style of code and notebooks, and the imports between packages"
 	@echo "make notebooks    run the notebooks with their defaults and store the outputs"
+	@echo "make files    write docs/files.md, every file of a study with its columns"
 	@echo "make messages     write docs/messages.md, the table of all error messages"
 	@echo "make clean   remove the environment and tool caches; results/ stays"
 
@@ -64,6 +65,9 @@ docs: .venv/ready
 
 notebooks: .venv/ready
 	$(BIN)/python workflow/refresh_notebooks.py
+
+files: .venv/ready
+	$(BIN)/python -m pielab.report.written docs/files.md
 
 messages: .venv/ready
 	$(BIN)/python -m pielab.report.messages docs/messages.md

@@ -13,7 +13,7 @@ import yaml
 from conftest import snakemake, snakemake_command, wait_for, write_study
 
 from pielab.jobs import status
-from pielab.report import render
+from pielab.report import render, written
 from pielab.store import paths
 
 
@@ -74,6 +74,40 @@ def modified(folder):
 
 def predictions(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.glob("seeds/*/*.parquet")}
+
+
+def test_the_page_of_all_files_knows_each_that_a_study_writes_with_its_columns(smoke):
+    numbers, found = {"integer", "number"}, set()
+    for path in smoke.rglob("*"):
+        name = path.relative_to(smoke).as_posix()
+        is_digest = path.suffix == ".xxh128" and path.name != "digests.xxh128"
+        if not path.is_file() or is_digest or any(part.startswith(".") for part in name.split("/")):
+            continue
+        (kind,) = written.kinds(name)
+        columns = {column: meaning.split(": ", 1) for column, meaning in kind.columns.items()}
+        found.add(kind.name)
+        if path.suffix == ".json":
+            own = json.loads(path.read_text())
+            assert all(about.startswith("if ") for column, (_, about) in columns.items() if column not in own)
+            assert own.keys() <= columns.keys()
+        elif columns:
+            table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+            assert set(table) == columns.keys(), name
+            for column, (type_name, _) in columns.items():
+                known = table[column].dropna()
+                is_number = pd.api.types.is_numeric_dtype(known) and known.dtype != bool
+                assert is_number or known.empty or type_name not in numbers, (name, column)
+                assert type_name != "integer" or (known == known.round()).all(), (name, column)
+                assert type_name != "bool" or known.dtype == bool, (name, column)
+    # What the smoke study has none of: a search, groups, saved models, equal budgets, the paper's own data.
+    missing = {kind.name for kind in (*written.FILES, *written.TABLES)} - found
+    seed = "<pair>/<configuration>/seeds/<seed>"
+    of_others = {f"{seed}/shared.safetensors", f"{seed}/model/<file>", "<pair>/tune/<file>"}
+    assert missing == of_others | {f"report/tables/{name}.csv" for name in ("groups", "table_<number>_beside_published")}
+
+
+def test_the_page_of_all_files_is_what_the_code_says(project):
+    assert (project / "docs/files.md").read_text() == written.page(), "run make files"
 
 
 def test_snakemake_killed_and_run_again_in_parts_comes_to_the_same(project, smoke):
