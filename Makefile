@@ -61,6 +61,7 @@ lab: .venv/ready
 
 docs: .venv/ready
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs . site
+	@rm -rf jupyter_execute  # a copy of the notebooks' outputs that MyST-NB leaves beside the site
 	@echo "site: site/index.html"
 
 notebooks: .venv/ready

@@ -236,3 +236,42 @@ def until(driver, condition):
     from selenium.webdriver.support.ui import WebDriverWait
 
     WebDriverWait(driver, 20).until(lambda _: condition())
+
+
+@contextlib.contextmanager
+def screen(driver, width, scheme):
+    """A screen of this width in pixels, a phone if it is narrow, whose reader prefers the scheme, light or dark."""
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    yield
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def contrast(driver):
+    """How many texts a page shows, and which of them have a contrast below the 4.5 to 1 of WCAG 2.2 AA."""
+    return driver.execute_script(CONTRAST)
+
+
+CONTRAST = """
+const channel = value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+const luminance = color => {
+  const [red, green, blue] = color.match(/[\\d.]+/g).map(value => channel(value / 255));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+};
+const behind = node => {
+  for (; node; node = node.parentElement) {
+    const color = getComputedStyle(node).backgroundColor;
+    if (!color.startsWith("rgba")) return color;
+  }
+};
+const contrast = node => {
+  const [dark, light] = [getComputedStyle(node).color, behind(node)].map(luminance).sort((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+};
+const isText = node => [...node.childNodes].some(child => child.data?.trim()) && node.checkVisibility();
+const texts = [...document.querySelectorAll("body *")].filter(isText);
+return [texts.length, texts.filter(node => contrast(node) < 4.5).map(node => node.outerHTML)];
+"""

@@ -25,6 +25,7 @@ from pielab.jobs import notebook_state
 from pielab.models import tokens, word_vectors
 from pielab.report import page
 from pielab.store import digests, files, paths, predictions, records
+from pielab.store.paths import CONFIGURATION
 from pielab.training import pruned_seed, runs, seed
 from pielab.training.experiment import prepare
 
@@ -120,7 +121,8 @@ def report_table(name):
     def make(given):
         folder = Path(given["results"]) / "test"
         for table in (name, "other"):
-            results.save(pd.DataFrame({"pruner": [table], "seeds": 2, "share": 0.5}), folder / "report", table)
+            row = dict.fromkeys(CONFIGURATION, 0.0) | {"pruner": table, "seeds": 2, "examples": 9}
+            results.save(pd.DataFrame([row]), folder / "report", table)
         tables = folder / "report/tables"
         (tables / "table_04.html").write_text("<table>")
         return tables / f"{name}.csv", tables / "other.csv", lambda: page.sections(folder)

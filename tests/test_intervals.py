@@ -187,7 +187,8 @@ def test_what_the_report_shows_of_another_level_says_so(study):
     assert usual.endswith("texts)") and "confidence" not in tables.decomposition(decomposition.of_study(of_study))
     results.save(tables.decomposition(table), report, "decomposition_at_these_texts")
     results.save(comparison.pruners(of_study), report, "comparison")
-    shown = page.sections(study.study_folder)["tables"]
+    questions = page.sections(study.study_folder)["questions"].values()
+    shown = {name: table for question in questions for name, table in question["tables"].items()}
     assert "In brackets: 90 % intervals" in shown["decomposition_at_these_texts"][1]
     assert "with a 95 % interval" in shown["comparison"][1]
 

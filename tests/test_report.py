@@ -255,7 +255,7 @@ def test_the_front_page_stands_alone(study_folder):
     linked = re.findall(r'(?:href|src)="([^"#]+)"', page)
     assert linked and all((folder / link).exists() for link in linked)
     assert "../topics-bilstm/MP-AI-99/03_pies.html" in linked and not any("logs" in link for link in linked)
-    assert "<script>" not in page and "http" not in page
+    assert page.count("<script>") == 1 and "<script>alert" not in page and "http" not in page
     assert paths.finished(study_folder).exists()
     sentences = [sentence.replace("<", "&lt;").replace(">", "&gt;") for said in found.values() for sentence in said]
     assert len(sentences) == 6 and all(f"<li>{sentence}</li>" in page for sentence in sentences)
@@ -289,6 +289,23 @@ def test_the_classes_of_pies_by_hand(tmp_path):
     empty = by_configuration(tmp_path)
     assert empty["pies_percent"].isna().all() and empty["null_percent"].isna().all()
     figures.classes(empty)
+
+
+def test_classes_are_points_that_no_line_joins_each_with_its_name():
+    """However many there are; classes have no order."""
+    names = [f"topic {number}" for number in range(23)]
+    table = pd.DataFrame({"class": names, "rank": np.arange(23) + 1, "percent": np.arange(23, 0, -1.0)})
+    table = table.assign(dataset="d", model="m", pruner="IMP-FT", pies=9, null_percent=3.0, halved_percent=4.0)
+    table = table.assign(more=1.0, more_low=-1.0, more_high=2.0)
+    (left, right) = figures.classes(pd.concat([table.assign(threshold=threshold) for threshold in (50.0, 90.0)])).axes
+    assert [label.get_text() for label in left.get_yticklabels()] == names
+    assert {label.get_text() for label in right.get_yticklabels()} == {""}  # the same, beside it
+    assert [bar.get_width() for bar in left.patches] == table["percent"].tolist()
+    assert {line.get_linestyle() for axes in (left, right) for line in axes.lines} == {"None"}
+    pies = next(drawn for drawn in left.containers if drawn.get_label() == "PIEs")
+    assert set(pies[0].get_xdata()) == {4.0} and left.get_ylim()[0] > left.get_ylim()[1]
+    # From where the difference from the null would be -1 to where it would be 2.
+    assert [segment[:, 0].tolist() for segment in pies[2][0].get_segments()] == [[2.0, 5.0]] * 23
 
 
 def test_a_study_of_before_is_drawn_without_what_was_not_counted_then(study_folder, tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import contrast, screen
 
 from pielab.config import study
 from pielab.errors import PielabError
@@ -29,6 +30,7 @@ NOTEBOOKS = [
     "report/07_explore.ipynb",
 ]
 TRAIN, PRUNE = NOTEBOOKS[:2]
+SHARES = "dataset,model,pruner,threshold,seeds,examples,pies_percent\n"
 FAULT = "the disk of <results> is full & nothing was written: free some of it"
 
 
@@ -216,7 +218,7 @@ def test_the_page_links_each_notebook_and_escapes_what_went_wrong(study_folder):
     assert set(links) == expected
     text = page.read_text(encoding="utf-8")
     assert "the disk of &lt;results&gt; is full &amp; nothing" in text and "<results>" not in text
-    assert "<script" not in text and "http:" not in text and "https:" not in text
+    assert text.count("<script") == 1 and "http:" not in text and "https:" not in text
     assert '<meta http-equiv="refresh" content="60">' in text
     for state, number in {"failed": 1, "stopped": 1, "running": 1, "waiting": 4, "done": 2}.items():
         assert f"{number} {state}</span>" in text
@@ -228,9 +230,9 @@ def test_the_page_links_each_notebook_and_escapes_what_went_wrong(study_folder):
 
 def test_below_the_progress_is_what_there_is_of_a_report(study_folder):
     tables = study_folder / "report/tables"
-    put(tables / "pie_shares.csv", "dataset,seeds,pies_percent\n<topics>,3,1.26\n<topics>,4,2\n")
+    put(tables / "pie_shares.csv", f"{SHARES}<topics>,m,RP-AI,50,3,9,1.26\n<topics>,m,RP-AI,70,4,9,2\n")
     page = status.page(study_folder).read_text(encoding="utf-8")
-    assert re.findall('<h2 id="(.+?)"', page) == ["configurations", "tables"]
+    assert re.findall('<h2 id="(.+?)"', page) == ["configurations", "overview", "pie_shares", "cite"]
     assert "Here N is 3 to 4" in page and "<td>1.3</td>" in page and "&lt;topics&gt;" in page
     put(tables / "pie_examples.csv", "text,label,unpruned votes,pruned votes,P(PIE),P(null),model,pruner,threshold\n")
     names = ("06_report.html", "figures/pie_shares.png", "figures/pie_shares.svg", "tables/table_02.html")
@@ -238,14 +240,32 @@ def test_below_the_progress_is_what_there_is_of_a_report(study_folder):
         put(study_folder / "report" / name)
     page = status.page(study_folder)
     text = page.read_text(encoding="utf-8")
-    sections = ["figures", "tables", "paper", "examples", "notebooks"]
+    sections = ["overview", "pie_shares", "paper", "examples", "notebooks", "cite"]
     assert re.findall('<h2 id="(.+?)"', text) == ["configurations", *sections]
     links = linked(page)
     assert {"06_report.html", "figures/pie_shares.png", "tables/table_02.tex"} <= set(links)
     assert all((page.parent / link).exists() for link in links)
     within = set(re.findall('href="#(.+?)"', text))
-    assert within - {PAIR} == {"report", *sections[1:]} and all(f'id="{name}"' in text for name in within)
+    assert within - {PAIR} == {"report", "pie_shares", "examples"} and all(f'id="{name}"' in text for name in within)
     assert "all done" not in text and "not finished" in text
+
+
+def test_the_page_can_be_read_in_the_dark_and_keeps_open_what_was_open(study_folder, browser):
+    finish(study_folder, TRAIN)
+    fail(study_folder, NOTEBOOKS[2])
+    run(study_folder, NOTEBOOKS[3])
+    run(study_folder, NOTEBOOKS[4], age=3600)
+    put(study_folder / "report/tables/pie_shares.csv", f"{SHARES}{PAIR},m,RP-AI,50,3,9,1\n")
+    page = status.page(study_folder).as_uri()
+    for scheme in ("light", "dark"):
+        with screen(browser, 400, scheme):
+            browser.get(page)
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
+            assert contrast(browser)[1] == []
+    browser.find_element("css selector", "#pie_shares").click()
+    browser.refresh()
+    opened = browser.find_elements("css selector", "details[open] h2")
+    assert [heading.get_attribute("id") for heading in opened] == ["pie_shares"]
 
 
 def test_a_link_to_a_log_that_is_gone_is_not_made(study_folder):
@@ -354,7 +374,7 @@ def loaded_by_page(folder):
 def test_each_job_can_afford_the_page(study_folder):
     drawing = {"torch", "matplotlib", "seaborn", "nbformat"}
     assert not loaded_by_page(study_folder) & {*drawing, "pandas", "scipy", "datasets", "rich"}
-    put(study_folder / "report/tables/pie_shares.csv", "dataset,seeds\nbbc-news,30\n")
+    put(study_folder / "report/tables/pie_shares.csv", f"{SHARES}bbc-news,bilstm,RP-AI,50,30,9,1\n")
     assert "pandas" in loaded_by_page(study_folder) and not loaded_by_page(study_folder) & drawing
 
 

@@ -48,7 +48,7 @@ def of_study(table: pd.DataFrame, margin: float = 1, changes: pd.DataFrame | Non
 
 
 def of_pair(table: pd.DataFrame, margin: float = 1) -> list[str]:
-    """Up to six sentences on one data set and model, with numbers and intervals, the most informative first.
+    """Up to six sentences on one data set and model, with numbers and intervals, what is told first.
 
     table: as decomposition.of_study gives it, of one pair. margin: in points, the effect that would matter; where
     nothing is told, the sentence says whether it may be as large. Methods without retraining are left out.
@@ -64,8 +64,8 @@ def of_pair(table: pd.DataFrame, margin: float = 1) -> list[str]:
     pruned["against"] = np.where(has_control, "training as long", "retraining")
     not_told = pruned[pruned["tested"] & ~pruned["told"]].groupby("against", sort=False)
     sentences = [
-        *(_not_told(f"Pruning {_with(rows)}", rows, against, margin) for against, rows in not_told),
         *_told(pruned),
+        *(_not_told(f"Pruning {_with(rows)}", rows, against, margin) for against, rows in not_told),
         *_untested(pruned[~pruned["tested"]]),
         *_limits(table),
         *_parts(table),

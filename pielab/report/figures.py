@@ -127,25 +127,32 @@ def effectiveness_on_pies(configurations: pd.DataFrame) -> Figure:
 def classes(table: pd.DataFrame) -> Figure:
     """Figures 2 and 6: the classes of the PIEs and of all test examples, the most frequent class first.
 
-    table: as classes.by_configuration gives it. Of halves of the seeds, as the null; bars are intervals of the
-    difference from it.
+    table: as classes.by_configuration gives it. Of halves of the seeds, as the null; lines are intervals of the
+    difference from it. Not joined as in the paper, because classes have no order.
     """
     table = table.assign(setting=style.setting_texts(table))
-    figure, panels = style.panels(table, "dataset", "model", "pruner", "setting")
+    # Room for the name of each class.
+    height = max(2.7, 0.9 + 0.14 * table["rank"].max())
+    figure, panels = style.panels(table, "dataset", "model", "pruner", "setting", height=height)
+    dataset = None
     for axes, part in panels:
-        bars = style.error_bars(part, "more", "more_low", "more_high")
-        marker = {"color": ONLY_PIES, "marker": "s", "markersize": 3, "elinewidth": 0.8, "capsize": 1.5}
-        axes.plot(part["rank"], part["percent"], color=ALL, marker="o", markersize=3, label="all test examples")
-        axes.errorbar(part["rank"], part["halved_percent"], yerr=bars, label="PIEs", **marker)
-        axes.plot(part["rank"], part["null_percent"], "--", color=UNPRUNED, label="null: where unpruned disagree")
-        first, few = part.iloc[0], len(part) <= 10
+        ranks, first = part["rank"], part.iloc[0]
+        lines = style.error_bars(part, "more", "more_low", "more_high")
+        axes.barh(ranks, part["percent"], height=0.7, color=ALL, alpha=0.35, label="all test examples")
+        marker = {"color": UNPRUNED, "marker": "|", "markersize": 8, "markeredgewidth": 1.5, "zorder": 3}
+        axes.plot(part["null_percent"], ranks, linestyle="none", label="null: where unpruned disagree", **marker)
+        marker = {"color": ONLY_PIES, "linestyle": "none", "marker": "s", "markersize": 3, "elinewidth": 0.8}
+        axes.errorbar(part["halved_percent"], ranks, xerr=lines, label="PIEs", **marker)
         axes.set_title(f"{style.name(part)}\n{_amount(first['setting'])}: {counted(first['pies'], 'PIE')}")
-        labels = part["class"].map(style.short) if few else part["rank"]
-        axes.set_xticks(part["rank"], labels, rotation=30 if few else 90)
-        axes.tick_params(axis="x", labelsize="small" if few else "x-small")
-        axes.set(xlabel="" if few else "class, the most frequent first", ylabel="% that have the class")
-        style.from_zero(axes)
-    style.legend(figure, _note(table), most=3)
+        # Panels of the same classes side by side share their names.
+        is_named = first["dataset"] != dataset or axes.get_subplotspec().is_first_col()
+        axes.set_yticks(ranks, part["class"].map(lambda name: style.short(name, 24)) if is_named else [""] * len(part))
+        axes.tick_params(axis="y", labelsize="small" if len(part) <= 10 else "x-small")
+        axes.set(xlabel="% that have the class", ylim=(ranks.max() + 0.6, 0.4))
+        axes.set_xlim(left=0)
+        axes.grid(axis="y", visible=False)
+        dataset = first["dataset"]
+    style.legend(figure, _note(table, "lines"), most=3)
     return figure
 
 
@@ -213,8 +220,8 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
     return figure
 
 
-def _note(table: pd.DataFrame) -> str:
-    return f"halves of the seeds; bars: {intervals.level(table)} interval of the difference from the null"
+def _note(table: pd.DataFrame, drawn: str = "bars") -> str:
+    return f"halves of the seeds; {drawn}: {intervals.level(table)} interval of the difference from the null"
 
 
 def _amount(setting: str) -> str:

@@ -1,4 +1,4 @@
-"""The study's front page: figures, tables, PIEs and every rendered notebook, readable without server or network."""
+"""The study's front page: a first page, then all figures and tables folded by question; no server or network needed."""
 
 import os
 from contextlib import AbstractContextManager
@@ -10,72 +10,12 @@ import pandas as pd
 from pielab.analysis import findings, intervals
 from pielab.arguments import parser_for
 from pielab.errors import PielabError
-from pielab.report import paper, render
+from pielab.report import first_page, paper, provenance, render
 
 # Notebooks find the last two here as well.
 from pielab.report.panels import PANELS, draw, show  # noqa: F401
-from pielab.store import files, paths, records
-
-TABLES = {
-    "decomposition_at_these_texts": "What part of a PIE is pruning? Intervals at these texts, seeds vary",
-    "decomposition_to_come": "The same with intervals for texts to come, seeds and texts vary",
-    "change_by_configuration": "What changes in the same model",
-    "pie_shares": "PIEs beside their null, in percent of the test examples",
-    "effectiveness": "Accuracy or F1, and its change by pruning",
-    "sizes": "What compression bought: size and speed beside accuracy or F1, and own answers changed",
-    "comparison": "Pruners at equal sparsity",
-    "effectiveness_on_pies": "Accuracy or F1 on the PIEs, and beside the null",
-}
-NOTES = {
-    "decomposition_at_these_texts": (
-        "An unpruned model and one of another seed differ on <b>in all</b> % of the texts. That is the sum of "
-        "<b>retraining</b>, on how many two unpruned models differ; <b>training longer</b>, what the control adds, "
-        "which was trained as the pruned models were with nothing pruned; and <b>removal</b> of weights. <b>moved</b> "
-        "(net disagreement) is 0 only if no text's probabilities of answers changed; 1 point is as if 1 % of the texts "
-        "had changed their answer outright. <b>spread</b> (difference of seed-to-seed disagreement) is how much more "
-        "models differ among themselves. <b>excess</b> is their sum, so that an excess of 0 does not mean no effect. "
-        "<b>p</b> is that of an exact test against the control, or against the unpruned models for a control and where "
-        "none was trained, corrected for all configurations. <b>own answers changed</b>, in percent of the texts, "
-        "compares models of the same seed. In brackets: 95 % intervals, of other seeds at these texts."
-    ),
-    "change_by_configuration": (
-        "The model of a seed before compression and the model of the same seed after, at these texts. <b>changed</b> "
-        "is the share of its answers that differ, in percent, and the sum of the next three columns; <b>another "
-        "seed</b>, how many differ between two unpruned models; <b>another batch size</b> and <b>bfloat16 against "
-        "float32</b>, how many differ with the same weights. <b>KL</b>, in nats, is the divergence of the "
-        "probabilities after from those before. <b>Expected calibration error</b> has 15 bins, from 0 to 1; the "
-        "<b>Brier score</b> is the sum over classes. In brackets: 95 % intervals, over seeds."
-    ),
-    "sizes": (
-        "<b>MB packed</b> is the size of a model as the format of its method would store it: rounded weights in their "
-        "bits with a scale for each row, pruned matrices as a bitmap with the values left, in 10<sup>6</sup> bytes. "
-        "<b>MB stored</b> is with every weight as a float, which zeros do not make smaller. The word vectors of a "
-        "BiLSTM are not counted. <b>ms a text</b>, the time of predicting the test set on this device, is that of "
-        "matrices with their zeros: only a format and a device that skip them make a pruned model faster. "
-        "<b>own answers changed</b> compares models of the same seed. In brackets: 95 % intervals over seeds; "
-        "?: not known, of predictions made elsewhere or by an earlier version."
-    ),
-    "pie_shares": (
-        "<b>pies percent</b> is the paper's number: all seeds vote on both sides. Two sets of unpruned models "
-        "disagree as well, the more so the fewer models vote, so the null is taken between halves of the seeds and "
-        "compared with <b>halved pies percent</b>, unpruned halves against pruned halves. <b>excess</b> is their "
-        "difference with a 95 % interval (over seeds). If the interval contains 0, these PIEs cannot be "
-        "told from retraining noise."
-    ),
-    "comparison": (
-        "<b>epochs</b> is the training behind each model; a difference in epochs alone makes a difference in PIEs. "
-        "<b>difference</b> is how many more PIEs, in percent of the test examples, a pruner has than the reference at "
-        "the same sparsity, over the same half-splits of the seeds, with a 95 % interval (over seeds)."
-    ),
-    "effectiveness_on_pies": (
-        "<b>unpruned on pies</b> and <b>pruned on pies</b> are the paper's numbers, from all seeds. Examples on which "
-        "models disagree are hard with or without pruning: <b>null on pies</b> is counted where half of the unpruned "
-        "models disagree with the other half, and compared with the <b>halved</b> numbers, where unpruned halves "
-        "disagree with pruned halves; <b>more</b> is by how much they exceed the null, with a 95 % interval. "
-        "Macro-F1 falls with the number of examples, even if all answers are right, so tasks with several labels are "
-        "compared by the F1 of each text, averaged over texts."
-    ),
-}
+from pielab.report.questions import NOTES, QUESTIONS, TABLES, Question
+from pielab.store import files, paths, records, settings
 
 
 def write_index(study_folder: Path) -> Path:
@@ -94,40 +34,63 @@ def write_index(study_folder: Path) -> Path:
     for seeds in study_folder.glob("*/*/seeds"):
         files.remove_stale(seeds)
     found = sections(study_folder) | {"notebooks": _notebooks(study_folder), "seeds_done": seeds_done}
-    return render.index(study_folder, **found)
+    return render.index(study_folder, **found, made=_made(study_folder))
 
 
 def sections(study_folder: Path) -> dict[str, Any]:
     """What 06_report made for a study, as the template of the page takes it; empty where it made nothing."""
     folder = study_folder / "report"
     # A report made by an earlier version may lack newer tables.
-    shown = {name: _csv(path) for name in TABLES if (path := folder / "tables" / f"{name}.csv").exists()}
-    notes = {name: NOTES.get(name, "").replace("95 %", intervals.level(frame)) for name, frame in shown.items()}
+    names = [*TABLES, *first_page.TABLES]
+    read = {name: _csv(path) for name in names if (path := folder / "tables" / f"{name}.csv").exists()}
     drawn = {kind: _names(folder / "figures", kind) for kind in PANELS}
-    saved = sorted(f"{kind}.csv" for kind, panel in PANELS.items() if panel.saved)
     found = {
         "findings": findings.read(folder),
         "told": findings.TOLD,
-        "figures": {kind: (panel.title, drawn[kind]) for kind, panel in PANELS.items() if drawn[kind]},
-        "tables": {name: (TABLES[name], notes[name], _html(frame)) for name, frame in shown.items()},
-        "more": [name for name in saved if (folder / "tables" / name).exists()],
+        "first_figure": next(
+            ((drawn[kind][0], PANELS[kind].title) for kind in first_page.FIGURES if drawn[kind]), None
+        ),
+        "questions": {name: part for name in QUESTIONS if (part := _part(QUESTIONS[name], folder, drawn, read))},
         "paper_tables": _paper_tables(folder / "tables"),
         "paper_figures": paper.FIGURES,
         "drawn": {name for names in drawn.values() for name in names},
+        "citations": provenance.citations(),
     }
     if pages := sorted(folder.glob("0*.html")):
         found["notebooks"] = {"report": [(path.stem, path.name) for path in pages]}
-    if "pie_shares" in shown:
-        found["seeds"] = shown["pie_shares"]["seeds"].agg(["min", "max"]).tolist()
+    if "pie_shares" in read:
+        shares = read["pie_shares"]
+        found["seeds"] = shares["seeds"].agg(["min", "max"]).tolist()
+        found["abstract"] = first_page.abstract(shares)
+        note = first_page.NOTE.replace("95 %", intervals.level(pd.concat(read.values())))
+        found["overview"] = (note, _html(first_page.overview(read)))
     if (path := folder / "tables" / "pie_examples.csv").exists():
         # As strings, because a text may consist of the word "None".
         found["examples"] = _csv(path, dtype=str, keep_default_na=False).to_dict("records")
     return found
 
 
+def _part(
+    question: Question, folder: Path, drawn: dict[str, list[str]], read: dict[str, pd.DataFrame]
+) -> dict[str, Any]:
+    """A question with its figures and tables, and the names of the tables with all digits; empty if it has none."""
+    figures = {PANELS[kind].title: drawn[kind] for kind in question.figures if drawn[kind]}
+    shown = {
+        name: (TABLES[name], NOTES.get(name, "").replace("95 %", intervals.level(read[name])), _html(read[name]))
+        for name in question.tables
+        if name in read
+    }
+    saved = [kind for kind in question.figures if PANELS[kind].saved]
+    more = [kind for kind in saved if (folder / "tables" / f"{kind}.csv").exists()]
+    return {"title": question.title, "figures": figures, "tables": shown, "more": more} if figures or shown else {}
+
+
 def _csv(path: Path, **options: Any) -> pd.DataFrame:
     with _checked_read(path):
-        return pd.read_csv(path, **options)
+        frame = pd.read_csv(path, **options)
+    if "threshold" in frame and not options:
+        frame["threshold"] = frame["threshold"].map(settings.of_text)
+    return frame
 
 
 def _checked_read(path: Path) -> AbstractContextManager[Path]:
@@ -164,6 +127,12 @@ def _notebooks(study_folder: Path) -> dict[str, list[tuple[str, str]]]:
     return groups
 
 
+def _made(study_folder: Path) -> dict[str, Any]:
+    """What provenance.of_study gives, its tables as HTML."""
+    found = provenance.of_study(study_folder)
+    return {name: _html(part) if isinstance(part, pd.DataFrame) else part for name, part in found.items()}
+
+
 def _html(frame: pd.DataFrame) -> str:
     named = frame.rename(columns=lambda name: name.replace("_", " "))
     # One decimal for columns in percent (12.3), three for fractions such as an accuracy (0.123).
@@ -172,7 +141,7 @@ def _html(frame: pd.DataFrame) -> str:
     formats = {name: percent.get(name, "{:.3f}".format) for name in named.select_dtypes("float")}
     formats |= {"epochs": "{:g}".format}
     formats |= {"threshold": lambda setting: setting if isinstance(setting, str) else f"{setting:g}"}
-    return named.to_html(index=False, border=0, formatters=formats, na_rep="")
+    return named.to_html(index=False, border=0, formatters=formats, na_rep="", classes="sortable")
 
 
 def main(arguments: list[str] | None = None, program: str = "pielab report") -> int:

@@ -37,7 +37,7 @@ class Panel:
     known: str | None = None
 
 
-# A new figure is one entry here and one function in report/figures.
+# A new figure is one entry here, one function in report/figures, and a place in report/questions.
 PANELS = {
     "decomposition": Panel(
         "What part of a PIE is pruning: training again, training longer, and removing weights",

@@ -82,7 +82,10 @@ FILES = (
         "key",
     ),
     File(f"{SEED}/weights.safetensors", "the trained weights of unpruned seeds; of pruned BiLSTMs with save_weights"),
-    File(f"{SEED}/shared.safetensors", "unpruned seeds: what pruners with an equal budget start from"),
+    File(
+        f"{SEED}/shared.safetensors",
+        "unpruned seeds: the weights where pruners with an equal budget branch off",
+    ),
     File(f"{SEED}/model/<file>", "pruned transformers with save_weights: the folder that from_pretrained loads"),
     File(f"{SEED}/digests.xxh128", "digests of the files of this folder, as xxhsum --check reads them"),
     File(
