@@ -15,6 +15,7 @@ import pytest
 
 from pielab.__main__ import COMMANDS
 from pielab.config.parameters import NOTEBOOKS
+from pielab.report import written
 from pielab.store import paths, predictions
 
 PROJECT = Path(__file__).parents[1]
@@ -92,3 +93,7 @@ def test_the_python_of_the_readme_and_of_the_own_loop_runs(tmp_path, monkeypatch
     assert capsys.readouterr().out in blocks(PROJECT / "docs/from-python.md", "")
     (code,) = blocks(PROJECT / "README.md", "python")
     exec(code, {"pielab": names["pielab"], "dense": names["before"], "pruned": names["after"]})
+
+
+def test_the_page_of_all_files_is_what_the_code_says():
+    assert (PROJECT / "docs/files.md").read_text() == written.page(), "run make files"

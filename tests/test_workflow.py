@@ -107,10 +107,6 @@ def test_the_page_of_all_files_knows_each_that_a_study_writes_with_its_columns(s
     assert missing == of_others
 
 
-def test_the_page_of_all_files_is_what_the_code_says(project):
-    assert (project / "docs/files.md").read_text() == written.page(), "run make files"
-
-
 def test_snakemake_killed_and_run_again_in_parts_comes_to_the_same(project, smoke):
     write_study(project, "killed", seeds_per_job=1)
     folder = project / "results/killed/bbc-news-bilstm/dense"
