@@ -7,7 +7,7 @@ import importlib
 import signal
 import sys
 
-from pielab.errors import PielabError, TransientError, near_miss
+from pielab.errors import PielabError, TransientError, missing_package, near_miss
 
 # What each is for, and the module that does it. Modules are imported when they are called, so that help is quick.
 COMMANDS = {
@@ -58,7 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
 
             print(f"pielab {__version__}")
             return 0
-        return _command(arguments[0])(arguments[1:], f"pielab {arguments[0]}")
+        with missing_package():
+            return _command(arguments[0])(arguments[1:], f"pielab {arguments[0]}")
     except PielabError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)

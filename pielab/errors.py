@@ -6,6 +6,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+# The packages that only training needs, of the extra `train`; `study` has these and all others.
+TRAIN = {"torch", "transformers"}
+
 
 class PielabError(ValueError):
     """A user's mistake, in one sentence: what is wrong with what was given, and the cure.
@@ -58,6 +61,23 @@ def near_miss(word: str, known: Iterable[str]) -> str:
     names = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(word.casefold(), names, n=1)
     return f"did you mean {names[near[0]]}? " if near else ""
+
+
+@contextlib.contextmanager
+def missing_package() -> Iterator[None]:
+    """Turns an import inside that fails for want of a package into a PielabError that names the extra which has it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in {"", "pielab"}:
+            raise
+        extra = "train" if package in TRAIN else "study"
+        raise PielabError(
+            "package-missing",
+            f"{package} is not installed, and this needs it",
+            f"pip install 'pielab[{extra}]'; in a clone, make",
+        ) from None
 
 
 def first_line(error: Exception) -> str:

@@ -364,7 +364,7 @@ STUDIES = [
         command="study",
     ),
     BadInput("folder as a study file", "plan mine", "there is no study file mine", "give a file", {"mine/": ""}),
-    BadInput("study missing", "study nope", "there is no study file nope", "which has params/studies/"),
+    BadInput("study missing", "study nope", "there is no study file nope", "one of params/studies: aapd"),
     BadInput(
         "cluster unknown", "study mine.yaml --cluster pbs", "invalid choice: 'pbs'", "slurm", {"mine.yaml": STUDY}
     ),

@@ -67,7 +67,7 @@ def test_help_lists_every_command_and_each_has_its_own(capsys):
         (["study", "nope"], "there is no study file nope: give a file, or one of params/studies: aapd, demo"),
         (["plan", "nope"], "there is no study file nope: give a file, or one of params/studies: aapd, demo"),
         (["status", "nope"], "nope/study.yaml is missing or no study: start the study with pielab study nope"),
-        (["report", "nope"], "nope/report has no tables yet: run notebooks/06_report.ipynb"),
+        (["report", "nope"], "nope/report has no tables yet: pielab run 06_report -p study nope"),
         (["fetch", "bbc-news", "nope"], "no asset is called 'nope': give one of bbc-news, glove-6b-50d, minilm"),
         (["errors", "out-of-memmory"], "no message has out-of-memmory: did you mean out-of-memory?"),
         (["merge", "nope"], "there is no folder nope: give one that has studies in it"),
@@ -234,7 +234,10 @@ def test_doctor_tells_what_is_there_and_what_is_missing(capsys, monkeypatch, tmp
     assert main(["doctor", "--offline"]) == 0
     said = capsys.readouterr().out
     assert "torch" in said and f"{tmp_path}/none/cache: nothing fetched" in said and "Hub         not tried" in said
-    monkeypatch.setattr("pielab.commands.doctor.PACKAGES", ("torch", "no-such-package"))
+    monkeypatch.setattr("pielab.commands.doctor.PACKAGES", {"torch": "train", "no-such-trainer": "train"})
+    assert main(["doctor", "--offline"]) == 0
+    assert "no-such-trainer not installed; what needs it: pip install 'pielab[train]'" in capsys.readouterr().out
+    monkeypatch.setattr("pielab.commands.doctor.PACKAGES", {"no-such-package": None})
     assert main(["doctor", "--offline"]) == 1
     assert "missing: no-such-package: pip install no-such-package" in capsys.readouterr().out
 
@@ -250,7 +253,9 @@ def test_a_study_goes_to_the_cluster_and_options_after_the_dashes_to_snakemake(m
     assert main(["study", "smoke", "--cluster", "slurm", "--", "--dryrun", "all"]) == 1
     command, folder = given
     assert command[1:5] == ["-m", "snakemake", "--profile", "workflow/profiles/slurm"] and folder == PROJECT
-    assert command[5:] == ["--configfile", str(PROJECT / "params/studies/smoke.yaml"), "--dryrun", "all"]
+    assert command[5:7] == ["--configfile", str(PROJECT / "params/studies/smoke.yaml")]
+    assert command[7:-2] == ["--snakefile", "workflow/Snakefile", "--workflow-profile", "workflow/profiles/default"]
+    assert command[-2:] == ["--dryrun", "all"]
     assert (PROJECT / "workflow/profiles/slurm/config.yaml").exists()
     assert "results/smoke/report/index.html shows how far it is" in capsys.readouterr().out
 
@@ -258,8 +263,6 @@ def test_a_study_goes_to_the_cluster_and_options_after_the_dashes_to_snakemake(m
 def test_a_finished_study_needs_its_data_no_more(elsewhere, monkeypatch, capsys):
     assert main(["new", "reviews.csv"]) == 0
     (elsewhere / "reviews.csv").unlink()
-    (elsewhere / "workflow").mkdir()
-    (elsewhere / "workflow/Snakefile").touch()
     done = subprocess.CompletedProcess([], 0)
     monkeypatch.setattr(study_command.subprocess, "run", lambda command, **options: done)
     assert main(["study", "reviews"]) == 2 and "is no file or folder here" in capsys.readouterr().err

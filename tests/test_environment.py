@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import install, make_texts
 from packaging.requirements import Requirement
 
 import pielab
+from pielab.errors import TRAIN
 
 PROJECT = Path(__file__).parents[1]
 
@@ -46,7 +48,7 @@ def test_conda_installs_the_lock():
 def test_the_lock_satisfies_what_the_package_asks_for():
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     wanted = sum(project["optional-dependencies"].values(), start=project["dependencies"])
-    for requirement in map(Requirement, wanted):
+    for requirement in (each for each in map(Requirement, wanted) if each.name != "pielab"):
         pin = locked()[normal(requirement.name)].removeprefix("==")
         assert requirement.specifier.contains(pin), f"{requirement} against {pin}"
 
@@ -70,39 +72,95 @@ def test_importing_pielab_costs_nothing_and_brings_no_torch():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_wheel_holds_every_module_template_and_table(tmp_path):
+def test_a_wheel_holds_every_module_template_and_table_and_the_project(wheel):
     """An editable install, as make's, hides what a wheel lacks."""
-    source = tmp_path / "source"
-    shutil.copytree(PROJECT / "pielab", source / "pielab", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(PROJECT / name, source)
-    options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", str(tmp_path), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (wheel,) = tmp_path.glob("*.whl")
     files = {path.relative_to(PROJECT).as_posix() for path in (PROJECT / "pielab").rglob("*") if path.is_file()}
     files = {name for name in files if "__pycache__" not in name}
-    assert {".py", ".csv", ".html"} == {Path(name).suffix for name in files}
+    assert {".py", ".csv", ".html", ".md", ".typed"} == {Path(name).suffix for name in files}
+    patterns = ("notebooks/*.ipynb", "params/**/*.yaml", "workflow/Snakefile", "workflow/profiles/*/config.yaml")
+    project = [path.relative_to(PROJECT) for pattern in patterns for path in PROJECT.glob(pattern)]
+    files |= {f"pielab/project/{path.as_posix()}" for path in project}
     assert files == {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    # Unpacked elsewhere, it is complete: a table, a template and an old name.
-    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
-    code = (
-        "import importlib.resources, pielab; from pielab.data import published; from pielab.pies import find; "
-        "assert len(published.table('table4_pies_percent')) == 320; "
-        "assert (importlib.resources.files('pielab.report') / 'templates' / 'index.html').read_text(); "
-        "print(pielab.__file__)"
-    )
-    environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout.startswith(str(tmp_path / "installed")), done.stderr
+    (metadata,) = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("/METADATA")]
+    assert f"\nVersion: {pielab.__version__}\n" in zipfile.ZipFile(wheel).read(metadata).decode()
+
+
+def base_distributions():
+    """What pip installs of pielab's dependencies without any extra."""
+    found, left = {}, tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+    while left:
+        requirement = Requirement(left.pop())
+        if normal(requirement.name) not in found and (not requirement.marker or requirement.marker.evaluate()):
+            found[normal(requirement.name)] = importlib.metadata.distribution(requirement.name)
+            left += importlib.metadata.requires(requirement.name) or []
+    return found
+
+
+@pytest.fixture(scope="module")
+def base(wheel, tmp_path_factory):
+    """Runs commands, one line each, in a process with pielab's wheel and what it needs without an extra alone."""
+    folder, elsewhere = tmp_path_factory.mktemp("base"), tmp_path_factory.mktemp("elsewhere")
+    python, site = install(folder, wheel)
+    for distribution in base_distributions().values():
+        for top in {file.parts[0] for file in distribution.files} - {"..", "__pycache__"}:
+            if not (site / top).exists():
+                (site / top).symlink_to(distribution.locate_file(top))
+    # Folders of the same names are another project's.
+    for name in ("workflow/Snakefile", "notebooks/02_prune.ipynb", "profiles/default/config.yaml"):
+        (elsewhere / name).parent.mkdir(parents=True)
+        (elsewhere / name).write_text("mine: [")
+
+    def run(*lines):
+        code = (
+            "import shlex, sys\nfrom pielab.__main__ import main\n"
+            "for line in sys.argv[1:]:\n"
+            "    print(line, '->', main(shlex.split(line)), flush=True)\n"
+            "print(sorted({'torch', 'transformers', 'papermill', 'IPython', 'textstat'} & set(sys.modules)))"
+        )
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        options = {"cwd": elsewhere, "env": environment, "capture_output": True, "text": True, "check": False}
+        return subprocess.run([python, "-c", code, *lines], **options)
+
+    run.folder = elsewhere
+    return run
+
+
+def test_the_base_alone_compares_plans_and_explains(base):
+    names = ["id", "prediction", "label"]
+    for side, answers in {"before": "aabb", "after": "abbb"}.items():
+        rows = [f"{place},{answer},a" for place, answer in enumerate(answers * 5)]
+        (base.folder / f"{side}.csv").write_text("\n".join([",".join(names), *rows]))
+    done = base("compare --before before.csv --after after.csv", "plan smoke --no-data", "errors out-of-memory")
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert "5 of 20 answers changed" in done.stdout and done.stdout.count("-> 0") == 3
+    assert (base.folder / "comparison.html").stat().st_size > 10_000 and done.stdout.endswith("[]\n")
+    # The plan's command runs as it is, from this folder.
+    assert f"project{os.sep}params{os.sep}bbc-news-bilstm.yaml" in done.stdout.replace("/", os.sep)
+
+
+def test_a_command_whose_packages_are_missing_names_the_extra(base):
+    make_texts(30).to_csv(base.folder / "texts.csv", index=False)
+    predict = "predict some/model --data texts.csv --text text --label label"
+    done = base("study smoke", "run 02_prune", predict, "doctor --offline")
+    needed = [("snakemake", "study"), ("papermill", "study"), ("torch", "train")]
+    assert done.stderr.splitlines() == [
+        f"error: {package} is not installed, and this needs it: pip install 'pielab[{extra}]'; in a clone, make."
+        for package, extra in needed
+    ]
+    assert re.findall("-> (.)", done.stdout) == ["2", "2", "2", "0"]
+
+
+def test_what_training_alone_needs_is_its_extra():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert {Requirement(each).name for each in project["optional-dependencies"]["train"]} == TRAIN
+    assert "pielab[train]" in project["optional-dependencies"]["study"]
 
 
 def test_a_script_beside_a_clone_finds_the_package(tmp_path):
     """The clone's folder has the package's name, and Python takes a folder beside a script for a package."""
     clone, python = tmp_path / "pielab", tmp_path / "venv/bin/python"
     shutil.copytree(PROJECT / "pielab", clone / "pielab", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(PROJECT / name, clone)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     (site,) = tmp_path.glob("venv/lib/*/site-packages")

@@ -142,7 +142,7 @@ def test_a_study_without_pies_can_be_looked_at_too(study_folder, tmp_path):
 
 
 def test_an_empty_study_says_what_to_run(tmp_path):
-    with refused("study-without-pies", "run notebooks/03_pies.ipynb", f"{tmp_path / 'nothing'} has no PIEs yet"):
+    with refused("study-without-pies", "pielab run 03_pies", f"{tmp_path / 'nothing'} has no PIEs yet"):
         explore.study_pies(tmp_path / "nothing")
 
 

@@ -2,21 +2,30 @@
 
 import os
 import subprocess
-import sys
+import sysconfig
 
 import pytest
 import yaml
-from conftest import make_texts, until
+from conftest import install, make_texts, until
 
 
 @pytest.mark.slow
-def test_two_commands_lead_from_a_table_to_a_report(project, browser):
+def test_two_commands_lead_from_a_table_to_a_report(wheel, tmp_path, browser):
+    """Of an installed wheel, far from any clone, in a folder that looks a little like one."""
+    python, site = install(tmp_path / "environment", wheel)
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    project = tmp_path / "mine"
+    for name in ("notebooks/02_prune.ipynb", "workflow/Snakefile", "profiles/default/config.yaml"):
+        (project / name).parent.mkdir(parents=True)
+        (project / name).write_text("mine: [")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["JUPYTER_PATH"] = sysconfig.get_path("data") + "/share/jupyter"  # what pip would install there
     make_texts(400).rename(columns={"text": "body", "label": "stars"}).to_csv(project / "reviews.csv", index=False)
 
     def pielab(*words):
-        command = [sys.executable, "-m", "pielab", *words]
+        command = [python, "-m", "pielab", *words]
         options = {"capture_output": True, "text": True, "check": False, "stdin": subprocess.DEVNULL}
-        done = subprocess.run(command, cwd=project, env=os.environ | {"PYTHONPATH": str(project)}, **options)
+        done = subprocess.run(command, cwd=project, env=environment, **options)
         assert done.returncode == 0, done.stderr[-5000:]
         return done.stdout
 

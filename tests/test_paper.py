@@ -132,7 +132,7 @@ def test_every_figure_of_the_paper_has_a_file():
 def test_a_table_that_does_not_exist_or_was_not_run_is_one_sentence(tmp_path):
     with refused("no-such-paper-table", "give 2 to 10", "the paper has no Table 11"):
         paper.table(tmp_path, 11)
-    with refused("study-without-pies", "run notebooks/03_pies.ipynb"):
+    with refused("study-without-pies", "pielab run 03_pies"):
         paper.table(tmp_path, 4)
 
 

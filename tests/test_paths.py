@@ -1,13 +1,18 @@
-"""The names and folders of configurations."""
+"""The names and folders of configurations, and which notebooks, params files and workflow a command takes."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+from conftest import PROJECT, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pielab.commands import run
 from pielab.compression.pruners import KNOWN
+from pielab.config import study
+from pielab.store import paths
 from pielab.store.paths import Configuration
 
 # From a ten-thousandth of a percent on, a number has no exponent, whose sign would be a second "-" behind the method.
@@ -52,3 +57,52 @@ def test_two_configurations_share_a_folder_only_if_their_settings_agree_to_six_d
         (method, each if isinstance(each, str) else f"{each:g}") for method, each in ((first, its), (second, others))
     }
     assert len(folders) == len(shown)
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A clone of the code that runs, with the working directory in one of its folders."""
+    folder = tmp_path / "clone"
+    shutil.copytree(PROJECT / "pielab", folder / "pielab", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("workflow/Snakefile", "notebooks/02_prune.ipynb", "params/studies/demo.yaml"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).touch()
+    monkeypatch.chdir(folder / "notebooks")
+    return folder
+
+
+def test_in_a_clone_its_own_files_are_taken(clone, monkeypatch):
+    assert paths.root() == paths.shipped() == clone
+    assert run.source("02_prune") == clone / "notebooks/02_prune.ipynb"
+    assert study.find("demo") == clone / "params/studies/demo.yaml"
+    monkeypatch.chdir(clone)  # where Snakemake has always recorded its inputs as relative
+    assert run.source("02_prune") == Path("notebooks/02_prune.ipynb")
+
+
+def test_notebooks_of_one_version_are_not_run_with_the_code_of_another(clone):
+    (clone / "pielab/errors.py").write_text("# of another version")
+    for take in (paths.shipped, lambda: run.source("02_prune"), lambda: study.find("demo")):
+        with refused("clone-of-other-code", "outside the clone", str(clone)):
+            take()
+    assert paths.root() == clone  # where its results are read
+
+
+def test_another_projects_notebooks_and_workflow_are_not_taken(tmp_path, monkeypatch):
+    for name in ("workflow/Snakefile", "notebooks/02_prune.ipynb", "here/file"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path / "here")
+    assert paths.root() == tmp_path / "here" and paths.shipped() == PROJECT
+    assert run.source("02_prune") == PROJECT / "notebooks/02_prune.ipynb"
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path / "site-packages/pielab")
+    assert paths.shipped() == tmp_path / "site-packages/pielab/project"
+
+
+def test_ones_own_study_comes_before_the_one_that_came_with_pielab(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert study.find("demo") == PROJECT / "params/studies/demo.yaml"
+    own = tmp_path / "params/studies/demo.yaml"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    (tmp_path / "demo").mkdir()  # a folder of data, which is no study file
+    assert study.find("demo").resolve() == own

@@ -424,7 +424,8 @@ def test_a_finished_study_is_planned_and_shown_where_its_data_are_gone(config, t
     file.write_text(yaml.safe_dump(config))
     folder = Path(read.folder)
     (folder / "report/tables").mkdir(parents=True)
-    pd.DataFrame({"pruner": ["IMP-FT"], "seeds": [2]}).to_csv(folder / "report/tables/pie_shares.csv", index=False)
+    shares = {"dataset": "gone", "model": "bilstm", "pruner": "IMP-FT", "threshold": 90.0, "seeds": 2, "examples": 9}
+    pd.DataFrame([shares]).to_csv(folder / "report/tables/pie_shares.csv", index=False)
     (folder / "study.yaml").write_text(yaml.safe_dump(read.record))
     assert main(["plan", str(file), "--no-data"]) == 0 and "will not start" in capsys.readouterr().err
     assert main(["status", str(folder)]) == 0 and main(["report", str(folder)]) == 0

@@ -116,9 +116,9 @@ def test_votes_in_words():
 
 
 def test_an_empty_study_says_what_to_run(tmp_path):
-    with refused("study-without-pies", "run notebooks/03_pies.ipynb", f"{tmp_path} has no PIEs yet"):
+    with refused("study-without-pies", "pielab run 03_pies", f"{tmp_path} has no PIEs yet"):
         results.configurations(tmp_path)
-    with refused("report-without-tables", "run notebooks/06_report.ipynb", f"{tmp_path / 'report'} has no tables"):
+    with refused("report-without-tables", "pielab run 06_report -p study", f"{tmp_path / 'report'} has no tables"):
         write_index(tmp_path)
 
 
@@ -456,8 +456,9 @@ def test_negative_correlations_are_drawn(study_folder):
 @pytest.mark.parametrize("folder", [".", "notebooks", "elsewhere"])
 def test_commands_look_for_a_study_from_the_same_folders(command, folder, tmp_path, monkeypatch):
     """From the working folder, and from the project's."""
-    (tmp_path / "workflow").mkdir()
-    (tmp_path / "workflow/Snakefile").touch()
+    for name in ("workflow/Snakefile", "pielab/__init__.py"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
     for name in ("notebooks", "elsewhere/results/s/report", "results/s/report"):
         (tmp_path / name).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / folder)

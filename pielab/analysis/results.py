@@ -128,7 +128,7 @@ def configurations(study: Path | Results) -> pd.DataFrame:
         raise PielabError(
             "study-without-pies",
             f"{study.folder} has no PIEs yet",
-            "run notebooks/03_pies.ipynb for a configuration, or 'make demo'",
+            "run 03_pies for a configuration (pielab run 03_pies), or a whole study (pielab study demo)",
         )
     return sort_as_paper(pd.DataFrame([as_today(study.pies_record(folder)["summary"]) for folder in study.pies_in]))
 
@@ -209,7 +209,7 @@ def pair_configurations(p: PairParameters, study: Results | None = None) -> list
         raise PielabError(
             "pair-without-pies",
             f"{p.pair_folder} has no PIEs yet",
-            "run notebooks/03_pies.ipynb for a configuration first",
+            "run 03_pies for a configuration first (pielab run 03_pies)",
         )
     return sorted(summaries, key=lambda pair: _place(pair[1]))
 

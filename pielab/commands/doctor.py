@@ -9,7 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pielab.arguments import parser_for
 from pielab.store.cache import cache_folder
 
-PACKAGES = ("torch", "transformers", "datasets", "numpy", "pandas", "papermill", "snakemake", "jupyterlab")
+# Packages, each with the extra of pielab that has it, or None if every installation has it.
+PACKAGES = dict.fromkeys(("datasets", "numpy", "pandas")) | dict.fromkeys(("torch", "transformers"), "train")
+PACKAGES |= dict.fromkeys(("papermill", "snakemake", "jupyterlab"), "study")
 HUB = "https://huggingface.co"
 SECONDS = 5
 
@@ -36,11 +38,14 @@ def _versions() -> list[str]:
 
     print(f"pielab      {__version__}, Python {platform.python_version()}, {platform.platform()}")
     missing = []
-    for name in PACKAGES:
+    for name, extra in PACKAGES.items():
         try:
             print(f"  {name:<12} {version(name)}")
         except PackageNotFoundError:
-            missing.append(f"{name}: pip install {name}, or make the environment anew by environment.yml")
+            if extra:
+                print(f"  {name:<12} not installed; what needs it: pip install 'pielab[{extra}]'")
+            else:
+                missing.append(f"{name}: pip install {name}, or make the environment anew by environment.yml")
     return missing
 
 

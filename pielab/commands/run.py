@@ -68,16 +68,8 @@ def full_name(given: str) -> str:
 
 
 def source(name: str) -> Path:
-    """The notebook's file, in the project's folder or beside the package."""
-    folders = [paths.root() / "notebooks", Path(__file__).parents[2] / "notebooks"]
-    for folder in folders:
-        if (path := folder / f"{name}.ipynb").exists():
-            return path
-    raise PielabError(
-        "notebooks-not-found",
-        f"{name}.ipynb is neither in {folders[0]} nor in {folders[1]}",
-        "go to the project's folder, which has notebooks/",
-    )
+    """The notebook's file, in the clone or as it came with pielab."""
+    return paths.shipped() / "notebooks" / f"{name}.ipynb"
 
 
 def parameters(notebook: str, files: list[str], named: list[list[str]]) -> dict[str, Any]:
@@ -117,7 +109,7 @@ def place(notebook: str, p: Parameters) -> Path:
 
 
 def _read(file: str) -> dict[str, Any]:
-    path = paths.find(file)
+    path = paths.find_params(file)
     if path is None or not path.is_file():
         raise PielabError("no-parameters-file", f"there is no file {file}", "give a YAML file, such as one of params/")
     return yaml_files.read_params(path)

@@ -1,6 +1,7 @@
 """Run a study with Snakemake, and say while it runs how far it is, and at its end what it found."""
 
 import contextlib
+import importlib.util
 import subprocess
 import sys
 import textwrap
@@ -36,17 +37,21 @@ def main(arguments: list[str], program: str = "pielab study") -> int:
     # argparse cannot tell options of Snakemake from its own.
     end = arguments.index("--") if "--" in arguments else len(arguments)
     given, more = parser.parse_args(arguments[:end]), arguments[end + 1 :]
+    if importlib.util.find_spec("snakemake") is None:
+        raise ModuleNotFoundError(name="snakemake")  # which its own process would say in many lines
     file = studies.find(given.study)
     study = studies.read(studies.read_file(file))
-    project = _project()
-    folder = project / study.folder
+    folder = paths.root() / study.folder
     if missing := local_paths.missing(study, folder):
         raise SeveralErrors(*missing)
-    profile = f"workflow/profiles/{given.cluster or 'default'}"
+    workflow = paths.shipped() / "workflow"
+    profile, default = (str(workflow / "profiles" / name) for name in (given.cluster or "default", "default"))
     command = [sys.executable, "-m", "snakemake", "--profile", profile, "--configfile", str(file.absolute())]
+    # Otherwise Snakemake would read a profiles/default of the working directory, which may be another project's.
+    command += ["--snakefile", str(workflow / "Snakefile"), "--workflow-profile", default]
     print(f"{folder / 'report' / 'index.html'} shows how far it is, and what is found so far", flush=True)
     with _lines(folder):
-        status = subprocess.run([*command, *more], cwd=project, check=False).returncode
+        status = subprocess.run([*command, *more], cwd=paths.root(), check=False).returncode
     report = folder / "report" / "index.html"
     if status == 0 and not more:
         _show_findings(folder)
@@ -69,19 +74,6 @@ def progress_line(before: dict[str, int], now: dict[str, int], seconds: float) -
     failed = f", {now['failed']} failed" if now["failed"] else ""
     rest = f"; about {max(1, round(seconds * left / done / 60))} min left" if done and left else ""
     return f"{line}{failed} after {seconds / 60:.0f} min{rest}"
-
-
-def _project() -> Path:
-    """The folder with workflow/Snakefile: that of the working directory, or that of the package."""
-    folders = [paths.root(), Path(__file__).parents[2]]
-    for folder in folders:
-        if (folder / "workflow" / "Snakefile").exists():
-            return folder
-    raise PielabError(
-        "workflow-not-found",
-        f"workflow/Snakefile is neither in {folders[0]} nor in {folders[1]}",
-        "go to the project's folder, which has workflow/",
-    )
 
 
 @contextlib.contextmanager

@@ -103,19 +103,20 @@ class Study:
 
 def find(name: str) -> Path:
     """A study's file by its path, or by its name in params/studies/; the path as given if there is neither."""
-    return paths.find(name) or paths.find(f"params/studies/{name}.yaml") or Path(name)
+    found = map(paths.find_params, (name, f"params/studies/{name}.yaml"))
+    # A folder of that name may hold the data.
+    return next((path for path in found if path and path.is_file()), Path(name))
 
 
 def read_file(path: Path) -> dict[str, Any]:
     """The content of a study's file, for `read`. Raises PielabError if it is missing or not YAML."""
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in (paths.root() / "params/studies").glob("*.yaml")))
+        folders = [folder / "params/studies" for folder in (paths.root(), paths.shipped())]
+        known = ", ".join(sorted({file.stem for folder in folders for file in folder.glob("*.yaml")}))
         raise PielabError(
             "no-such-study-file",
             f"there is no study file {path}",
-            f"give a file, or one of params/studies: {known}"
-            if known
-            else "give a file, or go to the project's folder, which has params/studies/",
+            f"give a file, or one of params/studies: {known}",
         )
     try:
         config = yaml_files.load(path)
@@ -273,10 +274,12 @@ def _values(entry: Mapping[str, Any], kept: dict[str, dict[str, Any]]) -> dict[s
             "leave that out: pruners: {name: [thresholds]} sets pruner and threshold, the top of the file the others",
         )
     if params not in kept:
-        path = paths.root() / params
-        if not path.exists():
+        path = paths.find_params(params)
+        if path is None:
             raise PielabError(
-                "no-such-params-file", f"the study asks for {path}, which does not exist", "give a file of params/"
+                "no-such-params-file",
+                f"the study asks for {paths.root() / params}, which does not exist",
+                "give a file of params/",
             )
         kept[params] = DEFAULTS | current_names(yaml_files.read_params(path))
     own = {name: value for name, value in entry.items() if name not in {"params", "pruners"}}

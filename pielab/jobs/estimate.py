@@ -13,7 +13,7 @@ from pielab.config.parameters import DataParameters, PruneParameters, TrainParam
 from pielab.config.study import Study
 from pielab.config.types import parse_seeds
 from pielab.data import assets, published
-from pielab.errors import PielabError
+from pielab.errors import PielabError, missing_package
 from pielab.store import paths, records
 from pielab.store.cache import cache_folder
 
@@ -147,7 +147,8 @@ def disk(study: Study, seeds: pd.DataFrame, load: bool = True) -> tuple[pd.DataF
         if any(map(pd.isna, per_seed.values())):
             try:
                 p = PruneParameters(**study.parameters("02_prune", study.of_pair(pair)[1].target))
-                estimated, source = _estimate(p, part[dense], counts, load)
+                with missing_package():  # a transformer's weights are counted with torch
+                    estimated, source = _estimate(p, part[dense], counts, load)
                 per_seed = {kind: estimated[kind] if pd.isna(size) else size for kind, size in per_seed.items()}
             except (OSError, ValueError) as error:  # a PielabError is a ValueError
                 unknown[pair], source = str(error), "not known"

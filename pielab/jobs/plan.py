@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -31,7 +32,8 @@ def commands(study: Study, config: Mapping[str, Any]) -> dict[str, str]:
 
     config: the content of the study's file.
     """
-    papermill = "papermill" if shutil.which("papermill") else ".venv/bin/papermill"
+    papermill = "papermill" if shutil.which("papermill") else str(Path(sys.executable).with_name("papermill"))
+    template = str(paths.shipped() / "notebooks" / "01_train.ipynb")
     by_pair = {}
     for (pair, values), entry in zip(study.dense.items(), config["configurations"], strict=True):
         # A params file may leave limit out, for which the notebook has a number of its own.
@@ -41,7 +43,8 @@ def commands(study: Study, config: Mapping[str, Any]) -> dict[str, str]:
         if given["results"] == "results":  # the notebook's default
             del given["results"]
         # With -p, papermill would turn a name such as 2024 into a number.
-        options = [papermill, "notebooks/01_train.ipynb", "out.ipynb", "-f", entry["params"]]
+        params = str(paths.find_params(entry["params"]) or entry["params"])
+        options = [papermill, template, "out.ipynb", "-f", params]
         for name, value in given.items():
             options += ["-r" if isinstance(value, str) else "-p", name, str(value)]
         by_pair[pair] = shlex.join(options)

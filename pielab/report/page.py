@@ -28,7 +28,8 @@ def write_index(study_folder: Path) -> Path:
         raise PielabError(
             "report-without-tables",
             f"{folder} has no tables yet",
-            "run notebooks/06_report.ipynb for this study first, or give the folder of another, such as results/demo",
+            f"pielab run 06_report -p study {study_folder.name} makes them, or give the folder of another, such as "
+            "results/demo",
         )
     seeds_done = sum(1 for _ in study_folder.glob("*/*/seeds/[0-9]*"))
     for seeds in study_folder.glob("*/*/seeds"):

@@ -1,5 +1,6 @@
 """The file names of the results folder, all in one place."""
 
+import functools
 import os
 import re
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from pielab.store import settings
 DATA_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
 # The columns of tables, and the keys of records, that identify a configuration.
 CONFIGURATION = ["dataset", "model", "pruner", "threshold"]
+PACKAGE = Path(__file__).parents[1]
 DENSE = "dense"
 
 
@@ -75,12 +77,40 @@ class Configuration:
 
 
 def root() -> Path:
-    """The project's folder: the working directory or a parent of it, so that notebooks/ finds it too."""
+    """The project's folder: the clone around the working directory, so that notebooks/ finds it too, or that itself."""
     here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "workflow" / "Snakefile").exists():
-            return folder
-    return here
+    return next((folder for folder in (here, *here.parents) if _is_clone(folder)), here)
+
+
+def shipped() -> Path:
+    """The folder of notebooks/, params/ and workflow/: a clone, or in an installed wheel the package's project/.
+
+    Raises PielabError in a clone whose code differs from the running one, because it would run that clone's notebooks.
+    """
+    folder = root()
+    if not _is_clone(folder):
+        return PACKAGE.parent if _is_clone(PACKAGE.parent) else PACKAGE / "project"
+    if not _same_code(folder / "pielab", PACKAGE):
+        raise PielabError(
+            "clone-of-other-code",
+            f"{folder} is a clone of pielab whose code differs from the pielab that runs, {PACKAGE}",
+            "run the clone's own by make and then .venv/bin/pielab, or go to a folder outside the clone",
+        )
+    # Snakemake would take an absolute path for another input, and run finished notebooks again.
+    return Path() if folder == Path.cwd() else folder
+
+
+def _is_clone(folder: Path) -> bool:
+    # Other projects have a workflow/Snakefile, and their own notebooks/, too.
+    return all((folder / name).exists() for name in ("workflow/Snakefile", "pielab/__init__.py"))
+
+
+@functools.cache
+def _same_code(first: Path, second: Path) -> bool:
+    def code(package: Path) -> dict[Path, bytes]:
+        return {path.relative_to(package): path.read_bytes() for path in package.rglob("*.py")}
+
+    return first.samefile(second) or code(first) == code(second)
 
 
 def study(results: str, name: str) -> Path:
@@ -92,6 +122,11 @@ def find(name: str, *folders: str | None) -> Path | None:
     """A file or folder by its path: from the working directory, from `folders`, or from the project's folder."""
     parents = [Path(), *(Path(folder).expanduser() for folder in folders if folder), root()]
     return next((path for parent in parents if (path := parent / Path(name).expanduser()).exists()), None)
+
+
+def find_params(name: str) -> Path | None:
+    """A file such as params/studies/demo.yaml: as `find` finds it, or the one that came with pielab."""
+    return find(name, str(shipped()))
 
 
 def require_folder(folder: Path) -> None:
