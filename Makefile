@@ -16,7 +16,7 @@ help:
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make docs    build the documentation as a site, without network: site/index.html"
 	@echo "make bench   run the benchmarks, about 14 minutes on 2 idle cores; writes benchmarks/RESULTS.md"
-	@echo "make lint    check the style of code and notebooks, and the imports between packages"
+	@echo "make lint    check the style of code and notebooks, the imports between packages, and the types"
 	@echo "make notebooks    run the notebooks with their defaults and store the outputs"
 	@echo "make files    write docs/files.md, every file of a study with its columns"
 	@echo "make messages     write docs/messages.md, the table of all error messages"
@@ -52,6 +52,7 @@ lint: .venv/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
 
 bench: .venv/ready
 	$(BIN)/python benchmarks/all.py
@@ -74,4 +75,4 @@ messages: .venv/ready
 	$(BIN)/python -m pielab.report.messages docs/messages.md
 
 clean:
-	rm -rf .venv build site docs/generated *.egg-info .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build site docs/generated *.egg-info .snakemake .pytest_cache .ruff_cache .mypy_cache .hypothesis

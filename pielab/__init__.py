@@ -5,6 +5,7 @@ torch. docs/architecture.md shows the packages they are from.
 """
 
 import importlib
+from types import ModuleType
 
 from pielab import _moved
 
@@ -29,18 +30,17 @@ _MODULES = {
     "pruners": "compression.pruners",
     "readability": "analysis.examples.readability",
     "results": "analysis.results",
-    "schedules": "compression.schedules",
 }
 
 __all__ = list(_MODULES)
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> ModuleType:
     if name not in _MODULES and name not in _moved.OLD:
         raise AttributeError(f"module 'pielab' has no attribute {name!r}; it has {', '.join(__all__)}")
     module = importlib.import_module(f"pielab.{_MODULES.get(name, name)}")
     if name in _moved.OLD and not hasattr(module, "__getattr__"):
-        module.__getattr__, _ = _moved.forward(name)
+        module.__getattr__, _ = _moved.forward(name)  # type: ignore[method-assign]  # as PEP 562 has it
     return module
 
 

@@ -6,6 +6,7 @@ Exit status: 0 if it is done; 1 if it failed on its way; 2 if what was given is 
 import importlib
 import signal
 import sys
+from collections.abc import Callable
 
 from pielab.errors import PielabError, TransientError, missing_package, near_miss
 
@@ -69,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _command(name: str):
+def _command(name: str) -> Callable[[list[str], str], int]:
     if name not in COMMANDS:
         guess = near_miss(name, COMMANDS)
         raise PielabError(

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any
@@ -144,27 +145,21 @@ def forward(old: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     return lambda name: find(old, name), lambda: names(old)
 
 
-class OldModules:
+class OldModules(Loader):
     """Finds and loads an old module: an empty one, which forwards every name."""
 
-    @staticmethod
-    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         package, _, old = name.rpartition(".")
-        return ModuleSpec(name, OldModules) if package == "pielab" and old in MODULES else None
+        return ModuleSpec(name, self) if package == "pielab" and old in MODULES else None
 
-    @staticmethod
-    def create_module(spec: ModuleSpec) -> None:
-        return None
+    def exec_module(self, module: ModuleType) -> None:
+        of_old = forward(module.__name__.rpartition(".")[2])
+        module.__getattr__, module.__dir__ = of_old  # type: ignore[method-assign]  # as PEP 562 has it
 
-    @staticmethod
-    def exec_module(module: ModuleType) -> None:
-        module.__getattr__, module.__dir__ = forward(module.__name__.rpartition(".")[2])
-
-    @staticmethod
-    def get_code(name: str) -> CodeType:
+    def get_code(self, name: str) -> CodeType:
         """For python -m."""
-        spec = importlib.util.find_spec(f"pielab.{MODULES[name.rpartition('.')[2]][0]}")
+        spec: Any = importlib.util.find_spec(f"pielab.{MODULES[name.rpartition('.')[2]][0]}")
         return spec.loader.get_code(spec.name)
 
 
-sys.meta_path.append(OldModules)
+sys.meta_path.append(OldModules())

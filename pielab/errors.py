@@ -80,7 +80,7 @@ def missing_package() -> Iterator[None]:
         ) from None
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of an exception's message without a final full stop, or its class if it has none."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".:") if lines else type(error).__name__
@@ -128,7 +128,7 @@ def transient_error(kind: str, text: str, folder: Path | str) -> TransientError 
 
 
 @contextlib.contextmanager
-def as_transient(folder: Path) -> Iterator[None]:
+def as_transient(folder: Path | str) -> Iterator[None]:
     """Turns an exception inside into its `transient_error`; any other exception passes unchanged."""
     try:
         yield

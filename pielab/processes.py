@@ -15,7 +15,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection, wait
-from multiprocessing.pool import ExceptionWithTraceback
+from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]  # missing in its stub
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from pielab.errors import TransientError
@@ -39,7 +40,7 @@ def run(function: Job, shared: Any, jobs: Iterable[Any], number: int, receive: C
     payload = pickle.dumps((function, shared), protocol=pickle.HIGHEST_PROTOCOL)
     # A forked process cannot use a GPU, and it can hang if its parent has threads.
     context = multiprocessing.get_context("spawn")
-    processes: dict[Connection, multiprocessing.Process] = {}
+    processes: dict[Connection, BaseProcess] = {}
     try:
         for _ in range(min(number, len(todo))):
             here, there = context.Pipe()
@@ -54,7 +55,7 @@ def run(function: Job, shared: Any, jobs: Iterable[Any], number: int, receive: C
         del payload
         busy = set(processes)
         while busy:
-            for connection in wait(busy):
+            for connection in wait(busy):  # type: ignore[assignment]  # it gives some of what it is given
                 try:
                     kind, value = connection.recv()
                     if kind == _READY and todo and not error:
@@ -106,7 +107,7 @@ def _picklable(error: Exception) -> ExceptionWithTraceback:
     return ExceptionWithTraceback(error, error.__traceback__)
 
 
-def _death(process: multiprocessing.Process) -> TransientError:
+def _death(process: BaseProcess) -> TransientError:
     process.join(GRACE_SECONDS)
     if (process.exitcode or 0) > 0:
         return TransientError(
@@ -123,7 +124,7 @@ def _death(process: multiprocessing.Process) -> TransientError:
     )
 
 
-def _end(processes: dict[Connection, multiprocessing.Process]) -> None:
+def _end(processes: dict[Connection, BaseProcess]) -> None:
     """End processes that may be at work, within GRACE_SECONDS."""
     started = [process for process in processes.values() if process.pid]
     try:
@@ -147,5 +148,5 @@ def end_with_parent() -> None:
 
 
 def _wait_and_end() -> None:
-    multiprocessing.parent_process().join()
+    multiprocessing.parent_process().join()  # type: ignore[union-attr]  # None only in a process without a parent
     os._exit(1)

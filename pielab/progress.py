@@ -37,7 +37,7 @@ class Progress:
             self.bar.set_postfix_str(note, refresh=False)
             self.bar.update(steps)
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.bar is not None:
             self.bar.close()
 

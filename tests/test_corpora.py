@@ -122,7 +122,7 @@ def test_reuters_keeps_documents_with_a_body_and_a_frequent_topic(tmp_path, smal
     ]
     records += [reuters_record(index, ["acq"], "Firm A bought firm B.") for index in range(6)]
     records += [reuters_record(20, ["rare"], "no frequent topic"), reuters_record(21, [], "no topic")]
-    records += [reuters_record(22, ["acq"], "")]
+    records += [reuters_record(22, ["acq"], ""), "<REUTERS><BODY>no list of topics</BODY></REUTERS>"]
     (tmp_path / "reut2-000.sgm").write_bytes("".join(records[:8]).encode("latin-1"))
     (tmp_path / "reut2-001.sgm").write_bytes("".join(records[8:]).encode("latin-1"))
     data = datasets.load("reuters", data_dir=str(tmp_path))

@@ -46,6 +46,15 @@ def steps_of(model, pruner, sparsity=0.5, steps=40, schedule=SCHEDULE, rate=RATE
         yield SimpleNamespace(doing=doing, before=before, gradients=gradients, after=after)
 
 
+def test_weights_that_the_loss_does_not_depend_on_have_no_importance():
+    model = small_model()
+    weights = dict(model.named_parameters()) | {"unused": nn.Parameter(torch.ones(4, 4))}
+    doing = gradual.Gradual(weights, pruners.pruner("PINS"), 0.5, 40, SCHEDULE)
+    model(torch.ones(8, 6)).square().mean().backward()
+    doing.before_step(RATE)
+    assert not doing.window["unused"].any() and doing.window["0.weight"].any()
+
+
 def test_importance_is_what_zero_changes_more_than_a_step_does():
     weight, gradient = torch.tensor([2.0, -1.0, 0.0]), torch.tensor([0.5, 0.5, -4.0])
     assert gradual.importance(weight, gradient, 0.1).tolist() == pytest.approx([0.975, 0.525, 1.6])

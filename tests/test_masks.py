@@ -203,6 +203,13 @@ def test_a_model_without_prunable_weights_stops(layers, layer_norm):
         prunable(nn.Sequential(*layers), layer_norm)
 
 
+def test_a_transformer_without_a_linear_layer_stops_without_its_pooler_too():
+    model = nn.Sequential(nn.LSTM(2, 2))
+    model.base_model_prefix = "encoder"
+    with refused("no-prunable-weights", "a linear layer at its end", "Sequential has no linear"):
+        prunable(model, pooler=False)
+
+
 @pytest.mark.parametrize("other", [nn.Conv1d(4, 4, 1), nn.Bilinear(4, 4, 1), nn.Conv2d(4, 4, 1)])
 def test_weights_that_are_no_matrices_are_refused_and_not_left_unpruned(other):
     model = nn.Sequential(nn.Linear(4, 4), other, nn.Linear(4, 2))

@@ -137,6 +137,14 @@ def test_the_summed_gradient_is_that_of_one_batch_however_it_is_cut(task):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+def test_weights_that_the_logits_do_not_depend_on_have_gradient_zero(task):
+    encoder, tokens, targets, build = task
+    model = build()
+    model.unused = torch.nn.Linear(2, 2)
+    gradients = loop.gradients(model, dict(model.named_parameters()), encoder, tokens, targets)
+    assert not gradients["unused.weight"].any() and gradients["classifier.weight"].any()
+
+
 @pytest.mark.parametrize("broken", [False, True])
 @pytest.mark.parametrize("run", ["predict", "gradients"])
 def test_every_module_is_in_its_mode_again_after_an_evaluation(tiny_bert, monkeypatch, run, broken):

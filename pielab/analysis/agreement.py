@@ -187,7 +187,7 @@ def _answer_ids(sides: list[np.ndarray]) -> np.ndarray:
         for word in np.moveaxis(words, 3, 0):
             codes, found = pd.factorize(word.ravel())
             ids = pd.factorize(ids * len(found) + codes)[0]
-        sides = ids.reshape(words.shape[:3])
+        sides = list(ids.reshape(words.shape[:3]))
     else:
         sides = [side[:, disputed] for side in sides]
     dtype = np.min_scalar_type(max(side.max(initial=0) for side in sides))

@@ -24,7 +24,7 @@ SINCE = {
 SAME_WEIGHTS = {"another_batch_size": "another batch size", "another_precision": "bfloat16 against float32"}
 
 
-def of_study(study: Path | str | results.Results) -> pd.DataFrame:
+def of_study(study: Path | results.Results) -> pd.DataFrame:
     """The rows of `of_configuration` for every configuration of a study, in the paper's order.
 
     Configurations whose PIEs were found by an earlier version, without this, are left out.
@@ -73,14 +73,15 @@ def sentences(table: pd.DataFrame) -> list[str]:
 
     table: as `of_study` gives it, of one pair. Methods without retraining come first.
     """
-    controls, groups = [], {since: [] for since in SINCE.values()}
+    controls: list[str] = []
+    groups: dict[str, list[tuple[Configuration, pd.DataFrame]]] = {since: [] for since in SINCE.values()}
     for configuration, rows in by_configuration(table):
         method = pruners.METHODS.get(configuration.method)
         if method and method.is_control:
             controls.append(f"{percent(rows.loc['changed'], unit=' %')} ({configuration.title})")
         else:
             groups.setdefault(SINCE[method.schedule] if method else "", []).append((configuration, rows))
-    said = []
+    said: list[str] = []
     for since, group in groups.items():
         if group:
             sentence = since + _extremes(sorted(group, key=lambda part: part[1].loc["changed", "estimate"]))
@@ -92,7 +93,7 @@ def sentences(table: pd.DataFrame) -> list[str]:
 
 def _extremes(group: list[tuple[Configuration, pd.DataFrame]]) -> str:
     """How many answers change with the first and the last configuration of a group."""
-    pieces = []
+    pieces: list[str] = []
     for configuration, rows in [group[0], *group[1:][-1:]]:
         split = ", ".join(f"{percent(rows.loc[part, ['estimate']])} {part}" for part in paired_change.SPLIT)
         changed = percent(rows.loc["changed"], unit=" %")

@@ -153,8 +153,8 @@ def _difference(read: Callable, folder: Path, reference: Path, confidence: float
     if folder == reference or seeds != reference_seeds:
         return math.nan, math.nan, math.nan
     _, dense = read(folder.parent / DENSE, seeds)
-    shares = null.difference(dense, predicted, predicted_by_reference, confidence=confidence)
-    return tuple(100 * share for share in shares)
+    share, low, high = null.difference(dense, predicted, predicted_by_reference, confidence=confidence)
+    return 100 * share, 100 * low, 100 * high
 
 
 def _classes(

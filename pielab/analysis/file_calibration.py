@@ -28,7 +28,9 @@ def compare(answers: PairedAnswers) -> pd.DataFrame | None:
     too large in few texts, even if all probabilities are right, and resampled texts make it larger still. With several
     runs they are for other runs at these texts. None without logits or labels, or if `unknown_label` gives one.
     """
-    if answers.before_logits is None or answers.targets is None or unknown_label(answers):
+    if answers.before_logits is None or answers.after_logits is None or answers.logit_classes is None:
+        return None
+    if answers.targets is None or unknown_label(answers):
         return None
     places = {name: place for place, name in enumerate(answers.logit_classes)}
     targets = np.array([places.get(name, -1) for name in answers.classes])[answers.targets]

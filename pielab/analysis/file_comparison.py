@@ -115,8 +115,9 @@ def _within_texts(answers: PairedAnswers) -> tuple[np.ndarray, np.ndarray, np.nd
 def _pairs(before: np.ndarray, after: np.ndarray) -> tuple[list[int], list[int]]:
     """Which run before is compared with which after: those of the same place, or all if sides are of unequal size."""
     if len(before) == len(after):
-        return (list(range(len(before))),) * 2
-    return tuple(side.ravel().tolist() for side in np.indices((len(before), len(after))))
+        return list(range(len(before))), list(range(len(after)))
+    first, second = np.indices((len(before), len(after)))
+    return first.ravel().tolist(), second.ravel().tolist()
 
 
 def _changes(answers: PairedAnswers, before: np.ndarray, after: np.ndarray, targets: np.ndarray | None) -> pd.DataFrame:
@@ -128,7 +129,7 @@ def _changes(answers: PairedAnswers, before: np.ndarray, after: np.ndarray, targ
     if len(before) == len(after) == 1:
         counts = (table["estimate"] * texts / 100).round().astype(int)
         table[ENDS] = [percent(count, texts) for count in counts]
-    if answers.before_logits is not None:
+    if answers.before_logits is not None and answers.after_logits is not None:
         nothing = np.zeros(texts, dtype=int)
         table.loc["KL"] = _between(answers.before_logits, answers.after_logits, nothing).loc["KL"]
         if len(before) == len(after) == 1:
@@ -139,12 +140,12 @@ def _changes(answers: PairedAnswers, before: np.ndarray, after: np.ndarray, targ
 
 def _between(before: np.ndarray, after: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
     """`paired_change.between` of logits, with what another run of each side changes; no intervals if not paired."""
-    sides = [Predictions(side, tuple(range(len(side)))) for side in (before, after)]
+    first, second = sides = [Predictions(side, tuple(range(len(side)))) for side in (before, after)]
     if len(before) == len(after):
-        table = paired_change.between(*sides, targets).set_index("quantity")[ENDS]
+        table = paired_change.between(first, second, targets).set_index("quantity")[ENDS]
     else:
-        runs = _pairs(before, after)
-        pairs = [Predictions(side[run], tuple(run)) for side, run in zip((before, after), runs, strict=True)]
+        of_first, of_second = _pairs(before, after)
+        pairs = Predictions(before[of_first], tuple(of_first)), Predictions(after[of_second], tuple(of_second))
         table = paired_change.by_seed(*pairs, targets).mean().to_frame("estimate").assign(low=np.nan, high=np.nan)
     for name, side in zip(SIDES, sides, strict=True):
         another = paired_change.between(side, side, targets).set_index("quantity")[ANOTHER]
@@ -162,8 +163,8 @@ def _accuracy(before: np.ndarray, after: np.ndarray) -> pd.DataFrame:
     """From whether answers are right, (runs, texts) bool on each side."""
     texts = before.shape[1]
     if len(before) == len(after) == 1:
-        lost, won = np.count_nonzero(before & ~after), np.count_nonzero(after & ~before)
-        rows = [percent(np.count_nonzero(side), texts) for side in (before, after)]
+        lost, won = int((before & ~after).sum()), int((after & ~before).sum())
+        rows = [percent(int(side.sum()), texts) for side in (before, after)]
         rows.append(difference_of_shares(won, lost, texts))
         # McNemar's exact test: of the texts that are right on one side alone, half on each.
         p = stats.binomtest(lost, lost + won).pvalue if lost + won else 1.0
@@ -231,7 +232,7 @@ def _labels(answers: PairedAnswers, before: np.ndarray, after: np.ndarray) -> pd
     gained = sum((~sides[0][one] & sides[1][other]).sum(axis=0) for one, other in pairs) / len(pairs)
     lost = sum((sides[0][one] & ~sides[1][other]).sum(axis=0) for one, other in pairs) / len(pairs)
     of_sides = {name: side.sum(axis=1).mean(axis=0) for name, side in zip(SIDES, sides, strict=True)}
-    table = pd.DataFrame({"label": [*answers.labels, NONE], **of_sides, "gained": gained, "lost": lost})
+    table = pd.DataFrame({"label": [*(answers.labels or ()), NONE], **of_sides, "gained": gained, "lost": lost})
     order = (-(gained + lost)).argsort(kind="stable")
     return table.iloc[order].reset_index(drop=True)
 
@@ -250,7 +251,7 @@ def _by_text(
     columns["changed"] = (before[runs[0]] != after[runs[1]]).mean(axis=0)
     if min(len(before), len(after)) >= LEAST_VOTES:
         columns["majority_changed"] = _majority_changed(*votes)
-    if answers.before_logits is not None:
+    if answers.before_logits is not None and answers.after_logits is not None:
         logits = answers.before_logits, answers.after_logits
         sure = [special.softmax(side, axis=-1).max(axis=-1).mean(axis=0) for side in logits]
         columns["confidence"] = np.minimum(*sure)

@@ -185,9 +185,9 @@ def _parts(table: pd.DataFrame) -> list[str]:
     if most["control"] == "missing":
         made_by["removal"] = "training longer and removing weights"
     in_order = [part for part in made_by if part in numbers.index]
-    shares = [f"{_estimate(*numbers.loc[part], ' points')} by {made_by[part]}" for part in in_order]
+    shares = [f"{_estimate(*numbers.loc[part], unit=' points')} by {made_by[part]}" for part in in_order]
     where = f"W{_with(own.head(1))[1:]}{', where pruning adds most' if len(removal) > 1 else ''}"
-    differ = f"differ on {_estimate(*numbers.loc['in all'], ' %')} of these texts"
+    differ = f"differ on {_estimate(*numbers.loc['in all'], unit=' %')} of these texts"
     return [f"{where}, an unpruned and a pruned model of another seed {differ}: {_and(shares)}."]
 
 
@@ -240,13 +240,13 @@ def _span(rows: pd.DataFrame, quantity: str) -> str:
     """The estimates of rows in points, with their interval, or from where to where their intervals go."""
     low, high = rows[f"{quantity}_low"].min(), rows[f"{quantity}_high"].max()
     if len(rows) == 1:
-        return _estimate(rows[quantity].iloc[0], low, high, " points")
+        return _estimate(rows[quantity].iloc[0], low, high, unit=" points")
     estimates = dict.fromkeys(f"{end:z.1f}" for end in rows[quantity].agg(["min", "max"]))
     interval = f" [intervals {low:z.1f} to {high:z.1f}]" if low == low else ""
     return f"{' to '.join(estimates)} points{interval}"
 
 
-def _estimate(estimate: float, low: float, high: float, unit: str) -> str:
+def _estimate(estimate: float, low: float, high: float, *, unit: str) -> str:
     interval = f" [{low:z.1f}, {high:z.1f}]" if low == low else ""
     return f"{estimate:z.1f}{unit}{interval}"
 

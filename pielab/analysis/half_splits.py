@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pielab.analysis import intervals
 
@@ -50,8 +51,9 @@ def draw(seeds: int, n_splits: int = 200, n_bootstrap: int = 200, seed: int = 0)
     averaged = half_splits(seeds, n_splits, np.random.default_rng(seed))
     if seeds < LEAST_SEEDS_FOR_AN_INTERVAL:
         return HalfSplits(seeds, averaged, [], [])
-    others = [] if n_bootstrap and seeds > MOST_SEEDS_LEFT_OUT else 1 - np.eye(seeds, dtype=int)
-    without = [[(first * kept, second * kept) for first, second in averaged] for kept in others]
+    others = 0 if n_bootstrap and seeds > MOST_SEEDS_LEFT_OUT else seeds
+    left_out = 1 - np.eye(others, seeds, dtype=int)
+    without = [[(first * kept, second * kept) for first, second in averaged] for kept in left_out]
     random = np.random.default_rng((seed, 1))
     return HalfSplits(seeds, averaged, without, [_resample(seeds, random) for _ in range(n_bootstrap)])
 
@@ -62,6 +64,7 @@ def half_splits(seeds: int, number: int, random: np.random.Generator, half: int 
     half: the number of seeds on each side, if it is not half of them. Random ones come with their sides exchanged too.
     """
     half = half or seeds // 2
+    chosen: list[tuple[ArrayLike, ArrayLike]]
     if number_of_half_splits(seeds, half) <= number:
         chosen = [
             (first, second)
@@ -72,7 +75,8 @@ def half_splits(seeds: int, number: int, random: np.random.Generator, half: int 
         orders = [random.permutation(seeds) for _ in range(-(-number // 2))]
         pairs = [(order[:half], order[half : 2 * half]) for order in orders]
         chosen = [sides for first, second in pairs for sides in ((first, second), (second, first))]
-    return [tuple(np.isin(np.arange(seeds), side).astype(int) for side in pair) for pair in chosen]
+    everyone = np.arange(seeds)
+    return [(np.isin(everyone, first).astype(int), np.isin(everyone, second).astype(int)) for first, second in chosen]
 
 
 def number_of_half_splits(seeds: int, half: int) -> int:

@@ -25,7 +25,7 @@ def tails(confidence: float = RECORDED) -> tuple[float, float]:
     return round((1 - confidence) / 2, 15), round((1 + confidence) / 2, 15)
 
 
-def half_width(errors: np.ndarray, freedom: np.ndarray | float, confidence: float = RECORDED) -> np.ndarray:
+def half_width(errors: np.ndarray | float, freedom: np.ndarray | float, confidence: float = RECORDED) -> np.ndarray:
     """Half of an interval by Student's t, from standard errors and degrees of freedom."""
     return stats.t.ppf(tails(confidence)[1], freedom) * errors
 

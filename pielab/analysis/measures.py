@@ -111,7 +111,8 @@ def compare_with_null(dense: Predictions, pruned: Predictions, targets: np.ndarr
     all_seeds = np.ones(len(dense.logits), dtype=bool)
 
     def between(first: np.ndarray, side: int, second: np.ndarray) -> dict[str, float]:
-        of_first, of_second = [values[first] for values in sides[0]], [values[second] for values in sides[side]]
+        (dense_ids, dense_probabilities), (ids, probabilities) = sides[0], sides[side]
+        of_first, of_second = (dense_ids[first], dense_probabilities[first]), (ids[second], probabilities[second])
         return MEASURES[dense.task](*of_first, *of_second, targets)
 
     splits = np.array(half_splits.half_splits(len(all_seeds), n_splits, np.random.default_rng(0)), dtype=bool)
@@ -131,7 +132,13 @@ SOURCES = {
 }
 
 
-def _single_label_measures(dense, dense_probabilities, pruned, pruned_probabilities, targets) -> dict[str, float]:
+def _single_label_measures(
+    dense: np.ndarray,
+    dense_probabilities: np.ndarray,
+    pruned: np.ndarray,
+    pruned_probabilities: np.ndarray,
+    targets: np.ndarray,
+) -> dict[str, float]:
     return {
         "flips": flips(dense, pruned, targets),
         "Cohen's kappa of the votes": kappa(dense, pruned),
@@ -139,7 +146,13 @@ def _single_label_measures(dense, dense_probabilities, pruned, pruned_probabilit
     }
 
 
-def _multi_label_measures(dense, dense_probabilities, pruned, pruned_probabilities, targets) -> dict[str, float]:
+def _multi_label_measures(
+    dense: np.ndarray,
+    dense_probabilities: np.ndarray,
+    pruned: np.ndarray,
+    pruned_probabilities: np.ndarray,
+    targets: np.ndarray,
+) -> dict[str, float]:
     correlation = float(np.nanmean(spearman(dense_probabilities, pruned_probabilities)))
     lowest = spearman_pies(dense_probabilities, pruned_probabilities)
     share = float(pies.find(dense, pruned)[lowest].mean()) if lowest.any() else float("nan")

@@ -150,8 +150,8 @@ def difference(
     for sign, side in ((1, pruned), (-1, other)):
         for _, _, of_pruned in pies.disagreements(dense, side, splits.all):
             shares[:, 0] += sign * of_pruned.sum(axis=1) / dense.shape[1]
-    found = half_splits.interval(lambda more: more, shares, splits, confidence)
-    return tuple(float(value[0]) for value in found)
+    share, low, high = half_splits.interval(lambda more: more, shares, splits, confidence)
+    return float(share[0]), float(low[0]), float(high[0])
 
 
 def beside_null(
@@ -186,8 +186,8 @@ def beside_null(
 
     found = half_splits.interval(statistic, sums, splits, confidence)
     (halved, null, more), (*_, low), (*_, high) = (values.reshape(3, -1) for values in found)
-    columns = {"halved": halved, "null": null, "more": more, "low": low, "high": high, "confidence": confidence}
-    return pd.DataFrame(columns)
+    table = {"halved": halved, "null": null, "more": more, "low": low, "high": high, "confidence": confidence}
+    return pd.DataFrame(table)
 
 
 def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 200, seed: int = 0) -> pd.DataFrame:

@@ -152,8 +152,8 @@ def seeds(study: Path | Results, further: bool = False) -> pd.DataFrame:
                 rows.append(columns | {"effectiveness": record["test"]})
                 for name, values in record.get("further", {}).items() if further else ():
                     rows.append(columns | {"metric": name, "effectiveness": values["test"]})
-    columns = [*CONFIGURATION, "seed", "metric", "effectiveness"]
-    return sort_as_paper(pd.DataFrame(rows, columns=columns), "seed")
+    table = pd.DataFrame(rows, columns=[*CONFIGURATION, "seed", "metric", "effectiveness"])
+    return sort_as_paper(table, "seed")
 
 
 def pie_examples(study: Path | Results, number: int = 20, folder: Path | None = None) -> pd.DataFrame:

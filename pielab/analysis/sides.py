@@ -139,7 +139,8 @@ def differences(p: PrunedParameters, dense: Predictions, control: str | None = N
     Returns a sentence for each thing: a parameter, the content of word vectors, model or tokens, the precision, the
     device, a version, the unpruned models that pruning started from.
     """
-    different, restarted = Counter(), []
+    different: Counter[tuple[str, Any, Any]] = Counter()
+    restarted = []
     name, folder = ("pruned", p.folder) if control is None else (control, p.pair_folder / control)
     unknown: dict[str, list[int]] = {"unpruned": [], name: []}
     for seed, logits in zip(dense.seeds, dense.logits, strict=True):

@@ -38,13 +38,13 @@ def differences(first: Path | Results, second: Path | Results) -> pd.DataFrame:
     record of its first seed is read. A parameter that a record lacks is at its default; of anything else the record
     says nothing, and it is left out.
     """
-    studies = [results.read(study) for study in (first, second)]
+    studies = results.read(first), results.read(second)
     known = _common(*studies)
     unpruned = dict.fromkeys(Configuration(configuration.dataset, configuration.model) for configuration in known)
     rows: dict[tuple[str, str, str], list[Configuration]] = {}
     for configuration in (*unpruned, *known):
-        for name, values in _different(*studies, configuration).items():
-            rows.setdefault((name, *map(str, values)), []).append(configuration)
+        for name, (one, other) in _different(*studies, configuration).items():
+            rows.setdefault((name, str(one), str(other)), []).append(configuration)
     return pd.DataFrame([(*key, configurations) for key, configurations in rows.items()], columns=COLUMNS)
 
 

@@ -81,11 +81,10 @@ def summary(
             "give this cell a null that was estimated without confidence, and show the other one beside it",
         )
     control = control or sides.Control(sides.MISSING)
-    both, of_control = (dense.classes, pruned.classes), control.predictions and control.predictions.classes
-    removal = [math.nan] * 3
+    both, of_control = (dense.classes, pruned.classes), control.predictions.classes if control.predictions else None
+    removal = (math.nan, math.nan, math.nan)
     if of_control is not None:
-        numbers = {"n_splits": parameters.n_splits, "n_bootstrap": parameters.n_bootstrap}
-        removal = null.difference(*both, of_control, **numbers)
+        removal = null.difference(*both, of_control, n_splits=parameters.n_splits, n_bootstrap=parameters.n_bootstrap)
     is_pie = pies.find(*both)
     targets = datasets.targets(data["test"])
     hot = tasks.TASKS[dense.task].hot(targets, dense.logits.shape[2])

@@ -3,6 +3,7 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from pielab.arguments import parser_for
 from pielab.errors import PielabError
@@ -48,7 +49,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     about = "Compare the answers of two models to the same texts, from files of any framework; or two studies."
     parser = parser_for(program, about, EXAMPLES)
     kinds = "CSV, TSV, Parquet, JSON or JSON lines, perhaps gzipped; one run each"
-    sides = {"nargs": "+", "type": Path, "metavar": "FILE"}
+    sides: dict[str, Any] = {"nargs": "+", "type": Path, "metavar": "FILE"}
     parser.add_argument("studies", nargs="*", metavar="STUDY", help="the folders of two studies, instead of files")
     parser.add_argument("--before", **sides, help=f"answers before: {kinds}")
     parser.add_argument("--after", **sides, help="answers after")
@@ -60,8 +61,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="what separates several labels of a text, such as ';', unless they are lists",
     )
     parser.add_argument("--common", action="store_true", help="leave out texts that not every file has")
-    page = {"type": Path, "default": Path("comparison.html"), "metavar": "FILE"}
-    parser.add_argument("--out", **page, help="the page (default: %(default)s)")
+    about = "the page (default: %(default)s)"
+    parser.add_argument("--out", type=Path, default=Path("comparison.html"), metavar="FILE", help=about)
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="also write a row for each text, or quantity of a study"
     )
@@ -96,13 +97,8 @@ def _compare_files(given: argparse.Namespace) -> int:
 
 
 def _compare_studies(given: argparse.Namespace) -> int:
-    folders = [paths.find(study) for study in given.studies]
-    for study, folder in zip(given.studies, folders, strict=True):
-        if not folder or not folder.is_dir():
-            raise PielabError(
-                "no-such-study", f"there is no folder {study}", "give that of a study, such as results/demo"
-            )
-    if folders[0].resolve() == folders[1].resolve():
+    first, second = map(_study_folder, given.studies)
+    if first.resolve() == second.resolve():
         raise PielabError(
             "study-given-twice",
             f"{given.studies[0]} and {given.studies[1]} are the same study",
@@ -112,7 +108,7 @@ def _compare_studies(given: argparse.Namespace) -> int:
     from pielab.analysis import study_comparison
     from pielab.report import render, study_comparison_page
 
-    comparison = study_comparison.of_studies(*folders, tuple(given.studies))
+    comparison = study_comparison.of_studies(first, second, tuple(given.studies))
     page = study_comparison_page.page(comparison)
     if given.csv:
         with files.atomic_file(given.csv) as partial:
@@ -128,6 +124,13 @@ def _compare_studies(given: argparse.Namespace) -> int:
         print(f"a row for each quantity: {given.csv}")
     print(f"page: {given.out}")
     return 0
+
+
+def _study_folder(name: str) -> Path:
+    folder = paths.find(name)
+    if not folder or not folder.is_dir():
+        raise PielabError("no-such-study", f"there is no folder {name}", "give that of a study, such as results/demo")
+    return folder
 
 
 def _check_outputs(given: argparse.Namespace) -> None:

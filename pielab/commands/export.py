@@ -142,7 +142,8 @@ def _write_model(out: Path, folder: Path, record: dict[str, Any]) -> None:
     network = classifier.build(p["model"], len(classes), **layers)
     with records.checked_read(folder / "weights.safetensors", records.retraining_cure(folder)) as path:
         load_model(network, path)
-    pretrained.save(out, network, encoder.tokenizer, classes, record["decision_threshold"] is not None)
+    # It is a transformer, because a BiLSTM is refused.
+    pretrained.save(out, network, encoder.tokenizer, classes, record["decision_threshold"] is not None)  # type: ignore
 
 
 def _check_out(out: Path) -> None:

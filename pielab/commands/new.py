@@ -80,7 +80,7 @@ def _params(given: argparse.Namespace) -> dict[str, Any]:
     return {"dataset": dataset, **columns, **optional, "limit": None, **model, **RECIPES.get(given.model, TRANSFORMER)}
 
 
-def _columns(data: str, given: dict[str, str | None]) -> dict[str, str]:
+def _columns(data: str, given: dict[str, str | None]) -> dict[str, str | None]:
     """The columns of texts and labels, asked for in a terminal; PielabError elsewhere, with those that there are."""
     frame = _head(data)
     likely = {

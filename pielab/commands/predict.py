@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from pielab.store import paths
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import nn
 
     from pielab.data.prediction_texts import PredictionTexts
     from pielab.models.fine_tuned import FineTuned
@@ -161,7 +163,7 @@ def _predict(options: argparse.Namespace, classes: list[str] | None) -> None:
         recipe |= {"label_separator": options.label_separator if model.multi_label else None}
         jobs.append(Job(model, file, own, recipe))
     todo = [job for job in jobs if not prediction_tables.is_written(job.file, job.recipe)]
-    checked = []
+    checked: list[nn.Module] = []
     for job in todo:
         checked.clear()  # one model at a time in memory
         checked.append(job.model.build())  # raises PielabError for wrong weights before the first prediction
@@ -175,7 +177,7 @@ def _predict(options: argparse.Namespace, classes: list[str] | None) -> None:
                 job.model.tokens,
                 precision,
                 options.batch_size,
-                on_batch=lambda number, job=job: progress.step(job.file.stem, number),
+                on_batch=functools.partial(progress.step, job.file.stem),
             )
             logits = logits[:, [job.logits_of.index(name) for name in common]]
             parameters = {name: value for name, value in vars(options).items() if name != "models"}

@@ -10,7 +10,8 @@ from typing import Any
 
 from pielab.arguments import parser_for
 from pielab.config import local_paths, yaml_files
-from pielab.config.parameters import FIELDS, NOTEBOOKS, Parameters
+from pielab.config.base_parameters import PairParameters, Parameters, PrunedParameters
+from pielab.config.parameters import FIELDS, NOTEBOOKS, BuildParameters, TrainParameters, TuneParameters
 from pielab.config.validation import current_names, validate
 from pielab.errors import PielabError
 from pielab.store import paths
@@ -77,7 +78,7 @@ def parameters(notebook: str, files: list[str], named: list[list[str]]) -> dict[
 
     Parameters of other notebooks are left out of files, so that one file serves all; by name they are refused.
     """
-    values = {}
+    values: dict[str, Any] = {}
     for file in files:
         values |= _read(file)
     values |= {name: _plain(value) for name, value in named}
@@ -91,20 +92,19 @@ def defaults(template: Path) -> dict[str, Any]:
     cells = json.loads(template.read_text(encoding="utf-8"))["cells"]
     (cell,) = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
     assigned = [node for node in ast.parse("".join(cell["source"])).body if isinstance(node, ast.Assign)]
-    return {node.targets[0].id: ast.literal_eval(node.value) for node in assigned}
+    return {ast.unparse(node.targets[0]): ast.literal_eval(node.value) for node in assigned}
 
 
 def place(notebook: str, p: Parameters) -> Path:
     """Where a study has this notebook."""
-    folders = {
-        "00_tune": lambda: p.pair_folder / "tune",
-        "01_train": lambda: p.dense_folder,
-        "02_prune": lambda: p.folder,
-        "03_pies": lambda: p.folder,
-        "04_el2n": lambda: p.pair_folder,
-        "05_readability": lambda: p.pair_folder,
-    }
-    folder = folders.get(notebook, lambda: p.study_folder / "report")()
+    folder = p.study_folder / "report"
+    match p:
+        case TuneParameters() | PrunedParameters():
+            folder = p.folder
+        case TrainParameters():
+            folder = p.dense_folder
+        case PairParameters():
+            folder = p.pair_folder
     return (folder / f"{notebook}.ipynb").absolute()
 
 
@@ -135,15 +135,14 @@ def _execute(template: Path, output: Path, values: dict[str, Any], p: Parameters
     from pielab.jobs import gpus, run, terminal
 
     folder = _of_output(output, p)
-    trains = template.stem in {"00_tune", "01_train", "02_prune"}
     job = argparse.Namespace(
         template=str(template),
         output=str(output),
         study=str(folder),
-        parameters=json.dumps(values | {"threads": p.threads} if trains else values),
+        parameters=json.dumps(values | {"threads": p.threads} if isinstance(p, BuildParameters) else values),
         attempt=1,
         workers=getattr(p, "workers", 1),
-        gpus=int(trains and p.device in {"auto", "cuda"} and bool(gpus.visible())),
+        gpus=int(isinstance(p, BuildParameters) and p.device in {"auto", "cuda"} and bool(gpus.visible())),
     )
     status = run.main(job, **terminal.options(template.stem))
     with contextlib.suppress(OSError):  # not empty, or not there

@@ -46,7 +46,8 @@ class Gradual:
         """Add the importance of the weights by this step's gradients to the window."""
         if self.pruner.score == "importance":
             for name, weight in self.weights.items():
-                self.window[name] += importance(weight, weight.grad, learning_rate)
+                if weight.grad is not None:  # the loss depends on it
+                    self.window[name] += importance(weight, weight.grad, learning_rate)
 
     @torch.no_grad()
     def after_step(self) -> None:

@@ -28,7 +28,7 @@ def last_layer(model: nn.Module) -> nn.Linear | None:
     inside = {id(module) for module in encoder.modules()} if encoder is not model else set()
     linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
     after = [module for module in linear if id(module) not in inside]
-    return (after or linear or [None])[-1]
+    return next(reversed(after or linear), None)
 
 
 def prunable(
@@ -62,7 +62,7 @@ def prunable(
         weights = {
             name: weight
             for name, weight in weights.items()
-            if (name.startswith(f"{encoder}.") and "pooler" not in name) or weight is last.weight
+            if (name.startswith(f"{encoder}.") and "pooler" not in name) or weight is getattr(last, "weight", None)
         }
     if not weights or last is None:
         raise PielabError(
@@ -80,7 +80,7 @@ def prunable(
         raise PielabError(
             "weights-not-matrices",
             f"{type(model).__name__} has {share:.0%} of its weights in tensors of three or more dimensions, such as "
-            f"{max(others, key=others.get)}, which no pruner here prunes",
+            f"{max(others, key=others.__getitem__)}, which no pruner here prunes",
             "give a model whose weights are matrices, docs/models.md lists some",
         )
     return weights
@@ -190,7 +190,7 @@ def _prune_as_one(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], spa
 def _prune_matrix(name: str, scores: Mapping[str, Tensor], kept: Tensor, sparsity: float) -> None:
     """Prune one matrix in place."""
     mask = kept.numpy().reshape(-1)
-    before = np.count_nonzero(mask)
+    before = int(np.count_nonzero(mask))
     number = round(sparsity * mask.size) - (mask.size - before)
     if number < 0:
         raise _pruned_further(name, sparsity)
@@ -241,7 +241,9 @@ def check_rows(
     weights: Mapping[str, Tensor], kept_of: tuple[int, int] | None, transposed: Collection[str] = ()
 ) -> None:
     """Raise PielabError if the rows of a matrix cannot have a pattern, for which see `prune`."""
-    for name, weight in weights.items() if kept_of else ():
+    if not kept_of:
+        return
+    for name, weight in weights.items():
         length = weight.shape[0 if name in transposed else -1]
         if length % kept_of[1]:
             raise PielabError(

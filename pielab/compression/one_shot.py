@@ -1,6 +1,7 @@
 """Compress a trained model in place, without retraining: round its weights, or prune them, one matrix at a time."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ def compress(
     weights: Mapping[str, Tensor],
     method: Pruner,
     setting: float | str,
-    scores: Mapping[str, Tensor] | None = None,
+    scores: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> dict[str, list[int]]:
     """Round or prune `weights`, which are the model's, in place; returns by name how many were pruned, and of how many.
 

@@ -148,12 +148,12 @@ def _file_of(module: str) -> Path | None:
         top = importlib.util.find_spec(module.partition(".")[0])
     except (ImportError, ValueError):
         return None
-    if top is None or not top.has_location:
+    if top is None or not top.has_location or not top.origin:
         return None
     if "." not in module:
         return Path(top.origin) if top.origin.endswith(".py") else None
-    for folder in top.submodule_search_locations or ():
-        inside = Path(folder, *relative.parts[1:])
+    for folder in map(Path, top.submodule_search_locations or ()):
+        inside = folder.joinpath(*relative.parts[1:])
         for path in (inside.with_suffix(".py"), inside / "__init__.py"):
             if path.is_file():
                 return path

@@ -96,11 +96,12 @@ def trajectory(pruner: Pruner, threshold: float | str, levels: Sequence[float], 
 
     Raises PielabError if the pruner cannot have that budget, or the sparsity is not possible.
     """
+    target = share(pruner, threshold)
     if pruner.is_one_shot:
-        return Trajectory("unpruned", epochs, (Step(share(pruner, threshold), 0, threshold),))
-    lower = sorted(level for level in levels if level < threshold) if pruner.is_nested else []
-    shares = sparsities(pruner, threshold / 100, [level / 100 for level in lower])
-    thresholds = [*(lower or [None] * (len(shares) - 1)), threshold]
+        return Trajectory("unpruned", epochs, (Step(target, 0, threshold),))
+    lower = sorted(level for level in levels if level / 100 < target) if pruner.is_nested else []
+    shares = sparsities(pruner, target, [level / 100 for level in lower])
+    thresholds: list[float | str | None] = [*lower, *[None] * (len(shares) - 1 - len(lower)), threshold]
     parts = [epochs] * len(shares)
     start, start_epochs = ("unpruned", epochs) if pruner.starts_trained else ("initial", 0)
     if budget == "equal" and pruner.starts_trained:
@@ -109,7 +110,7 @@ def trajectory(pruner: Pruner, threshold: float | str, levels: Sequence[float], 
 
 
 def share(method: Pruner, setting: float | str) -> float:
-    """The share of the prunable weights that a one-shot method prunes: 0 if it does not prune, but rounds them."""
+    """The share of the prunable weights that a setting prunes: 0 if the method does not prune, but rounds them."""
     if kept := settings.pattern(setting):
         return 1 - kept[0] / kept[1]
     return 0.0 if isinstance(setting, str) or method.score == "rounding" else setting / 100

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pielab.config.base_parameters import Parameters
-from pielab.config.parameters import NOTEBOOKS
+from pielab.config.parameters import NOTEBOOKS, BuildParameters
 from pielab.config.study import Study
 from pielab.config.validation import validate
 from pielab.errors import PielabError
@@ -29,7 +29,7 @@ def check(p: Parameters) -> None:
     dataset = given.get("dataset", "")
     if _IS_PATH.match(dataset) and not paths.find(dataset, data_dir, os.environ.get("PIELAB_DATA")):
         raise _no_such_path(p, "dataset", "file or folder")
-    if "word_vectors" not in given:
+    if not isinstance(p, BuildParameters):
         return
     model = None if p.model in {"bilstm", "minilm", "minilm-2l"} else paths.find(p.model)
     if (model and not model.is_dir()) or (not model and _IS_PATH.match(p.model)):

@@ -86,10 +86,6 @@ class BuildParameters(ModelParameters):
     def _in_recipe(self, name: str, field: FieldInfo) -> bool:
         if UNLESS_DEFAULT in field.metadata:
             return getattr(self, name) != field.default
-        if IF_GRADUAL in field.metadata:
-            return self.method.schedule == "gradual"
-        if IF_OWN in field.metadata:
-            return self.method.is_own and getattr(self, name) is not None
         return NEVER not in field.metadata
 
 
@@ -200,10 +196,17 @@ class PruneParameters(TrainParameters, PrunedParameters):
         """As for every notebook, with the levels of a nested pruner and the digest of a user's own file."""
         recipe = super().recipe(kind)
         if kind is None and self.method.is_nested:
-            recipe["levels"] = [level for level in self.levels or (self.threshold,) if level <= self.threshold]
+            recipe["levels"] = [step.threshold for step in self.trajectory.steps]
         if kind is None and self.own_function:
             recipe["code"] = self.own_function.digest
         return recipe
+
+    def _in_recipe(self, name: str, field: FieldInfo) -> bool:
+        if IF_GRADUAL in field.metadata:
+            return self.method.schedule == "gradual"
+        if IF_OWN in field.metadata:
+            return self.method.is_own and getattr(self, name) is not None
+        return super()._in_recipe(name, field)
 
 
 class PieParameters(PrunedParameters):
@@ -266,7 +269,7 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "07_explore": ExploreParameters,
 }
 
-_KINDS = (TrainParameters, *NOTEBOOKS.values(), JobParameters)
+_KINDS: tuple[type[BaseModel], ...] = (TrainParameters, *NOTEBOOKS.values(), JobParameters)
 # Every parameter by its name, in the order of a params file, and the defaults of those that may be left out.
 FIELDS = {name: field for kind in _KINDS for name, field in kind.model_fields.items()}
 DEFAULTS = {name: field.default for name, field in FIELDS.items() if not field.is_required()}

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from pielab.compression import pruners
 from pielab.config import yaml_files
-from pielab.config.parameters import DEFAULTS, FIELDS, NOTEBOOKS, JobParameters
+from pielab.config.parameters import DEFAULTS, FIELDS, NOTEBOOKS, JobParameters, TrainParameters
 from pielab.config.types import format_seeds, parse_seeds
 from pielab.config.validation import current_names, validate
 from pielab.errors import PielabError, near_miss
@@ -179,8 +179,10 @@ def read(config: Mapping[str, Any]) -> Study:
             raise PielabError("pair-twice", f"the study has {pair} twice", "put all its pruners into one entry")
         where = f"the study, {pair}"
         configurations[unpruned] = values
-        for kind in (NOTEBOOKS["04_el2n"], NOTEBOOKS["05_readability"], JobParameters, NOTEBOOKS["01_train"]):
-            checked = _check(kind, values, where)
+        kinds: tuple[type[BaseModel], ...]
+        kinds = (NOTEBOOKS["04_el2n"], NOTEBOOKS["05_readability"], JobParameters, TrainParameters)
+        for parameters in kinds:
+            checked = _check(parameters, values, where)
             values |= {name: value for name, value in checked if name in OF_JOBS}
         if len(checked.seeds) < 2:
             raise PielabError(

@@ -138,7 +138,7 @@ def _threshold(value: Any, info: ValidationInfo) -> float | str:
 
     That of a user's own function may also be any number or name.
     """
-    name = info.data.get("pruner")
+    name = info.data.get("pruner", "")
     method, is_own = METHODS.get(name), pruners.is_own(name)  # neither if imported
     if kept := settings.pattern(value):
         if method and (not method.is_one_shot or method.score == "rounding"):
@@ -165,7 +165,7 @@ def _levels(value: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]
     """Distinct levels, ascending; if the pruner is nested, its threshold, validated before them, is one of them."""
     if len(set(value)) < len(value):
         raise ValueError("a level twice")
-    method = METHODS.get(info.data.get("pruner"))
+    method = METHODS.get(info.data.get("pruner", ""))
     if method and method.is_nested and info.data.get("threshold", value[0]) not in value:
         raise ValueError("the threshold is not among the levels")
     return tuple(sorted(value))

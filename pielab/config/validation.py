@@ -77,18 +77,16 @@ def _error(kind: type[BaseModel], name: str, fault: str, given: Mapping[str, Any
         return PielabError(
             "unknown-parameter", f"{name} is not a parameter of {where}", f"{guess} has {', '.join(known)}"
         )
-    accepted = kind.model_fields[name].description
+    cure = f"give {kind.model_fields[name].description}"
     if fault == "missing":
-        return PielabError("missing-parameter", f"{name} is missing from the parameters of {where}", f"give {accepted}")
+        return PielabError("missing-parameter", f"{name} is missing from the parameters of {where}", cure)
     value = given.get(name, kind.model_fields[name].default)
     if isinstance(value, bool) and fault == "string_type":
-        accepted += "; to YAML, yes, no, on and off are truth values unless they are in quotes"
+        cure += "; to YAML, yes, no, on and off are truth values unless they are in quotes"
     elif isinstance(value, int | float) and fault == "string_type":
-        accepted += "; to YAML, a number is no name unless it is in quotes"
+        cure += "; to YAML, a number is no name unless it is in quotes"
     guess = near_miss(str(value), METHODS) if name == "pruner" else ""
-    return PielabError(
-        "value-not-accepted", f"{name} = {value!r} is not accepted by {where}", f"{guess}give {accepted}"
-    )
+    return PielabError("value-not-accepted", f"{name} = {value!r} is not accepted by {where}", f"{guess}{cure}")
 
 
 def _may_be_parameter(name: str, value: Any) -> bool:

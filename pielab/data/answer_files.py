@@ -73,16 +73,17 @@ def read_all(
             raise PielabError("no-such-answer-file", f"there is no file {path}", "give the path of a model's answers")
     headers = [_header(path, given) for path in paths]
     for option in OPTIONAL:
-        if given[option] and not any(given[option] in header for header in headers):
-            tables.check_columns(headers[0], {f"--{option}": given[option]}, str(paths[0]))
+        if (name := given[option]) and not any(name in header for header in headers):
+            tables.check_columns(headers[0], {f"--{option}": name}, str(paths[0]))
     named = {**given, "id": given["id"] or _common_id(paths, headers)}
-    tables_of, labels = [], {}
+    tables_of = []
+    labels: dict[Path, Sets | None] = {}
     for path, header in zip(paths, headers, strict=True):
         columns, pair, classes = _columns(path, header, named)
         frame = _rows(path, header, columns, [*pair, *classes])
         labels[path] = None
         if sets:
-            joined = {option: columns[option] for option in ("--answer", "--label") if option in columns}
+            joined = {option: name for option, name in columns.items() if option in {"--answer", "--label"}}
             frame, labels[path] = answer_sets.write(frame, joined, separator, path)
         if labels[path] is not None:
             columns, classes = {option: name for option, name in columns.items() if option != "--logits"}, []
@@ -182,11 +183,15 @@ def _of_table(
     option = {
         name: chosen[f"--{name}"].to_numpy(object) for name in ("answer", "label", "group") if f"--{name}" in chosen
     }
-    answers, logits, names = option.get("answer"), None, {}
+    logits: np.ndarray | None = None
     if classes or "--logits" in columns:
         logits = _numbers(frame[classes or columns["--logits"]], ids, path)
         check_logits({str(path): logits[None]}, multi_label=False)
-        answers, names = _answers_of(logits, [name.partition("_")[2] for name in classes], answers, ids, path)
+        answers, names = _answers_of(
+            logits, [name.partition("_")[2] for name in classes], option.get("answer"), ids, path
+        )
+    else:
+        answers, names = option["answer"], {}
     text = chosen[[f"text {name}" for name in texts]].agg(" / ".join, axis=1).to_numpy(object) if texts else None
     digest = digests.of(path)
     several = {"--logits": ", ".join(classes), "--text": ", ".join(pair)}

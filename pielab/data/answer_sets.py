@@ -73,11 +73,11 @@ def check_one_form(sets: Mapping[Path, Sets | None], separator: str | None) -> N
             f"{some[0]} has lists of labels, and {others[0]} one answer for each text",
             "give lists in all files, or --separator with what separates the labels in a string",
         )
-    labels = [labels for of_file in sets.values() for labels in of_file or {}]
-    if separator and all(len(of_file[written]) == 1 for of_file in sets.values() for written in of_file):
+    labels = dict(item for of_file in sets.values() for item in (of_file or {}).items())
+    if separator and all(len(of_answer) == 1 for of_answer in labels.values()):
         raise PielabError(
             "answer-separator-never-occurs",
-            f"--separator {separator!r} occurs in no answer, such as {reprlib.repr(labels[0])}",
+            f"--separator {separator!r} occurs in no answer, such as {reprlib.repr(next(iter(labels)))}",
             "give what separates the labels of a text, or omit it if each has one",
         )
 

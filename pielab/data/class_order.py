@@ -36,8 +36,7 @@ def of_logits(
         )
     numbered = is_numbered(own)
     if given:
-        written = own and not numbered and matched(own, given)
-        if written and written != list(given):
+        if own and not numbered and (written := matched(own, given)) and written != list(given):
             raise PielabError(
                 "classes-in-another-order",
                 f"--classes gives {', '.join(given)}, and the config.json of {model} gives {', '.join(own)}",
@@ -58,14 +57,15 @@ def of_logits(
             f"{model} does not say what its {n_classes} classes are called",
             "give --label, the column of their names, or --classes with the names in their order",
         )
-    if not labels and len(set(own)) == n_classes:
+    if own is not None and not labels and len(set(own)) == n_classes:
         return list(own)
     if own is None and len(labels) == n_classes:
         return list(labels)
     numbers = [str(number) for number in range(n_classes)]
     if (own is None or numbered) and set(labels) == set(numbers):
         return numbers
-    if not (names := own and labels and matched(own, labels)):
+    names = matched(own, labels) if own and labels else None
+    if not names:
         has = f"the classes {', '.join(own)}" if own else f"{n_classes} classes without names"
         raise PielabError(
             "classes-do-not-match",

@@ -63,8 +63,8 @@ def load(name: str, folders: Sequence[Path], revision: str | None = None) -> Fra
         return None
     folder, source = corpus.find(*folders), corpus.source
     if not folder and corpus.fetch:
-        return _fetched(name, corpus, folders, revision)
-    if not folder:
+        return _fetched(name, corpus.fetch, source, folders, revision)
+    if not folder or not corpus.read:
         raise PielabError(
             "corpus-not-found", f"{name} needs its original files", f"get {source}, and give their folder as data_dir"
         )
@@ -81,23 +81,25 @@ def load(name: str, folders: Sequence[Path], revision: str | None = None) -> Fra
     return frames
 
 
-def _fetched(name: str, corpus: Corpus, folders: Sequence[Path], revision: str | None) -> Frames:
+def _fetched(
+    name: str, fetch: Callable[[str | None], Frames], source: str, folders: Sequence[Path], revision: str | None
+) -> Frames:
     try:
-        return corpus.fetch(revision)
+        return fetch(revision)
     except PielabError as error:
-        if not corpus.source:
+        if not source:
             raise
         places = ", ".join(map(str, folders)) or "data_dir, which is not set"
         raise PielabError(
             "corpus-not-fetched",
             f"the original files of {name} are not in {places}, and {error.problem}",
-            f"get {corpus.source}, and give their folder as data_dir",
+            f"get {source}, and give their folder as data_dir",
         ) from None
 
 
 def _bbc_news(revision: str | None = None) -> Frames:
     """2,127 distinct articles: 1,000 test, 200 validation, the rest training; the split is fixed."""
-    classes = {}
+    classes: dict[str, str] = {}
     with zipfile.ZipFile(assets.fetch("bbc-news")) as archive:
         for path in map(PurePosixPath, sorted(archive.namelist())):
             if path.match("bbcnews/data/*/*.txt"):
@@ -146,7 +148,7 @@ def _snli(folder: Path) -> Frames:
 def _snli_table(folder: Path, stem: str) -> pd.DataFrame:
     """Sentences and gold labels from JSON lines, or from tab-separated lines without quoting."""
     suffixes = (".jsonl", ".txt", ".tsv", "_subset20k.tsv")
-    path = _first(folder, [f"snli_1.0_{stem}{suffix}" for suffix in suffixes])
+    path: Path | zipfile.Path | None = _first(folder, [f"snli_1.0_{stem}{suffix}" for suffix in suffixes])
     if (archive := folder / "snli_1.0.zip").exists():
         path = zipfile.Path(archive, f"snli_1.0/snli_1.0_{stem}.jsonl")
     if not path:
@@ -194,7 +196,8 @@ _REMOVED = str.maketrans("", "", string.punctuation + string.digits)
 def _reuters_document(record: str) -> tuple[str, list[str]]:
     body, topics = _BODY.search(record), _TOPICS.search(record)
     plain = html.unescape(body.group(1)).replace("\x03", " ") if body else ""
-    return " ".join(plain.lower().translate(_REMOVED).split()), re.findall(r"<D>(.*?)</D>", topics.group(1))
+    named = re.findall(r"<D>(.*?)</D>", topics.group(1)) if topics else []
+    return " ".join(plain.lower().translate(_REMOVED).split()), named
 
 
 def _aapd(folder: Path) -> Frames:
@@ -246,8 +249,8 @@ def _files(folder: Path, archive: str, pattern: str) -> Iterator[tuple[PurePosix
     if (folder / archive).exists():
         with tarfile.open(folder / archive) as members:
             for member in members:
-                if (path := PurePosixPath(member.name)).match(pattern):
-                    yield path, members.extractfile(member).read()
+                if (path := PurePosixPath(member.name)).match(pattern) and (file := members.extractfile(member)):
+                    yield path, file.read()
     else:
         yield from ((path, path.read_bytes()) for path in sorted(folder.glob(pattern)))
 

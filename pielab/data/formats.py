@@ -142,7 +142,7 @@ def _table(text: str, usual: str, columns: Collection[str], label: str | None, p
     if not set(columns) <= set(headers[delimiter]):
         return pd.DataFrame(columns=headers[delimiter])  # its reader says which column is missing
     # How quotation marks may be meant: doubled inside quoted fields, escaped by a backslash, or part of the text.
-    readings = [(lines, {"strict": True}), (lines, {"quoting": csv.QUOTE_NONE})]
+    readings: list[tuple[list[str], dict[str, Any]]] = [(lines, {"strict": True}), (lines, {"quoting": csv.QUOTE_NONE})]
     if '\\"' in text:
         readings.insert(1, ([_escaped(line) for line in lines], {"strict": True}))
     problems = []
@@ -207,7 +207,8 @@ def _rows(lines: list[str], columns: Collection[str], label: str | None, **diale
     for (start, end, _), row in zip(records, rows, strict=True):
         if not needed <= len(row) <= width:
             raise ValueError(f"line {start + 1} has {len(row)} fields, the header {width}")
-        if labels and end - start > 1 and _are_rows(lines[start:end], dialect["delimiter"], width, place, words):
+        joined = lines[start:end]
+        if place is not None and len(joined) > 1 and _are_rows(joined, dialect["delimiter"], width, place, words):
             raise ValueError(f"a quotation mark opened in line {start + 1} joins it to line {end}")
     cells = [[cell or None for cell in row] + [None] * (width - len(row)) for row in rows]
     return pd.DataFrame(cells, columns=header, dtype=object)

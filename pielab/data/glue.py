@@ -86,7 +86,11 @@ def with_metrics(task_of_data: tasks.Task, dataset: str, classes: list[str]) -> 
     if not of_glue or task_of_data is not tasks.SINGLE_LABEL or sorted(of_glue.labels) != classes:
         return task_of_data
     positive = classes.index(of_glue.labels[-1])
-    known = {"accuracy": tasks.accuracy, "F1": partial(f1, positive), "Matthews correlation": matthews_correlation}
+    known: dict[str, tasks.Metric] = {
+        "accuracy": tasks.accuracy,
+        "F1": partial(f1, positive),
+        "Matthews correlation": matthews_correlation,
+    }
     return tasks.with_metrics(task_of_data.name, {name: known[name] for name in of_glue.metrics})
 
 
@@ -113,7 +117,7 @@ def load(name: str, folders: Sequence[Path], revision: str | None = None) -> Fra
     wanted, by_name = task(name), _is_name(name)
     if not wanted:
         return None
-    if folder := _find(wanted, *(folders if by_name else filter(None, [paths.find(name, *folders)]))):
+    if folder := _find(wanted, *(folders if by_name else filter(None, [paths.find(name, *map(str, folders))]))):
         train, dev = (_read(wanted, folder / f"{stem}.tsv") for stem in ("train", wanted.dev))
         return with_validation(VALIDATION, train, dev)
     if not by_name:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def add(
-    test: np.ndarray,
+    test: np.ndarray | Sequence[np.ndarray],
     *,
     study: str,
     dataset: str,
@@ -82,7 +82,7 @@ def add(
     return pd.DataFrame({"seed": p.seeds, task.metric: scores})
 
 
-def _array(values: np.ndarray, split: str) -> np.ndarray:
+def _array(values: np.ndarray | Sequence[np.ndarray], split: str) -> np.ndarray:
     try:
         with np.errstate(over="ignore"):  # _in_order refuses infinite logits and names the example
             logits = np.asarray(values, dtype=np.float32)

@@ -66,7 +66,7 @@ def as_tuples(frames: dict[str, pd.DataFrame], separator: str | None, where: str
     if separator:
         cells = {split: [_split(cell, separator) for cell in column] for split, column in cells.items()}
     task = of_label(next(iter(cells.values()))[0])
-    labels = {split: [task.labels(cell) for cell in column] for split, column in cells.items()}
+    labels: dict[str, Rows] = {split: [task.labels(cell) for cell in column] for split, column in cells.items()}
     return _of_one_type(_from_multi_hot(labels, where)), task
 
 

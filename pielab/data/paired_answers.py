@@ -81,11 +81,21 @@ def read(
     coded = np.stack([index.get_indexer(answer) for answer in answers])
     logits, logit_classes = _logits(files, places)
     return PairedAnswers(
-        *(files[: len(before)], files[len(before) :], ids.to_numpy(object), classes),
-        *(coded[: len(before)], coded[len(before) :]),
-        *((None, None) if logits is None else (logits[: len(before)], logits[len(before) :])),
-        *(None if label is None else index.get_indexer(label), agreed("text"), agreed("group"), left_out),
-        *(labels, members, logit_classes),
+        before_files=files[: len(before)],
+        after_files=files[len(before) :],
+        ids=ids.to_numpy(object),
+        classes=classes,
+        before=coded[: len(before)],
+        after=coded[len(before) :],
+        before_logits=None if logits is None else logits[: len(before)],
+        after_logits=None if logits is None else logits[len(before) :],
+        targets=None if label is None else index.get_indexer(label),
+        texts=agreed("text"),
+        groups=agreed("group"),
+        left_out=left_out,
+        labels=labels,
+        members=members,
+        logit_classes=logit_classes,
     )
 
 
@@ -200,13 +210,15 @@ def _logits(files: list[AnswerFile], places: list[np.ndarray]) -> tuple[np.ndarr
 
     None unless every file has logits.
     """
-    if any(file.logits is None for file in files):
+    logits = [file.logits for file in files if file.logits is not None]
+    if len(logits) < len(files):
         return None, None
-    for file in files:
-        if file.logits.shape[1] != files[0].logits.shape[1]:
+    n_logits = [own.shape[1] for own in logits]
+    for file, number in zip(files, n_logits, strict=True):
+        if number != n_logits[0]:
             raise PielabError(
                 "different-numbers-of-logits",
-                f"{files[0].path} has {files[0].logits.shape[1]} logits a text, {file.path} has {file.logits.shape[1]}",
+                f"{files[0].path} has {n_logits[0]} logits a text, {file.path} has {number}",
                 "give logits of the same classes, or answers without logits",
             )
     order: dict[int, str] = {}
@@ -215,18 +227,19 @@ def _logits(files: list[AnswerFile], places: list[np.ndarray]) -> tuple[np.ndarr
     is_shared = all(order[place] == name for file in files for place, name in file.names.items())
     classes = list(order.values())
     if is_shared and len(set(classes)) == len(classes):
-        stacked = np.stack([file.logits[place] for file, place in zip(files, places, strict=True)])
-        return stacked, [order.get(column) for column in range(stacked.shape[2])]
+        stacked = np.stack([own[place] for own, place in zip(logits, places, strict=True)])
+        return stacked, [order.get(column) for column in range(n_logits[0])]
     for file in files:
-        if set(file.names.values()) != set(files[0].names.values()) or len(file.names) < file.logits.shape[1]:
+        if set(file.names.values()) != set(files[0].names.values()) or len(file.names) < n_logits[0]:
             raise PielabError(
                 "order-of-logits-unknown",
                 f"the logits of {files[0].path} and {file.path} are of classes in another order, which their answers "
                 "do not tell",
                 "give the logits as columns logit_<class>, or answers without logits",
             )
-    stacked = []
-    for file, place in zip(files, places, strict=True):
-        columns = {name: column for column, name in file.names.items()}
-        stacked.append(file.logits[place][:, [columns[name] for name in files[0].names.values()]])
-    return np.stack(stacked), list(files[0].names.values())
+    names: list[str | None] = list(files[0].names.values())
+    in_order = []
+    for file, own, place in zip(files, logits, places, strict=True):
+        columns: dict[str | None, int] = {name: column for column, name in file.names.items()}
+        in_order.append(own[place][:, [columns[name] for name in names]])
+    return np.stack(in_order), names

@@ -63,8 +63,8 @@ def read(
     Raises PielabError if the data or a column is missing, if texts, labels or ids cannot be meant, or if two texts have
     the same id.
     """
-    columns = {"text": text, "text_pair": text_pair, "label": label, "id": id}
-    columns = {parameter: column for parameter, column in columns.items() if column is not None}
+    given = {"text": text, "text_pair": text_pair, "label": label, "id": id}
+    columns = {parameter: column for parameter, column in given.items() if column is not None}
     frame = _split_of(name, columns, split, bool(label_separator))
     chosen = tables.select(frame, columns, name, joined=bool(label_separator))
     parts = [part for part in ("text", "text_pair") if part in chosen]

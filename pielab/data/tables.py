@@ -33,7 +33,7 @@ def load(
 
     Raises PielabError if there is no such data, or if it cannot be read.
     """
-    label, path = columns.get("label"), paths.find(name, *folders)
+    label, path = columns.get("label"), paths.find(name, *map(str, folders))
     if path:
         files = split_files(path)
         frames = {split: formats.read(file, list(columns.values()), label) for split, file in files.items()}
@@ -110,7 +110,10 @@ def _named(part: "Dataset", label: str | None) -> pd.DataFrame:
     """A split of the Hub with class ids replaced by the classes' names, and without examples that have no label."""
     from datasets import ClassLabel
 
-    frame, feature = part.to_pandas(), part.features.get(label)
+    frame = part.to_pandas()
+    if label is None:
+        return frame
+    feature = part.features.get(label)
     if isinstance(feature, ClassLabel):
         # The Hub marks an example without a gold label with -1.
         labelled = frame[frame[label] >= 0]
@@ -240,7 +243,8 @@ def split_files(path: Path) -> dict[str, Path]:
     """The file of each split in a folder, or a file under the name all; warns of data files that are left out."""
     if path.is_file():
         return {"all": path}
-    files, others = {}, []
+    files: dict[str, Path] = {}
+    others = []
     for file in sorted(path.iterdir()):
         split, known = split_of(formats.stem(file)), formats.suffix(file) in formats.SUFFIXES
         if not file.is_file() or not (known or split_of(file.name.lower().partition(".")[0])):

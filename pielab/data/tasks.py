@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pielab.data import votes
+from pielab.data.votes import Disagreements, JudgedDisagreements
 from pielab.store import predictions
 
 if TYPE_CHECKING:
@@ -55,10 +56,10 @@ class Task:
     votes: Callable[[np.ndarray, int], np.ndarray]
     vote: str
     majority: Callable[[np.ndarray], np.ndarray]
-    disagreements: Callable[..., votes.Disagreements]
+    disagreements: Callable[..., Disagreements]
     by_text: str
     judged: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    judged_disagreements: Callable[..., votes.JudgedDisagreements]
+    judged_disagreements: Callable[..., JudgedDisagreements]
 
     @property
     def metric(self) -> str:
@@ -69,7 +70,7 @@ class Task:
         """A metric, by default the main one, of the answers of one model."""
         return self.metrics[metric or self.metric](predicted, targets)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[..., "Task"], tuple[Any, ...]]:
         # By name, because lambdas cannot be sent to another process.
         return with_metrics, (self.name, self.metrics)
 

@@ -22,6 +22,8 @@ Disagreements = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]
 # For blocks of the examples, (half-splits, block) each: whether the null and the pruned models disagree, and how right
 # the unpruned models of the first side and the pruned models of the second are.
 JudgedDisagreements = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
+# For blocks of the examples, their indices, and the three votes of `_class_votes`, (half-splits, block) each.
+_SideVotes = Iterator[tuple[np.ndarray, ...]]
 
 
 def majority(predictions: np.ndarray) -> np.ndarray:
@@ -90,7 +92,7 @@ def judged_class_disagreements(
         yield reference != of_null, reference != of_pruned, reference == right, of_pruned == right
 
 
-def _class_votes(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, second: np.ndarray):
+def _class_votes(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, second: np.ndarray) -> _SideVotes:
     """The classes voted by the unpruned first side, the unpruned second and the pruned second, by blocks."""
     if dense.ndim == 3:
         yield from _soft_votes(_in_parts(dense), _in_parts(pruned), first, second)
@@ -108,7 +110,7 @@ def _class_votes(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, secon
         yield block, *(_winners(answers[:, block], weights, classes, vote) for answers, weights in of_sides)
 
 
-def _soft_votes(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, second: np.ndarray):
+def _soft_votes(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, second: np.ndarray) -> _SideVotes:
     """As `_class_votes`, from probabilities `_in_parts`."""
     # If every model finds the same class the likeliest, so does every mean.
     varied = _varied(dense.argmax(axis=2), pruned.argmax(axis=2))

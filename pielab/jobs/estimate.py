@@ -60,7 +60,9 @@ def seeds(study: Study) -> pd.DataFrame:
     """
     rows = []
     for configuration, values in study.configurations.items():
-        kind, units, from_unpruned = "unpruned", 1, 0
+        kind = "unpruned"
+        units: float = 1
+        from_unpruned: float = 0
         if not configuration.unpruned:
             p = PruneParameters(**study.parameters("02_prune", configuration.target))
             trajectory, epochs = p.trajectory, p.epochs
@@ -68,7 +70,7 @@ def seeds(study: Study) -> pd.DataFrame:
             units = sum(step.epochs for step in trajectory.own_steps) / epochs
             # The first configuration of a trajectory stands for its start.
             from_unpruned = trajectory.start_epochs / epochs if trajectory.own_steps == trajectory.steps else 0
-        row = {"pair": configuration.pair, "configuration": configuration.name}
+        row: dict[str, Any] = {"pair": configuration.pair, "configuration": configuration.name}
         row |= {"kind": kind, "units": units, "from_unpruned": from_unpruned}
         folder = configuration.folder(paths.root() / study.folder)
         there = set((folder / "seeds").glob("*"))
@@ -139,7 +141,8 @@ def disk(study: Study, seeds: pd.DataFrame, load: bool = True) -> tuple[pd.DataF
     finished seeds, or else estimated from the counts of the data set.
     load: read data sets to count their examples, unless they are the paper's four, whose counts are published.
     """
-    rows, unknown, counts = {}, {}, {}
+    rows, unknown = {}, {}
+    counts: dict[str, Counts] = {}
     for pair, part in seeds.groupby("pair", sort=False):
         dense = part["kind"] == "unpruned"
         per_seed = {"unpruned": part.loc[dense, "bytes"].median(), "pruned": part.loc[~dense, "bytes"].median()}
@@ -271,7 +274,7 @@ def _width(name: str) -> int:
 
     file = paths.find(name)
     if file is None or not file.stat().st_size:
-        word_vectors.read(name)  # raises what training would
+        return word_vectors.read(name).matrix.shape[1]  # raises what training would
     with file.open("rb") as text:
         first = text.readline().split()
     # Files of word2vec and fastText begin with two counts.

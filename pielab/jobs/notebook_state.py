@@ -86,7 +86,14 @@ def read(study_folder: Path) -> list[Row]:
     files = _files(study_folder)
     now = time.time()
 
-    def row(folder: str, pair: str, title: str, names: Iterable[str], values=None, setting: str = "") -> Row:
+    def row(
+        folder: str,
+        pair: str,
+        title: str,
+        names: Iterable[str],
+        values: Mapping[str, Any] | None = None,
+        setting: str = "",
+    ) -> Row:
         notebooks = [Path(folder, f"{name}.ipynb") for name in names]
         split = _parts(files, notebooks[0], asked.parts(pair)) if values else []
         states = [_notebook(study_folder, files, notebook, now) for notebook in (*split, *notebooks)]

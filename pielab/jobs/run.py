@@ -46,7 +46,7 @@ def kernel_manager(folder: str) -> type[AsyncKernelManager]:
         transport = traitlets.Unicode("ipc")
         ip = traitlets.Unicode(f"{folder}/kernel")
 
-        def format_kernel_cmd(self, extra_arguments=None) -> list[str]:
+        def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
             # Without this, a kernel that is shut down logs an error about being interrupted.
             return super().format_kernel_cmd([*(extra_arguments or []), "--log-level=CRITICAL"])
 

@@ -5,6 +5,7 @@ pielab status results/demo
 
 import contextlib
 import importlib
+import io
 import os
 import sys
 import time
@@ -29,7 +30,8 @@ def lines(study_folder: Path, rows: list[Row]) -> list[str]:
         f"{counts['seeds']}/{counts['seeds_asked']} seeds, {counts['done']}/{counts['notebooks']} notebooks done",
         *(f"{counts[state]} {state}" for state in SYMBOLS if state != "done" and counts[state]),
     ]
-    details, idle = [], {}
+    details: list[str] = []
+    idle: dict[str, int] = {}
     for row in sorted(rows, key=lambda row: list(SYMBOLS).index(row.state)):
         if row.state == "waiting" and not row.seeds[0]:
             idle[row.pair] = idle.get(row.pair, 0) + 1
@@ -119,7 +121,8 @@ def main(arguments: list[str] | None = None, program: str = "pielab status") -> 
     parser.add_argument("--watch", action="store_true", help="keep it up to date until all is done")
     given = parser.parse_args(arguments)
     study_folder = paths.find(given.study) or Path(given.study)
-    sys.stdout.reconfigure(errors="replace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     with contextlib.suppress(KeyboardInterrupt):
         (_watch if given.watch else _show)(study_folder)
     return 0

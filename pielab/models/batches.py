@@ -24,8 +24,11 @@ class Encoder(Protocol):
         to pad to the longest of the batch and mask the padding.
     """
 
-    padding: int
-    width: int | None
+    @property
+    def padding(self) -> int: ...
+
+    @property
+    def width(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,10 @@ class DeviceTokens:
 def to_device(tokens: Tokens, encoder: Encoder, device: torch.device) -> DeviceTokens:
     """Copy all tokens to the device."""
     # One token at least, because padding is read as a clamped index.
-    ids = tokens.ids if len(tokens.ids) else np.zeros(1, np.int32)
-    on_device = [torch.from_numpy(array).to(device) for array in (ids, tokens.starts[:-1], tokens.lengths)]
+    arrays = (tokens.ids if len(tokens.ids) else np.zeros(1, np.int32), tokens.starts[:-1], tokens.lengths)
+    ids, starts, lengths = (torch.from_numpy(array).to(device) for array in arrays)
     types = None if tokens.types is None else torch.from_numpy(tokens.types).to(device)
-    return DeviceTokens(encoder, *on_device, known=tokens.lengths, types=types)
+    return DeviceTokens(encoder, ids, starts, lengths, tokens.lengths, types)
 
 
 def shuffled(number: int, size: int, random: np.random.Generator) -> list[np.ndarray]:
@@ -108,8 +111,9 @@ def by_length(lengths: np.ndarray, width: int | None, size: int | None = None) -
     lengths: (texts,), in tokens. width: that of the encoder. size: texts in a batch; by default, as many as are quick.
     """
     order = np.argsort(lengths, kind="stable")
-    if width or size:
-        size = size or max(1, TOKENS_FIXED_WIDTH // width)
+    if width and not size:
+        size = max(1, TOKENS_FIXED_WIDTH // width)
+    if size:
         return np.split(order, range(size, len(order), size))
     batches, start = [], 0
     while start < len(order):

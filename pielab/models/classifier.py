@@ -45,6 +45,8 @@ class BiLSTM(nn.Module):
     forward output at the last position and the backward output at the first, each 100 wide.
     """
 
+    vectors: Tensor
+
     def __init__(self, n_classes: int, vectors: np.ndarray, hidden: int = 100):
         super().__init__()
         self.n_classes = n_classes
@@ -68,7 +70,7 @@ def encoder(
     word_vectors: str = "glove-6b-50d",
     padding: str = "random",
     revision: str | None = None,
-) -> encoders.WordEncoder | encoders.SubwordEncoder:
+) -> encoders.TextEncoder:
     """The encoder of a model's texts, after a warning if most of their words are unknown to the model.
 
     texts: all texts that it will read, or None for any text. A BiLSTM's vocabulary holds their words alone.

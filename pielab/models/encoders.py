@@ -54,8 +54,11 @@ class WordEncoder:
         """The words of texts, cut to `max_tokens`; firsts: as of SubwordEncoder."""
         indices, distinct = split(texts)
         ids = np.array([self.ids.get(word, UNKNOWN) for word in distinct], dtype=np.int32)
-        encoded, cut = Tokens(ids[indices.ids], indices.starts), {}
-        for index in np.flatnonzero(encoded.lengths > self.max_tokens) if firsts else ():
+        encoded = Tokens(ids[indices.ids], indices.starts)
+        if not firsts:
+            return encoded.cut(self.max_tokens)
+        cut = {}
+        for index in np.flatnonzero(encoded.lengths > self.max_tokens).tolist():
             row, first = encoded[index : index + 1].ids, len(words(firsts[index]))
             cut[index] = tokens.cut_pair(row, first, first + len(words(SEPARATOR)), self.max_tokens)
         return encoded.replace(cut).cut(self.max_tokens)
@@ -117,8 +120,8 @@ class SubwordEncoder:
 
         def make() -> tuple[Tokens, list[str]]:
             encoded = tokens.join(self.tokenizer(texts, **options)["input_ids"] if texts else [])
-            full = np.flatnonzero(encoded.lengths == self.max_tokens) if firsts else np.empty(0, int)
-            return encoded.replace(self._cut_pairs(texts, firsts, full)) if len(full) else encoded, []
+            full = np.flatnonzero(encoded.lengths == self.max_tokens).tolist()
+            return encoded.replace(self._cut_pairs(texts, firsts, full)) if firsts and full else encoded, []
 
         if not self.tokenizer.is_fast:  # only a fast one can list the rules that its tokens depend on
             return make()[0]
@@ -128,7 +131,7 @@ class SubwordEncoder:
         pairs = [list(map(len, firsts))] if firsts else []
         return tokens.cached(texts, json.dumps([self.max_tokens, rules, *pairs]), make)[0]
 
-    def _cut_pairs(self, texts: list[str], firsts: Sequence[str], chosen: np.ndarray) -> dict[int, np.ndarray]:
+    def _cut_pairs(self, texts: list[str], firsts: Sequence[str], chosen: list[int]) -> dict[int, np.ndarray]:
         """The tokens of the chosen pairs that are longer than `max_tokens`, by their indices."""
         parts = [[firsts[index], texts[index][len(firsts[index] + SEPARATOR) :]] for index in chosen]
         pairs = [texts[index] for index in chosen]
@@ -148,6 +151,10 @@ class SubwordEncoder:
             row = tokens.cut_pair(row, start, max(start, len(row) - len(second[place])), longest)
             cut[index] = np.concatenate([whole[place][:before], row, whole[place][len(plain[place]) + before :]])
         return cut
+
+
+# The encoder of a BiLSTM, or of a transformer.
+TextEncoder = WordEncoder | SubwordEncoder
 
 
 def word_encoder(

@@ -17,7 +17,7 @@ from pielab.compression import masks
 from pielab.data.prediction_texts import PredictionTexts
 from pielab.errors import PielabError, TransientError, as_transient, first_line, warn
 from pielab.models import classifier, pretrained
-from pielab.models.batches import Encoder
+from pielab.models.encoders import TextEncoder
 from pielab.models.tokens import Tokens
 from pielab.progress import counted
 from pielab.store import digests, paths, predictions, records
@@ -46,7 +46,7 @@ class FineTuned:
     n_classes: int
     multi_label: bool | None
     decision_threshold: float
-    encoder: Encoder = field(repr=False)
+    encoder: TextEncoder = field(repr=False)
     tokens: Tokens = field(repr=False)
     build: Callable[[], nn.Module] = field(repr=False)
 
@@ -147,6 +147,7 @@ def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int
         )
     n_classes, commit = predictions.read(folder / "test.parquet")[0].shape[1], record.get("model_revision")
     max_tokens = max_tokens or p["max_tokens"]
+    encoder: TextEncoder
     if saved.is_dir():
         config = pretrained.load_config(str(saved))
         encoder = classifier.subword_encoder(str(saved), config, texts.joined, max_tokens)

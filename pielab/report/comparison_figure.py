@@ -122,8 +122,8 @@ def studies(rows: pd.DataFrame, names: tuple[str, str]) -> Figure:
         label = f"{side}: {style.short(name, 44)}"
         axes.plot(estimate, where, marker, color=colour, markersize=4, label=label)
     axes.set_yticks(list(labels), list(labels.values()))
-    for place, label in zip(labels, axes.get_yticklabels(), strict=True):
-        label.set_fontweight("normal" if place in places else "bold")
+    for place, tick in zip(labels, axes.get_yticklabels(), strict=True):
+        tick.set_fontweight("normal" if place in places else "bold")
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.set_title(style.short(f"{rows['quantity'].iloc[0]}, %"), loc="left")

@@ -79,7 +79,7 @@ def _tables(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]:
             table[title] = _with_ends(changes, [name, f"{name}_low", f"{name}_high"])
     yield "What changed", f"In percent of the texts, KL in nats. In brackets: {of_what}.", table
     if comparison.accuracy is not None:
-        yield "Accuracy", _accuracy_note(comparison, runs), _accuracy(comparison)
+        yield "Accuracy", _accuracy_note(comparison, runs), _accuracy(comparison.accuracy, comparison.calibration)
     if comparison.labels is not None:
         labels = comparison.labels
         table = pd.DataFrame({"label": labels["label"]})
@@ -115,9 +115,8 @@ def _tables(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]:
         yield "Who pays: by group", note, table
 
 
-def _accuracy(comparison: Comparison) -> pd.DataFrame:
+def _accuracy(accuracy: pd.DataFrame, calibration: pd.DataFrame | None) -> pd.DataFrame:
     """A row for each measure: accuracy, and those of calibration if they are known."""
-    accuracy, calibration = comparison.accuracy, comparison.calibration
     rows = [{"": "accuracy"} | dict(zip(accuracy["quantity"], _with_ends(accuracy), strict=True))]
     for measure, part in () if calibration is None else calibration.groupby("measure", sort=False):
         cells = _with_ends(part, digits=4)
@@ -147,7 +146,7 @@ def _accuracy_note(comparison: Comparison, runs: list[int]) -> str:
 def _with_ends(table: pd.DataFrame, names: list[str] = ENDS, digits: int = 2) -> list[str]:
     places = [4 if quantity == "KL" else digits for quantity in table["quantity"]]
     rows = zip(table[names].itertuples(index=False), places, strict=True)
-    return [_number(ends[0], places) + interval(*ends[1:], places) for ends, places in rows]
+    return [_number(value, digits) + interval(low, high, digits) for (value, low, high), digits in rows]
 
 
 def _number(value: float, digits: int = 2) -> str:

@@ -1,6 +1,7 @@
 """The figure of what changes answers: training again, training longer, and removing weights."""
 
 import textwrap
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,8 +39,9 @@ def decomposition(table: pd.DataFrame) -> Figure:
     labels = [f"{pruner} {settings.text(pruner, threshold).removesuffix(' %')}" for pruner, threshold in places.index]
     names = [style.short(label.strip(), 30) for label in labels]
     size = (8.4 + 0.08 * max(map(len, names)), 0.22 * places.iloc[-1] + 2.5)
-    options = {"sharey": True, "width_ratios": (1.3, 1, 1), "layout": "constrained"}
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=size, **options)
+    figure, (left, middle, right) = plt.subplots(
+        1, 3, figsize=size, sharey=True, width_ratios=(1.3, 1, 1), layout="constrained"
+    )
     _draw_parts(left, table[table["comparison"] == "parts"], places)
     compared = tables.against_control(table)
     compared = compared[compared["quantity"].isin(["moved", "spread"])]
@@ -92,7 +94,7 @@ def _draw_points(axes: Axes, rows: pd.DataFrame, places: pd.Series) -> None:
     axes.minorticks_off()
 
 
-def _told(row) -> bool:
+def _told(row: Any) -> bool:
     """By the exact test, or by the interval where no test is possible."""
     return row.p_corrected < 0.05 if row.p_corrected == row.p_corrected else row.low > 0 or row.high < 0
 

@@ -30,9 +30,9 @@ def weights(values: Mapping[str, "Tensor"], masks: Mapping[str, "Tensor"], most:
     figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for axes, name in zip(grid.flat, names, strict=False):
         own, kept = (of[name].detach().cpu().numpy().ravel() for of in (values, masks))
-        edges = np.linspace(*np.quantile(own, [0.001, 0.999]), 81)
+        low, high = np.quantile(own, [0.001, 0.999])
         sides = {"color": [UNPRUNED, ONLY_PIES], "label": ["kept", "pruned"]}
-        axes.hist([own[kept], own[~kept]], edges, stacked=True, linewidth=0, **sides)
+        axes.hist([own[kept], own[~kept]], np.linspace(low, high, 81), stacked=True, linewidth=0, **sides)
         axes.set_title(f"{style.short(name, 34)}: {kept.size:,}, {1 - kept.mean():.0%} pruned", fontsize="small")
     for axes in grid.flat[len(names) :]:
         axes.set_visible(False)

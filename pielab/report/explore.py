@@ -80,9 +80,10 @@ def pies(folder: Path, split: Split, study: Path | results.Results | None = None
     """
     frame, record = results.read(study or folder.parents[1]).pies(folder)
     if split.name == "train":
-        sides = [predictions.read_seeds(side, record["seeds"], "train") for side in (folder.parent / DENSE, folder)]
-        null = estimate(*(side.classes for side in sides))
-        frame = results.examples(split.examples, *sides, null)
+        sides = (folder.parent / DENSE, folder)
+        unpruned, pruned = (predictions.read_seeds(side, record["seeds"], "train") for side in sides)
+        null = estimate(unpruned.classes, pruned.classes)
+        frame = results.examples(split.examples, unpruned, pruned, null)
     pie_rows = frame.assign(surprise=frame["p_pie"] - frame["p_null"])[frame["pie"]]
     pie_rows = pie_rows.sort_values("surprise", ascending=False, kind="stable")
     places = pie_rows["example"].to_numpy()
@@ -197,7 +198,8 @@ class Explorer(widgets.VBox):
     def __init__(self, study: Path | results.Results, split: str = "test"):
         self.study = results.read(study)
         self.configurations = configurations(self.study)
-        self.pies, self.known, self.choosing = pd.DataFrame(), None, False
+        self.pies, self.choosing = pd.DataFrame(), False
+        self.known: Split | None = None
         self.choices = {name: widgets.Dropdown(description=name) for name in results.CONFIGURATION}
         self.choices["split"] = widgets.Dropdown(description="split", options=list(PERCENTILE), value=split)
         self.note, self.table, self.whole = widgets.HTML(), widgets.Output(), widgets.HTML()

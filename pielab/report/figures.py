@@ -2,6 +2,7 @@
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -80,8 +81,8 @@ def comparison(table: pd.DataFrame) -> Figure:
         for name, rows in style.by_pruner(part):
             xerr = style.error_bars(rows, "mean", "low", "high")
             yerr = style.error_bars(rows, "excess_percent", "excess_low", "excess_high")
-            bars = {"xerr": xerr, "yerr": yerr, "capsize": 2}
-            axes.errorbar(rows["mean"], rows["excess_percent"], label=name, **bars, **style.marker_style(name, table))
+            marker = style.marker_style(name, table)
+            axes.errorbar(rows["mean"], rows["excess_percent"], yerr, xerr, capsize=2, label=name, **marker)
         axes.axvline(part["unpruned"].iloc[0], color=UNPRUNED, linestyle=":", label="unpruned models")
         axes.axhline(0, color=UNPRUNED, linestyle="--", label="null: retraining alone")
         first = part.iloc[0]
@@ -139,19 +140,20 @@ def classes(table: pd.DataFrame) -> Figure:
         ranks, first = part["rank"], part.iloc[0]
         lines = style.error_bars(part, "more", "more_low", "more_high")
         axes.barh(ranks, part["percent"], height=0.7, color=ALL, alpha=0.35, label="all test examples")
+        marker: dict[str, Any]
         marker = {"color": UNPRUNED, "marker": "|", "markersize": 8, "markeredgewidth": 1.5, "zorder": 3}
         axes.plot(part["null_percent"], ranks, linestyle="none", label="null: where unpruned disagree", **marker)
         marker = {"color": ONLY_PIES, "linestyle": "none", "marker": "s", "markersize": 3, "elinewidth": 0.8}
         axes.errorbar(part["halved_percent"], ranks, xerr=lines, label="PIEs", **marker)
         axes.set_title(f"{style.name(part)}\n{_amount(first['setting'])}: {counted(first['pies'], 'PIE')}")
         # Panels of the same classes side by side share their names.
-        is_named = first["dataset"] != dataset or axes.get_subplotspec().is_first_col()
+        is_named = first["dataset"] != dataset or axes.get_subplotspec().is_first_col()  # type: ignore[union-attr]
+        dataset = first["dataset"]
         axes.set_yticks(ranks, part["class"].map(lambda name: style.short(name, 24)) if is_named else [""] * len(part))
         axes.tick_params(axis="y", labelsize="small" if len(part) <= 10 else "x-small")
         axes.set(xlabel="% that have the class", ylim=(ranks.max() + 0.6, 0.4))
         axes.set_xlim(left=0)
         axes.grid(axis="y", visible=False)
-        dataset = first["dataset"]
     style.legend(figure, _note(table, "lines"), most=3)
     return figure
 
@@ -178,7 +180,7 @@ def el2n(table: pd.DataFrame) -> Figure:
             axes.fill_between(rows["bin"], *band, color=colours[setting], alpha=0.15, linewidth=0)
         style.from_zero(axes)
         axes.set(xlabel="bin of EL2N, the hardest last", ylabel="PIEs, % of the bin")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="x", integer=True)
     style.legend(figure)
     return figure
 
@@ -212,7 +214,7 @@ def readability(table: pd.DataFrame, matched: bool = False) -> Figure:
         score, texts = part[["score", "examples"]].iloc[0]
         score += "" if is_ratio else ": difference"
         axes.set_title(f"{score}\n{style.pair(part)}: {counted(texts, 'text')}", fontsize="small")
-        if axes.get_subplotspec().is_last_row():
+        if axes.get_subplotspec().is_last_row():  # type: ignore[union-attr]  # all axes are subplots
             axes.set_xlabel(style.x_label(table))
     others = "others as long" if matched else "all"
     figure.supylabel(f"mean over PIEs / mean over {others}", fontsize="medium")

@@ -30,8 +30,8 @@ def groups(table: pd.DataFrame) -> Figure:
     labels = [f"{style.short(name, 30)} ({texts:,})" for name, texts in names.itertuples(index=False)]
     configurations = list(table.groupby(CONFIGURATION, sort=False))
     height = max(0.45, 0.16 * (len(configurations) + 1)) * len(names) + 1.6 + 0.2 * len(configurations) / 3
-    options = {"sharey": True, "layout": "constrained"}
-    figure, panels = plt.subplots(1, 3, figsize=(8.4 + 0.07 * max(map(len, labels)), height), **options)
+    size = (8.4 + 0.07 * max(map(len, labels)), height)
+    figure, panels = plt.subplots(1, 3, figsize=size, sharey=True, layout="constrained")
     for axes, (quantity, title) in zip(panels, TITLES.items(), strict=True):
         _draw(axes, table[table["quantity"] == quantity], places)
         axes.set_title(title, loc="left")
@@ -56,10 +56,10 @@ def _draw(axes: Axes, rows: pd.DataFrame, places: dict[str, int]) -> None:
         axes.axvline(0, color=style.UNPRUNED, linestyle="--", linewidth=0.8)
     for place, ((_, part), lane) in enumerate(zip(parts, lanes, strict=True)):
         configuration = Configuration.of(part.iloc[0])
-        look = {"color": f"C{place % 10}", "marker": "osD^vP*X<>"[(place // 10 + place) % 10]}
+        colour, marker = f"C{place % 10}", "osD^vP*X<>"[(place // 10 + place) % 10]
         y = np.array([places[name] for name in part["group"]]) + lane
-        axes.hlines(y, part["low"], part["high"], color=look["color"], linewidth=1.2)
-        for told, face in ((False, "white"), (True, look["color"])):
+        axes.hlines(y, part["low"], part["high"], color=colour, linewidth=1.2)
+        for told, face in ((False, "white"), (True, colour)):
             chosen = (part["told"] == told).to_numpy()
             label = style.short(configuration.title, 30) if not told else None
             axes.plot(
@@ -68,7 +68,8 @@ def _draw(axes: Axes, rows: pd.DataFrame, places: dict[str, int]) -> None:
                 linestyle="",
                 markerfacecolor=face,
                 markersize=4.5,
-                **look,
+                color=colour,
+                marker=marker,
                 label=label,
             )
     axes.grid(axis="y", visible=False)

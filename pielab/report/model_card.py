@@ -66,8 +66,10 @@ def text(seed_folder: Path, weights: Path, name: str, license: str | None = None
     record = records.read(seed_folder)
     configuration, p = Configuration.of(record), record["parameters"]
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
-    options = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
-    template = jinja2.Environment(loader=loader, finalize=markdown.escape, **options).get_template("model_card.md")
+    environment = jinja2.Environment(
+        loader=loader, finalize=markdown.escape, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    template = environment.get_template("model_card.md")
     method = pruners.of(p) if "pruner" in p else None
     compressed = _compressed(record, method, weights) if method else {}
     filled = template.render(
@@ -191,7 +193,7 @@ def _method(record: dict[str, Any], method: pruners.Pruner) -> str:
         )
     kept = settings.pattern(setting)
     share = f"{kept[1] - kept[0]} of every {kept[1]} weights" if kept else f"{100 * record['sparsity']:.1f} %"
-    removed = REMOVED.get(method.score, f"those weights that {method.score} chose")
+    removed = REMOVED.get(method.score or "", f"those weights that {method.score} chose")
     if method.is_own and not is_pruned:
         return f"The weights were changed by {method.score}, a function of the study's own."
     return f"{share} of the prunable weights were set to zero: {removed}, {SCOPES[method.scope]}."

@@ -38,7 +38,7 @@ def of_seeds(seed_folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     sides = {"unpruned": unpruned[common], "compressed": compressed[common]}
     return {
         "accuracy": _accuracy(sides, seed, metric),
-        "pruning": answers.of_pruning(*sides.values(), metric, Configuration.of(record).title),
+        "pruning": answers.of_pruning(unpruned[common], compressed[common], metric, Configuration.of(record).title),
         "own": _own(folder, dense, seed) if seed in unpruned else [],
     }
 

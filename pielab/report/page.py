@@ -1,6 +1,7 @@
 """The study's front page: a first page, then all figures and tables folded by question; no server or network needed."""
 
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def sections(study_folder: Path) -> dict[str, Any]:
     names = [*TABLES, *first_page.TABLES]
     read = {name: _csv(path) for name in names if (path := folder / "tables" / f"{name}.csv").exists()}
     drawn = {kind: _names(folder / "figures", kind) for kind in PANELS}
-    found = {
+    found: dict[str, Any] = {
         "findings": findings.read(folder),
         "told": findings.TOLD,
         "first_figure": next(
@@ -139,6 +140,7 @@ def _html(frame: pd.DataFrame) -> str:
     # One decimal for columns in percent (12.3), three for fractions such as an accuracy (0.123).
     shares = ("excess", "difference")
     percent = {name: "{:.1f}".format for name in named if "percent" in name or name.startswith(shares)}
+    formats: dict[str, Callable[[Any], str]]
     formats = {name: percent.get(name, "{:.3f}".format) for name in named.select_dtypes("float")}
     formats |= {"epochs": "{:g}".format}
     formats |= {"threshold": lambda setting: setting if isinstance(setting, str) else f"{setting:g}"}

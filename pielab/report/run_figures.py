@@ -17,7 +17,7 @@ def losses(frame: pd.DataFrame, title: str) -> Figure:
     figure, axes = plt.subplots(figsize=(5, 2.8), layout="constrained")
     sns.lineplot(frame, x="epoch", y="loss", units="seed", estimator=None, color=ALL, marker="o", ax=axes)
     axes.set(title=style.short(title, 60), xlabel="epoch", ylabel="mean training loss", ylim=(0, None))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     return figure
 
 
@@ -39,7 +39,7 @@ def search(table: pd.DataFrame, metric: str) -> Figure:
         axes.set_xlabel(name.replace("_", " ") + (", log scale" if name == "learning_rate" else ""))
         axes.margins(0.1)
         if name == "epochs":
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.locator_params(axis="x", integer=True)
             continue
         values = table[name].unique()
         if name == "learning_rate":
@@ -120,7 +120,7 @@ def by_models_per_side(table: pd.DataFrame) -> Figure:
         axes.fill_between(table["models_per_side"], low, high, color=colour, alpha=0.15, linewidth=0)
     axes.set(xlabel="models on each side", ylabel="% of the test examples", ylim=(0, None))
     axes.set_title("mean, and 5 to 95 % of the ways to draw the sides")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.legend(frameon=False)
     return figure
 
@@ -141,6 +141,6 @@ def votes(table: pd.DataFrame, pruner: str) -> Figure:
     axes.set(yticks=range(len(table)), yticklabels=names, xlabel="models that vote for the class")
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     figure.legend(loc="outside right upper", frameon=False)
     return figure

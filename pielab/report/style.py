@@ -3,12 +3,14 @@
 import contextlib
 import functools
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib import get_data_path
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
@@ -49,7 +51,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """
 
     @functools.wraps(draw)
-    def draw_styled(*args, **kwargs) -> Figure:
+    def draw_styled(*args: Any, **kwargs: Any) -> Figure:
         shared = {**sns.axes_style("whitegrid"), **sns.plotting_context("paper", font_scale=1.05)}
         shared |= {"grid.color": "0.92", "axes.edgecolor": "0.6", "axes.titlesize": "medium"}
         shared |= {"text.parse_math": False}
@@ -105,7 +107,7 @@ def _other_fonts(lacking: frozenset[str]) -> tuple[list[str], frozenset[str]]:
         if font.name not in has and not font.fname.startswith(get_data_path()):
             with contextlib.suppress(OSError, RuntimeError):  # it is gone, or damaged
                 has[font.name] = left - _lacking(left, font.fname)
-    families = []
+    families: list[str] = []
     while has and left & (covered := has.pop(best := max(has, key=lambda name: len(has[name] & left)))):
         families, left = [*families, best], left - covered
     return families, frozenset(left)
@@ -161,14 +163,14 @@ def legend_below(figure: Figure, frame: pd.DataFrame, note: str) -> None:
 
 def legend(figure: Figure, note: str | None = None, most: int = 4) -> None:
     """One legend for all panels, with at most `most` columns, one fewer for the long names of variants."""
-    handles: dict[str, object] = {}
+    handles: dict[str, Artist] = {}
     for axes in figure.axes:
         handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     options = {"ncols": most if handles.keys().isdisjoint(VARIANTS) else most - 1, "frameon": False, "title": note}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", **options)
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", **options)
 
 
-def pruner_line(axes: Axes, name: str, frame: pd.DataFrame, texts, values, bars) -> None:
+def pruner_line(axes: Axes, name: str, frame: pd.DataFrame, texts: Iterable[str], values: pd.Series, bars: Any) -> None:
     """One pruner's points at its settings, with error bars and a line; frame: the data of the whole figure.
 
     texts: of its settings, as settings.texts gives them.
@@ -182,7 +184,7 @@ def pruner_line(axes: Axes, name: str, frame: pd.DataFrame, texts, values, bars)
     axes.set_xlim(-0.5, len(places) - 0.5)
 
 
-def marker_style(name: str, frame: pd.DataFrame) -> dict[str, str]:
+def marker_style(name: str, frame: pd.DataFrame) -> dict[str, Any]:
     """Colour, marker and line of a pruner; frame: the data of the whole figure."""
     unstyled = [pruner for pruner in pruners(frame) if pruner not in COLOURS]
     more = unstyled.index(name) if name in unstyled else 0
@@ -221,7 +223,7 @@ def positions(frame: pd.DataFrame) -> dict[str, int]:
     return {each: place for place, each in enumerate(texts)}
 
 
-def tick_labels(places: dict[str, int]) -> dict[str, object]:
+def tick_labels(places: dict[str, int]) -> dict[str, Any]:
     """Labels of `positions`, for set_xticks: numbers alone if all are percentages, else turned for want of room."""
     labels = settings.joined(list(places))
     return {"labels": labels} if labels != list(places) else {"labels": labels, "rotation": 45, "ha": "right"}
@@ -237,7 +239,7 @@ def setting_texts(frame: pd.DataFrame) -> pd.Series:
     return tables.setting_texts(frame).replace("", "0 %")
 
 
-def by_pruner(frame: pd.DataFrame):
+def by_pruner(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(name, rows) for name, rows in frame.groupby("pruner", sort=False) if name != "unpruned"]
 
 

@@ -73,8 +73,8 @@ def _draw(axes: Axes, part: pd.DataFrame, table: pd.DataFrame, value: str) -> No
         # Methods are shifted a little, because those of equal sparsity are equally large.
         shift = 1.08 ** ((names.index(name) + 0.5) / len(names) - 0.5)
         bars = style.error_bars(rows, value, f"{value}_low", f"{value}_high")
-        options = {"yerr": bars, "label": name, "capsize": 2} | style.marker_style(name, table)
-        axes.errorbar(rows["packed_percent"] * shift, rows[value], **options)
+        look, sizes = style.marker_style(name, table), rows["packed_percent"] * shift
+        axes.errorbar(sizes, rows[value], yerr=bars, label=name, capsize=2, **look)
     axes.xaxis.set(major_locator=FixedLocator(SIZES), major_formatter=StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(min(part["packed_percent"].min() / 1.2, 80), max(part["packed_percent"].max(), 100) * 1.2)

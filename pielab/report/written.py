@@ -31,7 +31,7 @@ def page() -> str:
 
 def _section(title: str, files: tuple[File, ...]) -> str:
     described = [file for file in files if file.columns]
-    shown: dict[tuple[str, ...], list[File]] = {}
+    shown: dict[tuple[tuple[str, str], ...], list[File]] = {}
     for file in described:
         shown.setdefault(tuple(file.columns.items()), []).append(file)
     listed = [f"| `{file.name}` | {file.about} |" for file in files]

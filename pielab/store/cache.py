@@ -11,7 +11,8 @@ import platformdirs
 from pielab.errors import PielabError, warn
 from pielab.store import files, paths, records
 
-S, T = TypeVar("S"), TypeVar("T")
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 def cache_folder() -> Path:

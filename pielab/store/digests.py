@@ -34,7 +34,7 @@ def write(path: Path, lines: Iterable[tuple[str, str]]) -> None:
 
 def stored(path: Path) -> dict[str, Path]:
     """The digests of a file, each with the list that it is in; none, one, or several while the file is replaced."""
-    found = {}
+    found: dict[str, Path] = {}
     for listed in (beside(path), path.with_name(FOLDER_LIST)):
         with contextlib.suppress(FileNotFoundError):
             lines = [line.split("  ", 1) for line in listed.read_text(encoding="utf-8", errors="replace").splitlines()]

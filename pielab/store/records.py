@@ -178,5 +178,5 @@ def digest_arrays(*arrays: np.ndarray) -> str:
     """A short hash of arrays' values, one after the other: 16 hexadecimal digits of their SHA-256."""
     sha256 = hashlib.sha256()
     for array in arrays:
-        sha256.update(np.ascontiguousarray(array))
+        sha256.update(np.ascontiguousarray(array).data)
     return sha256.hexdigest()[:16]

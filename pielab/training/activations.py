@@ -1,6 +1,7 @@
 """How large the inputs of a model's weights are, over some texts: what Wanda weighs magnitudes by."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,7 +81,8 @@ def _hook(module: nn.Module, add: Add) -> torch.utils.hooks.RemovableHandle | No
             lambda _, arguments, outputs: _of_lstm(module, arguments[0], outputs[0], add)
         )
     if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D":
-        return module.register_forward_pre_hook(lambda _, arguments: add(module.weight, arguments[0]))
+        weight: Any = module.weight
+        return module.register_forward_pre_hook(lambda _, arguments: add(weight, arguments[0]))
     return None
 
 

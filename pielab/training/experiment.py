@@ -2,9 +2,10 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -12,21 +13,25 @@ from datasets import DatasetDict
 from torch import Tensor, nn
 
 from pielab.compression.gradual import Gradual
-from pielab.compression.schedules import Schedule
-from pielab.config.parameters import BuildParameters, PruneParameters
+from pielab.compression.schedules import Schedule, share
+from pielab.config.parameters import BuildParameters, PruneParameters, TrainParameters
 from pielab.data import datasets, tasks
 from pielab.errors import PielabError
 from pielab.models import classifier
-from pielab.models.batches import Encoder
+from pielab.models.encoders import TextEncoder, WordEncoder
 from pielab.models.tokens import Tokens
 from pielab.store import records
 from pielab.training import loop
 from pielab.training.tasks import TASKS, TrainingTask
 from pielab.training.workers import OnEpoch
 
+# The parameters of an experiment; an experiment with PruneParameters is one with TrainParameters as well.
+P = TypeVar("P", bound=BuildParameters)
+P_co = TypeVar("P_co", bound=BuildParameters, covariant=True)
+
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(Generic[P_co]):
     """A configuration with its texts encoded, shared by all its seeds.
 
     precision: of training and predictions (`loop.choose_precision`). encoder: of the model (`classifier.encoder`).
@@ -38,10 +43,10 @@ class Experiment:
     all seeds start from that of the model.
     """
 
-    parameters: BuildParameters
+    parameters: P_co
     device: torch.device
     precision: torch.dtype
-    encoder: Any = field(repr=False)
+    encoder: TextEncoder = field(repr=False)
     tokens: dict[str, Tokens] = field(repr=False)
     targets: dict[str, np.ndarray] = field(repr=False)
     class_names: list[str]
@@ -92,7 +97,13 @@ class Experiment:
         return self.training_task.build(p.model, self.n_classes, seed, **options).to(self.device)
 
     def train(
-        self, model: nn.Module, seed: int, phase: int, epochs: int, on_epoch: OnEpoch, **options: Any
+        self: "Experiment[TrainParameters]",
+        model: nn.Module,
+        seed: int,
+        phase: int,
+        epochs: int,
+        on_epoch: OnEpoch,
+        **options: Any,
     ) -> list[float]:
         """Train in place on the training split; returns the mean loss of each epoch.
 
@@ -110,7 +121,7 @@ class Experiment:
         """Logits (examples, classes) float32 of a split."""
         return loop.predict(model, self.encoder, self.tokens[split], self.precision)
 
-    def predict_otherwise(self, model: nn.Module) -> dict[str, np.ndarray]:
+    def predict_otherwise(self: "Experiment[TrainParameters]", model: nn.Module) -> dict[str, np.ndarray]:
         """Logits (examples, classes) of the test split in batches as in training, and in the other precision.
 
         What they change is the numerical null of a change of the weights. Keys: "test-batch-size", "test-precision".
@@ -123,7 +134,7 @@ class Experiment:
         return logits
 
 
-def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
+def prepare(parameters: P, data: DatasetDict) -> Experiment[P]:
     """Encode the texts for the model and choose the device.
 
     Raises PielabError if there are no training texts, if the machine lacks the device, if the model cannot be loaded,
@@ -153,24 +164,25 @@ def prepare(parameters: BuildParameters, data: DatasetDict) -> Experiment:
         revisions={name: commit for name, commit in commits.items() if commit},
     )
     if isinstance(p, PruneParameters) and p.method.schedule == "gradual" and not p.method.is_control:
-        gradual(experiment, {})  # raises PielabError before anything is trained
+        gradual(p, len(tokens["train"]), {})  # raises PielabError before anything is trained
     experiment.seed_process()
     return experiment
 
 
-def _inputs(encoder: Encoder, tokens: dict[str, Tokens], model_files: str) -> dict[str, str]:
+def _inputs(encoder: TextEncoder, tokens: dict[str, Tokens], model_files: str) -> dict[str, str]:
     """`Experiment.inputs`: the arrays themselves, so that a tokenizer's or word vectors' file and version show in them.
 
     model_files: the hash of a transformer's files, which word vectors replace.
     """
     arrays = [array for part in tokens.values() for array in (part.starts, part.ids)]
-    source = {"model_files": model_files} if model_files else {"word_vectors": records.digest_arrays(encoder.vectors)}
-    return {"token_ids": records.digest_arrays(np.int64(encoder.padding), *arrays)} | source
+    source = {"model_files": model_files}
+    if isinstance(encoder, WordEncoder):
+        source = {"word_vectors": records.digest_arrays(encoder.vectors)}
+    return {"token_ids": records.digest_arrays(np.array(encoder.padding, np.int64), *arrays)} | source
 
 
-def gradual(experiment: Experiment, weights: dict[str, Tensor]) -> Gradual:
+def gradual(p: PruneParameters, n_texts: int, weights: Mapping[str, Tensor]) -> Gradual:
     """The gradual pruner of these weights; PielabError if its schedule does not fit the steps of the training."""
-    p: PruneParameters = experiment.parameters
     schedule = Schedule(**{field.name: getattr(p, field.name) for field in dataclasses.fields(Schedule)})
-    steps = p.epochs * -(-len(experiment.tokens["train"]) // p.batch_size)
-    return Gradual(weights, p.method, p.threshold / 100, steps, schedule)
+    steps = p.epochs * -(-n_texts // p.batch_size)
+    return Gradual(weights, p.method, share(p.method, p.threshold), steps, schedule)

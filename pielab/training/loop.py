@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -106,8 +107,8 @@ def train(
     warmup: float = 0.0,
     decay: str = "none",
     weight_decay: float = 0.0,
-    weights: Mapping[str, Tensor] | None = None,
-    masks: Mapping[str, Tensor] | None = None,
+    weights: Mapping[str, Tensor] = MappingProxyType({}),
+    masks: Mapping[str, Tensor] = MappingProxyType({}),
     gradual: Gradual | None = None,
     teacher: distillation.Teacher | None = None,
     task: TrainingTask | None = None,
@@ -134,7 +135,7 @@ def train(
     Raises PielabError with the step if the loss is not finite.
     """
     device = next(model.parameters()).device
-    masks = {name: mask.to(device, weights[name].dtype) for name, mask in (masks or {}).items()}
+    masks = {name: mask.to(device, weights[name].dtype) for name, mask in masks.items()}
     texts = batches.to_device(tokens, encoder, device)
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
@@ -144,7 +145,7 @@ def train(
         steps = epochs * -(-len(tokens) // batch_size)
         rate = partial(rate_at, steps=steps, warmup=warmup, decay=decay)
         rates = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    task, targets = task or of_targets(targets), torch.from_numpy(targets).to(device)
+    task, gold = task or of_targets(targets), torch.from_numpy(targets).to(device)
     if masks:
         apply_masks(weights, masks)
     history = []
@@ -156,7 +157,7 @@ def train(
         else:
             plan = batches.shuffled(len(tokens), batch_size, random)
         for places, inputs in texts.in_batches(plan):
-            logits, batch_targets = _logits(model, inputs, precision), targets[places]
+            logits, batch_targets = _logits(model, inputs, precision), gold[places]
             if teacher and teacher.model:
                 with torch.no_grad():
                     teacher_logits = _logits(teacher.model, inputs, precision)
@@ -218,11 +219,11 @@ def predict(
     plan = batches.by_length(tokens.lengths, encoder.width, batch_size)
     texts = batches.to_device(tokens, encoder, device)
     with evaluating(model):
-        logits = []
+        parts = []
         for places, inputs in texts.in_batches(plan):
-            logits.append(_logits(model, inputs, precision))
+            parts.append(_logits(model, inputs, precision))
             on_batch(len(places))
-        logits = torch.cat(logits).cpu().numpy()
+        logits = torch.cat(parts).cpu().numpy()
     return logits[np.argsort(np.concatenate(plan), kind="stable")]
 
 
@@ -238,10 +239,11 @@ def gradients(
 ) -> dict[str, Tensor]:
     """The gradient of the loss, summed over the examples, with respect to each of `weights` (Section 3, "Impact").
 
-    Without dropout and in float32, so that the same weights and examples give the same gradient. task: as in `train`.
+    Without dropout and in float32, so that the same weights and examples give the same gradient; zero for weights that
+    the logits do not depend on, such as those of BigBird's pooler. task: as in `train`.
     """
     device = next(model.parameters()).device
-    task, targets = task or of_targets(targets), torch.from_numpy(targets).to(device)
+    task, gold = task or of_targets(targets), torch.from_numpy(targets).to(device)
     model.zero_grad(set_to_none=True)
     plan = np.split(np.arange(len(tokens)), range(batch_size, len(tokens), batch_size))
     with evaluating(model):
@@ -250,8 +252,11 @@ def gradients(
             if isinstance(module, nn.RNNBase):
                 module.train()
         for places, inputs in batches.to_device(tokens, encoder, device).in_batches(plan):
-            task.loss(model(**inputs).logits, targets[places], reduction="sum").backward()
-    summed = {name: weight.grad.detach().clone() for name, weight in weights.items()}
+            task.loss(model(**inputs).logits, gold[places], reduction="sum").backward()
+    summed = {
+        name: torch.zeros_like(weight) if weight.grad is None else weight.grad.detach().clone()
+        for name, weight in weights.items()
+    }
     model.zero_grad(set_to_none=True)
     return summed
 

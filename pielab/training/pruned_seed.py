@@ -9,6 +9,7 @@ compressed without retraining has none either. Controls go through the same, and
 
 import dataclasses
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from safetensors.torch import load_file, load_model
@@ -26,7 +27,7 @@ from pielab.training.seed import clear_checkpoint, evaluate, load_checkpoint, sa
 from pielab.training.workers import ReportProgress, epoch_note
 
 
-def train(experiment: Experiment, seed: int, report: ReportProgress) -> None:
+def train(experiment: Experiment[PruneParameters], seed: int, report: ReportProgress) -> None:
     """Prune and retrain a seed, write its folder and delete its checkpoint."""
     _save(experiment, seed, *prune_seed(experiment, seed, report))
     clear_checkpoint(experiment.parameters.folder, seed)
@@ -34,7 +35,7 @@ def train(experiment: Experiment, seed: int, report: ReportProgress) -> None:
 
 
 def prune_seed(
-    experiment: Experiment, seed: int, report: ReportProgress = lambda note, steps: None
+    experiment: Experiment[PruneParameters], seed: int, report: ReportProgress = lambda note, steps: None
 ) -> tuple[nn.Module, dict]:
     """Prune and retrain a seed; returns the model and the entries of its record that describe this.
 
@@ -42,7 +43,7 @@ def prune_seed(
 
     Raises PielabError if the checkpoint or the unpruned seed is damaged, or if training diverges.
     """
-    p: PruneParameters = experiment.parameters
+    p = experiment.parameters
     pruner = p.method
     model = experiment.build(seed)
     weights = prunable(model, p)
@@ -87,32 +88,36 @@ def prunable(model: nn.Module, p: PruneParameters) -> dict[str, nn.Parameter]:
     return pruning.prunable(model, p.prune_layer_norm, p.prune_pooler, p.prune_last_layer, p.prune_embeddings)
 
 
-def check(experiment: Experiment) -> None:
+def check(experiment: Experiment[PruneParameters]) -> None:
     """Raise PielabError, before anything is trained, if the model's matrices cannot have the pattern."""
     if kept_of := settings.pattern(experiment.parameters.threshold):
         model = experiment.build(experiment.parameters.seeds[0])
         pruning.check_rows(prunable(model, experiment.parameters), kept_of, pruning.transposed_weights(model))
 
 
-def finished(experiment: Experiment, seed: int) -> bool:
+def finished(experiment: Experiment[PruneParameters], seed: int) -> bool:
     """Whether a pruned seed has its folder; PielabError if that was made with another recipe or other inputs."""
     p = experiment.parameters
     return records.finished(paths.seed(p.folder, seed), experiment.recipe(), p.save_weights, experiment.inputs)
 
 
-def at_level(experiment: Experiment, level: float) -> Experiment:
+def at_level(experiment: Experiment[PruneParameters], level: float | str) -> Experiment[PruneParameters]:
     """The experiment of another level of a nested pruner, with the same texts."""
     return dataclasses.replace(experiment, parameters=experiment.parameters.model_copy(update={"threshold": level}))
 
 
 def _prune_while_training(
-    experiment: Experiment, seed: int, model: nn.Module, weights: dict[str, Tensor], report: ReportProgress
+    experiment: Experiment[PruneParameters],
+    seed: int,
+    model: nn.Module,
+    weights: Mapping[str, Tensor],
+    report: ReportProgress,
 ) -> tuple[nn.Module, dict]:
     """`prune_seed` for gradual pruners, which prune within a single training and write no checkpoint."""
-    p: PruneParameters = experiment.parameters
+    p = experiment.parameters
     start = time.perf_counter()
     pruner = p.method
-    during = None if pruner.is_control else gradual(experiment, weights)
+    during = None if pruner.is_control else gradual(p, len(experiment.tokens["train"]), weights)
     teacher = Teacher() if pruner.self_regularised else None
     note = epoch_note(report, seed, "training", p.epochs)
 
@@ -128,18 +133,18 @@ def _prune_while_training(
 
 
 def _compress(
-    experiment: Experiment, seed: int, model: nn.Module, weights: dict[str, Tensor]
+    experiment: Experiment[PruneParameters], seed: int, model: nn.Module, weights: Mapping[str, Tensor]
 ) -> tuple[nn.Module, dict]:
     """`prune_seed` for what is compressed without retraining, in seconds and without a checkpoint."""
     p, (_, state) = experiment.parameters, _start(experiment, seed, model, {})
     start = time.perf_counter()
     if p.own_function and p.own_function.is_compressor:
-        model = scoring.compress(experiment, model, seed)
+        model = scoring.compress(p.own_function, experiment, model, seed)
         after = dict(model.named_parameters())
         pruned = {name: _zeros(after[name]) for name in weights if name in after}
     else:
         rounds = p.method.score == "rounding"
-        scores = None if rounds else scoring.scores(p.method, experiment, model, weights, seed, phase=1)
+        scores = {} if rounds else scoring.scores(p.method, experiment, model, weights, seed, phase=1)
         pruned = one_shot.compress(model, weights, p.method, p.threshold, scores)
     return model, {
         "losses": [],
@@ -155,7 +160,7 @@ def _zeros(weight: Tensor) -> list[int]:
     return [int((weight == 0).sum()), weight.numel()]
 
 
-def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[str, Any]) -> dict[str, Any]:
+def _record(weights: Mapping[str, Tensor], masks: Mapping[str, Tensor], state: dict[str, Any]) -> dict[str, Any]:
     """The entries of a seed's record on its pruning, its losses and seconds from `state`, which is a checkpoint's."""
     not_zero = [name for name, mask in masks.items() if weights[name].detach().cpu()[~mask].any()]
     if not_zero:
@@ -169,21 +174,20 @@ def _record(weights: dict[str, Tensor], masks: dict[str, Tensor], state: dict[st
     }
 
 
-def _save(experiment: Experiment, seed: int, model: nn.Module, record: dict[str, Any]) -> None:
+def _save(experiment: Experiment[PruneParameters], seed: int, model: nn.Module, record: dict[str, Any]) -> None:
     """Evaluate a pruned seed and write its folder."""
-    p: PruneParameters = experiment.parameters
+    p = experiment.parameters
     is_compressor = p.own_function and p.own_function.is_compressor
     packing = {
         "prunable": record["pruned"],
         "bits": int(p.threshold) if p.method.score == "rounding" else None,
         "pattern": None if is_compressor else settings.pattern(p.threshold),
     }
-    recipe, options = experiment.recipe(), {"save_weights": p.save_weights, "packing": packing}
-    save_seed(p.folder, seed, experiment, model, recipe, record, **options)
+    save_seed(p.folder, seed, experiment, model, experiment.recipe(), record, p.save_weights, packing=packing)
 
 
 def _start(
-    experiment: Experiment, seed: int, model: nn.Module, weights: dict[str, Tensor]
+    experiment: Experiment[PruneParameters], seed: int, model: nn.Module, weights: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Masks that keep every weight, and the first state; loads the unpruned seed's weights if training starts there.
 
@@ -198,7 +202,7 @@ def _start(
     return dense_masks(weights), state
 
 
-def load_unpruned(experiment: Experiment, seed: int, model: nn.Module, branch: bool = False) -> None:
+def load_unpruned(experiment: Experiment[PruneParameters], seed: int, model: nn.Module, branch: bool = False) -> None:
     """Load into the model the trained weights of the unpruned model of the same seed.
 
     branch: those after some of its epochs instead, where iterative pruners of an equal budget start.

@@ -8,7 +8,7 @@ import pandas as pd
 from torch import Tensor
 
 from pielab.compression import schedules
-from pielab.config.parameters import TrainParameters
+from pielab.config.parameters import PruneParameters, TrainParameters
 from pielab.errors import as_transient
 from pielab.progress import Progress
 from pielab.store import paths, records
@@ -18,7 +18,7 @@ from pielab.training.seed import clear_checkpoint, save_seed
 from pielab.training.workers import ReportProgress, SeedFunction, epoch_note, run_seeds
 
 
-def train_dense(experiment: Experiment) -> pd.DataFrame:
+def train_dense(experiment: Experiment[TrainParameters]) -> pd.DataFrame:
     """Train the unpruned seeds that are missing; returns the metrics of all, a row per seed."""
     p = experiment.parameters
     recipe = experiment.recipe(TrainParameters)
@@ -28,7 +28,7 @@ def train_dense(experiment: Experiment) -> pd.DataFrame:
     return records.metrics(p.dense_folder, p.seeds)
 
 
-def train_pruned(experiment: Experiment) -> pd.DataFrame:
+def train_pruned(experiment: Experiment[PruneParameters]) -> pd.DataFrame:
     """Prune and retrain the seeds that are missing; returns the metrics of all, a row per seed.
 
     Iterative and nested pruners start from the unpruned models of the same seeds; missing ones are trained first. A
@@ -54,14 +54,19 @@ def train_pruned(experiment: Experiment) -> pd.DataFrame:
 
 
 def _train(
-    function: SeedFunction, experiment: Experiment, seeds: list[int], folder: Path, title: str, steps: int
+    function: SeedFunction,
+    experiment: Experiment[TrainParameters],
+    seeds: list[int],
+    folder: Path,
+    title: str,
+    steps: int,
 ) -> None:
     """Call `function` for every seed, with a bar of `steps` each; what a retry may cure is raised as TransientError."""
     with Progress(title, len(seeds) * steps) as progress, as_transient(folder):
         run_seeds(function, experiment, seeds, experiment.parameters.workers, progress.step)
 
 
-def _train_unpruned(experiment: Experiment, seed: int, report: ReportProgress) -> None:
+def _train_unpruned(experiment: Experiment[TrainParameters], seed: int, report: ReportProgress) -> None:
     """Train an unpruned seed and write its folder with its weights, and with those where an equal budget branches.
 
     And with its predictions for the numerical null (`Experiment.predict_otherwise`).
@@ -83,6 +88,6 @@ def _train_unpruned(experiment: Experiment, seed: int, report: ReportProgress) -
     losses = experiment.train(model, seed, 0, p.epochs, on_epoch)
     record = {"losses": [losses], "seconds": time.perf_counter() - start}
     extra |= experiment.predict_otherwise(model)
-    recipe, options = experiment.recipe(TrainParameters), {"extra": extra, "shared": branch}
-    save_seed(p.dense_folder, seed, experiment, model, recipe, record, save_weights=True, **options)
+    recipe = experiment.recipe(TrainParameters)
+    save_seed(p.dense_folder, seed, experiment, model, recipe, record, save_weights=True, extra=extra, shared=branch)
     report(f"seed {seed} kept", 1)

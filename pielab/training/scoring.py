@@ -1,6 +1,6 @@
 """The score of every prunable weight, and a user's own compressor: what they need of the texts, and their checks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pielab.compression import masks, own_functions
 from pielab.compression.own_functions import OwnFunction
 from pielab.compression.pruners import Pruner
+from pielab.config.parameters import PruneParameters
 from pielab.errors import PielabError
 from pielab.models import batches
 from pielab.training import activations, loop
@@ -17,7 +18,12 @@ from pielab.training.experiment import Experiment
 
 
 def scores(
-    method: Pruner, experiment: Experiment, model: nn.Module, weights: dict[str, Tensor], seed: int, phase: int
+    method: Pruner,
+    experiment: Experiment[PruneParameters],
+    model: nn.Module,
+    weights: Mapping[str, Tensor],
+    seed: int,
+    phase: int,
 ) -> Mapping[str, Tensor]:
     """The score of every prunable weight, by matrix; impact and activations are of a random sample of training texts.
 
@@ -30,23 +36,38 @@ def scores(
     own = experiment.parameters.own_function
     takes = own.takes if own else ()
     transposed = masks.transposed_weights(model)
-    norms = gradients = None
+    norms: dict[str, Tensor] = {}
+    gradients: dict[str, Tensor] = {}
     if method.score == "activation" or "activations" in takes:
         tokens, _ = sample(experiment, experiment.parameters.calibration_examples, seed, phase)
         norms = activations.norms(model, weights, experiment.encoder, tokens)
     if method.score == "impact" or "gradients" in takes:
         chosen = sample(experiment, experiment.parameters.impact_examples, seed, phase)
         gradients = loop.gradients(model, weights, experiment.encoder, *chosen, task=experiment.training_task)
+    if own:
+        return _own_scores(own, weights, gradients, norms, transposed)
     if method.score == "impact":
         return masks.impact(weights, gradients)
-    if method.score == "activation":
-        return masks.activation(weights, norms, transposed)
+    return masks.activation(weights, norms, transposed)
+
+
+def _own_scores(
+    own: OwnFunction,
+    weights: Mapping[str, Tensor],
+    gradients: Mapping[str, Tensor],
+    norms: Mapping[str, Tensor],
+    transposed: Collection[str],
+) -> masks.Scores:
+    """The scores of a user's own function; gradients and norms are empty if it takes none."""
     function = own_functions.load(own)
 
     def score(name: str) -> Tensor:
         turned = name in transposed
-        given = {"weights": _turn(weights[name], turned), "gradients": gradients and _turn(gradients[name], turned)}
-        given["activations"] = norms and norms[name].clone()
+        given = {"weights": _turn(weights[name], turned)}
+        if gradients:
+            given["gradients"] = _turn(gradients[name], turned)
+        if norms:
+            given["activations"] = norms[name].clone()
         found = _call(own, function, {argument: given[argument] for argument in own.takes})
         if not isinstance(found, Tensor) or found.shape != given["weights"].shape:
             what = f"a tensor {tuple(found.shape)}" if isinstance(found, Tensor) else f"{type(found).__name__}"
@@ -64,7 +85,7 @@ def scores(
     return masks.Scores(weights, score)
 
 
-def sample(experiment: Experiment, number: int, seed: int, phase: int) -> tuple[Any, np.ndarray]:
+def sample(experiment: Experiment[PruneParameters], number: int, seed: int, phase: int) -> tuple[Any, np.ndarray]:
     """Tokens and targets of a random sample of training texts, the same for the same seed and pruning step."""
     tokens, targets = experiment.tokens["train"], experiment.targets["train"]
     number = min(number, len(tokens))
@@ -72,7 +93,7 @@ def sample(experiment: Experiment, number: int, seed: int, phase: int) -> tuple[
     return tokens[chosen], targets[chosen]
 
 
-def compress(experiment: Experiment, model: nn.Module, seed: int) -> nn.Module:
+def compress(own: OwnFunction, experiment: Experiment[PruneParameters], model: nn.Module, seed: int) -> nn.Module:
     """The model that a user's own compressor returns, in evaluation mode.
 
     It is given the model, the setting, and as batches a list of inputs, such that model(**inputs).logits are those of
@@ -80,11 +101,12 @@ def compress(experiment: Experiment, model: nn.Module, seed: int) -> nn.Module:
 
     Raises PielabError if it returns something else than a model that answers.
     """
-    p, own = experiment.parameters, experiment.parameters.own_function
+    p = experiment.parameters
     tokens, _ = sample(experiment, p.calibration_examples, seed, 1)
     texts = batches.to_device(tokens, experiment.encoder, experiment.device)
     plan = batches.by_length(tokens.lengths, experiment.encoder.width)
-    given = {"model": model.eval(), "setting": p.threshold, "batches": [inputs for _, inputs in texts.in_batches(plan)]}
+    inputs = [batch for _, batch in texts.in_batches(plan)]
+    given = {"model": model.eval(), "setting": p.threshold, "batches": inputs}
     # A compressor that draws by chance draws the same for the same seed.
     torch.manual_seed(loop.derive_seed(seed, 1, 1))
     np.random.seed(loop.derive_seed(seed, 1, 1))
@@ -97,14 +119,14 @@ def compress(experiment: Experiment, model: nn.Module, seed: int) -> nn.Module:
         )
     try:
         with torch.inference_mode(), loop.evaluating(found):
-            output = found(**given["batches"][0])
+            output = found(**inputs[0])
     except Exception as error:
         raise PielabError(
             "own-model-fails",
             f"the model that {own.name} returned stopped with {type(error).__name__}: {' '.join(str(error).split())}",
             "return a model that takes the inputs of the one given",
         ) from error
-    logits, rows = getattr(output, "logits", None), len(next(iter(given["batches"][0].values())))
+    logits, rows = getattr(output, "logits", None), len(next(iter(inputs[0].values())))
     if not isinstance(logits, Tensor) or tuple(logits.shape) != (rows, experiment.n_classes):
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else "none"
         raise PielabError(

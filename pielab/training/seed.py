@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from pielab.compression.masks import prunable
 from pielab.compression.sizes import sizes
+from pielab.config.parameters import PruneParameters, TrainParameters
 from pielab.data import datasets
 from pielab.errors import PielabError
 from pielab.models import classifier, pretrained
+from pielab.models.encoders import SubwordEncoder
 from pielab.store import files, paths, predictions, records
 from pielab.store.records import digest
 from pielab.training import loop
@@ -27,7 +29,7 @@ from pielab.training.experiment import Experiment
 
 
 def evaluate(
-    experiment: Experiment,
+    experiment: Experiment[TrainParameters],
     model: nn.Module,
     seed: int,
     splits: Iterable[str] = datasets.SPLITS,
@@ -69,7 +71,7 @@ def evaluate(
 def save_seed(
     folder: Path,
     seed: int,
-    experiment: Experiment,
+    experiment: Experiment[TrainParameters],
     model: nn.Module,
     recipe: dict[str, Any],
     record: dict[str, Any],
@@ -94,9 +96,10 @@ def save_seed(
     p, pruned = experiment.parameters, "pruner" in recipe
     logits, threshold, further, seconds = evaluate(experiment, model, seed)
     metric = further.pop(experiment.metric)
-    configuration = (p.configuration if pruned else p.unpruned).record | {"seed": seed}
+    configuration = p.configuration if pruned and isinstance(p, PruneParameters) else p.unpruned
+    identity = configuration.record | {"seed": seed}
     record = {
-        **configuration,
+        **identity,
         "classes": experiment.class_names,
         "metric": experiment.metric,
         **metric,
@@ -115,19 +118,21 @@ def save_seed(
         "workers": p.workers,
         "versions": {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")},
     }
-    metadata = configuration | {"decision_threshold": threshold, "parameters_hash": digest(recipe)}
+    metadata = identity | {"decision_threshold": threshold, "parameters_hash": digest(recipe)}
     metadata |= {"data": experiment.data_digest, "device": record["device"], "versions": record["versions"]}
     with files.atomic_folder(paths.seed(folder, seed)) as partial:
         for name, saved in {"train": logits["train"], "test": logits["test"], **extra}.items():
             predictions.write(partial / f"{name}.parquet", saved, {**metadata, "split": name})
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))
-        if save_weights and hasattr(model, "save_pretrained") and pruned:
-            tokenizer, is_multi_label = experiment.encoder.tokenizer, threshold is not None
-            pretrained.save(partial / "model", model, tokenizer, experiment.class_names, is_multi_label)
+        encoder = experiment.encoder
+        if save_weights and pruned and isinstance(encoder, SubwordEncoder) and hasattr(model, "save_pretrained"):
+            tokenizer, is_multi_label = encoder.tokenizer, threshold is not None
+            network: Any = model
+            pretrained.save(partial / "model", network, tokenizer, experiment.class_names, is_multi_label)
         elif save_weights:
             save_model(model, str(partial / "weights.safetensors"))
         if shared:
-            save_file(shared, partial / "shared.safetensors")
+            save_file(dict(shared), partial / "shared.safetensors")
 
 
 def save_checkpoint(folder: Path, seed: int, model: nn.Module, masks: dict[str, Tensor], state: dict[str, Any]) -> None:
@@ -160,7 +165,7 @@ def load_checkpoint(
         tensors = load_file(path)
     records.require_same(state["recipe"], recipe, path)
     records.require_same_inputs(state, inputs, path)
-    parts = {"model": {}, "mask": {}}
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "mask": {}}
     for name, value in tensors.items():
         part, _, own_name = name.partition(".")
         parts[part][own_name] = value

@@ -15,11 +15,11 @@ from torch.nn import functional
 from pielab.config.parameters import BuildParameters
 from pielab.data import datasets, tasks
 from pielab.models import classifier
-from pielab.models.batches import Encoder
+from pielab.models.encoders import TextEncoder
 from pielab.models.tokens import Tokens
 
 
-def encode_texts(data: DatasetDict, p: BuildParameters) -> tuple[Encoder, dict[str, Tokens]]:
+def encode_texts(data: DatasetDict, p: BuildParameters) -> tuple[TextEncoder, dict[str, Tokens]]:
     """The encoder of the model, and the tokens of each split, one sequence for each example."""
     everything = [text for split in datasets.SPLITS for text in datasets.joined_texts(data[split])]
     is_pairs = "text_pair" in data["train"].column_names
@@ -45,7 +45,7 @@ class TrainingTask:
 
     loss: Callable[..., Tensor]
     log_probabilities: Callable[[Tensor], Tensor]
-    encode: Callable[[DatasetDict, BuildParameters], tuple[Encoder, dict[str, Tokens]]] = encode_texts
+    encode: Callable[[DatasetDict, BuildParameters], tuple[TextEncoder, dict[str, Tokens]]] = encode_texts
     build: Callable[..., nn.Module] = classifier.build
 
 
@@ -66,4 +66,4 @@ TASKS = {
 
 def of_targets(targets: np.ndarray | Tensor) -> TrainingTask:
     """The task of class ids (examples,), or of multi-hot targets (examples, classes)."""
-    return TASKS[tasks.of_targets(targets).name]
+    return TASKS[tasks.of_targets(targets).name]  # type: ignore[arg-type]  # it reads ndim, which a tensor has too

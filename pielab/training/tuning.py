@@ -52,7 +52,7 @@ def proposals(p: TuneParameters) -> list[dict[str, Any]]:
     return drawn
 
 
-def search(experiment: Experiment) -> pd.DataFrame:
+def search(experiment: Experiment[TuneParameters]) -> pd.DataFrame:
     """Run the trials that are missing; returns a row for each trial.
 
     experiment: from `prepare` with TuneParameters. Each trial trains the unpruned model of the seed `search_seed`,
@@ -64,7 +64,7 @@ def search(experiment: Experiment) -> pd.DataFrame:
     Raises PielabError if the folder has a search of another space, model or data; TransientError if memory or disk run
     out.
     """
-    p: TuneParameters = experiment.parameters
+    p = experiment.parameters
     drawn = proposals(p)
     recipe = p.recipe() | {"data": experiment.data_digest}
     with as_transient(p.folder), _open_study(p, recipe, experiment.inputs) as study:
@@ -77,9 +77,11 @@ def search(experiment: Experiment) -> pd.DataFrame:
                 so_far = _so_far(_table(study, p.trials))
                 value, attributes = _run(experiment, trial, drawn[trial], progress, so_far)
                 state = TrialState.FAIL if value is None else TrialState.COMPLETE
-                options = {"params": drawn[trial], "distributions": _space(p), "user_attrs": attributes}
+                ended = create_trial(
+                    state=state, value=value, params=drawn[trial], distributions=_space(p), user_attrs=attributes
+                )
                 # Added whole once it has ended, so that an interrupted trial does not count.
-                study.add_trial(create_trial(state=state, value=value, **options))
+                study.add_trial(ended)
                 # A trial that diverged has not made all its steps.
                 progress.step(f"trial {trial} kept; {_so_far(_table(study, p.trials))}", end - progress.done)
         return _table(study, p.trials)
@@ -96,13 +98,13 @@ def best(table: pd.DataFrame) -> pd.Series:
     return table.loc[table["validation"].idxmax()]
 
 
-def write_params(experiment: Experiment, table: pd.DataFrame, names: Mapping[str, Any]) -> Path:
+def write_params(experiment: Experiment[TuneParameters], table: pd.DataFrame, names: Mapping[str, Any]) -> Path:
     """Write the best trial as a params file for every notebook, tune/<dataset>-<model>.yaml; returns its path.
 
     names: the notebook's globals(). Values that a params file gave for other notebooks, such as seeds, are copied; any
         other has its default.
     """
-    p: TuneParameters = experiment.parameters
+    p = experiment.parameters
     row = best(table).to_dict()
     tuned = {name: row[name] for name in SEARCHED}
     given = {name: value for name, value in current_names(names).items() if name in FIELDS}
@@ -125,12 +127,12 @@ def write_params(experiment: Experiment, table: pd.DataFrame, names: Mapping[str
 
 
 def _run(
-    experiment: Experiment, trial: int, proposal: Mapping[str, Any], progress: Progress, so_far: str
+    experiment: Experiment[Any], trial: int, proposal: Mapping[str, Any], progress: Progress, so_far: str
 ) -> tuple[float | None, dict[str, Any]]:
     """Train and evaluate one trial: its validation metric, None if it diverged, and its attributes for the study."""
     p: TuneParameters = experiment.parameters
     shared = {name: getattr(p, name) for name in TrainParameters.model_fields if name in TuneParameters.model_fields}
-    experiment = replace(experiment, parameters=TrainParameters(**shared, **proposal, seeds=p.search_seed))
+    experiment = replace(experiment, parameters=TrainParameters(**shared, **proposal, seeds=(p.search_seed,)))
 
     def note(epoch: int, loss: float) -> None:
         progress.step(f"trial {trial}, epoch {epoch} of {proposal['epochs']}, loss {loss:.3f}; {so_far}")

@@ -31,7 +31,7 @@ def run_seeds(
 def _train(shared: tuple[SeedFunction, Any], seed: int, send: Callable[[tuple[str, int]], None]) -> None:
     function, experiment = shared
     experiment.seed_process()
-    function(experiment, seed, lambda note, steps=1: send((note, steps)))
+    function(experiment, seed, lambda note, steps: send((note, steps)))
 
 
 def epoch_note(report: ReportProgress, seed: int, what: str, epochs: int) -> OnEpoch:

@@ -92,8 +92,9 @@ def by_configuration(
     places, parts = bins(scores, p.bins), []
     for folder, summary in results.pair_configurations(p):
         pruned = predictions.read_seeds(folder, p.seeds, "train").classes
-        numbers = {"n_splits": p.n_splits, "n_bootstrap": p.n_bootstrap, "confidence": confidence}
-        p_pie, p_null, excess = null.excess_by_group(dense, pruned, places, **numbers)
+        p_pie, p_null, excess = null.excess_by_group(
+            dense, pruned, places, n_splits=p.n_splits, n_bootstrap=p.n_bootstrap, confidence=confidence
+        )
         table = by_bin(places, pies=pies.find(dense, pruned), p_pie=p_pie, p_null=p_null)
         parts.append(table.join(excess).assign(**results.configuration_of(summary), seeds=len(p.seeds)))
     return pd.concat(parts, ignore_index=True)
