@@ -184,9 +184,9 @@ RUNNING = [
     ),
     ("03_pies", move(f"{PAIR}/dense/seeds/00", SEED), {}, "file-misplaced", "is of seed 0", "train that seed anew"),
     ("04_el2n", delete(f"{PAIR}/dense/seeds/00/train.parquet"), {}, "no-such-predictions", "00/train", "train this"),
-    ("05_readability", None, {}, "pair-without-pies", "has no PIEs yet", "run notebooks/03_pies.ipynb"),
-    ("06_report", None, {}, "study-without-pies", "has no PIEs yet", "run notebooks/03_pies.ipynb"),
-    ("07_explore", None, {}, "study-without-pies", "has no PIEs yet", "run notebooks/03_pies.ipynb"),
+    ("05_readability", None, {}, "pair-without-pies", "has no PIEs yet", "run 03_pies for a configuration"),
+    ("06_report", None, {}, "study-without-pies", "has no PIEs yet", "run 03_pies for a configuration"),
+    ("07_explore", None, {}, "study-without-pies", "has no PIEs yet", "run 03_pies for a configuration"),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import contrast, screen, until
 from decompositions import bbc_news
 
-from pielab.analysis import findings, tables
+from pielab.analysis import findings, results, tables
 from pielab.report import figures, first_page, page, provenance, questions
 from pielab.report.panels import PANELS
 from pielab.store import paths
@@ -73,7 +73,7 @@ def test_what_made_a_study_is_read_from_its_file_and_its_seeds(tmp_path):
         folder.mkdir(parents=True)
         record = PAIR | {"pruner": "unpruned", "threshold": 0.0, "seed": seed, "device": device, "versions": versions}
         (folder / "metrics.json").write_text(json.dumps(record))
-    found = provenance.of_study(tmp_path)
+    found = provenance.of_study(results.read(tmp_path))
     assert found["software"].to_dict("split")["data"] == [
         ["bbc-news", "bilstm", seeds, models, "pielab 0.1.0, torch 2.13.0", device, ""]
         for seeds, models, device in (("0,2", 2, "cpu"), ("1", 1, "cuda"))
@@ -82,13 +82,13 @@ def test_what_made_a_study_is_read_from_its_file_and_its_seeds(tmp_path):
     params = {"params/a.yaml": {"dataset": "a", "limit": None}}
     config = {"study": "s", "results": "my results", "configurations": [entry], "params": params}
     paths.study_file(tmp_path).write_text(json.dumps(config))
-    found = provenance.of_study(tmp_path)
+    found = provenance.of_study(results.read(tmp_path))
     assert found["commands"][0] == "pielab study 'my results/s/study.yaml'"
     assert found["configurations"].startswith("study: s\n") and "dataset" not in found["configurations"]
     assert found["parameters"].to_dict("list") == {"parameter": ["dataset"], "params/a.yaml": ["a"]}
     # Of an earlier version, which held no params.
     paths.study_file(tmp_path).write_text(json.dumps({name: config[name] for name in ("study", "configurations")}))
-    assert provenance.of_study(tmp_path).keys() == {"commands", "configurations", "software"}
+    assert provenance.of_study(results.read(tmp_path)).keys() == {"commands", "configurations", "software"}
 
 
 def test_citations_are_bibtex_of_the_software_and_the_paper():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from pielab.analysis import findings, intervals
+from pielab.analysis import findings, intervals, results
 from pielab.arguments import parser_for
 from pielab.errors import PielabError
 from pielab.report import first_page, paper, provenance, render
@@ -19,12 +19,15 @@ from pielab.report.questions import NOTES, QUESTIONS, TABLES, Question
 from pielab.store import files, paths, records, settings
 
 
-def write_index(study_folder: Path) -> Path:
+def write_index(study: Path | results.Results) -> Path:
     """Render every finished notebook of the study to HTML, and write report/index.html with links to them.
+
+    study: its folder, or its results as results.read gives them.
 
     Reads the figures and tables that 06_report made. Raises PielabError if they are missing.
     """
-    folder = study_folder / "report"
+    study = results.read(study)
+    study_folder, folder = study.folder, study.folder / "report"
     if not (folder / "tables" / "pie_shares.csv").exists():
         raise PielabError(
             "report-without-tables",
@@ -36,7 +39,7 @@ def write_index(study_folder: Path) -> Path:
     for seeds in study_folder.glob("*/*/seeds"):
         files.remove_stale(seeds)
     found = sections(study_folder) | {"notebooks": _notebooks(study_folder), "seeds_done": seeds_done}
-    return render.index(study_folder, **found, made=_made(study_folder))
+    return render.index(study_folder, **found, made=_made(study))
 
 
 def sections(study_folder: Path) -> dict[str, Any]:
@@ -129,9 +132,9 @@ def _notebooks(study_folder: Path) -> dict[str, list[tuple[str, str]]]:
     return groups
 
 
-def _made(study_folder: Path) -> dict[str, Any]:
+def _made(study: results.Results) -> dict[str, Any]:
     """What provenance.of_study gives, its tables as HTML."""
-    found = provenance.of_study(study_folder)
+    found = provenance.of_study(study)
     return {name: _html(part) if isinstance(part, pd.DataFrame) else part for name, part in found.items()}
 
 

@@ -37,17 +37,17 @@ def citations() -> dict[str, str]:
     return {"this software": SOFTWARE.format(version=pielab.__version__), "the paper that it repeats": PAPER}
 
 
-def of_study(study_folder: Path) -> dict[str, Any]:
+def of_study(study: results.Results) -> dict[str, Any]:
     """How a study was made; its entries are missing where nothing is known.
 
     commands; configurations, the study's file without its params files, as YAML; parameters, a table of these, a column
     for each file; software, as `software` gives it. Raises PielabError if the study's file is damaged.
     """
     found: dict[str, Any] = {}
-    if (file := paths.study_file(study_folder)).exists():
+    if (file := paths.study_file(study.folder)).exists():
         config = studies.read_file(file)
         params = config.pop("params", {})
-        folder = Path(config.get("results", "results")) / config.get("study", study_folder.name)
+        folder = Path(config.get("results", "results")) / config.get("study", study.folder.name)
         found["commands"] = [
             shlex.join(["pielab", "study", str(folder / file.name)]),
             shlex.join(["pielab", "report", str(folder)]),
@@ -56,7 +56,7 @@ def of_study(study_folder: Path) -> dict[str, Any]:
         if params:  # studies of earlier versions hold only the names of these files
             table = pd.DataFrame(params, dtype=object).dropna(how="all")
             found["parameters"] = table.rename_axis("parameter").reset_index()
-    if not (table := software(results.read(study_folder))).empty:
+    if not (table := software(study)).empty:
         found["software"] = table
     return found
 
