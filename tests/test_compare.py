@@ -1,5 +1,6 @@
 """The command pielab compare, as a user runs it: two files in, a page out."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import refused, until
+from conftest import contrast, refused, screen, until
 
 from pielab.commands import compare
 
@@ -193,6 +194,11 @@ def test_the_page_works_in_a_browser_and_runs_nothing_of_the_files(files, tmp_pa
     search = browser.find_element(By.CSS_SELECTOR, "input[type=search]")
     search.send_keys("text 30 ")
     until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, rows)) < 10)
+    for width, scheme in itertools.product((1300, 400), ("light", "dark")):
+        with screen(browser, width, scheme):
+            texts, faint = contrast(browser)
+            assert texts > 50 and not faint, (width, scheme, faint[:3])
+            assert browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth") <= 0
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
     assert browser.title == "What changed?"
 

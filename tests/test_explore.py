@@ -10,7 +10,7 @@ import papermill
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import make_texts, refused, until
+from conftest import contrast, make_texts, refused, screen, until
 from scipy import stats
 
 from pielab.analysis import results
@@ -251,6 +251,17 @@ def test_the_page_shows_the_table_without_kernel_and_network(opened, page):
     assert page.as_uri() in asked
     # chrome: is the browser's own page, which it opens first.
     assert all(url.startswith(("data:", "blob:", "chrome:")) for url in asked - {page.as_uri()}), asked
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1300, 400])
+def test_a_rendered_notebook_fits_the_screen_and_its_colours_can_be_read(opened, width, scheme):
+    with screen(opened, width, scheme):
+        texts, faint = contrast(opened)
+        assert texts > 100 and not faint, faint[:3]
+        assert opened.execute_script("return document.documentElement.scrollWidth - window.innerWidth") <= 0
+        paper = opened.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
 
 
 def test_a_click_sorts_and_a_third_brings_the_first_order_back(opened, study_folder):

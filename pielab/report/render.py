@@ -56,5 +56,11 @@ def notebook(path: Path) -> Path:
     # Widgets would load scripts from the network.
     node.metadata.pop("widgets", None)
     body, _ = exporter.from_notebook_node(node)
-    write(page, body)
+    write(page, body.replace("</head>", f"{_notebook_style(exporter.template_paths)}</head>", 1))
     return page
+
+
+def _notebook_style(template_paths: list[str]) -> str:
+    """JupyterLab's dark theme for readers who prefer it, of which nbconvert takes one alone; and contrast enough."""
+    (dark, *_) = [path for folder in template_paths for path in Path(folder).glob("static/theme-dark.css")]
+    return render("notebook_style.html", dark=dark.read_text(encoding="utf-8"))
