@@ -13,7 +13,7 @@ from safetensors import safe_open
 
 from pielab.compression import pruners
 from pielab.data import glue, words
-from pielab.report import markdown, model_card_results
+from pielab.report import markdown, model_card_results, provenance
 from pielab.store import records, settings
 from pielab.store.paths import Configuration
 
@@ -82,7 +82,7 @@ def text(seed_folder: Path, weights: Path, name: str, license: str | None = None
         metric=record["metric"],
         score=f"{record['test']:.3f}",
         license=license,
-        version=record["versions"]["pielab"],
+        citations=Markup("\n\n".join(provenance.citations(record["versions"]["pielab"]).values())),
         code=Markup(_code(record, name)),
         reading=_reading(record),
         parameters=Markup(_parameters(record)),

@@ -32,9 +32,9 @@ SOFTWARE = """@software{{pielab,
 }}"""
 
 
-def citations() -> dict[str, str]:
-    """BibTeX of the software and of the paper that it repeats, by what it is."""
-    return {"this software": SOFTWARE.format(version=pielab.__version__), "the paper that it repeats": PAPER}
+def citations(version: str = pielab.__version__) -> dict[str, str]:
+    """BibTeX of the software, of a version, and of the paper that it repeats, by what it is."""
+    return {"this software": SOFTWARE.format(version=version), "the paper that it repeats": PAPER}
 
 
 def of_study(study: results.Results) -> dict[str, Any]:
