@@ -4,7 +4,7 @@ Exit status: 0 if it is done; 1 if it failed on its way; 2 if what was given is 
 """
 
 import importlib
-import signal
+import os
 import sys
 from collections.abc import Callable
 
@@ -44,6 +44,17 @@ pielab COMMAND --help shows the arguments of a command and examples. Exit status
 """
 
 
+def run(arguments: list[str] | None = None) -> int:
+    """`main` as a process of its own, which ends quietly when a reader such as head closes the pipe."""
+    try:
+        status = main(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's last flush would fail as well
+        return 1
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and give its exit status; what is wrong is one sentence on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -51,8 +62,6 @@ def main(arguments: list[str] | None = None) -> int:
         width = max(map(len, COMMANDS))
         print(HELP.format(commands="\n".join(f"  {name:<{width}}  {about}" for name, (_, about) in COMMANDS.items())))
         return 0 if arguments else 2
-    if hasattr(signal, "SIGPIPE"):  # so that a reader such as head can close the pipe
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         if arguments[0] == "--version":
             from pielab import __version__
@@ -80,4 +89,4 @@ def _command(name: str) -> Callable[[list[str], str], int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

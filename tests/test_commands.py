@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -270,3 +271,12 @@ def test_a_finished_study_needs_its_data_no_more(elsewhere, monkeypatch, capsys)
     paths.finished(elsewhere / "results/reviews").touch()
     assert main(["study", "reviews"]) == 0
     assert capsys.readouterr().out.endswith(f"report: {elsewhere / 'results/reviews/report/index.html'}\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes as POSIX has them")
+def test_a_reader_that_closes_the_pipe_ends_the_command_quietly():
+    before = signal.getsignal(signal.SIGPIPE)
+    assert main(["errors"]) == 0 and signal.getsignal(signal.SIGPIPE) == before
+    command = f"{sys.executable} -m pielab errors | head -1"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.stdout.count("\n"), done.stderr) == (1, "")

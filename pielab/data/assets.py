@@ -149,4 +149,4 @@ def main(arguments: list[str] | None = None, program: str = "pielab fetch") -> i
 
 
 if __name__ == "__main__":
-    sys.exit(importlib.import_module("pielab.__main__").main(["fetch", *sys.argv[1:]]))
+    sys.exit(importlib.import_module("pielab.__main__").run(["fetch", *sys.argv[1:]]))

@@ -195,4 +195,4 @@ def main(arguments: list[str] | None = None, program: str = "pielab plan") -> in
 
 
 if __name__ == "__main__":
-    sys.exit(importlib.import_module("pielab.__main__").main(["plan", *sys.argv[1:]]))
+    sys.exit(importlib.import_module("pielab.__main__").run(["plan", *sys.argv[1:]]))

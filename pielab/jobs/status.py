@@ -129,4 +129,4 @@ def main(arguments: list[str] | None = None, program: str = "pielab status") -> 
 
 
 if __name__ == "__main__":
-    sys.exit(importlib.import_module("pielab.__main__").main(["status", *sys.argv[1:]]))
+    sys.exit(importlib.import_module("pielab.__main__").run(["status", *sys.argv[1:]]))
