@@ -17,6 +17,7 @@ exclude_patterns = [".venv", "results", "build"]
 nb_execution_mode = "off"  # the stored outputs are the record, and nbval holds them
 myst_heading_anchors = 4
 default_role = "code"
+smartquotes = False  # it would write --option with a dash
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True

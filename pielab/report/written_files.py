@@ -87,7 +87,7 @@ FILES = (
         "unpruned seeds: the weights where pruners with an equal budget branch off",
     ),
     File(f"{SEED}/model/<file>", "pruned transformers with save_weights: the folder that from_pretrained loads"),
-    File(f"{SEED}/digests.xxh128", "digests of the files of this folder, as xxhsum --check reads them"),
+    File(f"{SEED}/digests.xxh128", "digests of the files of this folder, as `xxhsum --check` reads them"),
     File(
         "<pair>/<configuration>/pies.parquet",
         "the test texts with the votes on both sides; its metadata have the summary that 03_pies shows, as JSON",
