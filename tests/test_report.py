@@ -480,6 +480,7 @@ def test_a_figure_of_some_pruners_leaves_the_table_and_the_record_whole(study_fo
     for given in (["IMP-TF"], [], "IMP-FT"):
         with refused("pruners-not-in-figure", "give a list of some of IMP-FT, MP-AI", repr(given)):
             draw(study_folder, "effectiveness", pruners=given)
+    assert (study_folder / "report" / "figures" / "effectiveness.png").exists()
 
 
 def test_scores_are_drawn_for_all_texts_for_pies_and_for_their_null(study_folder):

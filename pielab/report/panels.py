@@ -117,19 +117,19 @@ def draw(
     panel, study = PANELS[kind], results.read(study)
     report, table = study.folder / "report", panel.read(study) if table is None else table
     folder, draw_figure = report / "figures", getattr(figures, kind)
+    # Before anything is written or deleted, because a name may be mistyped.
+    shown = table if pruners is None or table.empty else _of_pruners(table, pruners)
     if panel.saved and not table.empty:
         results.save(table, report, kind)
     # What was removed from the study must not leave its figure, or its table, behind.
     stale = [*(report / "tables").glob(f"{kind}.csv*")] if table.empty else []
-    if panel.known and not table.empty:
-        table = table.dropna(subset=[panel.known])
+    if panel.known and not shown.empty:
+        shown = shown.dropna(subset=[panel.known])
     for path in [*folder.glob(f"{kind}.*"), *folder.glob(f"{kind}-*"), *stale]:
         path.unlink()
-    if table.empty:
+    if shown.empty:
         return {}
-    if pruners is not None:
-        table = _of_pruners(table, pruners)
-    parts = table.groupby(list(panel.keys), sort=False) if panel.keys else [((), table)]
+    parts = shown.groupby(list(panel.keys), sort=False) if panel.keys else [((), shown)]
     drawn = {"-".join([kind, *key]): draw_figure(part) for key, part in parts}
     for name, figure in drawn.items():
         figures.save(figure, folder, name)
