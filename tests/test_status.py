@@ -264,7 +264,8 @@ def test_the_page_can_be_read_in_the_dark_and_keeps_open_what_was_open(study_fol
             assert contrast(browser)[1] == []
     opened = 'return [...document.querySelectorAll("details[open] h2")].map(heading => heading.id)'
     # The first click may still find the phone's layout, and miss.
-    until(browser, lambda: browser.find_element("css selector", "#pie_shares").click() or browser.execute_script(opened))
+    heading = browser.find_element("css selector", "#pie_shares")
+    until(browser, lambda: heading.click() or browser.execute_script(opened))
     browser.refresh()
     until(browser, lambda: browser.execute_script(opened) == ["pie_shares"])
 
