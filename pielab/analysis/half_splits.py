@@ -4,6 +4,7 @@ A half-split is a pair of arrays (seeds,) of whole weights: how often each seed 
 second.
 """
 
+import functools
 import itertools
 import math
 import warnings
@@ -42,6 +43,7 @@ class HalfSplits:
         return [*self.averaged, *itertools.chain(*self.without, *self.resampled)]
 
 
+@functools.lru_cache(maxsize=16)  # the same for all configurations of a study, and it takes longer than their votes
 def draw(seeds: int, n_splits: int = 200, n_bootstrap: int = 200, seed: int = 0) -> HalfSplits:
     """Half-splits of a number of seeds: `n_splits` of them, and others for the interval of their average.
 

@@ -30,6 +30,11 @@ def half_width(errors: np.ndarray | float, freedom: np.ndarray | float, confiden
     return stats.t.ppf(tails(confidence)[1], freedom) * errors
 
 
+def narrowing(seeds: int) -> float:
+    """Half of a 95 % interval of a mean over so many seeds, in standard deviations of one."""
+    return float(half_width(1, seeds - 1)) / seeds**0.5
+
+
 def rescaled(
     table: pd.DataFrame, columns: tuple[str, str, str], freedom: np.ndarray | float, confidence: float = RECORDED
 ) -> pd.DataFrame:

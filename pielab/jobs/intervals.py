@@ -1,9 +1,9 @@
 """How wide the intervals of a study will be, before its models are trained."""
 
 import pandas as pd
-from scipy import stats
 
 from pielab.analysis import decomposition, results
+from pielab.analysis.intervals import narrowing
 from pielab.config.study import Study
 from pielab.config.types import parse_seeds
 from pielab.store import paths
@@ -27,7 +27,7 @@ def of_study(study: Study) -> pd.DataFrame:
             of_pair = of_pair[(of_pair["comparison"] == "both") & (of_pair["seeds"] >= LEAST_SEEDS_OF_A_PILOT)]
             if len(of_pair):
                 pilot = int(of_pair["seeds"].median())
-                half_width = (of_pair["high"] - of_pair["low"]).median() / 2 * _narrowing(seeds) / _narrowing(pilot)
+                half_width = (of_pair["high"] - of_pair["low"]).median() / 2 * narrowing(seeds) / narrowing(pilot)
         rows[pair] = {"seeds": seeds, "half_width": half_width, "pilot": pilot, "p": 2 / 2**seeds}
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -37,9 +37,4 @@ def simulated(seeds: int, own_answers_changed: float) -> tuple[float, float]:
 
     own_answers_changed: in percent of the texts, between a model and the pruned model of its seed.
     """
-    return tuple(number * own_answers_changed**0.5 * _narrowing(seeds) / _narrowing(8) for number in (0.17, 0.3))
-
-
-def _narrowing(seeds: int) -> float:
-    """Half of a 95 % interval of a mean over so many seeds, in standard deviations of one."""
-    return float(stats.t.ppf(0.975, seeds - 1)) / seeds**0.5
+    return tuple(number * own_answers_changed**0.5 * narrowing(seeds) / narrowing(8) for number in (0.17, 0.3))
