@@ -20,13 +20,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import settings
 
 from pielab.errors import PielabError
 
-# The same examples in every run, and no limit on the time of one: a busy machine is no failure.
-settings.register_profile("pielab", deadline=None, derandomize=True, max_examples=50)
-settings.load_profile("pielab")
+with contextlib.suppress(ModuleNotFoundError):  # a machine with a GPU may lack it, and test_gpu needs none
+    from hypothesis import settings
+
+    # The same examples in every run, and no limit on the time of one: a busy machine is no failure.
+    settings.register_profile("pielab", deadline=None, derandomize=True, max_examples=50)
+    settings.load_profile("pielab")
 
 # The files that take longest. They are the first, so that no process is left alone with one of them at the end.
 LONGEST = ("slurm", "workflow", "notebooks", "benchmarks", "runs", "run", "importing", "own_functions")

@@ -218,16 +218,6 @@ def test_finished_seeds_are_not_trained_again_and_new_ones_are_added(given, monk
     assert all(after[path] == content for path, content in before.items())
 
 
-def test_the_same_seed_gives_the_same_files(given, tmp_path):
-    made = []
-    for name in ("one", "two"):
-        experiment = prepared(given, results=str(tmp_path / name), pruner="IIBP-FT", seeds="0")
-        runs.train_dense(experiment)
-        runs.train_pruned(experiment)
-        made.append(contents(experiment.parameters.folder))
-    assert made[0] == made[1] and len(made[0]) == 2
-
-
 def test_another_recipe_stops_and_says_what_differs(given):
     runs.train_dense(prepared(given, seeds="0"))
     other = prepared(given, seeds="0", learning_rate=1e-2)
@@ -608,18 +598,6 @@ def test_a_good_file_that_cannot_be_read_now_is_not_called_damaged(
     with pytest.raises(raised, match=message) as found:
         runs.train_pruned(experiment)
     assert "damaged" not in str(found.value) and "delete" not in str(found.value)
-
-
-def test_several_workers_give_the_results_of_one(given, tmp_path):
-    one = prepared(given, seeds="0-2", results=str(tmp_path / "one"))
-    two = prepared(given, seeds="0-2", workers=2)
-    for experiment in (one, two):
-        runs.train_pruned(experiment)
-    for folder in ("dense", "IMP-FT-60"):
-        made = [contents(each.parameters.pair_folder / folder) for each in (one, two)]
-        assert made[0] == made[1] and len(made[0]) == (15 if folder == "dense" else 6)
-    record = records.read(paths.seed(two.parameters.folder, 0))
-    assert record["workers"] == 2 and "workers" not in record["parameters"]
 
 
 GPU_MEMORY = ("out-of-gpu-memory", "lower workers", "out of GPU memory")

@@ -63,17 +63,16 @@ def main(arguments: list[str], program: str = "pielab study") -> int:
     return min(status, 1)
 
 
-def progress_line(before: dict[str, int], now: dict[str, int], seconds: float) -> str:
-    """How far a study is, and how long it will take at the pace since the start.
+def progress_line(counts: dict[str, int], seconds: float, left: str) -> str:
+    """How far a study is, after how long, and how long it will take, if that is known.
 
-    before, now: the counts of notebook_state.count, at the start and now. seconds: what lies between them.
+    counts: as notebook_state.count gives them. seconds: since the start. left: as forecast.text gives it.
     """
-    done = sum(now[name] - before[name] for name in ("seeds", "done"))
-    left = now["seeds_asked"] - now["seeds"] + now["notebooks"] - now["done"]
-    line = f"{now['seeds']} of {now['seeds_asked']} seeds, {now['done']} of {now['notebooks']} notebooks done"
-    failed = f", {now['failed']} failed" if now["failed"] else ""
-    rest = f"; about {max(1, round(seconds * left / done / 60))} min left" if done and left else ""
-    return f"{line}{failed} after {seconds / 60:.0f} min{rest}"
+    line = (
+        f"{counts['seeds']} of {counts['seeds_asked']} seeds, {counts['done']} of {counts['notebooks']} notebooks done"
+    )
+    failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    return f"{line}{failed} after {seconds / 60:.0f} min{left and f'; {left}'}"
 
 
 @contextlib.contextmanager
@@ -82,13 +81,16 @@ def _lines(folder: Path) -> Iterator[None]:
     ended = threading.Event()
 
     def lines() -> None:
-        start, before = time.monotonic(), None
-        while not ended.wait(SECONDS_BETWEEN_LINES if before else 5):
+        start, counted = time.monotonic(), False
+        while not ended.wait(SECONDS_BETWEEN_LINES if counted else 5):
             # Until Snakemake has written the study's record, there is nothing to count.
             with contextlib.suppress(PielabError):
-                now = notebook_state.count(notebook_state.read(folder))
-                before = before or now
-                print(progress_line(before, now, time.monotonic() - start), flush=True)
+                from pielab.jobs import forecast  # needs pandas, with which a slip would be told later
+
+                rows = notebook_state.read(folder)
+                line = progress_line(notebook_state.count(rows), time.monotonic() - start, forecast.text(folder, rows))
+                print(line, flush=True)
+                counted = True
 
     if not sys.stdout.isatty():
         threading.Thread(target=lines, daemon=True).start()

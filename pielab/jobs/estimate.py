@@ -1,6 +1,7 @@
 """Counts what a study asks for and what is done, and estimates the time and disk space of the rest."""
 
 import contextlib
+import functools
 import os
 import sys
 from pathlib import Path
@@ -53,10 +54,10 @@ def notebooks(study: Study) -> pd.DataFrame:
 def seeds(study: Study) -> pd.DataFrame:
     """Every seed that a study asks for, one row each.
 
-    Columns pair, configuration, kind (a key of KINDS; nested pruners count as iterative), units (how many times the
-    seed is trained), from_unpruned (the units of the unpruned seed that it starts from), done, and for finished seeds
-    bytes, bytes_pruned (without files that only an unpruned seed has), bytes_weights (of its weights once), seconds (of
-    the device, as if one seed ran at a time), device, ended (unix seconds).
+    Columns pair, configuration, seed, kind (a key of KINDS; nested pruners count as iterative), units (how many times
+    the seed is trained), from_unpruned (the units of the unpruned seed that it starts from), done, and for finished
+    seeds bytes, bytes_pruned (without files that only an unpruned seed has), bytes_weights (of its weights once),
+    seconds (of the device, as if one seed ran at a time), device, ended (unix seconds).
     """
     rows = []
     for configuration, values in study.configurations.items():
@@ -74,9 +75,10 @@ def seeds(study: Study) -> pd.DataFrame:
         row |= {"kind": kind, "units": units, "from_unpruned": from_unpruned}
         folder = configuration.folder(paths.root() / study.folder)
         there = set((folder / "seeds").glob("*"))
-        for seed_folder in (paths.seed(folder, seed) for seed in parse_seeds(values["seeds"])):
-            rows.append(row | (_finished(seed_folder) if seed_folder in there else {"done": False}))
-    columns = ["pair", "configuration", "kind", "units", "from_unpruned", "done"]
+        for seed in parse_seeds(values["seeds"]):
+            seed_folder = paths.seed(folder, seed)
+            rows.append(row | {"seed": seed} | (_finished(seed_folder) if seed_folder in there else {"done": False}))
+    columns = ["pair", "configuration", "seed", "kind", "units", "from_unpruned", "done"]
     sizes = ["bytes", "bytes_pruned", "bytes_weights"]
     return pd.DataFrame(rows, columns=[*columns, *sizes, "seconds", "device", "ended"])
 
@@ -194,9 +196,15 @@ def _estimate(
 def _finished(folder: Path) -> dict[str, Any]:
     """The columns of `seeds` that are read from a seed's folder; a seed with an unreadable record is not done."""
     try:
-        record = records.read(folder)
+        return _read_finished(folder, (folder / "metrics.json").stat().st_mtime_ns)
     except (OSError, ValueError):
         return {"done": False}
+
+
+@functools.cache
+def _read_finished(folder: Path, modified: int) -> dict[str, Any]:
+    """`_finished`, read once by a process that counts again each minute; modified: when its record was."""
+    record = records.read(folder)
     sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
     seconds = record.get("seconds")
     return {

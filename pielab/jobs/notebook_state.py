@@ -77,11 +77,8 @@ class Row:
 
 
 def read(study_folder: Path) -> list[Row]:
-    """The state of every folder that results/<study>/study.yaml asks for, in its order.
-
-    Raises PielabError if the folder has no study.yaml.
-    """
-    asked = study.read(_config(study_folder))
+    """The state of every folder of a study, in the order of `study_of`, which may raise PielabError."""
+    asked = study_of(study_folder)
     # The files before the clock, so that no sign of life is in the future.
     files = _files(study_folder)
     now = time.time()
@@ -109,6 +106,11 @@ def read(study_folder: Path) -> list[Row]:
             rows.append(row(configuration.target, pair, configuration.method, names, values, setting))
         rows.append(row(pair, pair, "EL2N and readability", ["04_el2n", "05_readability"]))
     return [*rows, row("report", "report", "figures, tables, PIEs", ["06_report", "07_explore"])]
+
+
+def study_of(study_folder: Path) -> study.Study:
+    """The study that results/<study>/study.yaml asks for. Raises PielabError if the folder has none."""
+    return study.read(_config(study_folder))
 
 
 def count(rows: list[Row]) -> dict[str, int]:

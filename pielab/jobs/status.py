@@ -18,10 +18,12 @@ from pielab.store import paths
 
 
 def lines(study_folder: Path, rows: list[Row]) -> list[str]:
-    """A progress bar of the study, then its unfinished configurations ordered by urgency.
+    """A progress bar of the study, how long it will take, and its unfinished configurations ordered by urgency.
 
     Configurations of a pair for which nothing is done yet share one line.
     """
+    from pielab.jobs import forecast  # needs pandas, which a job without a report does not
+
     counts = count(rows)
     share = counts["seeds"] / counts["seeds_asked"]
     blocks = int(30 * share)
@@ -29,6 +31,7 @@ def lines(study_folder: Path, rows: list[Row]) -> list[str]:
         f"{study_folder.name}: {int(100 * share)} % |{'█' * blocks}{'░' * (30 - blocks)}| "
         f"{counts['seeds']}/{counts['seeds_asked']} seeds, {counts['done']}/{counts['notebooks']} notebooks done",
         *(f"{counts[state]} {state}" for state in SYMBOLS if state != "done" and counts[state]),
+        *filter(None, [forecast.text(study_folder, rows)]),
     ]
     details: list[str] = []
     idle: dict[str, int] = {}
