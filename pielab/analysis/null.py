@@ -174,11 +174,8 @@ def beside_null(
     """
     _check(dense, pruned, confidence)
     splits = half_splits.draw(len(dense), n_splits, n_bootstrap=0, seed=seed)
-    both = np.concatenate([columns, np.broadcast_to(over, columns.shape)], axis=1).astype(np.float32)
-    sums = np.zeros((len(splits.all), 2, both.shape[1]))
-    for block, *sides in pies.disagreements(dense, pruned, splits.all):
-        for side, differs in enumerate(sides):
-            sums[:, side] += differs.astype(np.float32) @ both[block]
+    both = np.concatenate([columns, np.broadcast_to(over, columns.shape)], axis=1)
+    sums = disagreement_sums(dense, pruned, both, splits)
 
     def statistic(sums: np.ndarray) -> np.ndarray:
         null, halved = np.moveaxis(np.divide(*np.split(sums, 2, axis=-1)), -2, 0)
@@ -188,6 +185,20 @@ def beside_null(
     (halved, null, more), (*_, low), (*_, high) = (values.reshape(3, -1) for values in found)
     table = {"halved": halved, "null": null, "more": more, "low": low, "high": high, "confidence": confidence}
     return pd.DataFrame(table)
+
+
+def disagreement_sums(
+    dense: np.ndarray, pruned: np.ndarray, columns: np.ndarray, splits: half_splits.HalfSplits
+) -> np.ndarray:
+    """The sums of columns over the examples on which unpruned halves disagree with unpruned and with pruned ones.
+
+    columns: (examples, columns). Gives (half-splits, 2, columns), of `splits.all`, the null first.
+    """
+    sums, columns = np.zeros((len(splits.all), 2, columns.shape[1])), columns.astype(np.float32)
+    for block, *sides in pies.disagreements(dense, pruned, splits.all):
+        for side, differs in enumerate(sides):
+            sums[:, side] += differs.astype(np.float32) @ columns[block]
+    return sums
 
 
 def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 200, seed: int = 0) -> pd.DataFrame:

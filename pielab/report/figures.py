@@ -22,6 +22,7 @@ from pielab.report.groups_figure import groups  # noqa: F401
 from pielab.report.run_figures import by_models_per_side, losses, p_pie, scores, search, two_sides, votes  # noqa: F401
 from pielab.report.style import ALL, ONLY_PIES, UNPRUNED
 from pielab.report.tradeoff_figure import tradeoff  # noqa: F401
+from pielab.report.verdicts_figure import verdicts  # noqa: F401
 
 
 @style.styled

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pielab.analysis import change, comparison, decomposition, results, tradeoff
+from pielab.analysis import change, comparison, decomposition, results, tradeoff, verdicts
 from pielab.analysis.examples import classes, groups, readability
 from pielab.errors import PielabError
 
@@ -96,6 +96,13 @@ PANELS = {
         "The same, compared with other examples as long as the PIEs",
         readability.of_study,
         BY_PAIR,
+    ),
+    "verdicts": Panel(
+        "Which of the paper's findings hold, and which are no more than retraining, or training longer",
+        verdicts.of_study,
+        BY_PAIR,
+        saved=True,
+        nothing="nothing to draw for verdicts: no configuration of this study was retrained.",
     ),
 }
 

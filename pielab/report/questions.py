@@ -36,6 +36,7 @@ QUESTIONS = {
     "classes": Question("Which classes do PIEs belong to? (Figures 2 and 6)", ("classes",)),
     "el2n": Question("Do PIEs matter for generalisation? (Figures 4, 14 to 20)", ("el2n",)),
     "readability": Question("Are PIEs harder to read? (Figures 5, 21 to 27)", ("readability", "readability_matched")),
+    "verdicts": Question("Which of the paper's findings hold?", ("verdicts",), ("growth", "best_and_worst")),
 }
 TABLES = {
     "decomposition_at_these_texts": "What part of a PIE is pruning? Intervals at these texts, seeds vary",
@@ -46,6 +47,8 @@ TABLES = {
     "sizes": "What compression bought: size and speed beside accuracy or F1, and own answers changed",
     "comparison": "Pruners at equal sparsity",
     "effectiveness_on_pies": "Accuracy or F1 on the PIEs, and beside the null",
+    "growth": "Do PIEs grow with sparsity?",
+    "best_and_worst": "Does the most accurate pruner have fewer PIEs than the least accurate one?",
 }
 NOTES = {
     "decomposition_at_these_texts": (
@@ -95,5 +98,16 @@ NOTES = {
         "disagree with pruned halves; <b>more</b> is by how much they exceed the null, with a 95 % interval. "
         "Macro-F1 falls with the number of examples, even if all answers are right, so tasks with several labels are "
         "compared by the F1 of each text, averaged over texts."
+    ),
+    "growth": (
+        "<b>differ</b> is on how many texts, in percent, an unpruned model and a pruned model of another seed differ, "
+        "at the one setting and at the other; unlike the share of PIEs, which is the paper's number, of all seeds, it "
+        "does not depend on the number of seeds. Its <b>difference</b>, in points, is in brackets with its interval, "
+        "so wide that those of all rows of a pair hold together at 95 %."
+    ),
+    "best_and_worst": (
+        "At each sparsity, by mean accuracy or F1. <b>differ</b> and the intervals are those of the table above, and "
+        "hold together for every two pruners at every sparsity. <b>fewest</b> is the pruner whose models differ on the "
+        "fewest texts, with those that cannot be told from it."
     ),
 }

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 from pielab.report.written_files import FILES, File
-from pielab.report.written_tables import TABLES
+from pielab.report.written_tables import TABLES as MEASURED
+from pielab.report.written_verdicts import VERDICT_TABLES
 
+TABLES = (*MEASURED, *VERDICT_TABLES)
 HEAD = """# Every file of a study
 
 What is below `results/<study>/`. `<pair>` is data set and model (`bbc-news-bilstm`); `<configuration>` is a pruner and

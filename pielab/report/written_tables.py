@@ -21,16 +21,16 @@ SHARES = {
 }
 
 
-def _table(name: str, about: str, columns: dict[str, str]) -> File:
+def table(name: str, about: str, columns: dict[str, str]) -> File:
     return File(f"report/tables/{name}.csv", about, columns)
 
 
-def _texts(*names: str) -> dict[str, str]:
+def texts(*names: str) -> dict[str, str]:
     """Columns to read, with intervals in brackets."""
     return {name: "string: an estimate with its interval in brackets, or a number" for name in names}
 
 
-def _ends(name: str) -> dict[str, str]:
+def ends(name: str) -> dict[str, str]:
     return {f"{name}_low": f"number: lower end of the interval of {name}", f"{name}_high": "number: upper end"}
 
 
@@ -39,7 +39,7 @@ DECOMPOSITION = [
     *(f"{quantity} from unpruned" for quantity in ("excess", "moved", "spread")),
 ]
 TABLES = (
-    _table(
+    table(
         "decomposition",
         "what retraining, training longer and removal contribute",
         CONFIGURATION
@@ -57,14 +57,14 @@ TABLES = (
         | LEVEL
         | {"p": "number: of the exact test", "p_corrected": "number: the same, corrected for all configurations"},
     ),
-    _table(
+    table(
         "decomposition_at_these_texts",
         "the same to read, intervals at these texts",
         PAIR
         | {"pruner": CONFIGURATION["pruner"], "pruned": "string: the threshold"}
         | COUNTED
         | CONTROL
-        | _texts(
+        | texts(
             *DECOMPOSITION,
             "moved from control",
             "p of moved",
@@ -73,16 +73,16 @@ TABLES = (
             "own answers changed",
         ),
     ),
-    _table(
+    table(
         "decomposition_to_come",
         "the same to read, intervals for texts to come",
         PAIR
         | {"pruner": CONFIGURATION["pruner"], "pruned": "string: the threshold"}
         | COUNTED
         | CONTROL
-        | _texts(*DECOMPOSITION, "moved from control", "spread from control", "own answers changed"),
+        | texts(*DECOMPOSITION, "moved from control", "spread from control", "own answers changed"),
     ),
-    _table(
+    table(
         "change",
         "what changes in the model of the same seed; a row a configuration and quantity",
         CONFIGURATION
@@ -90,19 +90,19 @@ TABLES = (
         | {"quantity": "string: changed, its parts, KL, calibration error, Brier score"}
         | ESTIMATE
         | {"another_seed": "number: the same between unpruned models of two seeds"}
-        | _ends("another_seed")
+        | ends("another_seed")
         | {
             "another_batch_size": "number: the same between batches of two sizes, same weights",
             "another_precision": "number: the same between bfloat16 and float32, same weights",
         },
     ),
-    _table(
+    table(
         "change_by_configuration",
         "the same to read",
         PAIR
         | {"configuration": "string: the method and its setting"}
         | COUNTED
-        | _texts(
+        | texts(
             *("changed", "right to wrong", "wrong to right", "wrong to another wrong", "another seed"),
             *("another batch size", "bfloat16 against float32", "KL", "KL, another seed", "KL, another batch size"),
             *(
@@ -113,7 +113,7 @@ TABLES = (
             *("Brier score before", "Brier score, change"),
         ),
     ),
-    _table(
+    table(
         "groups",
         "who pays: by group of texts, if 03 was given one",
         CONFIGURATION
@@ -128,15 +128,15 @@ TABLES = (
             "high": "number: upper end",
             "null": "number: what another seed changes",
         }
-        | _ends("null")
+        | ends("null")
         | {"difference": "number: from all other texts"}
-        | _ends("difference")
+        | ends("difference")
         | {
             "p": "number: of the difference, for texts to come",
             "p_corrected": "number: corrected for the groups (Holm)",
         },
     ),
-    _table(
+    table(
         "effectiveness",
         "accuracy or F1; a row a configuration and metric",
         CONFIGURATION
@@ -148,7 +148,7 @@ TABLES = (
             "change": "number: mean less that of the unpruned models",
         },
     ),
-    _table(
+    table(
         "pie_shares",
         "PIEs beside their null",
         CONFIGURATION
@@ -159,11 +159,11 @@ TABLES = (
             "halved_pies_low": "number: lower end of the interval of halved_pies_percent",
             "halved_pies_high": "number: upper end",
         }
-        | _ends("null")
+        | ends("null")
         | {"halved_removal_percent": "number: how many more PIEs than with the control"}
-        | _ends("halved_removal"),
+        | ends("halved_removal"),
     ),
-    _table(
+    table(
         "comparison",
         "pruners at equal sparsity",
         CONFIGURATION
@@ -180,21 +180,21 @@ TABLES = (
         }
         | SEEDS
         | SHARES
-        | _ends("difference")
+        | ends("difference")
         | LEVEL,
     ),
-    _table(
+    table(
         "tradeoff",
         "size against accuracy and changed answers",
         CONFIGURATION
         | SEEDS
         | METRIC
         | {"effectiveness": "number: the metric, mean over seeds"}
-        | _ends("effectiveness")
+        | ends("effectiveness")
         | {"change": "number: of it, against the unpruned models"}
-        | _ends("change")
+        | ends("change")
         | {"changed": "number: own answers changed, percent"}
-        | _ends("changed")
+        | ends("changed")
         | {
             "another_seed": "number: percent on which two unpruned models of different seeds differ",
             "bytes_stored": "number: of the weights as they are stored",
@@ -207,20 +207,20 @@ TABLES = (
         }
         | LEVEL,
     ),
-    _table(
+    table(
         "sizes",
         "the same to read",
         PAIR
         | {"method": "string: the method and its setting"}
         | SEEDS
         | METRIC
-        | _texts(
+        | texts(
             *("effectiveness", "change", "own answers changed, %", "MB stored", "MB packed", "packed, %"),
             *("non-zero weights, %", "ms a text"),
         )
         | {"device": "string: where it was predicted"},
     ),
-    _table(
+    table(
         "effectiveness_on_pies",
         "who is right on the PIEs",
         CONFIGURATION
@@ -239,10 +239,10 @@ TABLES = (
             "unpruned_more": "number: halved_unpruned_on_pies less null_on_pies",
             "pruned_more": "number: halved_pruned_on_pies less null_on_pies",
         }
-        | _ends("unpruned_more")
-        | _ends("pruned_more"),
+        | ends("unpruned_more")
+        | ends("pruned_more"),
     ),
-    _table(
+    table(
         "classes",
         "the classes of PIEs and of all texts",
         CONFIGURATION
@@ -259,7 +259,7 @@ TABLES = (
             "null_percent": "number: of what unpruned halves differ on",
             "more": "number: halved_percent less null_percent",
         }
-        | _ends("more")
+        | ends("more")
         | LEVEL,
     ),
     *(
@@ -267,7 +267,7 @@ TABLES = (
         for file in FILES
         if file.name in {"<pair>/el2n.csv", "<pair>/readability.csv"}
     ),
-    _table(
+    table(
         "pie_examples",
         "PIEs to read, the most surprising first",
         CONFIGURATION

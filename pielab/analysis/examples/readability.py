@@ -240,6 +240,13 @@ def _welch(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return stats.ttest_ind_from_stats(*moments[0], *moments[1], equal_var=False).pvalue
 
 
+def mean_of_others_as_long(score: pd.Series, length: pd.Series) -> pd.Series:
+    """For each example the mean score of all others whose length is within 5 % of its own; NaN if there is none."""
+    weights = np.ones(len(score))
+    means = _means_of_equal_length(score.to_numpy()[:, None], length.to_numpy(), weights, without_own=True)
+    return pd.Series(means[:, 0], score.index)
+
+
 def _means_of_equal_length(
     values: np.ndarray, lengths: np.ndarray, weights: np.ndarray, without_own: bool = False
 ) -> np.ndarray:

@@ -1,0 +1,145 @@
+"""The tables of the grid: from a study's report to docs/grid/tables, and from there into docs/results.md.
+
+python docs/grid_tables.py results/grid docs/grid     copies the tables, of the six digits that mean something
+python docs/grid_tables.py docs/grid docs/results.md  writes the Markdown between <!-- grid: name --> and <!-- end -->
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from pielab.analysis import results, tables, verdicts
+from pielab.compression.pruners import CONTROLS, ONE_SHOT
+from pielab.report import style
+from pielab.store import settings
+
+COPIED = ["decomposition", "change", "pie_shares", "effectiveness", "effectiveness_on_pies", "verdicts"]
+COPIED += ["growth", "best_and_worst"]
+SHORT = {verdicts.HOLDS: "holds", verdicts.TRAINING_LONGER: "longer", verdicts.RETRAINING: "retraining"}
+SHORT |= {verdicts.FALSE: "does not", verdicts.UNKNOWN: "?"}
+
+
+def copy(study: Path, folder: Path) -> None:
+    """The tables of a study's report, and what its seeds took, rounded to six digits."""
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    for name in COPIED:
+        table = pd.read_csv(study / "report" / "tables" / f"{name}.csv")
+        table.to_csv(folder / "tables" / f"{name}.csv", index=False, float_format="%.6g")
+    cost(results.read(study)).to_csv(folder / "tables" / "cost.csv", index=False, float_format="%.6g")
+
+
+def cost(study: results.Results) -> pd.DataFrame:
+    """What was trained: a row a configuration, with the seeds, the units (trainings of N epochs) and the seconds."""
+    rows = []
+    for of_seeds in study.records.values():
+        known = {name: of_seeds[0][name] for name in results.CONFIGURATION}
+        units = sum(sum(map(len, record["losses"])) / record["parameters"]["epochs"] for record in of_seeds)
+        seconds = sum(record["seconds"] for record in of_seeds)
+        rows.append(known | {"seeds": len(of_seeds), "units": units, "seconds": seconds})
+    return results.sort_as_paper(pd.DataFrame(rows))
+
+
+def blocks(folder: Path) -> dict[str, str]:
+    """The Markdown tables by name, from the CSVs of docs/grid/tables."""
+    read = {path.stem: pd.read_csv(path) for path in (folder / "tables").glob("*.csv")}
+    for table in read.values():
+        if "threshold" in table:
+            table["threshold"] = table["threshold"].map(settings.of_text)
+    against = tables.against_control(read["decomposition"])
+    found = read["verdicts"]
+    return {
+        "verdicts": _markdown(_verdict_counts(found), index=True),
+        "moved": _by_threshold(against[against["quantity"] == "moved"], _tested),
+        "spread": _by_threshold(against[against["quantity"] == "spread"], _tested),
+        "shares": _by_threshold(_paper(read["pie_shares"]), _share),
+        "effectiveness": _by_threshold(read["effectiveness"], lambda row: f"{row['mean']:.3f}"),
+        "best": _markdown(read["best_and_worst"].drop(columns=["dataset", "model", "seeds"])),
+        "growth": _markdown(_of_all_steps(read["growth"])),
+        "change": _by_threshold(_one_shot(read["change"]), _changed),
+        **{
+            finding: _by_threshold(found[found["finding"] == finding], _compared)
+            for finding in verdicts.FINDINGS
+            if finding != "changed"
+        },
+    }
+
+
+def _markdown(table: pd.DataFrame, index: bool = False) -> str:
+    table = table.reset_index() if index else table
+    rows = [list(table), ["---"] * table.shape[1], *table.astype(str).to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+
+
+def _by_threshold(rows: pd.DataFrame, cell) -> str:
+    """A row a pruner and a column a setting."""
+    cells = rows.assign(cell=rows.apply(cell, axis="columns"), setting=style.setting_texts(rows))
+    table = cells.pivot(index="pruner", columns="setting", values="cell")[list(style.positions(rows))]
+    table = table.reindex(cells["pruner"].unique()).fillna("")
+    return _markdown(table.rename_axis(columns=None), index=True)
+
+
+def _tested(row: pd.Series) -> str:
+    text = f"{row['estimate']:z.1f} [{row['low']:z.1f}, {row['high']:z.1f}]"
+    return f"**{text}**" if row["p_corrected"] < 0.05 else text
+
+
+def _share(row: pd.Series) -> str:
+    excess = f"{row['excess_percent']:z.1f} [{row['excess_low']:z.1f}, {row['excess_high']:z.1f}]"
+    return f"{row['pies_percent']:.1f}; {excess}"
+
+
+def _changed(row: pd.Series) -> str:
+    return f"{row['estimate']:.2g} [{row['low']:.2g}, {row['high']:.2g}]"
+
+
+def _compared(row: pd.Series) -> str:
+    def text(name: str) -> str:
+        low, high = row[f"{name}_low"], row[f"{name}_high"]
+        return f"{row[name]:z.3g} [{low:z.2g}, {high:z.2g}]"
+
+    return f"{text('beyond_retraining')}: {SHORT[row['verdict']]}"
+
+
+def _paper(table: pd.DataFrame) -> pd.DataFrame:
+    return table[~table["pruner"].isin([*ONE_SHOT])]
+
+
+def _one_shot(table: pd.DataFrame) -> pd.DataFrame:
+    return table[(table["quantity"] == "changed") & table["pruner"].isin([*ONE_SHOT])]
+
+
+def _of_all_steps(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["step"] == "first to last"].drop(columns=["dataset", "model", "step", "seeds"])
+
+
+def _verdict_counts(table: pd.DataFrame) -> pd.DataFrame:
+    """For each finding and threshold, of how many pruners each verdict is."""
+    rows = {}
+    for name, finding in verdicts.FINDINGS.items():
+        own = table[(table["finding"] == name) & ~table["pruner"].isin(CONTROLS)]
+        cells = {}
+        for threshold, group in own.groupby("threshold"):
+            counts = group["verdict"].value_counts().reindex(verdicts.VERDICTS).dropna().astype(int)
+            cells[f"{threshold:g} %"] = ", ".join(f"{number} {SHORT[verdict]}" for verdict, number in counts.items())
+        rows[finding.title] = cells
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("finding")
+
+
+def fill(text: str, found: dict[str, str]) -> str:
+    """A page with the tables between its marks."""
+    return re.sub(
+        r"(<!-- grid: (\w+) -->\n).*?(<!-- end -->)",
+        lambda match: f"{match[1]}\n{found[match[2]]}\n\n{match[3]}",
+        text,
+        flags=re.DOTALL,
+    )
+
+
+if __name__ == "__main__":
+    source, target = map(Path, sys.argv[1:])
+    if target.suffix == ".md":
+        target.write_text(fill(target.read_text(encoding="utf-8"), blocks(source)), encoding="utf-8")
+    else:
+        copy(source, target)
