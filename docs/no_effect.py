@@ -8,15 +8,18 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import null
+from pielab.analysis import null, verdicts
 from pielab.analysis.examples import el2n, readability
 from pielab.progress import Progress
 
 EXAMPLES, CLASSES = 1000, 4
 
 
-def models(random: np.random.Generator, seeds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Scores of unpruned and of pruned models of one law, (seeds, examples, classes); targets; how sure each text is.
+def models(
+    random: np.random.Generator, seeds: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Scores of unpruned and of pruned models and of controls, all of one law, (seeds, examples, classes); targets; how
+    sure each text is.
 
     Studies differ in how many texts are uncertain, how much models lean towards classes, and how much a pruned model
     keeps of the unpruned one of its seed.
@@ -28,24 +31,33 @@ def models(random: np.random.Generator, seeds: int) -> tuple[np.ndarray, np.ndar
     lean, kept = random.uniform(0, 0.5), random.uniform(0, 0.9)
     noise = random.normal(0, 0.8, (2, seeds, EXAMPLES, CLASSES)) + random.normal(0, lean, (2, seeds, 1, CLASSES))
     unpruned, other = mean + noise
-    return unpruned, np.where(random.random((seeds, EXAMPLES, 1)) < kept, unpruned, other), targets, sure
+    pruned = np.where(random.random((seeds, EXAMPLES, 1)) < kept, unpruned, other)
+    again = random.normal(0, 0.8, unpruned.shape) + random.normal(0, lean, (seeds, 1, CLASSES))
+    control = np.where(random.random((seeds, EXAMPLES, 1)) < kept, unpruned, mean + again)
+    return unpruned, pruned, control, targets, sure
 
 
 def panels(random: np.random.Generator, seeds: int, several_labels: bool) -> dict[str, pd.DataFrame]:
     """The intervals, low and high, of one study, by panel."""
-    unpruned, pruned, targets, sure = models(random, seeds)
+    unpruned, pruned, control, targets, sure = models(random, seeds)
     hot = np.eye(CLASSES)[targets]
     if several_labels:
         hot = np.maximum(hot, random.random(hot.shape) < 0.1)
-        answers, targets = (unpruned > 1.5, pruned > 1.5), hot
+        *answers, of_control = unpruned > 1.5, pruned > 1.5, control > 1.5
+        targets = hot
     else:
-        answers = unpruned.argmax(axis=2), pruned.argmax(axis=2)
+        *answers, of_control = (scores.argmax(axis=2) for scores in (unpruned, pruned, control))
     # Longer and harder to read where models are less sure.
     length = np.exp(random.normal(4, 0.5, EXAMPLES) - 0.3 * sure)
     scores = pd.DataFrame({"grade": random.normal(8 - sure, 3), readability.LENGTH: length.round() + 1})
     whole, right = null.estimate(*answers), null.effectiveness_beside_null(*answers, targets)
     bins = el2n.bins(random.normal(-sure, 0.3))
     read = readability.beside_null(scores, *answers)
+    compared = pd.DataFrame(verdicts.compared(*answers, [of_control], scores - scores.mean(), 0.95)).T
+    beyond = {
+        cause: compared[[f"beyond_{cause}_low", f"beyond_{cause}_high"]].set_axis(["low", "high"], axis=1)
+        for cause in ("retraining", "training_longer")
+    }
     matched = read[["more_low_matched", "more_high_matched"]].set_axis(["low", "high"], axis=1)
     sides = {side: {end: right[f"{side}_more_{end}"] for end in ("low", "high")} for side in ("unpruned", "pruned")}
     return {
@@ -56,6 +68,8 @@ def panels(random: np.random.Generator, seeds: int, several_labels: bool) -> dic
         "05: readability": read[["more_low", "more_high"]].set_axis(["low", "high"], axis=1),
         "05: readability at equal length": matched,
         "06: classes": null.beside_null(*answers, hot),
+        "06: verdicts, beyond retraining": beyond["retraining"],
+        "06: verdicts, beyond training longer": beyond["training_longer"],
     }
 
 
