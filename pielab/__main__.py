@@ -22,6 +22,8 @@ COMMANDS = {
     "compare": ("commands.compare", "files of two models' answers in, one page of what changed out"),
     "export": ("commands.export", "a seed's model out, as a folder that from_pretrained loads, with its model card"),
     "import-predictions": ("commands.import_predictions", "predictions of other programs into a study, for 03 to 07"),
+    "archive": ("commands.archive", "a study's answers and records as small files, to be kept in a repository"),
+    "restore": ("commands.restore", "the seeds of an archive back into results, without training them"),
     "merge": ("commands.merge", "all studies of a results folder in one tidy CSV"),
     "fetch": ("data.assets", "download the demo's data and weights, so that it runs offline"),
     "doctor": ("commands.doctor", "this machine: versions, GPU, cache, network"),

@@ -175,3 +175,20 @@ def test_a_pair_of_which_nothing_was_retrained_has_its_sentences():
     assert alone == [findings.HIDDEN] and findings.of_pair(table) != alone
     both = pd.concat([table, table.assign(pruner="mine", control="before")])
     assert findings.of_pair(both) == findings.of_pair(table)
+
+
+def test_what_is_not_known_without_logits_is_left_out_or_said_to_be_unknown():
+    table = study(MINE, IMP_FT)
+    unknown = ~table["quantity"].isin(["changed", *paired_change.SPLIT])
+    numbers = ["estimate", "low", "high", *ANOTHER_SEED, *paired_change.NUMERICAL]
+    of_mine = table.mask(unknown & (table["pruner"] == "mine"), other=np.nan).assign(
+        **table[[*change.CONFIGURATION, "seeds", "texts", "quantity"]]
+    )
+    known, shown = change.format_table(table), change.format_table(of_mine)
+    probabilities = [name for name in known if name.startswith(("KL", "expected", "Brier"))]
+    assert len(probabilities) == 8 and set(shown.loc[0, probabilities]) == {"not known"}
+    pd.testing.assert_series_equal(shown.loc[1], known.loc[1])
+    nothing = table.copy()
+    nothing.loc[unknown, numbers] = np.nan
+    pd.testing.assert_frame_equal(change.format_table(nothing), known.drop(columns=probabilities))
+    assert change.sentences(nothing) == change.sentences(table)

@@ -89,6 +89,17 @@ def test_answers_alone_are_votes(folder):
     assert main(["import-predictions", *files("csv"), *WORDS]) == 0
     runs = predictions.read_seeds(folder / "results/mine/reviews-other/dense", range(4))
     assert (runs.classes == [np.load(name).argmax(axis=1) for name in files("npy")]).all()
+    assert runs.logits is None  # so that KL and calibration are not of made-up probabilities
+
+
+def test_files_with_and_without_logits_are_not_mixed(folder, capsys):
+    frame = pd.read_csv("dense-3.csv")
+    answers = frame.filter(like="logit_").idxmax(axis=1).str.removeprefix("logit_")
+    frame[["id", "text"]].assign(prediction=answers).to_csv("dense-3.csv", index=False)
+    assert main(["import-predictions", *files("csv"), *WORDS]) == 2
+    said = capsys.readouterr().err
+    assert "dense-3.csv has answers alone, and dense-2.csv has logits: give files that all have" in said
+    assert not (folder / "results").exists()
 
 
 @pytest.mark.parametrize(

@@ -246,13 +246,64 @@ def test_losses_are_no_logits(mine):
         importing.add(-np.log(SOFTMAX), **mine)
 
 
+IDS = SOFTMAX.argmax(axis=2)
+
+
+@pytest.mark.parametrize(
+    "values", [IDS, IDS.astype(np.uint8), IDS.tolist(), np.eye(3)[IDS], 9 * np.eye(3)[IDS], np.eye(3, dtype=bool)[IDS]]
+)
+def test_answers_are_stored_as_answers_in_any_form(mine, values):
+    """So that no probabilities are made up of them; bool and numbers in one-hot form say no more than the ids."""
+    scores = importing.add(values, **mine)
+    targets = datasets.targets(datasets.load(mine["dataset"])["test"])
+    assert scores["accuracy"].tolist() == (targets == IDS).mean(axis=1).tolist()
+    found = predictions.read_seeds(folder(mine, "dense"), range(4))
+    assert found.logits is None and found.shape == (4, TEXTS, 3) and np.array_equal(found.classes, IDS)
+    with refused("logits-not-kept", "import these seeds again with their logits", "seeds 0, 1, 2, 3 are answers"):
+        _ = found.probabilities
+    before = {path: path.stat().st_mtime_ns for path in folder(mine, "dense").glob("**/*")}
+    importing.add(IDS, **mine)
+    assert {path: path.stat().st_mtime_ns for path in folder(mine, "dense").glob("**/*")} == before
+    for other in ((IDS + 1) % 3, np.log(SOFTMAX)):  # other answers, and the same with their logits
+        with refused("other-predictions-in-place", "give another study name"):
+            importing.add(other, **mine)
+
+
+def test_class_ids_may_be_of_classes_in_another_order(mine):
+    importing.add(IDS, **mine, classes=["weather", "animals", "food"])
+    assert np.array_equal(predictions.read_seeds(folder(mine, "dense"), range(4)).classes, np.array([2, 0, 1])[IDS])
+
+
+@pytest.mark.parametrize(
+    ("change", "id", "problem", "cure"),
+    [
+        ({"test": IDS + 1}, "class-ids-of-other-classes", "class ids from 1 to 3, and there are 3", "from 0 to 2"),
+        ({"test": IDS - 1}, "class-ids-of-other-classes", "class ids from -1 to 1", "from 0 to 2"),
+        ({"test": IDS[:, :5]}, "logits-of-other-texts", "are of 5 texts", "give those"),
+        (
+            {"test": np.zeros((4, TEXTS, 3), dtype=bool)},
+            "answers-of-several-classes",
+            "name none or several",
+            "class ids",
+        ),
+        ({"early": IDS}, "early-answers-given", "early predictions are answers", "give their logits"),
+        ({"early": np.eye(3)[IDS]}, "early-answers-given", "early predictions are answers", "give their logits"),
+        ({"decision_thresholds": 0.5}, "decision-thresholds-of-answers", "decision_thresholds = 0.5", "omit it"),
+    ],
+)
+def test_answers_that_do_not_fit_are_one_sentence_and_nothing_is_written(mine, change, id, problem, cure):
+    if "early" in change:
+        make_texts(TEXTS, seed=1).to_csv(Path(mine["dataset"]) / "train.csv", index=False)
+        change["early"] = change["early"][:, : len(datasets.load(mine["dataset"])["train"])]
+    with refused(id, cure, problem):
+        importing.add(**{"test": IDS} | mine | change)
+    assert not Path(mine["results"]).exists()
+
+
 @pytest.mark.parametrize(
     "values",
     [
         np.log(SOFTMAX),
-        np.eye(3)[SOFTMAX.argmax(axis=2)],
-        9 * np.eye(3)[SOFTMAX.argmax(axis=2)],
-        np.eye(3, dtype=bool)[SOFTMAX.argmax(axis=2)],
         SOFTMAX - 0.5,
         np.log(SOFTMAX) + 30,
         np.zeros((4, TEXTS, 3)),
@@ -270,7 +321,6 @@ def test_what_is_as_good_as_logits_is_accepted(mine, values):
         (lambda p: np.log(p), "log-probabilities-for-logits", "no logit is above 0, the highest is -0.0"),
         (lambda p: np.log(p.clip(0, 0.6)), "log-probabilities-for-logits", "the highest is -0.5"),
         (lambda p: p, "probabilities-for-logits", "the test logits are from 0.0"),
-        (lambda p: p > 0.5, "probabilities-for-logits", "the test logits are from 0 to 1"),
     ],
 )
 def test_log_probabilities_of_several_labels_are_no_logits(mine, form, id, problem):
@@ -283,6 +333,8 @@ def test_log_probabilities_of_several_labels_are_no_logits(mine, form, id, probl
     with refused(id, "np.log(p / (1 - p))", problem):
         importing.add(form(p), **mine)
     assert not Path(mine["results"]).exists()
+    with refused("class-ids-of-several-labels", "give bool (seeds, examples, classes)"):
+        importing.add(p.argmax(axis=2), **mine)
     assert importing.add(np.log(p / (1 - p)), **mine)["macro-F1"].tolist() == [1, 1]
     # A model that predicts nothing.
     assert importing.add(np.log(p / (1 - p)) - 5, **mine, pruner="AWQ", threshold=99)["macro-F1"].tolist() == [0, 0]
@@ -307,6 +359,10 @@ def test_multi_label_predictions_have_decision_thresholds(mine, logits):
     found = predictions.read_seeds(folder(mine, "dense"), (0, 1))
     assert found.task == "multi-label" and np.allclose(found.decision_thresholds, [0.2, 0.6])
     assert np.array_equal(found.classes, np.broadcast_to(targets > 0, right.shape))
+    assert found.logits is None  # two numbers alone
+    importing.add(right > 0, **mine, pruner="bool", threshold=75)
+    of_bool = predictions.read_seeds(folder(mine, "bool-75"), (0, 1))
+    assert of_bool.task == "multi-label" and np.array_equal(of_bool.classes, found.classes)
     train = 6 * datasets.targets(data["train"]) - 3
     importing.add(right, **mine, train=np.broadcast_to(train, (2, *train.shape)), pruner="AWQ", threshold=75)
     # The first probability above that of a no, 0.047.

@@ -228,3 +228,23 @@ def test_the_numerical_null_is_that_of_all_seeds_or_not_measured(tmp_path):
     found = paired_change.numerical(tmp_path, (0, 1))
     assert list(found) == ["another_batch_size"] and found["another_batch_size"].logits.mean() == 0.5
     assert list(paired_change.numerical(tmp_path, (0,))) == list(paired_change.NUMERICAL)
+
+
+@pytest.mark.parametrize("threshold", [None, 0.5])
+@pytest.mark.parametrize("without", [(0,), (1,), (0, 1)])
+def test_answers_alone_give_the_same_changes_and_no_number_of_probabilities(threshold, without):
+    random = np.random.default_rng(0)
+    sides = [of(random.normal(size=(5, 60, 3)), threshold) for _ in range(2)]
+    targets = random.integers(3, size=60) if threshold is None else random.integers(2, size=(60, 3))
+    known = between(*sides, targets, another_batch_size=sides[1])
+    for side in without:
+        runs = sides[side]
+        sides[side] = Predictions(None, runs.seeds, answers=runs.classes, n_classes=3)
+    table = between(*sides, targets, another_batch_size=sides[1])
+    pd.testing.assert_frame_equal(table.loc[SHARES], known.loc[SHARES], check_exact=True)
+    both = table.drop(index=SHARES)[["estimate", "low", "high", "another_batch_size"]]
+    one = {"expected calibration error before", "Brier score before"} if 0 not in without else set()
+    one |= {"expected calibration error after", "Brier score after"} if 1 not in without else set()
+    assert set(both.index[both["estimate"].notna()]) == one
+    assert table.loc["KL", "another_seed"] == known.loc["KL", "another_seed"] or 0 in without
+    pd.testing.assert_series_equal(table.loc[sorted(one), "estimate"], known.loc[sorted(one), "estimate"])

@@ -173,3 +173,84 @@ def test_metadata_are_json(tmp_path):
     predictions.write(tmp_path / "p.parquet", np.zeros((1, 2)), {"versions": {"torch": "1"}})
     stored = pq.read_schema(tmp_path / "p.parquet").metadata
     assert json.loads(stored[b"versions"]) == {"torch": "1"}
+
+
+def write_answers(folder, seed, answers, norms=None, **metadata):
+    path = paths.seed(folder, seed) / "test.parquet"
+    path.parent.mkdir(parents=True)
+    predictions.write_answers(path, np.asarray(answers), {"seed": seed, "n_classes": 3, **metadata}, norms)
+    return path
+
+
+@pytest.mark.parametrize("answers", [[2, 0], [[True, False, True], [False] * 3]])
+def test_answers_without_logits_are_read_as_they_were_written(answers, tmp_path):
+    for seed in (0, 1):
+        write_answers(tmp_path, seed, answers, [0.5, 1.25], logits_digest=f"digest {seed}", data="texts")
+    found = predictions.read_seeds(tmp_path, (0, 1))
+    assert found.classes.tolist() == [answers, answers] and found.shape == (2, 2, 3)
+    assert found.task == ("single-label" if found.classes.ndim == 2 else "multi-label")
+    assert found.error_norms.tolist() == [[0.5, 1.25]] * 2 and found.error_norms.dtype == np.float32
+    assert found.logits is None and found.data_digest == "texts" and found.logits_digests == ("digest 0", "digest 1")
+    with refused("logits-not-kept", "use the answers", "seeds 0, 1 are answers without logits"):
+        _ = found.probabilities
+    with refused("logits-not-kept", "use the answers", str(Path("00/test.parquet"))):
+        predictions.read(paths.seed(tmp_path, 0) / "test.parquet")
+
+
+def test_seeds_with_logits_among_seeds_without_have_their_answers(tmp_path):
+    """As when some seeds were restored from an archive, and others trained since."""
+    logits = np.array([[0, 2, 1], [3, 0, 0]], dtype=np.float32)
+    write_answers(tmp_path, 0, [2, 1], [0.5, 0.5])
+    write_seed(tmp_path, 1, logits)
+    found = predictions.read_seeds(tmp_path, (0, 1))
+    assert found.classes.tolist() == [[2, 1], [1, 0]] and found.logits is None and found.error_norms is None
+    assert found.logits_digests == (None, predictions.read_seeds(tmp_path, (1,)).logits_digests[0])
+    write_answers(tmp_path, 2, [[True] * 3] * 2)
+    with refused("answers-of-different-kinds", "run them alike", str(tmp_path)):
+        predictions.read_seeds(tmp_path, (0, 2))
+    write_answers(tmp_path, 3, [2, 1, 0])
+    with refused("seeds-of-different-shapes", "run them alike", "(2, 3), (3, 3)"):
+        predictions.read_seeds(tmp_path, (0, 3))
+    write_answers(tmp_path, 4, [2, 1], n_classes=4)
+    with refused("seeds-of-different-shapes", "run them alike", "(2, 3), (2, 4)"):
+        predictions.read_seeds(tmp_path, (0, 4))
+
+
+@pytest.mark.parametrize(
+    ("answers", "metadata", "id"),
+    [
+        ([0, 3], {"n_classes": "3"}, "stored-answers-of-other-classes"),
+        ([0, -1], {"n_classes": "3"}, "stored-answers-of-other-classes"),
+        ([0, 1], {}, "stored-answers-of-other-classes"),
+        ([0, 1], {"n_classes": '"3"'}, "stored-answers-of-other-classes"),
+        (pa.array([[True, False]] * 2, pa.list_(pa.bool_(), 2)), {"n_classes": "3"}, "stored-answers-of-other-classes"),
+        ([0, None], {"n_classes": "3"}, "stored-answers-not-accepted"),
+        ([0.0, 1.0], {"n_classes": "3"}, "stored-answers-not-accepted"),
+        (["a", "b"], {"n_classes": "3"}, "stored-answers-not-accepted"),
+        ([[True], [False, True]], {"n_classes": "2"}, "stored-answers-not-accepted"),
+        (pa.array([[True, None]] * 2, pa.list_(pa.bool_(), 2)), {}, "stored-answers-not-accepted"),
+    ],
+)
+def test_answers_that_are_no_class_of_the_data_are_refused(answers, metadata, id, tmp_path):
+    table = pa.table({"example": [0, 1], "answer": answers}).replace_schema_metadata(metadata)
+    pq.write_table(table, tmp_path / "p.parquet")
+    with refused(id, "class", f"the answers of {tmp_path / 'p.parquet'} are "):
+        predictions.read_file(tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize("norms", [[0.1, None], [0.1, -0.1], [0.1, float("inf")], ["0.1", "0.2"]])
+def test_error_norms_that_are_none_are_refused(norms, tmp_path):
+    table = pa.table({"example": [0, 1], "answer": [0, 1], "error_norm": norms})
+    pq.write_table(table.replace_schema_metadata({"n_classes": "2"}), tmp_path / "p.parquet")
+    with refused("stored-error-norms-not-accepted", "leave the column out", "p.parquet has error norms"):
+        predictions.read_file(tmp_path / "p.parquet")
+
+
+def test_answers_are_put_in_the_order_of_their_examples_with_their_norms(tmp_path):
+    table = pa.table({"example": [1, 0], "answer": [2, 1], "error_norm": [0.5, 1.0]})
+    pq.write_table(table.replace_schema_metadata({"n_classes": "3"}), tmp_path / "p.parquet")
+    found = predictions.read_file(tmp_path / "p.parquet")
+    assert found.classes.tolist() == [1, 2] and found.error_norms.tolist() == [1.0, 0.5]
+    pq.write_table(pa.table({"example": [1, 2], "answer": [2, 1]}), tmp_path / "p.parquet")
+    with refused("examples-misnumbered", "number them as in the split"):
+        predictions.read_file(tmp_path / "p.parquet")

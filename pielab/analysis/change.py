@@ -51,21 +51,29 @@ def by_configuration(table: pd.DataFrame) -> list[tuple[Configuration, pd.DataFr
 
 
 def format_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of `of_study` as text, one row for each configuration; shares in percent, KL in nats."""
-    shown = []
+    """The table of `of_study` as text, one row for each configuration; shares in percent, KL in nats.
+
+    KL and calibration need logits, and are left out if no configuration has them.
+    """
+    shown, known = [], table.loc[table["quantity"] == "KL", "estimate"].notna().any()
     for configuration, rows in by_configuration(table):
         row = {"dataset": configuration.dataset, "model": configuration.model, "configuration": configuration.title}
         row |= {name: rows[name].iloc[0] for name in ("seeds", "texts")}
         row |= {part: percent(rows.loc[part]) for part in ("changed", *paired_change.SPLIT)}
         beside = {"another_seed": "another seed", **SAME_WEIGHTS}
         row |= {words: percent(rows.loc["changed"], name) for name, words in beside.items()}
-        row["KL"] = _with_interval(rows.loc["KL"], "estimate", "{:.2g}")
-        row |= {f"KL, {words}": _with_interval(rows.loc["KL"], name, "{:.2g}") for name, words in beside.items()}
-        for name in paired_change.CALIBRATION:
-            row[f"{name} before"] = f"{rows.loc[f'{name} before', 'estimate']:.3f}"
-            row[f"{name}, change"] = _with_interval(rows.loc[name], "estimate", "{:z.3f}")
-        shown.append(row)
+        shown.append(row | (_of_probabilities(rows, beside) if known else {}))
     return pd.DataFrame(shown or {name: [] for name in ("dataset", "model", "configuration")})
+
+
+def _of_probabilities(rows: pd.DataFrame, beside: dict[str, str]) -> dict[str, str]:
+    """What is known of the probabilities of one configuration, as text by column."""
+    row = {"KL": _with_interval(rows.loc["KL"], "estimate", "{:.2g}")}
+    row |= {f"KL, {words}": _with_interval(rows.loc["KL"], name, "{:.2g}") for name, words in beside.items()}
+    for name in paired_change.CALIBRATION:
+        row[f"{name} before"] = _with_interval(rows.loc[f"{name} before", ["estimate"]], "estimate", "{:.3f}")
+        row[f"{name}, change"] = _with_interval(rows.loc[name], "estimate", "{:z.3f}")
+    return row if rows.loc["KL", "estimate"] >= 0 else dict.fromkeys(row, "not known")
 
 
 def sentences(table: pd.DataFrame) -> list[str]:

@@ -105,15 +105,17 @@ def compare_with_null(dense: Predictions, pruned: Predictions, targets: np.ndarr
 
     targets: class ids (examples,), or multi-hot (examples, classes). One row for each measure that the task has:
     measure; source; all_seeds, with every seed on both sides; halved and null, means over half-splits of the seeds, of
-    unpruned halves against pruned ones and against unpruned ones.
+    unpruned halves against pruned ones and against unpruned ones. Those of probabilities are left out if a side has
+    answers alone.
     """
-    sides = [(runs.classes, tasks.TASKS[runs.task].probabilities(runs.logits)) for runs in (dense, pruned)]
-    all_seeds = np.ones(len(dense.logits), dtype=bool)
+    answers, of_sides = (dense.classes, pruned.classes), (dense.logits, pruned.logits)
+    found = [tasks.TASKS[dense.task].probabilities(logits) for logits in of_sides if logits is not None]
+    probabilities = found if len(found) == len(of_sides) else None
+    all_seeds = np.ones(len(dense.seeds), dtype=bool)
 
     def between(first: np.ndarray, side: int, second: np.ndarray) -> dict[str, float]:
-        (dense_ids, dense_probabilities), (ids, probabilities) = sides[0], sides[side]
-        of_first, of_second = (dense_ids[first], dense_probabilities[first]), (ids[second], probabilities[second])
-        return MEASURES[dense.task](*of_first, *of_second, targets)
+        both = (probabilities[0][first], probabilities[side][second]) if probabilities else None
+        return MEASURES[dense.task](answers[0][first], answers[side][second], both, targets)
 
     splits = np.array(half_splits.half_splits(len(all_seeds), n_splits, np.random.default_rng(0)), dtype=bool)
     table = pd.DataFrame({"all_seeds": between(all_seeds, 1, all_seeds)})
@@ -132,29 +134,26 @@ SOURCES = {
 }
 
 
+# The probabilities of both sides, (seeds, examples, classes) each; None if they are not known.
+Probabilities = tuple[np.ndarray, np.ndarray] | None
+
+
 def _single_label_measures(
-    dense: np.ndarray,
-    dense_probabilities: np.ndarray,
-    pruned: np.ndarray,
-    pruned_probabilities: np.ndarray,
-    targets: np.ndarray,
+    dense: np.ndarray, pruned: np.ndarray, probabilities: Probabilities, targets: np.ndarray
 ) -> dict[str, float]:
-    return {
-        "flips": flips(dense, pruned, targets),
-        "Cohen's kappa of the votes": kappa(dense, pruned),
-        "Jensen-Shannon divergence, bits": float(jensen_shannon(dense_probabilities, pruned_probabilities).mean()),
-    }
+    found = {"flips": flips(dense, pruned, targets), "Cohen's kappa of the votes": kappa(dense, pruned)}
+    if probabilities:
+        found["Jensen-Shannon divergence, bits"] = float(jensen_shannon(*probabilities).mean())
+    return found
 
 
 def _multi_label_measures(
-    dense: np.ndarray,
-    dense_probabilities: np.ndarray,
-    pruned: np.ndarray,
-    pruned_probabilities: np.ndarray,
-    targets: np.ndarray,
+    dense: np.ndarray, pruned: np.ndarray, probabilities: Probabilities, targets: np.ndarray
 ) -> dict[str, float]:
-    correlation = float(np.nanmean(spearman(dense_probabilities, pruned_probabilities)))
-    lowest = spearman_pies(dense_probabilities, pruned_probabilities)
+    if not probabilities:
+        return {}
+    correlation = float(np.nanmean(spearman(*probabilities)))
+    lowest = spearman_pies(*probabilities)
     share = float(pies.find(dense, pruned)[lowest].mean()) if lowest.any() else float("nan")
     return {"rank correlation of the classes": correlation, "of the 5 % least correlated, PIEs": share}
 

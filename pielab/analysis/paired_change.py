@@ -55,9 +55,10 @@ def between(
     the mean over texts of the divergence of the probabilities after from those before, in nats; with several labels the
     sum of those of the labels. "expected calibration error" (15 bins of equal width, from 0 to 1) is that of the
     largest probability, or of the probabilities of all labels. "Brier score" is the sum over classes (0 to 2, or to the
-    number of labels). Both without "before" or "after" are the differences.
+    number of labels). Both without "before" or "after" are the differences. What needs logits is NaN if a side has
+    answers alone.
     """
-    pies.check_pair(before.logits, after.logits)
+    pies.check_pair(before.classes, after.classes)
     values = by_seed(before, after, targets)
     rows = [null.seed_interval(values[quantity].to_numpy(), confidence) for quantity in QUANTITIES]
     table = pd.DataFrame(rows, index=QUANTITIES, columns=["estimate", "low", "high"])
@@ -87,7 +88,7 @@ def numerical(folder: Path, seeds: Sequence[int]) -> dict[str, Predictions]:
 
 def by_seed(before: Predictions, after: Predictions, targets: np.ndarray) -> pd.DataFrame:
     """QUANTITIES of each seed, a row a seed; arguments and units as in `between`."""
-    seeds, texts, classes = before.logits.shape
+    seeds, texts, classes = before.shape
     counts, divergence = np.zeros((3, seeds)), np.zeros(seeds)
     gaps, errors = np.zeros((2, seeds, BINS)), np.zeros((2, seeds))
     for block in _blocks(before):
@@ -121,6 +122,8 @@ _CONFIDENCE = {
 def _gaps(confidence: np.ndarray, occurred: np.ndarray) -> np.ndarray:
     """How often what was said occurred beyond what its probabilities add up to, (seeds, bins)."""
     seeds = len(confidence)
+    if np.isnan(confidence).any():
+        return np.full((seeds, BINS), np.nan)
     # A bin contains its upper end, as in Guo et al. 2017.
     places = np.ceil(confidence * BINS).clip(1, BINS).astype(int) - 1
     places += BINS * np.arange(seeds).reshape(-1, *[1] * (confidence.ndim - 1))
@@ -132,7 +135,7 @@ def _another_seed(before: Predictions, targets: np.ndarray, confidence: float) -
 
     From model i to model j is a kernel of the pair, whose mean over i != j is a U-statistic.
     """
-    seeds, texts, _ = before.logits.shape
+    seeds, texts, _ = before.shape
     names = ["changed", *SPLIT, "KL"]
     columns = ["another_seed", "another_seed_low", "another_seed_high"]
     if seeds < 2:
@@ -155,13 +158,20 @@ def _another_seed(before: Predictions, targets: np.ndarray, confidence: float) -
 
 
 def _blocks(runs: Predictions) -> Iterator[slice]:
-    seeds, texts, classes = runs.logits.shape
+    seeds, texts, classes = runs.shape
     size = max(1, LOGITS_AT_ONCE // (seeds * classes))
     return (slice(start, start + size) for start in range(0, texts, size))
 
 
 def _of_block(runs: Predictions, targets: np.ndarray, block: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Answers, whether they are right (seeds, block), and the logarithms of the probabilities, in double precision."""
+    """Answers, whether they are right (seeds, block), and the logarithms of the probabilities, in double precision.
+
+    The logarithms are NaN if they are not known.
+    """
+    if runs.logits is None:
+        answers = runs.classes[:, block]
+        unknown = LOG_PROBABILITIES[runs.task](np.full((len(answers), answers.shape[1], runs.shape[2]), np.nan))
+        return answers, agree(answers, targets[block]), unknown
     logits = runs.logits[:, block]
     answers = predictions.ANSWERS[runs.task](logits, runs.decision_thresholds)
     return answers, agree(answers, targets[block]), LOG_PROBABILITIES[runs.task](logits.astype(np.float64))

@@ -86,7 +86,7 @@ def check_same_data(
     if control and control.predictions:
         compared[control.name] = control.predictions
     for side, runs in compared.items():
-        if number != runs.logits.shape[1] or runs.data_digest not in (None, digest):
+        if number != runs.shape[1] or runs.data_digest not in (None, digest):
             raise PielabError(
                 "predictions-of-other-data",
                 f"the {side} predictions were made on other texts or labels than these {number}",
@@ -143,15 +143,14 @@ def differences(p: PrunedParameters, dense: Predictions, control: str | None = N
     restarted = []
     name, folder = ("pruned", p.folder) if control is None else (control, p.pair_folder / control)
     unknown: dict[str, list[int]] = {"unpruned": [], name: []}
-    for seed, logits in zip(dense.seeds, dense.logits, strict=True):
+    for seed, now in zip(dense.seeds, dense.logits_digests, strict=True):
         sides = {"unpruned": _record(p.dense_folder, seed), name: _record(folder, seed)}
         for side, record in sides.items():
             unknown[side] += [seed] if record and "inputs" not in record else []
         unpruned, other = map(_made_with, sides.values())
         both = [each for each in unpruned if each in other]
         different.update((each, unpruned[each], other[each]) for each in both if unpruned[each] != other[each])
-        now = records.digest_arrays(logits)
-        restarted += [seed] if sides[name].get("starts_from", now) != now else []
+        restarted += [seed] if now and sides[name].get("starts_from", now) != now else []
     lines = [
         f"The two sides differ in {each}: {unpruned} unpruned, {other} {name} (seeds: {number} of {len(dense.seeds)})."
         for (each, unpruned, other), number in different.items()

@@ -30,7 +30,7 @@ def examples(split: "Dataset", dense: Predictions, pruned: Predictions, estimate
     frame = pd.DataFrame({"example": np.arange(len(split)), "label": task.ids(task.targets(split))})
     for side, runs in {"unpruned": dense, "pruned": pruned}.items():
         frame[side] = task.ids(task.majority(runs.classes))
-        frame[f"{side}_votes"] = task.votes(runs.classes, runs.logits.shape[2]).tolist()
+        frame[f"{side}_votes"] = task.votes(runs.classes, runs.shape[2]).tolist()
     return frame.assign(pie=pies.find(dense.classes, pruned.classes), p_pie=estimate.p_pie, p_null=estimate.p_null)
 
 
@@ -87,7 +87,7 @@ def summary(
         removal = null.difference(*both, of_control, n_splits=parameters.n_splits, n_bootstrap=parameters.n_bootstrap)
     is_pie = pies.find(*both)
     targets = datasets.targets(data["test"])
-    hot = tasks.TASKS[dense.task].hot(targets, dense.logits.shape[2])
+    hot = tasks.TASKS[dense.task].hot(targets, dense.shape[2])
     beside_null = null.beside_null(*both, hot, n_splits=parameters.n_splits)
     numerical = paired_change.numerical(parameters.dense_folder, parameters.seeds)
     return {

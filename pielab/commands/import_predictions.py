@@ -21,7 +21,8 @@ EXAMPLES = """for example:
 
 A file is one model's answers to the test texts, of one label each, as pielab predict writes it and pielab compare
 reads it: CSV, TSV, Parquet, JSON or JSON lines with logits or answers, a column of ids, and the texts, by which its
-rows are put in the order of the data. Without texts the ids must be the places of the test texts, from 0.
+rows are put in the order of the data. Without texts the ids must be the places of the test texts, from 0. What needs
+probabilities, KL and calibration, is known with logits alone.
 """
 
 
@@ -57,10 +58,17 @@ def _add(given: argparse.Namespace) -> Any:
     data = datasets.load(given.dataset, **options)
     names, texts = datasets.class_names(data), datasets.joined_texts(data["test"])
     classes = given.classes.split(",") if given.classes else None
-    logits = [_logits(file, texts, names, classes, given.dataset) for file in files]
+    found = [_predictions(file, texts, names, classes, given.dataset) for file in files]
+    kinds = {file.logits is None: file.path for file in files}
+    if len(kinds) > 1:
+        raise PielabError(
+            "logits-of-some-files",
+            f"{kinds[True]} has answers alone, and {kinds[False]} has logits",
+            "give files that all have logits, or leave these out of all",
+        )
     pruned = {"pruner": given.pruner} if given.pruner else {}
     return importing.add(
-        logits,
+        found,
         study=given.study,
         dataset=given.dataset,
         model=given.model,
@@ -72,11 +80,10 @@ def _add(given: argparse.Namespace) -> Any:
     )
 
 
-def _logits(
+def _predictions(
     file: "AnswerFile", texts: Sequence[str], names: list[str], classes: list[str] | None, dataset: str
 ) -> "np.ndarray":
-    """The file's logits (texts, classes) in the order of the data's texts and classes; of answers alone 1 and 0."""
-    import numpy as np
+    """The file's logits (texts, classes) in the order of the data's texts and classes; of answers alone the ids."""
     import pandas as pd
 
     order = _order(file, texts, dataset)
@@ -89,7 +96,7 @@ def _logits(
                 f"{', '.join(names)}",
                 "write the answers as the data's labels",
             )
-        return np.eye(len(names), dtype=np.float32)[places][order]
+        return places[order]
     columns = classes or [file.names.get(place, str(place)) for place in range(file.logits.shape[1])]
     if sorted(columns) != sorted(names):
         raise PielabError(

@@ -12,9 +12,10 @@ import pandas as pd
 from pielab.config.parameters import PairParameters, PrunedParameters
 from pielab.config.validation import validate
 from pielab.data import datasets, tasks
-from pielab.data.logit_checks import check_logits
+from pielab.data.logit_checks import check_logits, two_numbers
 from pielab.errors import PielabError
 from pielab.store import files, paths, predictions, records
+from pielab.store.predictions import File
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -35,23 +36,26 @@ def add(
     early: np.ndarray | None = None,
     **more: Any,
 ) -> pd.DataFrame:
-    """Write the logits of several models into a study; returns the test score of each seed.
+    """Write the logits, or the answers, of several models into a study; returns the test score of each seed.
 
     The score is the accuracy, macro-F1 for multi-label data, or the main metric of a GLUE task.
 
     test: (seeds, examples, classes), for the texts of `datasets.load(dataset)["test"]` in their order.
-        If texts have one label, log-probabilities will do, and np.eye(n_classes)[ids] turns class ids (seeds, examples)
-        into logits. Probabilities p of several labels become logits by np.log(p / (1 - p)).
+        If texts have one label, log-probabilities will do; probabilities p of several labels become logits by
+        np.log(p / (1 - p)). If logits are not known, the answers: class ids, integers (seeds, examples), or if texts
+        have several labels bool (seeds, examples, classes). Logits that are two numbers alone, such as
+        np.eye(n_classes)[ids], are stored as the answers that they are: probabilities of them would be made up.
     pruner, threshold: the name of the compression, such as "quantised", and the share of the model that it removed, in
         percent above 0 and below 100; 0 for models that were trained like compressed ones, with nothing compressed, to
         be named as `control` in 03_pies. Unpruned models have neither.
     seeds: in the notebooks' form, ascending; 0, 1, 2 ... if not given. A pruned model has the seed of its unpruned
         model.
-    classes: the names of the logits' columns, if they are not in the order of `datasets.class_names`.
+    classes: the names of the logits' columns, or of the ids 0, 1 ..., if they are not in the order of
+        `datasets.class_names`.
     decision_thresholds: for multi-label models, the probability above which a class is predicted: one number, or one
-        for each seed. If not given, those of the best macro-F1 on `train`.
+        for each seed. If not given, those of the best macro-F1 on `train`. Answers given as bool need none.
     train, early: like `test`, for the training texts, which 04_el2n needs: at the end of training, and (unpruned
-        models only) after the first epoch past 30 % of it.
+        models only, as logits) after the first epoch past 30 % of it.
     more: results, limit, and the other parameters by which the notebooks find the texts.
 
     Raises PielabError, and writes nothing, if something does not fit or the folders hold other predictions.
@@ -61,44 +65,99 @@ def add(
     logits = {split: _array(values, split) for split, values in arrays.items() if values is not None}
     p, configuration = _parameters(given | more, seeds, len(logits["test"]))
     data = datasets.load(**p.data)
+    logits = {split: _hot(values, split, p, data, classes) for split, values in logits.items()}
     logits = {split: _in_order(values, split, p, data, classes) for split, values in logits.items()}
-    check_logits(logits, multi_label=tasks.of_split(data["test"]) is tasks.MULTI_LABEL)
+    multi_label = tasks.of_split(data["test"]) is tasks.MULTI_LABEL
+    as_logits = {split: values for split, values in logits.items() if values.dtype != bool}
+    check_logits(as_logits, multi_label)
     task, targets = datasets.task_of(p.dataset, data), datasets.targets(data["test"])
-    decisions = _decision_thresholds(decision_thresholds, logits, p, data)
-    scores = [task.score(predicted, targets) for predicted in task.answers(logits["test"], decisions)]
+    decisions = _decision_thresholds(decision_thresholds, as_logits, p, data)
+    # A class that is said and one that is not are on the two sides of any threshold.
+    answers = {split: task.answers(np.where(values, 9, -9), 0.5) for split, values in logits.items()}
+    answers |= {split: task.answers(values, decisions) for split, values in as_logits.items()}
+    known = {split for split, values in as_logits.items() if not two_numbers(values, multi_label)}
+    if "early" in set(logits) - known:
+        raise PielabError(
+            "early-answers-given",
+            "the early predictions are answers without logits",
+            "give their logits, because EL2N is the error of the probabilities, or leave early out",
+        )
+    scores = [task.score(predicted, targets) for predicted in answers["test"]]
     common = configuration.record | {"data": datasets.digest(data), "metric": task.metric}
     folder, contents = configuration.folder(p.study_folder), {}
     for index, seed in enumerate(p.seeds):
         decision = None if decisions is None else float(decisions[index])
         record = common | {"seed": seed, "decision_threshold": decision, "test": scores[index]}
-        contents[paths.seed(folder, seed)] = record, {split: values[index] for split, values in logits.items()}
+        contents[paths.seed(folder, seed)] = (
+            record,
+            {
+                split: File(record | {"split": split}, values[index])
+                if split in known
+                else File(record | {"split": split, "n_classes": values.shape[2]}, None, answers[split][index])
+                for split, values in logits.items()
+            },
+        )
     # All folders are checked before the first is written.
     for target in [target for target, content in contents.items() if not _is_written(target, *content)]:
         record, splits = contents[target]
         with files.atomic_folder(target) as partial:
-            for split, values in splits.items():
-                predictions.write(partial / f"{split}.parquet", values, record | {"split": split})
+            for split, file in splits.items():
+                predictions.write_file(partial / f"{split}.parquet", file)
             (partial / "metrics.json").write_text(json.dumps(record, indent=1))
     return pd.DataFrame({"seed": p.seeds, task.metric: scores})
 
 
 def _array(values: np.ndarray | Sequence[np.ndarray], split: str) -> np.ndarray:
+    """Logits (seeds, examples, classes) float32, or answers: integers (seeds, examples), or bool as logits."""
     try:
-        with np.errstate(over="ignore"):  # _in_order refuses infinite logits and names the example
-            logits = np.asarray(values, dtype=np.float32)
+        logits = np.asarray(values)
+        is_ids = logits.ndim == 2 and logits.dtype.kind in "iu"
+        if not is_ids and logits.dtype != bool:
+            with np.errstate(over="ignore"):  # _in_order refuses infinite logits and names the example
+                logits = logits.astype(np.float32)
     except (TypeError, ValueError):
         raise PielabError(
             "logits-not-numbers",
             f"the {split} logits are not numbers of one shape",
             "give an array (seeds, examples, classes)",
         ) from None
-    if logits.ndim != 3 or not logits.size:
+    if not (is_ids or logits.ndim == 3) or not logits.size:
         raise PielabError(
             "logits-of-wrong-shape",
             f"the {split} logits have the shape {logits.shape}",
-            "give (seeds, examples, classes); class ids (seeds, examples) become that by np.eye(n_classes)[ids]",
+            "give (seeds, examples, classes), or class ids as integers (seeds, examples)",
         )
     return logits
+
+
+def _hot(
+    values: np.ndarray, split: str, p: PairParameters, data: "DatasetDict", classes: Sequence[str] | None
+) -> np.ndarray:
+    """Logits as they are, and answers as bool (seeds, examples, classes): whether a class is the answer."""
+    is_ids, multi_label = values.ndim == 2, tasks.of_split(data["test"]) is tasks.MULTI_LABEL
+    if is_ids and multi_label:
+        raise PielabError(
+            "class-ids-of-several-labels",
+            f"the {split} answers are one class id a text, and the texts of {p.dataset} have several labels",
+            "give bool (seeds, examples, classes)",
+        )
+    if is_ids:
+        number = len(datasets.class_names(data) if classes is None else classes)
+        if values.min() < 0 or values.max() >= number:
+            raise PielabError(
+                "class-ids-of-other-classes",
+                f"the {split} answers are class ids from {values.min()} to {values.max()}, and there are {number} "
+                "classes",
+                f"give ids from 0 to {number - 1}, in the order of pielab.datasets.class_names",
+            )
+        return values[..., None] == np.arange(number)
+    if values.dtype == bool and not multi_label and (values.sum(axis=2) != 1).any():
+        raise PielabError(
+            "answers-of-several-classes",
+            f"the {split} answers name none or several classes, and the texts of {p.dataset} have one label",
+            "give one class a text, as class ids (seeds, examples)",
+        )
+    return values
 
 
 def _parameters(
@@ -176,7 +235,13 @@ def _decision_thresholds(
     given: float | Sequence[float] | None, logits: dict[str, np.ndarray], p: PairParameters, data: "DatasetDict"
 ) -> np.ndarray | None:
     """The thresholds of multi-label models, (seeds,) float32; None for single-label data."""
-    best = tasks.of_split(data["test"]).decision_threshold
+    if given is not None and not logits:
+        raise PielabError(
+            "decision-thresholds-of-answers",
+            f"decision_thresholds = {given!r} was given, and the predictions are answers",
+            "omit it, because it turns logits into answers",
+        )
+    best = tasks.of_split(data["test"]).decision_threshold if logits else None
     if not best:
         if given is not None:
             raise PielabError(
@@ -205,13 +270,13 @@ def _decision_thresholds(
     return np.broadcast_to(thresholds, len(p.seeds))
 
 
-def _is_written(target: Path, record: dict[str, Any], logits: dict[str, np.ndarray]) -> bool:
+def _is_written(target: Path, record: dict[str, Any], splits: dict[str, File]) -> bool:
     """True if the folder holds exactly these predictions. Raises PielabError if it holds others."""
     if not target.exists():
         return False
-    same = records.read(target) == record and {path.stem for path in target.glob("*.parquet")} == set(logits)
+    same = records.read(target) == record and {path.stem for path in target.glob("*.parquet")} == set(splits)
     if not same or not all(
-        np.array_equal(predictions.read(target / f"{split}.parquet")[0], values) for split, values in logits.items()
+        _is_same(predictions.read_file(target / f"{split}.parquet"), file) for split, file in splits.items()
     ):
         raise PielabError(
             "other-predictions-in-place",
@@ -219,3 +284,9 @@ def _is_written(target: Path, record: dict[str, Any], logits: dict[str, np.ndarr
             f"delete {target.parents[1]}, or give another study name",
         )
     return True
+
+
+def _is_same(file: File, other: File) -> bool:
+    if file.logits is None or other.logits is None:
+        return file.logits is other.logits and np.array_equal(file.classes, other.classes)
+    return np.array_equal(file.logits, other.logits)

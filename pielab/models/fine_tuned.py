@@ -145,7 +145,7 @@ def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int
             f"{folder} has the predictions of a seed, and not its weights",
             "give an unpruned seed, or prune it again with save_weights: true under another study name",
         )
-    n_classes, commit = predictions.read(folder / "test.parquet")[0].shape[1], record.get("model_revision")
+    n_classes, commit = predictions.read_file(folder / "test.parquet").shape[1], record.get("model_revision")
     max_tokens = max_tokens or p["max_tokens"]
     encoder: TextEncoder
     if saved.is_dir():

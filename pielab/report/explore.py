@@ -63,9 +63,10 @@ def read_split(
     if known and known.source == source:
         return known
     data = results.load_data(record, folder / "pies.parquet")
-    runs = predictions.read_seeds(folder.parent / DENSE, record["seeds"], "early" if name == "train" else name)
+    dense, of_file = folder.parent / DENSE, "early" if name == "train" else name
+    runs = predictions.read_seeds(dense, record["seeds"], of_file)
     results.check_same_data(data, runs, runs, split=name)
-    norms = el2n.error_norms(runs, datasets.targets(data[name]))
+    norms = el2n.error_norms_of(dense, runs, of_file, datasets.targets(data[name]))
     percentile = 100 * stats.rankdata(norms) / len(norms)
     texts = datasets.joined_texts(data[name])
     return Split(name, source, data[name], datasets.class_names(data), texts, percentile)

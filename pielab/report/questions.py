@@ -68,7 +68,8 @@ NOTES = {
         "seed</b>, how many differ between two unpruned models; <b>another batch size</b> and <b>bfloat16 against "
         "float32</b>, how many differ with the same weights. <b>KL</b>, in nats, is the divergence of the "
         "probabilities after from those before. <b>Expected calibration error</b> has 15 bins, from 0 to 1; the "
-        "<b>Brier score</b> is the sum over classes. In brackets: 95 % intervals, over seeds."
+        "<b>Brier score</b> is the sum over classes; these three need logits, and are left out where only answers are "
+        "known. In brackets: 95 % intervals, over seeds."
     ),
     "sizes": (
         "<b>MB packed</b> is the size of a model as the format of its method would store it: rounded weights in their "

@@ -6,7 +6,7 @@ python -m pielab.report.written docs/files.md
 import sys
 from pathlib import Path
 
-from pielab.report.written_files import FILES, File
+from pielab.report.written_files import ARCHIVE, FILES, File
 from pielab.report.written_tables import TABLES as MEASURED
 from pielab.report.written_verdicts import VERDICT_TABLES
 
@@ -28,7 +28,8 @@ def kinds(name: str) -> list[File]:
 
 def page() -> str:
     """The page of all files, Markdown."""
-    return "\n".join([HEAD, _section("Predictions and PIEs", FILES), _section("Tables of the report", TABLES)])
+    sections = {"Predictions and PIEs": FILES, "Tables of the report": TABLES, "What pielab archive writes": ARCHIVE}
+    return "\n".join([HEAD, *(_section(title, files) for title, files in sections.items())])
 
 
 def _section(title: str, files: tuple[File, ...]) -> str:

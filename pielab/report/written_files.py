@@ -13,7 +13,8 @@ SEEDS = {"seeds": "integer: how many seeds"}
 LEVEL = {"confidence": "number: the level of the intervals, 0.95"}
 LOGITS = {
     "example": "integer: place in the split, from 0",
-    "logits": "list of float32: one for each class, in their order",
+    "logits": "list of float32: one for each class, in their order; where only answers are known, `answer` in their "
+    "place, an integer or a list of bool, and perhaps `error_norm`, float32: the L2 norm of p(x) - y",
 }
 # What may stand in the place of a name in <>.
 PLACES = {"<pair>": "(?!report/|logs/)[^/]+", "<notebook>": r"\d\d_\w+", "<seed>": r"\d+", "<number>": r"\d+"}
@@ -38,6 +39,22 @@ class File:
         return re.fullmatch(pattern, name) is not None
 
 
+ARCHIVE = (
+    File("study.yaml", "the study, from which the configurations of a seed are known"),
+    File(
+        "<pair>/<seed>.parquet",
+        "one seed: a row for each configuration; zstd",
+        {
+            "pruner": CONFIGURATION["pruner"],
+            "threshold": "string: percent pruned, bits of rounding, or a pattern",
+            "record": "string: metrics.json as it is",
+            "predictions": "list: for each split its name, `split`; `answers`, class ids, or if texts have several "
+            "labels one bit a class, filled up to bytes for each text (numpy.packbits); `logits_digest`, of the logits "
+            "that they are of; `error_norms`, of the test and early predictions of unpruned models, the L2 norm of "
+            "p(x) - y",
+        },
+    ),
+)
 SEED = "<pair>/<configuration>/seeds/<seed>"
 PREDICTIONS = {
     "test.parquet": "logits of the test texts: all that the analysis needs",

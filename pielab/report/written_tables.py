@@ -87,7 +87,7 @@ TABLES = (
         "what changes in the model of the same seed; a row a configuration and quantity",
         CONFIGURATION
         | COUNTED
-        | {"quantity": "string: changed, its parts, KL, calibration error, Brier score"}
+        | {"quantity": "string: changed, its parts; KL, calibration error and Brier score, empty without logits"}
         | ESTIMATE
         | {"another_seed": "number: the same between unpruned models of two seeds"}
         | ends("another_seed")
@@ -98,7 +98,7 @@ TABLES = (
     ),
     table(
         "change_by_configuration",
-        "the same to read",
+        "the same to read; without KL, calibration error and Brier score if no predictions have logits",
         PAIR
         | {"configuration": "string: the method and its setting"}
         | COUNTED

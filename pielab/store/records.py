@@ -105,7 +105,7 @@ def finished(
     if exported and not ((folder / "model").exists() or (folder / "weights.safetensors").exists()):
         raise PielabError(
             "weights-not-saved",
-            f"{folder} was made without save_weights",
+            f"{folder} was made without save_weights, or restored from an archive, which keeps no weights",
             "delete that folder, or give another study name",
         )
     return True
@@ -143,6 +143,14 @@ def require_same_inputs(there: Mapping[str, Any], inputs: Mapping[str, str], fol
 def _outdated(folder: Path) -> Path:
     # All seeds of a configuration have its recipe, so all must go.
     return folder.parents[1] if re.fullmatch(r"\d+", folder.name) else folder
+
+
+def of_predictions(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the metadata of a seed's predictions have of its record; "split" is left to be added."""
+    recipe = record.get("parameters", {})
+    known = {name: recipe[name] for name in ("data",) if name in recipe} | dict(record)
+    names = [*paths.CONFIGURATION, "seed", "decision_threshold", "data", "device", "versions"]
+    return {name: known[name] for name in names if name in known}
 
 
 def metrics(folder: Path, seeds: tuple[int, ...]) -> pd.DataFrame:

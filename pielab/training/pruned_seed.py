@@ -9,7 +9,7 @@ compressed without retraining has none either. Controls go through the same, and
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from safetensors.torch import load_file, load_model
@@ -19,6 +19,8 @@ from pielab.compression import masks as pruning
 from pielab.compression import one_shot
 from pielab.compression.masks import dense_masks, overall_sparsity, prune
 from pielab.config.parameters import PruneParameters
+from pielab.config.types import format_seeds
+from pielab.errors import PielabError
 from pielab.store import paths, predictions, records, settings
 from pielab.training import scoring
 from pielab.training.distillation import Teacher
@@ -93,6 +95,25 @@ def check(experiment: Experiment[PruneParameters]) -> None:
     if kept_of := settings.pattern(experiment.parameters.threshold):
         model = experiment.build(experiment.parameters.seeds[0])
         pruning.check_rows(prunable(model, experiment.parameters), kept_of, pruning.transposed_weights(model))
+
+
+def check_start(experiment: Experiment[PruneParameters], seeds: Sequence[int]) -> None:
+    """Raise PielabError, before anything is trained, if the weights to start from were not kept in an archive."""
+    p = experiment.parameters
+    if p.trajectory.start == "initial":
+        return
+    folders = {seed: paths.seed(p.dense_folder, seed) for seed in seeds}
+    without = [
+        seed for seed, folder in folders.items() if predictions.read_file(folder / "test.parquet").logits is None
+    ]
+    if without:
+        raise PielabError(
+            "restored-without-weights",
+            f"{p.configuration.title} starts from the weights of the unpruned models, and an archive, from which the "
+            f"seeds {format_seeds(without)} of {p.dense_folder} were restored, keeps none",
+            f"delete the folders of these seeds, {folders[without[0]]}{' and so on' if without[1:] else ''}, and "
+            f"{p.dense_folder / '01_train.ipynb'} if it is there, and give the same command again to train them anew",
+        )
 
 
 def finished(experiment: Experiment[PruneParameters], seed: int) -> bool:

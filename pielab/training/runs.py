@@ -36,13 +36,14 @@ def train_pruned(experiment: Experiment[PruneParameters]) -> pd.DataFrame:
     iteration or level. `pruned_seed` describes the steps of one seed.
 
     Raises PielabError if a seed's folder, or that of a lower level, was made with another recipe, or if the model's
-    matrices cannot have the pattern.
+    matrices cannot have the pattern; and if it starts from unpruned models that were restored without weights.
     """
     p, trajectory = experiment.parameters, experiment.parameters.trajectory
     pruned_seed.check(experiment)
     if trajectory.start != "initial":
         train_dense(experiment)
     todo = [seed for seed in p.seeds if not pruned_seed.finished(experiment, seed)]
+    pruned_seed.check_start(experiment, todo)
     for seed in set(p.seeds).difference(todo):
         clear_checkpoint(p.folder, seed)  # left if a run was killed right after it wrote the seed's folder
     for level in [step.threshold for step in trajectory.steps[:-1] if step.threshold is not None]:

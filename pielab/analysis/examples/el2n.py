@@ -1,5 +1,6 @@
 """Which training examples matter most for generalisation: EL2N (Section 4.2; Paul et al. 2021)."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 
 from pielab.analysis import intervals, null, pies, results
 from pielab.config.parameters import InfluenceParameters, PairParameters
+from pielab.config.types import format_seeds
 from pielab.data import datasets, tasks
 from pielab.errors import PielabError
 from pielab.store import predictions
@@ -50,7 +52,7 @@ def scores(p: PairParameters, data: "DatasetDict") -> np.ndarray:
     """EL2N of the training examples (examples,), from the unpruned models' early predictions (Section 4.2)."""
     early = predictions.read_seeds(p.dense_folder, p.seeds, "early")
     results.check_same_data(data, early, early, split="train")
-    return error_norms(early, datasets.targets(data["train"]))
+    return error_norms_of(p.dense_folder, early, "early", datasets.targets(data["train"]))
 
 
 def extremes(scores: np.ndarray, split: "Dataset", number: int = 3, characters: int = 200) -> pd.DataFrame:
@@ -72,11 +74,28 @@ def error_norms(runs: predictions.Predictions, targets: np.ndarray) -> np.ndarra
     """The mean over seeds of the L2 norm of p(x) - y, (examples,): EL2N if the runs are early ones of the training set.
 
     targets: class ids (examples,), or multi-hot (examples, classes).
+
+    Raises PielabError if the runs have neither logits nor error norms.
     """
+    if runs.error_norms is not None:
+        return runs.error_norms.astype(np.float64).mean(axis=0)
+    if runs.logits is None:
+        raise predictions.logits_not_kept(f"the predictions of the seeds {format_seeds(runs.seeds)}")
     task = tasks.TASKS[runs.task]
-    hot = task.hot(targets, runs.logits.shape[2])
+    hot = task.hot(targets, runs.shape[2])
     # One seed at a time, because the probabilities of all seeds take several times the memory of their logits.
     return np.mean([el2n(task.probabilities(logits)[None], hot) for logits in runs.logits], axis=0)
+
+
+def error_norms_of(folder: Path, runs: predictions.Predictions, split: str, targets: np.ndarray) -> np.ndarray:
+    """`error_norms` of a configuration's runs, as they are read from its folder.
+
+    Each seed has its own, because some may have been restored from an archive without logits, and others not.
+    """
+    if runs.logits is not None or runs.error_norms is not None:
+        return error_norms(runs, targets)
+    of_seed = [error_norms(predictions.read_seeds(folder, (seed,), split), targets) for seed in runs.seeds]
+    return np.mean(of_seed, axis=0)
 
 
 def by_configuration(

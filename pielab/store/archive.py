@@ -1,0 +1,206 @@
+"""A study's answers without logits and weights, small enough to be kept in a repository: one file a seed and pair.
+
+<archive>/<pair>/<seed>.parquet has a row for each configuration: pruner and threshold, its record (the text of
+metrics.json), and for each split the answers, one byte a text, the digest of the logits that they are of, and of
+unpruned models the error norms. study.yaml is that of the study.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pielab.errors import PielabError
+from pielab.store import files, paths, predictions, records
+from pielab.store.paths import Configuration
+from pielab.store.predictions import File
+
+SPLITS = ("test", "train", "early", "test-batch-size", "test-precision")
+CURE = "bring it back from where the archive is from, or delete it and archive the study again"
+
+
+def _list(kind: pa.DataType) -> pa.DataType:
+    return pa.list_(pa.field("element", kind))  # as Parquet names it, so that a table read is equal to the one written
+
+
+@dataclass(frozen=True)
+class Row:
+    """A configuration of one seed: the text of its record, and its predictions by split."""
+
+    text: str
+    splits: dict[str, File]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        return json.loads(self.text)
+
+
+SCHEMA = pa.schema(
+    {
+        "pruner": pa.string(),
+        "threshold": pa.string(),
+        "record": pa.string(),
+        "predictions": _list(
+            pa.struct(
+                {
+                    "split": pa.string(),
+                    "answers": _list(pa.uint16()),
+                    "logits_digest": pa.string(),
+                    "error_norms": _list(pa.float32()),
+                }
+            )
+        ),
+    }
+)
+# The answers of one split as whole numbers, one for each text or byte, and back; given the number of classes.
+PACK: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+    "single-label": lambda answers, n_classes: answers.astype(np.uint16),
+    "multi-label": lambda answers, n_classes: np.packbits(answers, axis=1).ravel(),
+}
+UNPACK: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+    "single-label": lambda packed, n_classes: packed.astype(np.int64),
+    "multi-label": lambda packed, n_classes: np.unpackbits(
+        packed.astype(np.uint8).reshape(-1, -(-n_classes // 8)), axis=1, count=n_classes
+    ).astype(bool),
+}
+
+
+def file(folder: Path, pair: str, seed: int) -> Path:
+    """The file of a seed of a pair."""
+    return folder / pair / f"{seed:02d}.parquet"
+
+
+def table(rows: Sequence[Row], pair: str, seed: int) -> pa.Table:
+    """A seed's configurations as the table that `write` writes."""
+    first = rows[0].splits["test"]
+    task, n_classes = first.task, first.shape[1]
+    listed = [
+        {
+            "pruner": Configuration.of(row.record).method,
+            "threshold": str(Configuration.of(row.record).setting),
+            "record": row.text,
+            "predictions": [
+                {
+                    "split": split,
+                    "answers": PACK[task](file.classes, n_classes),
+                    "logits_digest": file.logits_digest,
+                    "error_norms": file.error_norms,
+                }
+                for split, file in row.splits.items()
+            ],
+        }
+        for row in rows
+    ]
+    about = {"pair": pair, "seed": seed, "task": task, "n_classes": n_classes}
+    return pa.Table.from_pylist(listed, SCHEMA.with_metadata({"pielab": json.dumps(about)}))
+
+
+def write(path: Path, rows: pa.Table) -> None:
+    """Write the table of a seed, and its digest."""
+    numbers = [f"predictions.list.element.{name}.list.element" for name in ("answers", "error_norms")]
+    options = {
+        "compression": "zstd",
+        "compression_level": 22,
+        "use_dictionary": False,
+        "column_encoding": dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
+        # These would hold the longest texts, and the schema, once again.
+        "write_statistics": False,
+        "store_schema": False,
+    }
+    with files.atomic_file(path, digest=True) as partial, pq.ParquetWriter(partial, SCHEMA, **options) as writer:
+        writer.write_table(rows)
+        writer.add_key_value_metadata(rows.schema.metadata)
+
+
+def is_written(path: Path, rows: pa.Table) -> bool:
+    """Whether a file has this table already. Raises PielabError if it is damaged."""
+    if not path.exists():
+        return False
+    with records.checked_read(path, CURE):
+        written = pq.read_table(path)
+        return written.equals(rows) and written.schema.metadata == rows.schema.metadata
+
+
+def read(path: Path) -> list[Row]:
+    """The configurations of a seed's file. Raises PielabError if it is damaged, or of another pair or seed."""
+    with records.checked_read(path, CURE):
+        rows = pq.read_table(path)
+        about = json.loads(rows.schema.metadata[b"pielab"])
+        found = [_row(row, about) for row in rows.to_pylist()]
+        places = [(Configuration.of(row.record), row.record["seed"]) for row in found]
+    of = {(about["pair"], about["seed"])} | {(configuration.pair, seed) for configuration, seed in places}
+    if {(pair, f"{seed:02d}") for pair, seed in of} != {(path.parent.name, path.stem)} or len(set(places)) < len(
+        places
+    ):
+        named = ", ".join(f"seed {seed} of {pair}" for pair, seed in sorted(of))
+        raise PielabError("archive-file-misplaced", f"{path} holds {len(places)} configurations, of {named}", CURE)
+    return found
+
+
+def _row(row: Mapping[str, Any], about: Mapping[str, Any]) -> Row:
+    metadata, splits = records.of_predictions(json.loads(row["record"])), {}
+    for stored in row["predictions"]:
+        split, n_classes, norms = stored["split"], about["n_classes"], stored["error_norms"]
+        answers = UNPACK[about["task"]](np.array(stored["answers"]), n_classes)
+        if answers.max(initial=0) >= n_classes:
+            raise ValueError(f"it has answers beyond its {n_classes} classes")
+        of_split = {"split": split, "n_classes": n_classes, "logits_digest": stored["logits_digest"]}
+        splits[split] = File(metadata | of_split, None, answers, norms and np.array(norms, np.float32))
+    return Row(row["record"], splits)
+
+
+def restore(path: Path, study_folder: Path, write: bool = True) -> int:
+    """Write the seeds' folders of a file that the study lacks; how many those are.
+
+    write: False only checks. Raises PielabError if the study has another seed in the place of one.
+    """
+    missing = 0
+    for row in read(path):
+        folder = paths.seed(Configuration.of(row.record).folder(study_folder), row.record["seed"])
+        if folder.exists():
+            _check_same(folder, row, path)
+            continue
+        missing += 1
+        if write:
+            with files.atomic_folder(folder) as partial:
+                (partial / "metrics.json").write_text(row.text)
+                for split, file in row.splits.items():
+                    predictions.write_file(partial / f"{split}.parquet", file)
+    return missing
+
+
+def _check_same(folder: Path, row: Row, path: Path) -> None:
+    """Raises PielabError unless a seed's folder has the answers of an archived one, and was made by the same recipe."""
+    same = records.read(folder).get("parameters") == row.record.get("parameters")
+    for split, file in row.splits.items():
+        of_folder = folder / f"{split}.parquet"
+        same = same and of_folder.exists() and np.array_equal(predictions.read_file(of_folder).classes, file.classes)
+    if not same:
+        raise PielabError(
+            "other-seed-in-place",
+            f"{folder} is another seed than that of {path}",
+            f"delete {folder}, or give another folder by --results",
+        )
+
+
+def read_study(folder: Path) -> str:
+    """The text of the study.yaml of an archive or of a study. Raises PielabError if it is missing or damaged."""
+    with records.checked_read(
+        paths.study_file(folder), "give a folder in which pielab study or archive wrote it"
+    ) as path:
+        return path.read_text(encoding="utf-8")
+
+
+def write_study(folder: Path, text: str) -> bool:
+    """Write study.yaml if it is not as `text`; whether it did."""
+    path = paths.study_file(folder)
+    if path.exists() and read_study(folder) == text:
+        return False
+    with files.atomic_file(path, digest=True) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return True

@@ -1,0 +1,68 @@
+"""The columns of a file of predictions as arrays, checked: logits, answers in their place, and error norms."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pielab.errors import PielabError
+
+
+def lists(values: np.ndarray) -> pa.Array:
+    """Values (rows, numbers) as a column of lists of a fixed size."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), values.shape[1])
+
+
+def matrix(column: pa.Array, path: Path) -> np.ndarray:
+    """A column of lists of numbers as (rows, numbers) float32; PielabError if the lists are not equally long."""
+    kind = column.type
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    numbers = is_list and (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type))
+    shortest, longest = pc.min_max(pc.list_value_length(column)).as_py().values() if numbers else (0, 0)
+    if shortest != longest or not longest or column.null_count:
+        raise PielabError(
+            "stored-logits-not-lists",
+            f"the logits of {path} are {len(column)} of {kind}, from {shortest} to {longest} numbers long",
+            "give each example one number for each class",
+        )
+    values = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)  # null becomes NaN
+    return values.reshape(len(column), -1)
+
+
+def answers(column: pa.Array, n_classes: Any, path: Path) -> np.ndarray:
+    """A column of answers as class ids (rows,) or bool (rows, classes); PielabError if it is neither."""
+    kind, cure = column.type, "give class ids, or a list of bool with one for each class"
+    is_set = pa.types.is_fixed_size_list(kind) and pa.types.is_boolean(kind.value_type)
+    flat = column.flatten() if is_set else column
+    if not (is_set or pa.types.is_integer(kind)) or column.null_count or flat.null_count:
+        raise PielabError("stored-answers-not-accepted", f"the answers of {path} are {len(column)} of {kind}", cure)
+    values = flat.to_numpy(zero_copy_only=False)
+    if is_set:
+        values = values.reshape(len(column), kind.list_size)
+        fits = n_classes in (None, kind.list_size)
+    else:
+        fits = isinstance(n_classes, int) and bool(((values >= 0) & (values < n_classes)).all())
+    if not fits:
+        raise PielabError(
+            "stored-answers-of-other-classes",
+            f"the answers of {path} are not of its n_classes = {n_classes!r}",
+            "give the number of classes as n_classes in the metadata, and ids from 0 to below it",
+        )
+    return values if is_set else values.astype(np.int64)
+
+
+def error_norms(table: pa.Table, path: Path) -> np.ndarray | None:
+    """The column of error norms (rows,) float32, None without one; PielabError if some are not numbers from 0 up."""
+    if "error_norm" not in table.column_names:
+        return None
+    column = table["error_norm"].combine_chunks()
+    norms = column.to_numpy(zero_copy_only=False) if pa.types.is_floating(column.type) else np.array([np.nan])
+    if not np.isfinite(norms).all() or (norms < 0).any():  # null is NaN
+        raise PielabError(
+            "stored-error-norms-not-accepted",
+            f"{path} has error norms that are no numbers from 0 up",
+            "give the L2 norm of p(x) - y of each text, or leave the column out",
+        )
+    return norms.astype(np.float32)
