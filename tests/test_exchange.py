@@ -142,3 +142,16 @@ def test_configurations_of_different_seeds_have_no_test_together():
     pairs = [agreement.count(draw(random, seeds), pruned=draw(random, seeds)) for seeds in (6, 7)]
     with refused("tests-of-different-seeds", "test them apart", "6 and 7 seeds"):
         exchange.tests(pairs, "unpruned", "pruned")
+
+
+def test_noise_is_told_beside_many_configurations_whose_answers_moved():
+    """Neither hides the other: moved and spread are compared on one scale."""
+    random, told = np.random.default_rng(2), []
+    for _ in range(10):
+        unpruned = draw(random, 8, flip=0.2)
+        moved = [agreement.count(unpruned, pruned=draw(random, 8, flip=0.2, shift=0.3)) for _ in range(8)]
+        noisier = agreement.count(unpruned, pruned=draw(random, 8, flip=0.4))
+        table = exchange.tests([noisier, *moved], "unpruned", "pruned")
+        told.append(table["p_spread_corrected"].iloc[0] < 0.05)
+        assert (table["p_moved_corrected"].iloc[1:] < 0.05).all()
+    assert sum(told) >= 9

@@ -150,8 +150,7 @@ def _told(agreements: Sequence[Agreement], chosen: np.ndarray) -> np.ndarray:
         signs = signs[[0, *others]]
     starts = ["control" if "control" in each.sides else "unpruned" for each in few]
     found = [exchange.statistics(each, start, "pruned", signs) for each, start in zip(few, starts, strict=True)]
-    corrected = exchange.step_down(np.array(found).reshape(-1, len(signs)).T)
-    return (corrected.reshape(-1, 2) < LEVEL).astype(float)
+    return (exchange.corrected(np.array(found).transpose(2, 0, 1)) < LEVEL).astype(float)
 
 
 def questions(measured: pd.DataFrame) -> pd.DataFrame:

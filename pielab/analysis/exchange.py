@@ -45,8 +45,16 @@ def tests(agreements: Sequence[Agreement], first: str, second: str) -> pd.DataFr
     # (exchanges, agreements, moved and spread)
     found = np.array([statistics(agreement, first, second, signs) for agreement in agreements]).transpose(2, 0, 1)
     p = (found >= found[0]).mean(axis=0)
-    corrected = step_down(found.reshape(len(found), -1)).reshape(p.shape)
-    return pd.DataFrame(np.hstack([p, corrected]), columns=names)
+    return pd.DataFrame(np.hstack([p, corrected(found)]), columns=names)
+
+
+def corrected(found: np.ndarray) -> np.ndarray:
+    """p-values (agreements, 2) corrected for all of them together, from statistics (exchanges, agreements, 2)."""
+    moved, spread = np.moveaxis(found, -1, 0)
+    # Where all seeds move alike, moved is (z² - 1) / √2 of a z that is distributed as spread is. Beside such large
+    # values no spread would be told, so their root is compared with it; no p-value alone depends on that.
+    alike = np.stack([np.sqrt(np.maximum(1 + np.sqrt(2) * moved, 0)), spread], axis=-1)
+    return step_down(alike.reshape(len(found), -1)).reshape(found.shape[1:])
 
 
 def exchanges(seeds: int) -> np.ndarray:
