@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from pielab.analysis import results, tables, verdicts
+from pielab.analysis import enough_seeds, results, tables, verdicts
 from pielab.compression.pruners import CONTROLS, ONE_SHOT
 from pielab.report import style
 from pielab.store import settings
 
 COPIED = ["decomposition", "change", "pie_shares", "effectiveness", "effectiveness_on_pies", "verdicts"]
 COPIED += ["growth", "best_and_worst"]
+MODELS_A_SIDE = [1, 2, 4, 8, 15, 30]
 SHORT = {verdicts.HOLDS: "holds", verdicts.TRAINING_LONGER: "longer", verdicts.RETRAINING: "retraining"}
 SHORT |= {verdicts.FALSE: "does not", verdicts.UNKNOWN: "?"}
 
@@ -47,6 +48,7 @@ def blocks(folder: Path) -> dict[str, str]:
     for table in read.values():
         if "threshold" in table:
             table["threshold"] = table["threshold"].map(settings.of_text)
+    asked = pd.read_csv(folder / "how_many_seeds.csv")
     against = tables.against_control(read["decomposition"])
     found = read["verdicts"]
     return {
@@ -58,6 +60,9 @@ def blocks(folder: Path) -> dict[str, str]:
         "best": _markdown(read["best_and_worst"].drop(columns=["dataset", "model", "seeds"])),
         "growth": _markdown(_of_all_steps(read["growth"])),
         "change": _by_threshold(_one_shot(read["change"]), _changed),
+        "seeds": _markdown(_agreement(asked), index=True),
+        "widths": _markdown(_widths(asked), index=True),
+        "models": _markdown(_by_models(asked), index=True),
         **{
             finding: _by_threshold(found[found["finding"] == finding], _compared)
             for finding in verdicts.FINDINGS
@@ -125,6 +130,35 @@ def _verdict_counts(table: pd.DataFrame) -> pd.DataFrame:
             cells[f"{threshold:g} %"] = ", ".join(f"{number} {SHORT[verdict]}" for verdict, number in counts.items())
         rows[finding.title] = cells
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("finding")
+
+
+def _agreement(asked: pd.DataFrame) -> pd.DataFrame:
+    """How often fewer seeds say what all say / what as many others say, of the pruners that retrain."""
+    own = asked[(asked["family"] == "retrained") & (asked["compared_with"].notna() | (asked["question"] == "told"))]
+    own = own[~own["question"].isin(["missed", "told by these alone"])]
+    return enough_seeds.table(own).rename_axis(columns=None)
+
+
+def _widths(asked: pd.DataFrame) -> pd.DataFrame:
+    """Half of the intervals, found and promised."""
+    own = asked[(asked["family"] == "retrained") & asked["question"].str.startswith("half-width")]
+    simulated = own[own["question"] == "half-width simulated"].set_index("seeds")
+    table = enough_seeds.table(own[own["question"] != "half-width simulated"]).rename_axis(columns=None)
+    ends = {seeds: f"{row['low']:.2f} to {row['high']:.2f}" for seeds, row in simulated.iterrows()}
+    table.loc[("half-width promised without a pilot", "excess", "points"), :] = pd.Series(ends)
+    return table.fillna("")
+
+
+def _by_models(asked: pd.DataFrame) -> pd.DataFrame:
+    """On how many texts two majorities differ, by the models on each side."""
+    own = asked[asked["question"] == "differ, by models on a side"]
+    text = [
+        f"{row.estimate:.2f}" + (f" [{row.low:.2f}, {row.high:.2f}]" if row.low == row.low else "")
+        for row in own.itertuples()
+    ]
+    own = own.assign(text=text)[own["seeds"].isin(MODELS_A_SIDE)]
+    order = ["quantity", "family"]
+    return own.groupby([*order, "seeds"], sort=False)["text"].first().unstack().fillna("").rename_axis(columns=None)
 
 
 def fill(text: str, found: dict[str, str]) -> str:
