@@ -122,12 +122,13 @@ def _moved(study: results.Results, retrained: Mapping[Path, dict[str, Any]], con
 
 def _verdict_of_tests(row: Mapping[str, Any], margin: float) -> str:
     """The verdict by the exact tests: those against the control tell removal, those against unpruned models both."""
-    told = row.get("p_both", np.nan) < 0.05
-    if row.get("p_removal", np.nan) < 0.05 or (told and row["control"] == sides.UNPRUNED):
+    if row.get("p_removal", np.nan) < 0.05:
         return HOLDS
-    if told and row["control"] == sides.MISSING:
+    told, control = row.get("p_both", np.nan) < 0.05, row["control"]
+    if told and control == sides.MISSING:
         return UNKNOWN  # it may be training longer
-    moved, smaller = ("beyond_training_longer", TRAINING_LONGER) if told else ("beyond_retraining", RETRAINING)
+    longer = told and control != sides.UNPRUNED
+    moved, smaller = ("beyond_training_longer", TRAINING_LONGER) if longer else ("beyond_retraining", RETRAINING)
     return smaller if row[f"{moved}_high"] < margin else UNKNOWN
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, StrMethodFormatter
 
 from pielab.analysis import intervals
 from pielab.progress import counted
@@ -62,6 +63,11 @@ def pie_shares(configurations: pd.DataFrame) -> Figure:
         side, texts = part[["models_per_side", "examples"]].iloc[0]
         axes.set_title(f"{style.pair(part)}: {counted(side, 'model')} a side, {counted(texts, 'text')}")
         axes.set_ylabel("PIEs, % of the test examples")
+        if part["halved_pies_percent"].max() > 10 * part["null_percent"].mean():
+            # Mild pruning, which asks whether there is more than the null, would lie on one line.
+            axes.set_yscale("symlog", linthresh=1, linscale=0.2)
+            ticks = FixedLocator([0, 1, 2, 5, 10, 20, 50, 100])
+            axes.yaxis.set(major_locator=ticks, major_formatter=StrMethodFormatter("{x:g}"))
         style.from_zero(axes)
     note = "mean over half-splits of the seeds;\nbars: 95 % interval of the excess over the null"
     style.legend_below(figure, configurations, note)

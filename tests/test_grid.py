@@ -1,0 +1,84 @@
+"""The archived answers of docs/grid, and the tables of docs/results.md that come from them."""
+
+import importlib.util
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import PROJECT
+
+from pielab.analysis import agreement, pies
+from pielab.config import study as studies
+from pielab.config.types import parse_seeds
+from pielab.store import archive, paths, settings
+
+GRID, PAIR = PROJECT / "docs/grid", "bbc-news-bilstm"
+
+
+@pytest.fixture(scope="module")
+def grid_tables():
+    spec = importlib.util.spec_from_file_location("grid_tables", PROJECT / "docs/grid_tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def answers():
+    """The answers to the test texts by configuration, (seeds, examples), and their accuracy by seed."""
+    study = studies.read(studies.read_file(paths.study_file(GRID)))
+    classes, scores = {}, {}
+    for seed in parse_seeds(study.dense[PAIR]["seeds"]):
+        rows = archive.read(archive.file(GRID, PAIR, seed))
+        assert {paths.Configuration.of(row.record).target for row in rows} == {
+            each.target for each in study.of_pair(PAIR)
+        }
+        for row in rows:
+            key = paths.Configuration.of(row.record)
+            classes.setdefault((key.method, key.setting), []).append(row.splits["test"].classes)
+            scores.setdefault((key.method, key.setting), []).append(row.record["test"])
+    return {key: np.array(of_seeds) for key, of_seeds in classes.items()}, scores
+
+
+def read(name: str) -> pd.DataFrame:
+    table = pd.read_csv(GRID / "tables" / f"{name}.csv")
+    return table.assign(threshold=table["threshold"].map(settings.of_text))
+
+
+def test_the_tables_of_the_results_are_those_of_the_csvs(grid_tables):
+    page, found = (PROJECT / "docs/results.md").read_text(), grid_tables.blocks(GRID)
+    shown = re.findall(r"<!-- grid: (\w+) -->", page)
+    assert len(shown) > 5 and set(shown) <= set(found)
+    assert grid_tables.fill(page, found) == page, "run python docs/grid_tables.py docs/grid docs/results.md"
+
+
+def test_the_csvs_have_what_the_answers_say(answers):
+    classes, scores = answers
+    dense = classes["unpruned", 0.0]
+    for row in read("pie_shares").itertuples():
+        assert row.seeds == len(dense) and row.examples == dense.shape[1]
+        share = 100 * pies.find(dense, classes[row.pruner, row.threshold]).mean()
+        assert row.pies_percent == pytest.approx(share, rel=1e-5)
+    for row in read("effectiveness").itertuples():
+        assert row.mean == pytest.approx(np.mean(scores[row.pruner, row.threshold]), rel=1e-5)
+    decomposition = read("decomposition")
+    assert len(decomposition.groupby(["pruner", "threshold"])) > 5
+    for (pruner, threshold, control), rows in decomposition.groupby(["pruner", "threshold", "control"]):
+        if threshold not in (0, 50, 99):  # a twentieth of a second each
+            continue
+        pruned = classes[pruner, threshold]
+        of_control = classes[control, 0.0] if control not in ("unpruned", pruner) else None
+        counted = agreement.count(dense, pruned) if control == pruner else agreement.count(dense, of_control, pruned)
+        counted = agreement.quantities(counted).set_index(["comparison", "quantity"])
+        for row in rows.itertuples():
+            same = counted.loc[(row.comparison, row.quantity)]
+            assert [row.estimate, row.low, row.high] == pytest.approx(same[["estimate", "low", "high"]], rel=2e-5)
+
+
+def test_what_the_grid_took_is_what_was_planned():
+    cost, study = read("cost"), studies.read(studies.read_file(paths.study_file(GRID)))
+    seeds = len(parse_seeds(study.dense[PAIR]["seeds"]))
+    assert set(cost["seeds"]) == {seeds} and len(cost) == len(study.of_pair(PAIR))
+    # Iterative pruners and controls train three times, methods without retraining never, all others once.
+    assert cost["units"].sum() == 94 * seeds
