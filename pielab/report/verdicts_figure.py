@@ -45,6 +45,8 @@ def verdicts(table: pd.DataFrame) -> Figure:
         below = f"{finding.source}: {finding.unit}" if finding.source else finding.unit
         axes.set_title(f"{textwrap.fill(finding.title, 32)}\n({below})", fontsize="small")
     for verdict, (colour, sign) in LOOKS.items():
+        if (table["verdict"] != verdict).all():
+            continue
         grid[0, 0].plot([], [], "s", color=colour, markersize=11, label=f"{sign} {verdict}")
     seeds, level = table["seeds"].iloc[0], table["confidence"].iloc[0]
     figure.suptitle(f"{style.pair(table)}: {counted(seeds, 'seed')}", fontsize="medium")
