@@ -209,7 +209,7 @@ def test_a_study_stores_no_null_of_another_level_or_vote(study):
     with refused("null-of-another-level", "estimated without confidence", "intervals of 90 %, and a study stores"):
         results.summary(study, data, *runs, narrower)
     results.examples(data["test"], *runs, narrower)  # which has no interval
-    soft = null.estimate(*(side.probabilities for side in runs), n_splits=10, n_bootstrap=10)
+    soft = null.estimate(*(np.eye(3)[side.classes] for side in runs), n_splits=10, n_bootstrap=10)
     with refused("null-of-another-vote", "dense.classes and pruned.classes", "highest mean probability"):
         results.summary(study, data, *runs, soft)
     with refused("null-of-another-vote"):

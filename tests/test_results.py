@@ -84,8 +84,9 @@ def test_the_report_reads_each_file_of_results_once(whole, opened):
         files = [path for path in whole.rglob(name) if "report" not in path.parts]
         assert len(files) == number
         assert {str(path): opened[str(path)] for path in files} == {str(path): times(path) for path in files}
-    # Predictions are too large to be kept, so they are read once for each pair, of which this study has one.
-    assert {opened[str(path)] for path in whole.rglob("test.parquet")} == {1}
+    # Predictions are too large to be kept, so the comparison of pruners and the verdicts each read them once for each
+    # pair, of which this study has one.
+    assert {opened[str(path)] for path in whole.rglob("test.parquet")} == {2}
     assert (whole / "report/figures/readability_matched-topics-bilstm.png").exists()
 
 

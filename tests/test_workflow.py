@@ -41,6 +41,7 @@ def test_the_smoke_study_runs_and_a_second_run_starts_nothing(project, smoke):
     for name in rendered:
         assert f"../{name}".replace("../report/", "").replace(".ipynb", ".html") in links
     kinds = ("decomposition", "change", "comparison", "effectiveness_on_pies", "readability", "readability_matched")
+    kinds += ("verdicts",)
     by_pair = {f"{kind}-{pair}" for kind in kinds}
     by_pruner = {f"{kind}-{pruner}" for kind in ("classes", "el2n") for pruner in ("control-FT", "IMP-FT", "MP-AI")}
     for kind in ("png", "svg"):
@@ -56,6 +57,9 @@ def test_the_smoke_study_runs_and_a_second_run_starts_nothing(project, smoke):
         "decomposition",
         "decomposition_at_these_texts",
         "decomposition_to_come",
+        "verdicts",
+        "growth",
+        "best_and_worst",
     }
     by_number = {f"table_{number:02d}" for number in range(2, 11)}
     # readability_matched is drawn from the same table as readability.

@@ -5,6 +5,7 @@ models and controls do, half of the seeds on each side, so that the numbers of m
 intervals of all configurations of a pair of data set and model hold together (Bonferroni); exact tests are corrected.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +142,8 @@ def _of_split(
 ) -> list[dict[str, Any]]:
     """The rows of the findings that say what the PIEs of a split are like."""
     columns: dict[tuple[int, ...], pd.DataFrame] = {}
+    # Only what several configurations are compared with is kept in memory.
+    shared = functools.cache(lambda folder, seeds: predictions.read_seeds(folder, seeds, split).classes)
     rows = []
     for folder, summary in retrained.items():
         seeds = tuple(study.pies_record(folder)["seeds"])
@@ -148,7 +151,8 @@ def _of_split(
         folders = [folder.parent / name for name in (DENSE, folder.name, *own_control)]
         if not all(_has(each, seeds, split) for each in folders):
             continue
-        dense, pruned, *control = (predictions.read_seeds(each, seeds, split).classes for each in folders)
+        dense, *control = (shared(each, seeds) for each in (folders[0], *folders[2:]))
+        pruned = predictions.read_seeds(folder, seeds, split).classes
         if seeds not in columns:
             columns[seeds] = _columns(folder.parent / DENSE, seeds, split, dense, data)
         for finding, numbers in compared(dense, pruned, control, columns[seeds], confidence).items():
