@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import make_texts, refused
+from conftest import make_texts, refused, run_cells
 from hypothesis import given as drawn
 from hypothesis import strategies
 
 from pielab.__main__ import main
 from pielab.analysis import decomposition, measures, null, results, sides
 from pielab.analysis.examples import el2n
-from pielab.config.parameters import InfluenceParameters, PieParameters, PruneParameters
+from pielab.config.parameters import NOTEBOOKS, InfluenceParameters, PieParameters, PruneParameters
 from pielab.data import datasets, importing
 from pielab.report import explore
 from pielab.store import archive, files, paths, predictions
@@ -151,6 +151,20 @@ def test_what_is_restored_is_not_trained_again(single, tmp_path):
     dense = predictions.read_seeds(p.dense_folder, p.seeds, "early")
     assert dense.logits is None and dense.error_norms is None and None not in dense.logits_digests
     numbers(single)
+
+
+def test_every_notebook_runs_on_what_was_restored_and_none_trains(single, tmp_path, capsys):
+    shutil.rmtree(single["results"])
+    main(["restore", str(tmp_path / "archive"), "--results", single["results"]])
+    p = PruneParameters(**single)
+    before = modified(p.study_folder)
+    for name, kind in list(NOTEBOOKS.items())[1:]:  # 00 searches for hyper-parameters
+        given = {field: single[field] for field in kind.model_fields if field in single}
+        run_cells(name, **given | ({"n_splits": 10, "n_bootstrap": 10} if "n_splits" in kind.model_fields else {}))
+    now = modified(p.study_folder)
+    assert {path: now[path] for path in before} == before and (p.folder / "pies.parquet") in now
+    assert not [path for path in now if path.name in {"weights.safetensors", "shared.safetensors"}]
+    assert "Seed 0 was restored from an archive, without weights" in capsys.readouterr().out
 
 
 def modified(folder):

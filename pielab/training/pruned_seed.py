@@ -237,3 +237,13 @@ def load_unpruned(experiment: Experiment[PruneParameters], seed: int, model: nn.
             model.load_state_dict(load_file(path, device=device))
         else:
             load_model(model, path, device=device)
+
+
+def unpruned_model(experiment: Experiment[PruneParameters], seed: int) -> nn.Module:
+    """The trained unpruned model of a seed, to look at; in its initial state if it was restored without weights."""
+    model = experiment.build(seed)
+    if predictions.read_file(paths.seed(experiment.parameters.dense_folder, seed) / "test.parquet").logits is None:
+        print(f"Seed {seed} was restored from an archive, without weights: these are its initial ones.")
+    else:
+        load_unpruned(experiment, seed, model)
+    return model
