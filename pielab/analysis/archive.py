@@ -16,7 +16,7 @@ from pielab.config.types import parse_seeds
 from pielab.data import datasets
 from pielab.store import archive, paths, predictions, records
 from pielab.store.archive import Row
-from pielab.store.predictions import File, Predictions
+from pielab.store.predictions import File
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -59,9 +59,7 @@ def _row(folder: Path, data: Callable[[], "DatasetDict"]) -> Row:
 def _with_error_norms(file: File, split: str, data: Callable[[], "DatasetDict"]) -> File:
     if file.logits is None or split not in WITH_ERROR_NORMS:
         return file
-    thresholds = None if file.decision_threshold is None else np.array([file.decision_threshold], dtype=np.float32)
-    run = Predictions(file.logits[None], (file.metadata.get("seed", 0),), thresholds, file.metadata.get("data"))
     texts = WITH_ERROR_NORMS[split]
-    sides.check_same_data(data(), run, run, texts)
-    norms = el2n.error_norms(run, datasets.targets(data()[texts]))
+    sides.check_same_data(data(), file.run, file.run, texts)
+    norms = el2n.error_norms(file.run, datasets.targets(data()[texts]))
     return dataclasses.replace(file, error_norms=norms.astype(np.float32))

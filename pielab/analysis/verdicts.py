@@ -63,7 +63,7 @@ COLUMNS = [*CONFIGURATION, "seeds", "control", "finding", *(name + end for name 
 COLUMNS += ["p_both", "p_removal", "confidence", "verdict"]
 
 
-def of_study(study: Path | results.Results) -> pd.DataFrame:
+def of_study(study: Path | results.Results, decomposed: pd.DataFrame | None = None) -> pd.DataFrame:
     """The verdict on each of FINDINGS for every configuration of a study that was retrained, in the paper's order.
 
     Columns: the configuration; seeds; control, as in `sides.Control`; finding, a key of FINDINGS; in its unit, each
@@ -75,16 +75,19 @@ def of_study(study: Path | results.Results) -> pd.DataFrame:
 
     Of "changed", observed is what moved from unpruned models, beyond_training_longer what moved from controls. What a
     study lacks, such as early predictions of the training texts for EL2N, has no row.
+
+    decomposed: as decomposition.of_study gives it, if it has been computed already.
     """
     study = results.read(study)
-    tables = [_of_pair(study, pair) for pair in sorted({folder.parent for folder in study.pies_in})]
+    decomposed = decomposition.of_study(study) if decomposed is None else decomposed
+    tables = [_of_pair(study, pair, decomposed) for pair in sorted({folder.parent for folder in study.pies_in})]
     tables = [table for table in tables if len(table)]
     if not tables:
         return pd.DataFrame(columns=COLUMNS)
     return results.sort_as_paper(pd.concat(tables, ignore_index=True).reindex(columns=COLUMNS), "finding")
 
 
-def _of_pair(study: results.Results, pair: Path) -> pd.DataFrame:
+def _of_pair(study: results.Results, pair: Path, decomposed: pd.DataFrame) -> pd.DataFrame:
     folders = [folder for folder in study.pies_in if folder.parent == pair]
     summaries = {folder: results.as_today(study.pies_record(folder)["summary"]) for folder in folders}
     retrained = {
@@ -95,16 +98,20 @@ def _of_pair(study: results.Results, pair: Path) -> pd.DataFrame:
     if not retrained:
         return pd.DataFrame()
     confidence = 1 - (1 - intervals.RECORDED) / len(retrained)
-    rows, first = _moved(study, retrained, confidence), next(iter(retrained))
+    rows, first = _moved(decomposed, retrained, confidence), next(iter(retrained))
     data = results.load_data(study.pies_record(first), first / "pies.parquet")
     for split in ("test", "train"):
         rows += _of_split(study, retrained, split, data, confidence)
     return pd.DataFrame(rows).assign(confidence=confidence)
 
 
-def _moved(study: results.Results, retrained: Mapping[Path, dict[str, Any]], confidence: float) -> list[dict[str, Any]]:
+def _moved(
+    decomposed: pd.DataFrame, retrained: Mapping[Path, dict[str, Any]], confidence: float
+) -> list[dict[str, Any]]:
     """The rows of "changed", from the decomposition."""
-    table, rows = decomposition.of_study(study, confidence).set_index(CONFIGURATION), []
+    at_95 = ("estimate", "low", "high")
+    table = intervals.rescaled(decomposed, at_95, decomposed["seeds"] - 1, confidence).set_index(CONFIGURATION)
+    rows = []
     for folder, summary in retrained.items():
         own = table.loc[[tuple(summary[name] for name in CONFIGURATION)]].set_index(["comparison", "quantity"])
         row = _known(folder, summary) | {"finding": "changed"}
@@ -173,7 +180,8 @@ def _columns(
     if split == "train":
         if not _has(dense_folder, seeds, "early"):
             return pd.DataFrame(index=range(len(targets)))
-        norms = el2n.error_norms(predictions.read_seeds(dense_folder, seeds, "early"), targets)
+        early = predictions.read_seeds(dense_folder, seeds, "early")
+        norms = el2n.error_norms_of(dense_folder, early, "early", targets)
         return pd.DataFrame({"el2n": 100 * (stats.rankdata(norms) - 0.5) / len(norms) - 50})
     right = np.mean([task.judged(of_seed[None], targets)[0] for of_seed in dense], axis=0)
     scores = readability.scores(datasets.joined_texts(data[split]))

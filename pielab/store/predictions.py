@@ -102,31 +102,39 @@ class File:
     error_norms: np.ndarray | None = None
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """How many examples and classes."""
-        examples, *classes = (self.classes if self.logits is None else self.logits).shape
-        return examples, *(classes or [self.metadata["n_classes"]])
-
-    @property
-    def classes(self) -> np.ndarray:
-        """The predicted classes: ids (examples,), or bool (examples, classes) if multi-label."""
-        if self.logits is None:
-            return np.asarray(self.answers)
-        return ANSWERS[self.task](self.logits, self.decision_threshold)
-
-    @property
     def decision_threshold(self) -> float | None:
         return self.metadata.get("decision_threshold")
 
     @property
+    def run(self) -> Predictions:
+        """The same as predictions of one seed."""
+        logits, answers, norms = (
+            None if values is None else values[None] for values in (self.logits, self.answers, self.error_norms)
+        )
+        threshold = self.decision_threshold
+        thresholds = None if threshold is None else np.array([threshold], dtype=np.float32)
+        of, seed = self.metadata.get, self.metadata.get("seed", 0)
+        digests = (of("logits_digest"),)
+        return Predictions(logits, (seed,), thresholds, of("data"), answers, of("n_classes"), norms, digests)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many examples and classes."""
+        return self.run.shape[1:]
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The predicted classes: ids (examples,), or bool (examples, classes) if multi-label."""
+        return self.run.classes[0]
+
+    @property
     def task(self) -> str:
         """The task's name in `data.tasks`."""
-        sets = self.decision_threshold is not None if self.answers is None else self.answers.ndim == 2
-        return "multi-label" if sets else "single-label"
+        return self.run.task
 
     @property
     def logits_digest(self) -> str | None:
-        return self.metadata.get("logits_digest") if self.logits is None else records.digest_arrays(self.logits)
+        return self.run.logits_digests[0]
 
 
 def logits_not_kept(what: str) -> PielabError:

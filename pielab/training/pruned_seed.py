@@ -10,6 +10,7 @@ compressed without retraining has none either. Controls go through the same, and
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, load_model
@@ -103,9 +104,7 @@ def check_start(experiment: Experiment[PruneParameters], seeds: Sequence[int]) -
     if p.trajectory.start == "initial":
         return
     folders = {seed: paths.seed(p.dense_folder, seed) for seed in seeds}
-    without = [
-        seed for seed, folder in folders.items() if predictions.read_file(folder / "test.parquet").logits is None
-    ]
+    without = [seed for seed, folder in folders.items() if _was_restored(folder)]
     if without:
         raise PielabError(
             "restored-without-weights",
@@ -114,6 +113,11 @@ def check_start(experiment: Experiment[PruneParameters], seeds: Sequence[int]) -
             f"delete the folders of these seeds, {folders[without[0]]}{' and so on' if without[1:] else ''}, and "
             f"{p.dense_folder / '01_train.ipynb'} if it is there, and give the same command again to train them anew",
         )
+
+
+def _was_restored(folder: Path) -> bool:
+    """Whether an unpruned seed came from an archive, which keeps neither logits nor weights."""
+    return predictions.read_file(folder / "test.parquet").logits is None
 
 
 def finished(experiment: Experiment[PruneParameters], seed: int) -> bool:
@@ -242,7 +246,7 @@ def load_unpruned(experiment: Experiment[PruneParameters], seed: int, model: nn.
 def unpruned_model(experiment: Experiment[PruneParameters], seed: int) -> nn.Module:
     """The trained unpruned model of a seed, to look at; in its initial state if it was restored without weights."""
     model = experiment.build(seed)
-    if predictions.read_file(paths.seed(experiment.parameters.dense_folder, seed) / "test.parquet").logits is None:
+    if _was_restored(paths.seed(experiment.parameters.dense_folder, seed)):
         print(f"Seed {seed} was restored from an archive, without weights: these are its initial ones.")
     else:
         load_unpruned(experiment, seed, model)
