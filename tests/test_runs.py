@@ -20,7 +20,7 @@ from pielab.data import datasets, tasks
 from pielab.errors import TransientError
 from pielab.models import classifier
 from pielab.store import paths, predictions, records
-from pielab.training import loop, pruned_seed, runs
+from pielab.training import loop, precisions, pruned_seed, runs
 from pielab.training.experiment import prepare
 
 
@@ -53,6 +53,10 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.glob("seeds/*/*.parquet")}
 
 
+HAS_RECURRENT_BFLOAT16 = precisions.can_compute(torch.nn.LSTM(1, 1), torch.bfloat16)
+
+
+@pytest.mark.skipif(not HAS_RECURRENT_BFLOAT16, reason="this CPU has no recurrent layers in bfloat16")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_an_unpruned_seed_has_its_predictions_in_other_batches_and_in_the_other_precision(given, unpruned, precision):
     experiment = prepared(given, precision=precision, epochs=1)
@@ -74,6 +78,22 @@ def test_an_unpruned_seed_has_its_predictions_in_other_batches_and_in_the_other_
     runs.train_pruned(pruned)
     files = {path.name for path in pruned.parameters.folder.glob("seeds/*/*.parquet")}
     assert files == {"test.parquet", "train.parquet"}
+
+
+def test_a_cpu_without_recurrent_layers_in_bfloat16_trains_in_float32_and_says_so_of_bfloat16(given, monkeypatch):
+    monkeypatch.setattr(precisions, "_has_recurrent_layers", lambda device, precision: precision == torch.float32)
+    experiment = prepared(given, epochs=1)
+    runs.train_dense(experiment)
+    p = experiment.parameters
+    assert {path.name for path in p.dense_folder.glob("seeds/*/test*.parquet")} == {
+        "test.parquet",
+        "test-batch-size.parquet",
+    }
+    assert list(paired_change.numerical(p.dense_folder, p.seeds)) == ["another_batch_size"]
+    experiment = prepared(given, precision="bfloat16", epochs=1, study="another")
+    with refused("precision-without-layers", "give precision = 'float32'", "precision = 'bfloat16' was given"):
+        runs.train_dense(experiment)
+    assert not list(experiment.parameters.folder.glob("seeds/*/*"))
 
 
 @pytest.mark.parametrize("pruner", [name for name in pruners.KNOWN if name not in pruners.ONE_SHOT])

@@ -21,7 +21,7 @@ from pielab.models import classifier
 from pielab.models.encoders import TextEncoder, WordEncoder
 from pielab.models.tokens import Tokens
 from pielab.store import records
-from pielab.training import loop
+from pielab.training import loop, precisions
 from pielab.training.tasks import TASKS, TrainingTask
 from pielab.training.workers import OnEpoch
 
@@ -124,12 +124,15 @@ class Experiment(Generic[P_co]):
     def predict_otherwise(self: "Experiment[TrainParameters]", model: nn.Module) -> dict[str, np.ndarray]:
         """Logits (examples, classes) of the test split in batches as in training, and in the other precision.
 
-        What they change is the numerical null of a change of the weights. Keys: "test-batch-size", "test-precision".
+        What they change is the numerical null of a change of the weights. Keys: "test-batch-size", and "test-precision"
+        if the device can compute in it.
         """
         predict = partial(loop.predict, model, self.encoder, self.tokens["test"])
         logits = {"test-batch-size": predict(self.precision, self.parameters.batch_size)}
-        if self.device.type != "mps":  # where bfloat16 depends on the version of macOS
-            other = torch.float32 if self.precision == torch.bfloat16 else torch.bfloat16
+        other = torch.float32 if self.precision == torch.bfloat16 else torch.bfloat16
+        if self.device.type != "mps" and precisions.can_compute(
+            model, other
+        ):  # on MPS it depends on the version of macOS
             logits["test-precision"] = predict(other)
         return logits
 

@@ -17,7 +17,7 @@ from pielab.errors import PielabError, TransientError
 from pielab.models import batches
 from pielab.models.batches import Encoder
 from pielab.models.tokens import Tokens
-from pielab.training import distillation
+from pielab.training import distillation, precisions
 from pielab.training.tasks import TrainingTask, of_targets
 
 # All but cuDNN's, which plans anew for every width of a batch: on an H100, training on texts as long as IMDB's took
@@ -132,8 +132,9 @@ def train(
         `distillation.loss` from the epoch after `on_epoch` first gives it a model.
     on_epoch: called after each epoch with its number, from 1, and its mean loss.
 
-    Raises PielabError with the step if the loss is not finite.
+    Raises PielabError with the step if the loss is not finite, or if the device cannot compute in the precision.
     """
+    precisions.check(model, precision)
     device = next(model.parameters()).device
     masks = {name: mask.to(device, weights[name].dtype) for name, mask in masks.items()}
     texts = batches.to_device(tokens, encoder, device)
@@ -214,7 +215,10 @@ def predict(
     """Logits (examples, classes) float32, in the order of the texts.
 
     batch_size: texts in a batch; by default, as many as are quick. on_batch: called with the texts of each batch.
+
+    Raises PielabError if the device cannot compute in the precision.
     """
+    precisions.check(model, precision)
     device = next(model.parameters()).device
     plan = batches.by_length(tokens.lengths, encoder.width, batch_size)
     texts = batches.to_device(tokens, encoder, device)
