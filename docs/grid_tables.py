@@ -1,7 +1,9 @@
-"""The tables of the grid: from a study's report to docs/grid/tables, and from there into docs/results.md.
+"""The tables of a grid: from a study's report to docs/grid/tables, and from there into docs/results.md.
 
 python docs/grid_tables.py results/grid docs/grid     copies the tables, of the six digits that mean something
 python docs/grid_tables.py docs/grid docs/results.md  writes the Markdown between <!-- grid: name --> and <!-- end -->
+
+In the same way docs/grid-minilm and docs/grid-reuters, whose marks begin with their names.
 """
 
 import re
@@ -48,7 +50,6 @@ def blocks(folder: Path) -> dict[str, str]:
     for table in read.values():
         if "threshold" in table:
             table["threshold"] = table["threshold"].map(settings.of_text)
-    asked = pd.read_csv(folder / "how_many_seeds.csv")
     against = tables.against_control(read["decomposition"])
     found = read["verdicts"]
     return {
@@ -60,15 +61,22 @@ def blocks(folder: Path) -> dict[str, str]:
         "best": _markdown(read["best_and_worst"].drop(columns=["dataset", "model", "seeds"])),
         "growth": _markdown(_of_all_steps(read["growth"])),
         "change": _by_threshold(_one_shot(read["change"]), _changed),
-        "seeds": _markdown(_agreement(asked), index=True),
-        "widths": _markdown(_widths(asked), index=True),
-        "models": _markdown(_by_models(asked), index=True),
+        **_of_fewer_seeds(folder / "how_many_seeds.csv"),
         **{
             finding: _by_threshold(found[found["finding"] == finding], _compared)
             for finding in verdicts.FINDINGS
             if finding != "changed"
         },
     }
+
+
+def _of_fewer_seeds(path: Path) -> dict[str, str]:
+    """What docs/how_many_seeds.py wrote, if it was asked of this grid."""
+    if not path.exists():
+        return {}
+    asked = pd.read_csv(path)
+    tables = {"seeds": _agreement(asked), "widths": _widths(asked), "models": _by_models(asked)}
+    return {name: _markdown(table, index=True) for name, table in tables.items()}
 
 
 def _markdown(table: pd.DataFrame, index: bool = False) -> str:
@@ -161,10 +169,10 @@ def _by_models(asked: pd.DataFrame) -> pd.DataFrame:
     return own.groupby([*order, "seeds"], sort=False)["text"].first().unstack().fillna("").rename_axis(columns=None)
 
 
-def fill(text: str, found: dict[str, str]) -> str:
-    """A page with the tables between its marks."""
+def fill(text: str, grid: str, found: dict[str, str]) -> str:
+    """A page with the tables of a grid between its marks."""
     return re.sub(
-        r"(<!-- grid: (\w+) -->\n).*?(<!-- end -->)",
+        rf"(<!-- {grid}: (\w+) -->\n).*?(<!-- end -->)",
         lambda match: f"{match[1]}\n{found[match[2]]}\n\n{match[3]}",
         text,
         flags=re.DOTALL,
@@ -174,6 +182,6 @@ def fill(text: str, found: dict[str, str]) -> str:
 if __name__ == "__main__":
     source, target = map(Path, sys.argv[1:])
     if target.suffix == ".md":
-        target.write_text(fill(target.read_text(encoding="utf-8"), blocks(source)), encoding="utf-8")
+        target.write_text(fill(target.read_text(encoding="utf-8"), source.name, blocks(source)), encoding="utf-8")
     else:
         copy(source, target)

@@ -13,7 +13,19 @@ from pielab.config import study as studies
 from pielab.config.types import parse_seeds
 from pielab.store import archive, paths, settings
 
-GRID, PAIR = PROJECT / "docs/grid", "bbc-news-bilstm"
+# The folders of archived answers, each of one pair, and how many trainings a seed takes.
+GRIDS = {"grid": 94, "grid-minilm": 16, "grid-reuters": 14}
+
+
+@pytest.fixture(scope="module", params=GRIDS)
+def grid(request):
+    return PROJECT / "docs" / request.param
+
+
+def pair_of(grid):
+    study = studies.read(studies.read_file(paths.study_file(grid)))
+    (pair,) = study.dense
+    return study, pair, parse_seeds(study.dense[pair]["seeds"])
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +37,14 @@ def grid_tables():
 
 
 @pytest.fixture(scope="module")
-def answers():
-    """The answers to the test texts by configuration, (seeds, examples), and their accuracy by seed."""
-    study = studies.read(studies.read_file(paths.study_file(GRID)))
+def answers(grid):
+    """The answers to the test texts by configuration, (seeds, examples, ...), and their effectiveness by seed."""
+    study, pair, seeds = pair_of(grid)
     classes, scores = {}, {}
-    for seed in parse_seeds(study.dense[PAIR]["seeds"]):
-        rows = archive.read(archive.file(GRID, PAIR, seed))
+    for seed in seeds:
+        rows = archive.read(archive.file(grid, pair, seed))
         assert {paths.Configuration.of(row.record).target for row in rows} == {
-            each.target for each in study.of_pair(PAIR)
+            each.target for each in study.of_pair(pair)
         }
         for row in rows:
             key = paths.Configuration.of(row.record)
@@ -41,28 +53,29 @@ def answers():
     return {key: np.array(of_seeds) for key, of_seeds in classes.items()}, scores
 
 
-def read(name: str) -> pd.DataFrame:
-    table = pd.read_csv(GRID / "tables" / f"{name}.csv")
+def read(grid, name: str) -> pd.DataFrame:
+    table = pd.read_csv(grid / "tables" / f"{name}.csv")
     return table.assign(threshold=table["threshold"].map(settings.of_text))
 
 
-def test_the_tables_of_the_results_are_those_of_the_csvs(grid_tables):
-    page, found = (PROJECT / "docs/results.md").read_text(), grid_tables.blocks(GRID)
-    shown = re.findall(r"<!-- grid: (\w+) -->", page)
-    assert len(shown) > 5 and set(shown) <= set(found)
-    assert grid_tables.fill(page, found) == page, "run python docs/grid_tables.py docs/grid docs/results.md"
+def test_the_tables_of_the_results_are_those_of_the_csvs(grid_tables, grid):
+    page, found = (PROJECT / "docs/results.md").read_text(), grid_tables.blocks(grid)
+    shown = re.findall(rf"<!-- {grid.name}: (\w+) -->", page)
+    assert len(shown) > 2 and set(shown) <= set(found)
+    filled = grid_tables.fill(page, grid.name, found)
+    assert filled == page, f"run python docs/grid_tables.py docs/{grid.name} docs/results.md"
 
 
-def test_the_csvs_have_what_the_answers_say(answers):
+def test_the_csvs_have_what_the_answers_say(grid, answers):
     classes, scores = answers
     dense = classes["unpruned", 0.0]
-    for row in read("pie_shares").itertuples():
+    for row in read(grid, "pie_shares").itertuples():
         assert row.seeds == len(dense) and row.examples == dense.shape[1]
         share = 100 * pies.find(dense, classes[row.pruner, row.threshold]).mean()
         assert row.pies_percent == pytest.approx(share, rel=1e-5)
-    for row in read("effectiveness").itertuples():
+    for row in read(grid, "effectiveness").itertuples():
         assert row.mean == pytest.approx(np.mean(scores[row.pruner, row.threshold]), rel=1e-5)
-    decomposition = read("decomposition")
+    decomposition = read(grid, "decomposition")
     assert len(decomposition.groupby(["pruner", "threshold"])) > 5
     for (pruner, threshold, control), rows in decomposition.groupby(["pruner", "threshold", "control"]):
         if threshold not in (0, 50, 99):  # a twentieth of a second each
@@ -76,9 +89,8 @@ def test_the_csvs_have_what_the_answers_say(answers):
             assert [row.estimate, row.low, row.high] == pytest.approx(same[["estimate", "low", "high"]], rel=2e-5)
 
 
-def test_what_the_grid_took_is_what_was_planned():
-    cost, study = read("cost"), studies.read(studies.read_file(paths.study_file(GRID)))
-    seeds = len(parse_seeds(study.dense[PAIR]["seeds"]))
-    assert set(cost["seeds"]) == {seeds} and len(cost) == len(study.of_pair(PAIR))
+def test_what_the_grid_took_is_what_was_planned(grid):
+    (study, pair, seeds), cost = pair_of(grid), read(grid, "cost")
+    assert set(cost["seeds"]) == {len(seeds)} and len(cost) == len(study.of_pair(pair))
     # Iterative pruners and controls train three times, methods without retraining never, all others once.
-    assert cost["units"].sum() == 94 * seeds
+    assert cost["units"].sum() == GRIDS[grid.name] * len(seeds)
