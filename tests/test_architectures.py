@@ -154,6 +154,77 @@ def test_an_architecture_works(tmp_path, family):
         assert classifier.build(folder, 3, num_hidden_layers=1).config.num_hidden_layers == 1
 
 
+# How many matrices the encoder (and decoder) have, those between it and the last layer, and the last layer.
+BIG_BIRD = {"qa_classifier.intermediate.dense", "qa_classifier.output.dense"}
+V1_1 = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
+SCOPES = [
+    ("Bert", "SequenceClassification", 12, {"bert.pooler.dense"}, "classifier", {}),
+    ("Roberta", "SequenceClassification", 12, {"classifier.dense"}, "classifier.out_proj", {}),
+    ("DistilBert", "SequenceClassification", 12, {"pre_classifier"}, "classifier", {}),
+    ("Electra", "SequenceClassification", 13, {"classifier.dense"}, "classifier.out_proj", {}),
+    ("Deberta", "SequenceClassification", 12, {"pooler.dense"}, "classifier", {}),
+    ("DebertaV2", "SequenceClassification", 12, {"pooler.dense"}, "classifier", {}),
+    ("ModernBert", "SequenceClassification", 8, {"head.dense"}, "classifier", {}),
+    ("GPT2", "SequenceClassification", 8, set(), "score", {}),
+    ("T5", "SequenceClassification", 32, {"classification_head.dense"}, "classification_head.out_proj", {}),
+    ("Bart", "SequenceClassification", 32, {"classification_head.dense"}, "classification_head.out_proj", {}),
+    ("Bert", "TokenClassification", 12, set(), "classifier", {}),
+    ("ModernBert", "TokenClassification", 8, {"head.dense"}, "classifier", {}),
+    ("T5", "TokenClassification", 12, set(), "classifier", {}),
+    ("Llama", "TokenClassification", 14, set(), "score", {}),
+    ("Bert", "QuestionAnswering", 12, set(), "qa_outputs", {}),
+    ("BigBird", "QuestionAnswering", 12, BIG_BIRD, "qa_classifier.qa_outputs", {}),
+    ("Llama", "QuestionAnswering", 14, set(), "qa_outputs", {}),
+    ("T5", "QuestionAnswering", 32, set(), "qa_outputs", {}),
+    ("Bart", "QuestionAnswering", 32, set(), "qa_outputs", {}),
+    ("T5", "Seq2SeqLM", 32, set(), "lm_head", {}),
+    ("T5", "Seq2SeqLM", 36, set(), "lm_head", V1_1),
+    ("Bart", "Seq2SeqLM", 32, set(), "lm_head", {}),
+    ("GPT2", "CausalLM", 8, set(), "lm_head", {}),
+    ("Llama", "CausalLM", 14, set(), "lm_head", {}),
+    ("Llama", "CausalLM", 14, set(), "lm_head", {"tie_word_embeddings": True}),
+    ("Roberta", "CausalLM", 12, {"lm_head.dense"}, "lm_head.decoder", {"is_decoder": True}),
+]
+
+
+def without_weights(family, task, **changes):
+    kind = getattr(transformers, f"{family}Config")
+    config = kind(**{"vocab_size": 50, "pad_token_id": 0} | SIZES.get(family, USUAL) | changes)
+    with torch.device("meta"):
+        return getattr(transformers, f"AutoModelFor{task}").from_config(config)
+
+
+@pytest.mark.parametrize(("family", "task", "in_encoder", "between", "last", "changes"), SCOPES)
+def test_pooler_and_head_can_be_left_out_whatever_the_task(family, task, in_encoder, between, last, changes):
+    model = without_weights(family, task, **changes)
+    logits = model.get_submodule(last)
+    found, encoder = masks.prunable(model), masks.prunable(model, pooler=False)
+    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
+    left = {id(weight) for name, weight in model.named_parameters() if weight.dim() == 2 and name not in found}
+    assert masks.last_layer(model) is logits and left == embeddings | {id(logits.weight)}
+    # The order is the model's, which decides between equal scores.
+    assert list(encoder) == [name for name in found if name.removesuffix(".weight") not in between]
+    assert len(encoder) == in_encoder and len(found) == in_encoder + len(between)
+
+    both = masks.prunable(model, pooler=False, output_layer=True, embeddings=True)
+    assert {id(weight) for weight in both.values()} == {id(weight) for weight in encoder.values()} | left
+    tied = id(logits.weight) in embeddings
+    assert tied == (task in {"CausalLM", "Seq2SeqLM"} and model.config.tie_word_embeddings)
+    assert len(masks.prunable(model, pooler=False, output_layer=True)) == in_encoder + (not tied)
+
+
+PINS_NAMES = ("attention.self", "attention.output.dense", "output.dense", "intermediate.dense")
+
+
+@pytest.mark.parametrize("task", ["SequenceClassification", "TokenClassification", "QuestionAnswering"])
+@pytest.mark.parametrize("family", ["Bert", "Roberta", "Electra", "Deberta"])
+def test_without_the_pooler_the_matrices_are_those_that_the_code_of_pins_finds_by_name(family, task):
+    model = without_weights(family, task, **{"embedding_size": 16} if family == "Electra" else {})
+    named = [name for name, weight in model.named_parameters() if weight.dim() == 2 and "embeddings" not in name]
+    theirs = [name for name in named if any(part in name for part in PINS_NAMES)]
+    assert list(masks.prunable(model, pooler=False)) == theirs
+
+
 @pytest.mark.parametrize(
     ("family", "id", "problem"),
     [

@@ -205,7 +205,7 @@ def test_a_model_without_prunable_weights_stops(layers, layer_norm):
 
 def test_a_transformer_without_a_linear_layer_stops_without_its_pooler_too():
     model = nn.Sequential(nn.LSTM(2, 2))
-    model.base_model_prefix = "encoder"
+    model.base_model = model[0]
     with refused("no-prunable-weights", "a linear layer at its end", "Sequential has no linear"):
         prunable(model, pooler=False)
 
@@ -222,6 +222,7 @@ def test_the_prunable_matrices_of_the_bilstm():
     model = classifier.BiLSTM(2, np.zeros((3, 300), dtype=np.float32))
     found = prunable(model)
     assert len(found) == 10 and not any("classifier" in name or "bias" in name for name in found)
+    assert list(prunable(model, pooler=False)) == list(found)  # it has neither pooler nor base model
     # Table 5 mixes rounding and cutting: 69.6 is 69 there, and 19.9 is 20.
     share = sum(weight.numel() for weight in found.values()) / classifier.count_parameters(model)
     assert np.allclose([20 * share, 50 * share, 70 * share, 90 * share, 99 * share], [20, 50, 69, 89, 98], atol=0.7)

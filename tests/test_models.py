@@ -64,6 +64,7 @@ def test_minilm_2l_is_the_first_two_pretrained_layers():
         assert torch.equal(value, six.bert.state_dict()[key])
     assert classifier.build("minilm", 5, num_hidden_layers=1).config.num_hidden_layers == 1
     assert two.classifier.out_features == 5
+    assert set(masks.prunable(two)) - set(masks.prunable(two, pooler=False)) == {"bert.pooler.dense.weight"}
 
 
 def test_a_model_folder_that_does_not_fit_is_one_sentence(tmp_path, tiny_bert, monkeypatch):

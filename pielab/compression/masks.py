@@ -42,8 +42,10 @@ def prunable(
 
     layer_norm: also the weights of LayerNorms outside the embeddings, as the authors' code does for BERT.
     pooler: also the matrices of a transformer between its encoder and its last layer, as in A.3; PINS leaves them out.
-    output_layer, embeddings: also the matrix of the last layer, and those of embeddings. The word vectors of the
-        BiLSTM are inputs, not embeddings.
+        They are those of a pooler, by its name, and of the head, which is all that is outside transformers'
+        `base_model`. Models without one (the BiLSTM, T5 that generates or finds spans) have only a last layer as head.
+    output_layer, embeddings: also the matrix of the last layer, and those of embeddings; one that is both, as in many
+        language models, is pruned with both alone. The word vectors of the BiLSTM are inputs, not embeddings.
 
     Raises PielabError if no weights remain, or if too many are no matrices, such as those of convolutions and experts.
     """
@@ -58,12 +60,10 @@ def prunable(
         if id(parameter) not in excluded
         and (parameter.dim() == 2 or (id(parameter) in norms and "embedding" not in name))
     }
-    if not pooler and (encoder := getattr(model, "base_model_prefix", "")):
-        weights = {
-            name: weight
-            for name, weight in weights.items()
-            if (name.startswith(f"{encoder}.") and "pooler" not in name) or weight is getattr(last, "weight", None)
-        }
+    if not pooler:
+        encoder = getattr(model, "base_model", model)
+        inside = {id(weight) for weight in [*encoder.parameters(), getattr(last, "weight", None)]}
+        weights = {name: each for name, each in weights.items() if id(each) in inside and "pooler" not in name}
     if not weights or last is None:
         raise PielabError(
             "no-prunable-weights",
