@@ -226,14 +226,26 @@ def test_a_student_that_agrees_with_its_teacher_learns_from_the_labels_alone(see
 
 
 def test_the_teacher_is_the_latest_of_the_best():
-    model, teacher = small_model(), distillation.Teacher()
-    states = []
-    for score in (0.5, 0.7, 0.6, 0.7):
+    scores, states = (0.5, 0.7, 0.6, 0.7), []
+    model, teacher = small_model(), distillation.Teacher(lambda _: scores[len(states) - 1])
+    for score in scores:
         with torch.no_grad():
             model[0].weight += 1
         states.append(copy.deepcopy(model.state_dict()))
-        teacher.consider(model, score)
+        teacher.after_step(model, 1, 1)
         best = {0.5: 0, 0.7: len(states) - 1}.get(score, 1)
         taught = teacher.model.state_dict()
         assert all(torch.equal(taught[name], states[best][name]) for name in taught)
     assert not any(each.requires_grad for each in teacher.model.parameters())
+
+
+@given(st.integers(1, 60), st.integers(1, 70))
+def test_models_are_validated_as_often_as_asked_at_most_once_a_step_and_at_the_end_of_an_epoch(steps, per_epoch):
+    scores, validated, model = [], [0], small_model()
+    teacher = distillation.Teacher(lambda _: scores.append(0.5) or 0.5, per_epoch)
+    for step in range(1, steps + 1):
+        teacher.after_step(model, step, steps)
+        validated += [step] if len(scores) == len(validated) else []
+    assert validated[-1] == steps and len(scores) == len(validated) - 1 == min(per_epoch, steps)
+    apart = {after - before for before, after in pairwise(validated)}
+    assert max(apart) - min(apart) <= 1

@@ -23,7 +23,7 @@ RECIPE_ORDER = (
     "dataset text text_pair label label_separator limit model pruner threshold num_hidden_layers word_vectors padding "
     "max_tokens threads precision bucketed epochs batch_size learning_rate budget warmup decay weight_decay "
     "impact_examples prune_layer_norm prune_pooler initial_phase final_phase window importance_beta uncertainty_beta "
-    "levels"
+    "validations_per_epoch levels"
 )
 
 
@@ -72,6 +72,7 @@ def test_good_parameters_come_back_typed(given):
         ("decay", "cosine", "none (a constant learning rate) or linear"),
         ("weight_decay", -0.1, "from 0, such as 0.01"),
         ("importance_beta", 1.0, "from 0 and below 1"),
+        ("validations_per_epoch", 0, "may become the teacher, from 1"),
         ("epochs", 0, "from 1"),
         ("epochs", 2.5, "from 1"),
         ("epochs", True, "from 1"),

@@ -494,7 +494,11 @@ def test_an_equal_budget_is_another_recipe_and_the_papers_is_none(given):
 def test_only_a_gradual_pruner_depends_on_its_options(given):
     names = {"initial_phase", "final_phase", "window", "importance_beta", "uncertainty_beta"}
     assert names.isdisjoint(PruneParameters(**given).recipe())
-    assert names <= PruneParameters(**given | {"pruner": "PINS-local"}).recipe().keys()
+    of_pins = PruneParameters(**given | {"pruner": "PINS-local"}).recipe()
+    assert names <= of_pins.keys()
+    more = given | {"validations_per_epoch": 2}
+    assert PruneParameters(**more).recipe() == PruneParameters(**given).recipe()
+    assert PruneParameters(**more | {"pruner": "PINS-local"}).recipe() == of_pins | {"validations_per_epoch": 2}
 
 
 def test_a_schedule_that_does_not_fit_stops_before_anything_is_trained(given):
@@ -504,11 +508,12 @@ def test_a_schedule_that_does_not_fit_stops_before_anything_is_trained(given):
 
 def test_self_regularisation_changes_training_once_there_is_a_teacher(given):
     losses = {}
-    for pruner in ("PINS", "PINS-CE"):
-        experiment = prepared(given, pruner=pruner, seeds="0", epochs=3)
+    for name, pruner, often in (("CE", "PINS-CE", 1), ("once", "PINS", 1), ("twice", "PINS", 2)):
+        experiment = prepared(given, study=name, pruner=pruner, seeds="0", epochs=3, validations_per_epoch=often)
         runs.train_pruned(experiment)
-        (losses[pruner],) = records.read(paths.seed(experiment.parameters.folder, 0))["losses"]
-    assert losses["PINS"][0] == losses["PINS-CE"][0] and losses["PINS"][1] != losses["PINS-CE"][1]
+        (losses[name],) = records.read(paths.seed(experiment.parameters.folder, 0))["losses"]
+    assert losses["once"][0] == losses["CE"][0] and losses["once"][1] != losses["CE"][1]
+    assert losses["twice"][0] != losses["CE"][0]  # the second half of the first epoch has a teacher
 
 
 @pytest.mark.parametrize("pruner", ["PINS", "GMP", "IIBP-FT-global"])

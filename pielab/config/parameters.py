@@ -161,6 +161,9 @@ class PruneParameters(TrainParameters, PrunedParameters):
     )
     importance_beta: Annotated[Beta, IF_GRADUAL] = 0.85
     uncertainty_beta: Annotated[Beta, IF_GRADUAL] = 0.99
+    validations_per_epoch: Annotated[Count, IF_GRADUAL, UNLESS_DEFAULT] = Field(
+        1, description="how many times an epoch PINS validates a model, which may become the teacher, from 1"
+    )
 
     @property
     def method(self) -> pruners.Pruner:
@@ -202,8 +205,8 @@ class PruneParameters(TrainParameters, PrunedParameters):
         return recipe
 
     def _in_recipe(self, name: str, field: FieldInfo) -> bool:
-        if IF_GRADUAL in field.metadata:
-            return self.method.schedule == "gradual"
+        if IF_GRADUAL in field.metadata and self.method.schedule != "gradual":
+            return False
         if IF_OWN in field.metadata:
             return self.method.is_own and getattr(self, name) is not None
         return super()._in_recipe(name, field)

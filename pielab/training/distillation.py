@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -41,12 +42,21 @@ def _by_example(values: Tensor) -> Tensor:
 class Teacher:
     """A copy of the latest model with the best validation score so far; None before the first."""
 
-    def __init__(self) -> None:
+    def __init__(self, validate: Callable[[nn.Module], float], per_epoch: int = 1) -> None:
+        """validate: the score of a model. per_epoch: how many times an epoch it is called, at most once a step."""
+        self.validate, self.per_epoch = validate, per_epoch
         self.model: nn.Module | None = None
         self.score = -math.inf
 
-    def consider(self, model: nn.Module, score: float) -> None:
-        """Copy the model if no earlier one had a higher score."""
+    def after_step(self, model: nn.Module, step: int, steps: int) -> None:
+        """Validate the model at evenly spread steps, the last of an epoch one of them; copy it if none was better.
+
+        step, steps: of the epoch, from 1, and how many it has.
+        """
+        if step * self.per_epoch % steps < self.per_epoch:
+            self._consider(model, self.validate(model))
+
+    def _consider(self, model: nn.Module, score: float) -> None:
         if score < self.score:
             return
         self.score = score

@@ -129,7 +129,7 @@ def train(
         gradient is zero.
     task: gives the loss; by default the task that the shape of the targets tells.
     gradual: prunes the weights around the optimizer's steps. teacher: changes the loss to that of
-        `distillation.loss` from the epoch after `on_epoch` first gives it a model.
+        `distillation.loss` from the step after it first has a model.
     on_epoch: called after each epoch with its number, from 1, and its mean loss.
 
     Raises PielabError with the step if the loss is not finite, or if the device cannot compute in the precision.
@@ -157,7 +157,7 @@ def train(
             plan = batches.bucketed(tokens.lengths, batch_size, random)
         else:
             plan = batches.shuffled(len(tokens), batch_size, random)
-        for places, inputs in texts.in_batches(plan):
+        for step, (places, inputs) in enumerate(texts.in_batches(plan), start=1):
             logits, batch_targets = _logits(model, inputs, precision), gold[places]
             if teacher and teacher.model:
                 with torch.no_grad():
@@ -177,6 +177,8 @@ def train(
                 apply_masks(weights, masks)
             if gradual:
                 gradual.after_step()
+            if teacher:
+                teacher.after_step(model, step, len(plan))
             losses.append(loss.detach())
         # Read once an epoch, because reading a loss makes a GPU wait.
         history.append(_mean(torch.stack(losses).cpu(), epoch, learning_rate))

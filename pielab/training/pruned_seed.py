@@ -143,15 +143,13 @@ def _prune_while_training(
     start = time.perf_counter()
     pruner = p.method
     during = None if pruner.is_control else gradual(p, len(experiment.tokens["train"]), weights)
-    teacher = Teacher() if pruner.self_regularised else None
-    note = epoch_note(report, seed, "training", p.epochs)
 
-    def on_epoch(epoch: int, loss: float) -> None:
-        if teacher:
-            scores = evaluate(experiment, model, seed, ["validation"], threshold_split="validation")[2]
-            teacher.consider(model, scores[experiment.metric]["validation"])
-        note(epoch, loss)
+    def validate(student: nn.Module) -> float:
+        scores = evaluate(experiment, student, seed, ["validation"], threshold_split="validation")[2]
+        return scores[experiment.metric]["validation"]
 
+    teacher = Teacher(validate, p.validations_per_epoch) if pruner.self_regularised else None
+    on_epoch = epoch_note(report, seed, "training", p.epochs)
     losses = experiment.train(model, seed, 1, p.epochs, on_epoch, gradual=during, teacher=teacher)
     masks = during.masks if during else dense_masks(weights)
     return model, _record(weights, masks, {"losses": [losses], "seconds": time.perf_counter() - start})
