@@ -89,7 +89,7 @@ def forward(given: tuple) -> None:
     plan = [np.flatnonzero(tokens.lengths == length) for length in np.unique(tokens.lengths)]
     texts = batches.to_device(tokens, Padded, torch.device("cpu"))
     with torch.inference_mode(), loop.evaluating(model):
-        for _, inputs in texts.in_batches(plan):
+        for _, inputs, _ in texts.in_batches(plan):
             model(**inputs)
 
 

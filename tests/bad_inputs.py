@@ -65,6 +65,17 @@ def folder(name: str, files: dict[str, str | bytes], given: str, cure: str):
     return BadInput(name, "new mine --text text --label label", given, cure, files)
 
 
+def words(name: str, content: str | bytes, given: str, cure: str, options: str = ""):
+    """A file of words and tags."""
+    return data(name, content, given, cure, "words.conll", options)
+
+
+def lists(name: str, words: object, tags: object, given: str, cure: str, options: str = ""):
+    """Words and tags in lists, in the last row of four."""
+    rows = [*[{"text": ["Anna", "sings"], "label": ["B-PER", "O"]}] * 3, {"text": words, "label": tags}]
+    return data(name, "\n".join(map(json.dumps, rows)), given, cure, "words.jsonl", options)
+
+
 def parameter(name: str, value: str, given: str, cure: str, notebook: str = "02_prune", **files: str | bytes):
     """A parameter of a notebook by name, as in -p seeds 0-."""
     return BadInput(f"{name} = {value}", f"run {notebook} -p {name} {shlex.quote(value)}", given, cure, files)
@@ -126,6 +137,7 @@ POINTER = (
     "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32\nsize 12345\n"
 )
 PARQUET = b"PAR1" + bytes(40) + b"PAR1"
+WORDS = "Anna\tB-PER\nsings\tO\n\n"
 BEFORE, AFTER = answers("a", "b", "a", "b"), answers("a", "b", "b", "b")
 NO_SPLIT = "put train.csv"
 
@@ -218,6 +230,64 @@ DATA = [
         "columns nobody named", "new r.csv", "has the columns a, b", "by --text", {"r.csv": rows("c,d", header="a,b")}
     ),
     BadInput("params file there", "new r.csv", "is there already", "--name", {"r.csv": GOOD, "params/r.yaml": "a: 1"}),
+]
+
+TAGGED = [
+    words("words without tags", "Anna\nsings\n\n", "has one column, and so no tags", "after a tab or a space"),
+    words("lines of two lengths", WORDS + "Anna\n", "has 1 column in line 4, and 2 in line 1", "as many columns"),
+    words("column of tags not there", WORDS, "has no column '4'", "set label to one of text, 2", "--label 4"),
+    words("column of words not there", WORDS, "has no column '0'", "set text to one of 1, label", "--text 0"),
+    words("one column for words and tags", WORDS, "no column 'label'", "set label to one of 1, 2", "--text 2"),
+    words("tags without B- or I-", "Anna PER\nsings O\n", "sentence 1 has the tag 'PER' for the word 'Anna'", "B-PER"),
+    words("tags all O", "Anna O\nsings O\n", "(all) are 'O'", "the column of the tags as label"),
+    words("empty word", WORDS + "\tO\nsings\tO\n", "sentence 2 has an empty word, number 1 of 2", "leave it out"),
+    words("numbers of words", "1 Anna B-PER\n2 sings O\n", "all words of words.conll are numbers", "words as text"),
+    words("no words at all", "\n\t\n-DOCSTART- O\n", "as conll (it has no words)", "check that it is complete"),
+    words("types that look alike", WORDS + "Anna\tB-PER\u200b\n", "'PER' and 'PER\\u200b'", "write them alike"),
+    words("words that are no text", b"Anna\xff\tB-PER\n" + bytes(40), "is not UTF-8", "save it as UTF-8"),
+    words("group of each word", WORDS.replace("\t", "\tX\t"), "a value for each word", "or None", "--group 2"),
+    lists("words and tags of two lengths", ["a", "b"], ["O"], "sentence 4 has 2 words and 1 tag", "each word a tag"),
+    lists("sentence without words", [], [], "sentence 4 has no words", "leave it out"),
+    lists("words beside texts", "Anna sings", ["O"], "sentence 4 is the text 'Anna sings'", "in every row, or texts"),
+    lists("word that is a number", [1], ["O"], "sentence 4 has the word 1", "give words that are strings"),
+    lists("tag that is a number", ["a"], [0], "sentence 4 has the tag 0 for the word 'a'", "such as B-PER"),
+    lists("tags beside labels", ["a"], "O", "has labels that are lists", "give lists in every row"),
+    lists("separator of tags", ["a"], ["O"], "label_separator = ';'", "omit label_separator", "--label-separator ';'"),
+    words("pairs of words", WORDS.replace("\t", "\tX\t"), "text_pair was given", "give None", "--text-pair 2"),
+    folder("tags never in training", {"train.conll": WORDS * 9, "test.conll": "Rome B-LOC\n"}, "['B-LOC']", "add"),
+    data(
+        "tags of strings",
+        '{"text": "Anna sings on", "label": ["B-PER", "O", "O"]}\n{"text": "a", "label": ["O"]}\n',
+        "has the tags of words as labels, such as ['B-PER', 'O', 'O']",
+        "lists of words as text",
+        "words.jsonl",
+    ),
+    BadInput(
+        "compare of words",
+        "compare --before a.conll --after b.conll",
+        "a.conll has a line for each word",
+        "one answer, or set of labels, for each text",
+        {"a.conll": WORDS, "b.conll": WORDS},
+    ),
+    BadInput(
+        "words to predict", "predict x --data words.conll", "row 1 is of the type list", "join", {"words.conll": WORDS}
+    ),
+    BadInput(
+        "words for the BiLSTM",
+        "new words.conll",
+        "words.conll has words with tags, and the bilstm",
+        "give --model minilm-2l",
+        {"words.conll": WORDS * 8},
+        frozenset({"datasets"}),
+    ),
+    BadInput(
+        "import for words",
+        "import-predictions a.csv --study s --dataset words.conll --model m",
+        "words.conll has words with tags",
+        "give data whose texts have labels",
+        {"words.conll": WORDS * 8, "a.csv": "id,prediction\n0,O\n"},
+        frozenset({"datasets"}),
+    ),
 ]
 
 PARAMETERS = [
@@ -460,7 +530,7 @@ COMMANDS = [
     ),
 ]
 
-BAD_INPUTS = [*COMMANDS, *PARAMETERS, *STUDIES, *DATA]
+BAD_INPUTS = [*COMMANDS, *PARAMETERS, *STUDIES, *DATA, *TAGGED]
 
 
 def outcome(bad: BadInput, folder: Path) -> dict:

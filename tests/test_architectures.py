@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from tokenizers.trainers import BpeTrainer
 
 from pielab.compression import masks
-from pielab.models import classifier
+from pielab.models import classifier, tagging
 from pielab.training import loop
 
 PROJECT = Path(__file__).parents[1]
@@ -247,6 +247,21 @@ def test_what_cannot_be_pruned_is_refused_by_name_before_anything_is_trained(tmp
     )
     with refused(id, "give", problem):
         classifier.encoder(str(tmp_path), TEXTS, 8)
+
+
+@pytest.mark.parametrize("family", ["Roberta", "DebertaV2", "ModernBert", "T5", "GPT2"])
+def test_an_architecture_tags_words(tmp_path, family):
+    folder, sentences = save(tmp_path, family), [text.split()[: READS // 2] for text in TEXTS]
+    encoder, model = tagging.encoder(folder, TEXTS, READS), tagging.build(folder, 4)
+    tokens = encoder.encode_words(sentences)
+    together = loop.predict(model, encoder, tokens)
+    alone = np.concatenate([loop.predict(model, encoder, tokens[index : index + 1]) for index in range(len(tokens))])
+    assert together.shape == (sum(map(len, sentences)), 4)
+    assert np.abs(together - alone).max() < 1e-5 * np.abs(alone).max() + 1e-6 < np.ptp(alone, axis=0).min()
+    last = masks.last_layer(model)
+    embeddings = [module.weight for module in model.modules() if isinstance(module, torch.nn.Embedding)]
+    left = {id(weight) for weight in model.parameters() if weight.dim() > 1}
+    assert left - {id(weight) for weight in masks.prunable(model).values()} == set(map(id, [last.weight, *embeddings]))
 
 
 @pytest.mark.parametrize("family", ["FNet", "ConvBert"])

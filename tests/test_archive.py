@@ -252,6 +252,6 @@ def test_packed_answers_are_the_same_unpacked(n_classes, texts, seed):
         "single-label": random.integers(n_classes, size=texts),
         "multi-label": random.random((texts, n_classes)) < 0.3,
     }.items():
-        packed = archive.PACK[task](answers, n_classes)
+        packed = archive.PACK[task](predictions.File({}, None, answers), n_classes)
         assert packed.max(initial=0) < 2**16
         assert np.array_equal(archive.UNPACK[task](packed, n_classes), answers)

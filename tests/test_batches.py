@@ -82,7 +82,7 @@ def test_batches_of_predictions_may_be_of_a_given_number_of_texts(width):
 def test_inputs_are_the_texts_tokens_filled_up(rows, data):
     chosen = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=6)))
     for encoder in (Masked, Fixed):
-        [(places, inputs)] = batches.to_device(join(rows), encoder, torch.device("cpu")).in_batches([chosen])
+        [(places, inputs, _)] = batches.to_device(join(rows), encoder, torch.device("cpu")).in_batches([chosen])
         width = encoder.width or max(len(rows[each]) for each in chosen)
         expected = [rows[each] + [9] * (width - len(rows[each])) for each in chosen]
         assert inputs["input_ids"].tolist() == expected and inputs["input_ids"].dtype == torch.int64
@@ -103,3 +103,33 @@ def test_tokens_are_cut_and_chosen_as_lists_are(rows, longest):
     assert lists(tokens) == rows and tokens.lengths.tolist() == [len(row) for row in rows] and len(tokens) == len(rows)
     assert lists(tokens.cut(longest)) == [row[:longest] for row in rows]
     assert lists(tokens[1:4]) == rows[1:4] and lists(tokens[::-1]) == rows[::-1]
+
+
+FIRST = st.lists(st.lists(st.booleans(), min_size=1, max_size=5), min_size=1, max_size=12)
+
+
+def tagged(rows):
+    """Tokens that are their own numbers, of sentences of words; rows: whether each is the first of a word."""
+    first = np.array([each for row in rows for each in row])
+    return Tokens(np.arange(len(first), dtype=np.int32), np.cumsum([0, *map(len, rows)]), first=first)
+
+
+@given(FIRST, st.integers(1, 5), st.integers(0, 3))
+def test_the_outputs_of_a_batch_are_those_of_its_words(rows, size, seed):
+    tokens, random = tagged(rows), np.random.default_rng(seed)
+    plans = [batches.bucketed(tokens.lengths, size, random), batches.shuffled(len(rows), size, random)]
+    for encoder, plan in [(Masked, plans[0]), (Masked, plans[1]), (Fixed, plans[1])]:
+        seen = []
+        for batch in batches.to_device(tokens, encoder, torch.device("cpu")).in_batches(plan):
+            outputs = batch.outputs(batch.inputs["input_ids"][:, :, None].expand(-1, -1, 2))
+            assert outputs[:, 0].tolist() == np.flatnonzero(tokens.first)[batch.places.numpy()].tolist()
+            seen += batch.places.tolist()
+        assert sorted(seen) == list(range(tokens.first.sum()))
+
+
+@given(FIRST)
+def test_words_are_chosen_with_their_sentences(rows):
+    tokens, chosen = tagged(rows), tagged(rows[::-2])
+    assert tokens[::-2].first.tolist() == chosen.first.tolist()
+    assert tokens[::-2].word_starts.tolist() == [0, *np.cumsum([sum(row) for row in rows[::-2]])]
+    assert tokens[1:].ids.tolist() == tokens.ids[len(rows[0]) :].tolist() and join([[1]]).word_starts is None

@@ -30,7 +30,7 @@ def test_words_are_lower_case_with_punctuation_split_off(text, expected):
 
 def test_texts_are_cut_and_filled_to_exactly_max_tokens(vectors_file):
     encoder = encoders.word_encoder(["cat dog"], 3, vectors_file)
-    [(_, inputs)] = batches.to_device(
+    [(_, inputs, _)] = batches.to_device(
         encoder.encode(["cat dog cat dog", "dog", "unheard", ""]), encoder, "cpu"
     ).in_batches([np.arange(4)])
     ids = inputs["input_ids"]
@@ -101,7 +101,7 @@ def test_a_transformers_tokens_are_padded_to_the_longest_of_the_batch(tiny_bert)
     found = encoder.encode(["cat", "cat dog cow sheep goat bird", "cat [SEP] dog"])
     assert found.lengths.tolist() == [3, 5, 5]
     texts = batches.to_device(found, encoder, "cpu")
-    (_, all_three), (_, full) = texts.in_batches([np.arange(3), np.array([2, 1])])
+    (_, all_three, _), (_, full, _) = texts.in_batches([np.arange(3), np.array([2, 1])])
     assert all_three["input_ids"].shape == (3, 5) and all_three["attention_mask"].sum(axis=1).tolist() == [3, 5, 5]
     assert (all_three["input_ids"][0, 3:] == encoder.padding).all()
     assert full["input_ids"][0, 2] == encoder.tokenizer.sep_token_id and "attention_mask" not in full

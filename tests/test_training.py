@@ -126,7 +126,7 @@ def test_the_summed_gradient_is_that_of_one_batch_however_it_is_cut(task):
     whole = loop.gradients(model, weights, encoder, tokens[:30], targets[:30], batch_size=30)
     parts = loop.gradients(model, weights, encoder, tokens[:30], targets[:30], batch_size=7)
     loss = torch.nn.functional.cross_entropy(
-        model(next(batches.to_device(tokens[:30], encoder, "cpu").in_batches([np.arange(30)]))[1]["input_ids"]).logits,
+        model(**next(batches.to_device(tokens[:30], encoder, "cpu").in_batches([np.arange(30)])).inputs).logits,
         torch.from_numpy(targets[:30]),
         reduction="sum",
     )

@@ -6,7 +6,7 @@ table of agreement.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from scipy import stats
 
 from pielab.analysis import intervals
 from pielab.analysis.half_splits import LEAST_SEEDS_FOR_AN_INTERVAL
-from pielab.data.votes import check_classes, differ
+from pielab.data.votes import check_classes, differ, numbered
 from pielab.errors import PielabError
 
 # Under so many changed answers of all seeds, the deviation between seeds is often far too small by chance.
@@ -36,7 +36,7 @@ class Agreement:
     """On how many texts each two models differ.
 
     sides: of "unpruned", "control" and "pruned", in this order. seeds, texts: how many.
-    differing: (sides, seeds, sides, seeds) int64, the number of texts.
+    differing: (sides, seeds, sides, seeds) int64, the number of texts, or float, the sum of distances.
     covariance: (pairs, pairs), over texts, of the share of models that differ on a text, in the order of `pairs`.
     """
 
@@ -59,25 +59,48 @@ class Agreement:
         return cls(**record | arrays | {"sides": tuple(record["sides"])})
 
 
-def count(unpruned: np.ndarray, control: np.ndarray | None = None, pruned: np.ndarray | None = None) -> Agreement:
+# How far two models' answers to each text are apart, (texts,) from 0 to 1; answers (texts, ...).
+Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def f1_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """One minus the F1 of two sets of labels or entities of each text, (texts,); 0 if both are empty.
+
+    first, second: bool (texts, classes). In multiples of 2^-20, whose sums are exact in whatever order they are added.
+    """
+    total = first.sum(axis=1) + second.sum(axis=1)
+    distance = 1 - 2 * (first & second).sum(axis=1) / np.maximum(total, 1)
+    return np.where(total > 0, np.round(distance * 2**20) / 2**20, 0.0)
+
+
+def count(
+    unpruned: np.ndarray,
+    control: np.ndarray | None = None,
+    pruned: np.ndarray | None = None,
+    distance: Distance | None = None,
+) -> Agreement:
     """Compare each two models, of one side or of two.
 
     unpruned, control, pruned: predictions of the same seeds in the same order: class ids (seeds, examples), or bool
-        (seeds, examples, classes), whose sets of classes count as one answer. control: models trained as the pruned
-        ones were, with nothing pruned; None where the pruner trains as the unpruned models do.
+        (seeds, examples, classes), whose sets of classes count as one answer, or EntitySets. control: models trained as
+        the pruned ones were, with nothing pruned; None where the pruner trains as the unpruned models do.
+    distance: how far apart two answers are; by default 1 if they differ, and else 0. Sums of it then stand in the place
+        of numbers of texts.
 
     Raises PielabError for fewer than two seeds, unequal shapes, or probabilities.
     """
+    unpruned, control, pruned = numbered(unpruned, control, pruned)
     given = {"unpruned": unpruned, "control": control, "pruned": pruned}
     sides = {name: predictions for name, predictions in given.items() if predictions is not None}
     _check(sides)
-    (seeds, texts), names, answers = unpruned.shape[:2], tuple(sides), _answer_ids(list(sides.values()))
-    differing = np.zeros((len(sides), seeds) * 2, dtype=np.int64)
-    number = np.min_scalar_type(seeds**2)
+    (seeds, texts), names = unpruned.shape[:2], tuple(sides)
+    answers = np.stack(list(sides.values())) if distance else _answer_ids(list(sides.values()))
+    differing = np.zeros((len(sides), seeds) * 2, dtype=float if distance else np.int64)
+    number = float if distance else np.min_scalar_type(seeds**2)
     by_text = {pair: np.zeros(answers.shape[2], dtype=number) for pair in pairs(names)}
     for (one, i), (two, j) in itertools.combinations(np.ndindex(len(sides), seeds), 2):
-        differs = answers[one, i] != answers[two, j]
-        differing[one, i, two, j] = differing[two, j, one, i] = np.count_nonzero(differs)
+        differs = (distance or np.not_equal)(answers[one, i], answers[two, j])
+        differing[one, i, two, j] = differing[two, j, one, i] = differs.sum()
         by_text[Pair(names[one], names[two], i == j)] += differs
     return Agreement(names, seeds, texts, differing, _covariance(by_text, seeds, texts))
 

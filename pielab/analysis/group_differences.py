@@ -24,7 +24,7 @@ from pielab.analysis.agreement import (
     seed_variance,
 )
 from pielab.data import datasets
-from pielab.data.votes import agree, check_classes
+from pielab.data.votes import agree, check_classes, numbered
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -76,8 +76,9 @@ def compare(
 ) -> pd.DataFrame:
     """What a configuration changes in each group of texts, in points: percent of the group's texts.
 
-    unpruned, pruned: predictions of the same seeds in the same order, class ids (seeds, examples) or bool (seeds,
-        examples, classes). targets: class ids (examples,) or multi-hot (examples, classes). groups: names (examples,).
+    unpruned, pruned: predictions of the same seeds in the same order, class ids (seeds, examples), bool (seeds,
+        examples, classes) or EntitySets. targets: class ids (examples,), multi-hot (examples, classes) or Tags. groups:
+        names (examples,).
 
     One row for each group and quantity: "changed", own answers changed, a model before and after; "lost accuracy", of
     whole sets if texts have several labels; "moved", as `agreement.coefficients` defines it. Columns:
@@ -87,6 +88,7 @@ def compare(
     whether p_corrected < .05 and the group is harmed more; confidence, the level of all intervals. NaN for fewer than
     four seeds, or `LEAST_TEXTS` texts.
     """
+    unpruned, pruned, targets = numbered(unpruned, pruned, targets)
     for answers in (unpruned, pruned):
         check_classes(answers)
     # A set of labels is right as a whole.

@@ -108,6 +108,8 @@ def compare_with_null(dense: Predictions, pruned: Predictions, targets: np.ndarr
     unpruned halves against pruned ones and against unpruned ones. Those of probabilities are left out if a side has
     answers alone.
     """
+    measures_of = MEASURES[dense.task]
+    (dense, targets), (pruned, _) = (tasks.by_word(side, targets) for side in (dense, pruned))
     answers, of_sides = (dense.classes, pruned.classes), (dense.logits, pruned.logits)
     found = [tasks.TASKS[dense.task].probabilities(logits) for logits in of_sides if logits is not None]
     probabilities = found if len(found) == len(of_sides) else None
@@ -115,7 +117,7 @@ def compare_with_null(dense: Predictions, pruned: Predictions, targets: np.ndarr
 
     def between(first: np.ndarray, side: int, second: np.ndarray) -> dict[str, float]:
         both = (probabilities[0][first], probabilities[side][second]) if probabilities else None
-        return MEASURES[dense.task](answers[0][first], answers[side][second], both, targets)
+        return measures_of(answers[0][first], answers[side][second], both, targets)
 
     splits = np.array(half_splits.half_splits(len(all_seeds), n_splits, np.random.default_rng(0)), dtype=bool)
     table = pd.DataFrame({"all_seeds": between(all_seeds, 1, all_seeds)})
@@ -158,4 +160,9 @@ def _multi_label_measures(
     return {"rank correlation of the classes": correlation, "of the 5 % least correlated, PIEs": share}
 
 
-MEASURES = {"single-label": _single_label_measures, "multi-label": _multi_label_measures}
+# Those of tagged words are of each word.
+MEASURES = {
+    "single-label": _single_label_measures,
+    "multi-label": _multi_label_measures,
+    "tokens": _single_label_measures,
+}

@@ -15,6 +15,7 @@ from scipy import stats
 
 from pielab.analysis import half_splits, intervals, pies
 from pielab.data import tasks
+from pielab.data.votes import numbered
 from pielab.errors import PielabError
 
 # What `effectiveness_beside_null` gives.
@@ -75,6 +76,7 @@ def estimate(
 
     Raises PielabError for fewer than two seeds, unequal shapes, or a level that is not between 0 and 1.
     """
+    dense, pruned = numbered(dense, pruned)
     _check(dense, pruned, confidence)
     splits = half_splits.draw(len(dense), n_splits, n_bootstrap, seed)
     p_null, p_pie = np.zeros((2, dense.shape[1]))
@@ -114,6 +116,7 @@ def excess_by_group(
     for each group that has examples, in order: excess, low, high, which are NaN for fewer than four seeds, and
     confidence, the interval's level.
     """
+    dense, pruned = numbered(dense, pruned)
     _check(dense, pruned, confidence)
     splits = half_splits.draw(len(dense), n_splits, n_bootstrap, seed)
     _, places = np.unique(groups, return_inverse=True)
@@ -143,6 +146,7 @@ def difference(
     Both against the same unpruned models, as the mean over half-splits as in `estimate`; their nulls cancel out.
     Arguments and interval as in `estimate`; low and high are NaN for fewer than four seeds.
     """
+    dense, pruned, other = numbered(dense, pruned, other)
     _check(dense, pruned, confidence)
     _check(dense, other, confidence)
     splits = half_splits.draw(len(dense), n_splits, n_bootstrap, seed)
@@ -172,6 +176,7 @@ def beside_null(
     One row for each column: halved and null, over the disagreements of unpruned halves with pruned and with unpruned
     ones; more, their difference, and its interval, low and high; confidence, its level. NaN without disagreements.
     """
+    dense, pruned = numbered(dense, pruned)
     _check(dense, pruned, confidence)
     splits = half_splits.draw(len(dense), n_splits, n_bootstrap=0, seed=seed)
     both = np.concatenate([columns, np.broadcast_to(over, columns.shape)], axis=1)
@@ -208,6 +213,7 @@ def by_models_per_side(dense: np.ndarray, pruned: np.ndarray, n_splits: int = 20
     models_per_side; pies and null, mean shares over ways to draw the sides; and pies_low, pies_high, null_low and
     null_high, the 5 and 95 % quantiles over them.
     """
+    dense, pruned = numbered(dense, pruned)
     _check(dense, pruned)
     random, rows = np.random.default_rng(seed), []
     for half in range(1, len(dense) // 2 + 1):
@@ -254,8 +260,10 @@ def effectiveness_on_pies(dense: np.ndarray, pruned: np.ndarray, targets: np.nda
     Keys: unpruned_on_all, pruned_on_all, unpruned_on_pies, pruned_on_pies; if multi-label, the same four followed by
     "_by_text". NaN without PIEs.
     """
+    task, values = tasks.of_answers(dense), {}
+    dense, pruned, targets = numbered(dense, pruned, targets)
     pies.check_pair(dense, pruned)
-    task, values, sides = tasks.of_answers(dense), {}, {"unpruned": dense, "pruned": pruned}
+    sides = {"unpruned": dense, "pruned": pruned}
     judged = {side: task.judged(answers, targets) for side, answers in sides.items()}
     by_text = "" if task.by_text == task.metric else "_by_text"
     for chosen, examples in {"on_all": np.ones(len(targets), dtype=bool), "on_pies": pies.find(dense, pruned)}.items():
@@ -284,11 +292,13 @@ def effectiveness_beside_null(
     null_on_pies, of unpruned halves against unpruned ones; unpruned_more and pruned_more, by how much the first two
     exceed the null, with their intervals, _low and _high. NaN without disagreements.
     """
+    task = tasks.of_answers(dense)
+    dense, pruned, targets = numbered(dense, pruned, targets)
     _check(dense, pruned, confidence)
     splits = half_splits.draw(len(dense), n_splits, n_bootstrap=0, seed=seed)
     first, second = (np.array(side, dtype=np.float32) for side in zip(*splits.all, strict=True))
     sums = np.zeros((len(splits.all), 5))
-    judged = tasks.of_answers(dense).judged_disagreements(dense, pruned, targets, first, second)
+    judged = task.judged_disagreements(dense, pruned, targets, first, second)
     for of_null, of_pruned, unpruned_right, pruned_right in judged:
         parts = (of_null, of_null * unpruned_right, of_pruned, of_pruned * unpruned_right, of_pruned * pruned_right)
         sums += np.transpose([part.sum(axis=1) for part in parts])

@@ -7,6 +7,7 @@ i to model j, both unpruned, and what another batch size and another precision c
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,9 @@ from scipy import special
 
 from pielab.analysis import agreement, intervals, null, pies
 from pielab.data import tasks
-from pielab.data.votes import agree
+from pielab.data.votes import agree, numbered
 from pielab.store import paths, predictions
+from pielab.store.entities import Tags
 from pielab.store.predictions import Predictions
 
 BINS = 15
@@ -33,13 +35,14 @@ LOGITS_AT_ONCE = 2**21
 LOG_PROBABILITIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "single-label": lambda logits: special.log_softmax(logits, axis=-1),
     "multi-label": lambda logits: special.log_expit(np.concatenate([logits, -logits], axis=-1)),
+    "tokens": lambda logits: special.log_softmax(logits, axis=-1),
 }
 
 
 def between(
     before: Predictions,
     after: Predictions,
-    targets: np.ndarray,
+    targets: Any,
     numerical: Mapping[str, Predictions] = MappingProxyType({}),
     confidence: float = intervals.RECORDED,
 ) -> pd.DataFrame:
@@ -55,10 +58,11 @@ def between(
     the mean over texts of the divergence of the probabilities after from those before, in nats; with several labels the
     sum of those of the labels. "expected calibration error" (15 bins of equal width, from 0 to 1) is that of the
     largest probability, or of the probabilities of all labels. "Brier score" is the sum over classes (0 to 2, or to the
-    number of labels). Both without "before" or "after" are the differences. What needs logits is NaN if a side has
+    number of labels). Of tagged words, a sentence's set of entities is one answer, and KL and calibration are those of
+    words. Both without "before" or "after" are the differences. What needs logits is NaN if a side has
     answers alone.
     """
-    pies.check_pair(before.classes, after.classes)
+    pies.check_pair(*numbered(before.classes, after.classes))
     values = by_seed(before, after, targets)
     rows = [null.seed_interval(values[quantity].to_numpy(), confidence) for quantity in QUANTITIES]
     table = pd.DataFrame(rows, index=QUANTITIES, columns=["estimate", "low", "high"])
@@ -86,8 +90,11 @@ def numerical(folder: Path, seeds: Sequence[int]) -> dict[str, Predictions]:
     return {name: predictions.read_seeds(folder, seeds, NUMERICAL[name]) for name in there}
 
 
-def by_seed(before: Predictions, after: Predictions, targets: np.ndarray) -> pd.DataFrame:
+def by_seed(before: Predictions, after: Predictions, targets: Any) -> pd.DataFrame:
     """QUANTITIES of each seed, a row a seed; arguments and units as in `between`."""
+    if before.starts is not None:
+        table, of_sets = (by_seed(*view) for view in _views(before, after, targets=targets))
+        return table.assign(**of_sets[["changed", *SPLIT]])
     seeds, texts, classes = before.shape
     counts, divergence = np.zeros((3, seeds)), np.zeros(seeds)
     gaps, errors = np.zeros((2, seeds, BINS)), np.zeros((2, seeds))
@@ -112,6 +119,13 @@ def by_seed(before: Predictions, after: Predictions, targets: np.ndarray) -> pd.
     return pd.DataFrame(columns)[QUANTITIES]
 
 
+def _views(*sides: Predictions, targets: Tags) -> tuple[list[Any], list[Any]]:
+    """Predictions of tagged words and their targets, by word, and by sentence as sets of entities, answers alone."""
+    *answers, gold = numbered(*(side.classes for side in sides), targets)
+    sets = [Predictions(None, side.seeds, answers=of_side) for side, of_side in zip(sides, answers, strict=True)]
+    return [*(side.by_word for side in sides), targets.ids], [*sets, gold]
+
+
 # What is said with which probability, and whether it is so: (seeds, events) each, once flattened.
 _CONFIDENCE = {
     "single-label": lambda probabilities, right, hot: (probabilities.max(axis=-1), right),
@@ -130,11 +144,15 @@ def _gaps(confidence: np.ndarray, occurred: np.ndarray) -> np.ndarray:
     return np.bincount(places.ravel(), (occurred - confidence).ravel(), seeds * BINS).reshape(seeds, BINS)
 
 
-def _another_seed(before: Predictions, targets: np.ndarray, confidence: float) -> pd.DataFrame:
+def _another_seed(before: Predictions, targets: Any, confidence: float) -> pd.DataFrame:
     """What another seed changes, by quantity, with its interval; calibration is left out, as it is the same for both.
 
     From model i to model j is a kernel of the pair, whose mean over i != j is a U-statistic.
     """
+    if before.starts is not None:
+        table, of_sets = (_another_seed(runs, gold, confidence) for runs, gold in _views(before, targets=targets))
+        table.loc[["changed", *SPLIT]] = of_sets.loc[["changed", *SPLIT]]
+        return table
     seeds, texts, _ = before.shape
     names = ["changed", *SPLIT, "KL"]
     columns = ["another_seed", "another_seed_low", "another_seed_high"]
@@ -163,7 +181,7 @@ def _blocks(runs: Predictions) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, texts, size))
 
 
-def _of_block(runs: Predictions, targets: np.ndarray, block: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _of_block(runs: Predictions, targets: Any, block: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Answers, whether they are right (seeds, block), and the logarithms of the probabilities, in double precision.
 
     The logarithms are NaN if they are not known.

@@ -11,7 +11,7 @@ import numpy as np
 
 from pielab.analysis.half_splits import HalfSplit
 from pielab.data import tasks
-from pielab.data.votes import Disagreements, count, differ, majority, majority_sets, soft_vote
+from pielab.data.votes import Disagreements, count, differ, majority, majority_sets, numbered, soft_vote
 from pielab.errors import PielabError
 
 __all__ = ["check_pair", "disagreements", "find", "majority", "majority_sets", "multi_label", "single_label"]
@@ -23,10 +23,11 @@ votes = count
 def find(dense: np.ndarray, pruned: np.ndarray, task: tasks.Task | None = None) -> np.ndarray:
     """Which examples are PIEs, bool (examples,): the two votes differ.
 
-    dense, pruned: class ids (seeds, examples), bool (seeds, examples, classes), or probabilities, float (seeds,
-        examples, classes), of the unpruned and the pruned models, the same number of seeds each. task: by default the
-        one that they tell.
+    dense, pruned: class ids (seeds, examples), bool (seeds, examples, classes), probabilities, float (seeds, examples,
+        classes), or EntitySets, of the unpruned and the pruned models, the same number of seeds each. task: by default
+        the one that they tell.
     """
+    dense, pruned = numbered(dense, pruned)
     check_pair(dense, pruned)
     task = task or tasks.of_answers(dense)
     return differ(task.majority(dense), task.majority(pruned))
@@ -52,6 +53,7 @@ def disagreements(dense: np.ndarray, pruned: np.ndarray, half_splits: Sequence[H
     the unpruned models of the two sides disagree. In the second, the unpruned models of the first side disagree with
     the pruned models of the second. Examples on which all models agree are in no block.
     """
+    dense, pruned = numbered(dense, pruned)
     check_pair(dense, pruned)
     first, second = (np.array(side, dtype=np.float32) for side in zip(*half_splits, strict=True))
     return tasks.of_answers(dense).disagreements(dense, pruned, first, second)

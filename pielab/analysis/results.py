@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pielab.analysis.sides import check_same_data  # noqa: F401
 from pielab.analysis.summary import as_today, examples, summary  # noqa: F401
 from pielab.analysis.tables import (  # noqa: F401
+    answer_names,
     as_column,
     describe_votes,
     effectiveness,
@@ -232,11 +233,11 @@ def configuration_of(numbers: dict[str, Any]) -> dict[str, Any]:
 
 
 def _example(numbers: dict[str, Any], row: dict[str, Any], data: "DatasetDict") -> dict[str, Any]:
-    names = datasets.class_names(data)
+    names = answer_names(row, data["test"], datasets.class_names(data))
     return {
         **configuration_of(numbers),
         "text": datasets.joined_texts(data["test"].select([row["example"]]))[0],
-        "label": ", ".join(names[index] for index in np.atleast_1d(row["label"])),
+        "label": ", ".join(names[index] for index in np.atleast_1d(row.get("gold", row["label"]))),
         "unpruned votes": describe_votes(row["unpruned_votes"], names),
         "pruned votes": describe_votes(row["pruned_votes"], names),
         "P(PIE)": row["p_pie"],

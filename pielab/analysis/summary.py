@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import group_differences, intervals, null, paired_change, pies, sides
+from pielab.analysis import group_differences, intervals, levels, null, paired_change, pies, sides, tables
 from pielab.config.parameters import PieParameters
 from pielab.data import datasets, tasks
+from pielab.data.votes import numbered
 from pielab.errors import PielabError
 from pielab.store.predictions import Predictions
 
@@ -22,15 +23,19 @@ def examples(split: "Dataset", dense: Predictions, pruned: Predictions, estimate
 
     Columns: example; label (class id, or the ids of its classes); unpruned, pruned (the majority class, or the set
     of majority classes); unpruned_votes, pruned_votes (a count for each class); pie; p_pie and p_null as in null.Null.
+    Of tagged words also entities, those that any model or the label names, such as "3-4 person"; gold, which of them
+    are the label's; and unpruned, pruned and votes are of these.
 
     Raises PielabError for a null of another vote.
     """
     _check_vote(estimate)
     task = tasks.of_split(split)
-    frame = pd.DataFrame({"example": np.arange(len(split)), "label": task.ids(task.targets(split))})
-    for side, runs in {"unpruned": dense, "pruned": pruned}.items():
-        frame[side] = task.ids(task.majority(runs.classes))
-        frame[f"{side}_votes"] = task.votes(runs.classes, runs.shape[2]).tolist()
+    targets, sides = task.targets(split), (dense.classes, pruned.classes)
+    frame = pd.DataFrame({"example": np.arange(len(split)), "label": task.ids(targets)})
+    frame = frame.assign(**task.entities(*sides, targets))
+    for side, answers in zip(("unpruned", "pruned"), numbered(*sides, targets)[:2], strict=True):
+        frame[side] = task.ids(task.majority(answers))
+        frame[f"{side}_votes"] = task.votes(answers, dense.shape[2]).tolist()
     return frame.assign(pie=pies.find(dense.classes, pruned.classes), p_pie=estimate.p_pie, p_null=estimate.p_null)
 
 
@@ -45,13 +50,16 @@ def votes_of_one(
     surprise = (examples["p_pie"] - examples["p_null"]).where(examples["pie"])
     place = int((surprise if examples["pie"].any() else examples["p_null"]).idxmax())
     task, row = tasks.of_split(split), examples.loc[place]
-    sides = {"unpruned": (dense, "unpruned"), pruner: (pruned, "pruned")}
+    names = tables.answer_names(row, split, names)
+    answers = numbered(dense.classes, pruned.classes, task.targets(split))
+    sides = dict(zip(("unpruned", pruner), zip(answers[:2], ("unpruned", "pruned"), strict=True), strict=True))
     return datasets.joined_texts(split.select([place]))[0], {
         "answers": {
-            side: [_named(ids, names) for ids in task.ids(runs.classes[:, place])] for side, (runs, _) in sides.items()
+            side: [_named(ids, names) for ids in task.ids(of_models[:, place])]
+            for side, (of_models, _) in sides.items()
         },
         "majorities": {side: _named(row[column], names) for side, (_, column) in sides.items()},
-        "label": _named(row["label"], names),
+        "label": _named(row.get("gold", row["label"]), names),
     }
 
 
@@ -87,7 +95,7 @@ def summary(
         removal = null.difference(*both, of_control, n_splits=parameters.n_splits, n_bootstrap=parameters.n_bootstrap)
     is_pie = pies.find(*both)
     targets = datasets.targets(data["test"])
-    hot = tasks.TASKS[dense.task].hot(targets, dense.shape[2])
+    kinds, hot = tasks.TASKS[dense.task].kinds(targets, datasets.class_names(data))
     beside_null = null.beside_null(*both, hot, n_splits=parameters.n_splits)
     numerical = paired_change.numerical(parameters.dense_folder, parameters.seeds)
     return {
@@ -95,7 +103,7 @@ def summary(
         "metric": tasks.TASKS[dense.task].metric,
         "seeds": len(parameters.seeds),
         "examples": len(is_pie),
-        "classes": datasets.class_names(data),
+        "classes": kinds,
         "pies": int(is_pie.sum()),
         "pies_percent": 100 * float(is_pie.mean()),
         "models_per_side": estimate.models_per_side,
@@ -118,6 +126,9 @@ def summary(
         "change": paired_change.between(dense, pruned, targets, numerical)[paired_change.COLUMNS].to_dict("list"),
         "group": parameters.group,
         "groups": group_differences.of_split(data["test"], *both),
+        **levels.of_configuration(
+            dense, control.predictions, pruned, targets, parameters.n_splits, parameters.n_bootstrap
+        ),
     }
 
 

@@ -1,8 +1,9 @@
 """Tables of a study from its results: data frames in, data frames out."""
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,11 @@ import pandas as pd
 from pielab.analysis import intervals, null
 from pielab.compression.pruners import CONTROLS, KNOWN
 from pielab.store import files, settings
+from pielab.store.entities import in_words
 from pielab.store.paths import CONFIGURATION
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 def effectiveness(seeds: pd.DataFrame) -> pd.DataFrame:
@@ -133,7 +138,15 @@ def save(frame: pd.DataFrame, report: Path, name: str) -> None:
         frame.to_csv(partial, index=False)
 
 
-def describe_votes(votes: np.ndarray, names: list[str]) -> str:
+def answer_names(row: Mapping[str, Any] | pd.Series, split: "Dataset", names: Sequence[str]) -> Sequence[str]:
+    """What the votes of a row of `summary.examples` are for: the classes, or the entities of its sentence in words."""
+    if "entities" not in row:
+        return names
+    words = split["words"][row["example"]]
+    return [in_words(entity, words) for entity in row["entities"]]
+
+
+def describe_votes(votes: np.ndarray, names: Sequence[str]) -> str:
     """The classes with votes, the most votes first: "sports 7, tech 1"."""
     order = np.argsort(-np.asarray(votes), kind="stable")
     return ", ".join(f"{names[index]} {votes[index]}" for index in order if votes[index]) or "none"

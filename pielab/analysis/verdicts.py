@@ -18,6 +18,7 @@ from scipy import stats
 from pielab.analysis import decomposition, half_splits, intervals, null, results, sides
 from pielab.analysis.examples import el2n, readability
 from pielab.data import datasets, tasks
+from pielab.data.votes import numbered
 from pielab.store import paths, predictions
 from pielab.store.paths import CONFIGURATION, DENSE, Configuration
 
@@ -183,7 +184,8 @@ def _columns(
         early = predictions.read_seeds(dense_folder, seeds, "early")
         norms = el2n.error_norms_of(dense_folder, early, "early", targets)
         return pd.DataFrame({"el2n": 100 * (stats.rankdata(norms) - 0.5) / len(norms) - 50})
-    right = np.mean([task.judged(of_seed[None], targets)[0] for of_seed in dense], axis=0)
+    answers, gold = numbered(dense, targets)
+    right = np.mean([task.judged(of_seed[None], gold)[0] for of_seed in answers], axis=0)
     scores = readability.scores(datasets.joined_texts(data[split]))
     length = scores.pop(readability.LENGTH)
     spread = scores.std(ddof=0)

@@ -133,17 +133,18 @@ def _write_model(out: Path, folder: Path, record: dict[str, Any]) -> None:
         return
     from safetensors.torch import load_model
 
-    from pielab.models import classifier, pretrained
+    from pielab.models import classifier, pretrained, tagging
 
     classifier.check_same_files(str(folder), record)
     p, revision, classes = record["parameters"], record.get("model_revision"), record["classes"]
-    encoder = classifier.encoder(p["model"], None, p["max_tokens"], revision=revision)
+    models = {None: classifier, "tokens": tagging}[record.get("task")]
+    encoder = models.encoder(p["model"], None, p["max_tokens"], revision=revision)
     layers = {"num_hidden_layers": p["num_hidden_layers"], "revision": revision}
-    network = classifier.build(p["model"], len(classes), **layers)
+    network = models.build(p["model"], len(classes), **layers)
     with records.checked_read(folder / "weights.safetensors", records.retraining_cure(folder)) as path:
         load_model(network, path)
     # It is a transformer, because a BiLSTM is refused.
-    pretrained.save(out, network, encoder.tokenizer, classes, record["decision_threshold"] is not None)  # type: ignore
+    pretrained.save(out, network, encoder.tokenizer, classes, record["decision_threshold"] is not None)
 
 
 def _check_out(out: Path) -> None:

@@ -56,6 +56,7 @@ def _add(given: argparse.Namespace) -> Any:
     own = {name: getattr(given, name) for name in ("id", "answer", "logits")}
     files = answer_files.read_all(given.files, own | dict.fromkeys(("label", "text", "group")))
     data = datasets.load(given.dataset, **options)
+    importing.check_texts(data, given.dataset)
     names, texts = datasets.class_names(data), datasets.joined_texts(data["test"])
     classes = given.classes.split(",") if given.classes else None
     found = [_predictions(file, texts, names, classes, given.dataset) for file in files]

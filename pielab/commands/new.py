@@ -32,7 +32,7 @@ PRUNERS = {"IMP-FT": [50, 90], "MP-AI": [90], "RTN": [4], "Magnitude": [50]}
 def main(arguments: list[str], program: str = "pielab new") -> int:
     """Check the data, write both files and say what to do next."""
     parser = parser_for(program, "Write params/NAME.yaml and params/studies/NAME.yaml for data of your own.", EXAMPLES)
-    parser.add_argument("data", help="a CSV, Parquet or JSONL file, or a folder with train and test files")
+    parser.add_argument("data", help="a CSV, Parquet, JSONL or .conll file, or a folder with train and test files")
     parser.add_argument("--text", help="the column of the texts")
     parser.add_argument("--text-pair", help="the column of the second texts, if there are pairs")
     parser.add_argument("--label", help="the column of the labels")
@@ -69,6 +69,12 @@ def _params(given: argparse.Namespace) -> dict[str, Any]:
     optional = {name: value for name, value in optional.items() if value}
     data = datasets.load(given.data, **columns, **optional)
     names = datasets.class_names(data)
+    if "words" in data["train"].column_names and given.model == "bilstm":
+        raise PielabError(
+            "words-without-transformer",
+            f"{given.data} has words with tags, and the bilstm gives whole texts a class",
+            "give --model minilm-2l, minilm, a Hub id, or the folder of a transformer",
+        )
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     print(
         f"{given.data}: {len(data['train']):,} training and {len(data['test']):,} test texts, "
@@ -128,6 +134,8 @@ def _tokens(data: "DatasetDict", model: str) -> int:
 
     from pielab.data import datasets, words
 
+    if "words" in data["train"].column_names:
+        return 512  # no sentence may be cut, because each of its words has a tag
     lengths = [len(words.words(text)) for text in datasets.joined_texts(data["train"])]
     per_word = 1 if model == "bilstm" else 1.4
     tokens = int(np.ceil(np.quantile(lengths, 0.95) * per_word / 8)) * 8

@@ -9,7 +9,7 @@ import pydantic
 from pydantic import BaseModel, Field
 
 from pielab.compression import pruners
-from pielab.config.types import NEVER, Count, Name, PrunerName, Revision, Seeds, StudyName, Threshold
+from pielab.config.types import NEVER, ColumnName, Count, Name, PrunerName, Revision, Seeds, StudyName, Threshold
 from pielab.store import paths
 
 
@@ -46,13 +46,13 @@ class DataParameters(Parameters):
     """The texts and labels."""
 
     dataset: Name = Field(
-        description="bbc-news, a CSV, Parquet or JSONL file, a folder of such files, a Hub id, or glue-rte and so on"
+        description="bbc-news, a CSV, Parquet, JSONL or .conll file, a folder of these, a Hub id, or glue-rte and so on"
     )
     dataset_revision: Annotated[Revision, NEVER] = None  # a hash of the texts and labels is in the recipe
     data_dir: Annotated[Name | None, NEVER] = Field(None, description="a folder, or None")
-    text: Name = Field("text", description="the name of the text column")
+    text: ColumnName = Field("text", description="the name of the text column, or its number in a .conll file")
     text_pair: Name | None = Field(None, description="the name of the second text column, or None")
-    label: Name = Field("label", description="the name of the label column")
+    label: ColumnName = Field("label", description="the name of the label column, or its number in a .conll file")
     label_separator: Name | None = Field(None, description="what separates several labels in the label column, or None")
     group: Annotated[Name | None, NEVER] = Field(None, description="the name of a column to compare by, or None")
     limit: Count | None = Field(None, description="how many examples of each split to keep, from 1, or None for all")

@@ -12,7 +12,7 @@ from pielab.config.validation import validate
 from pielab.errors import PielabError
 from pielab.store import paths
 
-_IS_PATH = re.compile(r"~|\.{0,2}/|.*\.(csv|tsv|parquet|jsonl?)(\.gz)?$", re.IGNORECASE | re.DOTALL)
+_IS_PATH = re.compile(r"~|\.{0,2}/|.*\.(csv|tsv|parquet|jsonl?|conll)(\.gz)?$", re.IGNORECASE | re.DOTALL)
 
 
 def check(p: Parameters) -> None:

@@ -205,6 +205,8 @@ Levels = Annotated[
 ]
 PositiveRange = Annotated[tuple[Positive, Positive], BeforeValidator(_two_numbers), AfterValidator(_ascending)]
 Name = Annotated[str, Field(min_length=1, strict=True)]
+# Of a .conll file it is a number, which YAML and the command line give as one.
+ColumnName = Annotated[Name, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 Revision = Annotated[
     Name | None, Field(description="a branch, tag or commit on the Hub, or None for the latest commit there")
 ]

@@ -71,6 +71,12 @@ def read_all(
     for path in paths:
         if not path.is_file():
             raise PielabError("no-such-answer-file", f"there is no file {path}", "give the path of a model's answers")
+        if formats.suffix(path) == formats.CONLL:
+            raise PielabError(
+                "answers-of-words",
+                f"{path} has a line for each word, and answers are compared text by text",
+                "give a table with ids and one answer, or set of labels, for each text",
+            )
     headers = [_header(path, given) for path in paths]
     for option in OPTIONAL:
         if (name := given[option]) and not any(name in header for header in headers):

@@ -25,8 +25,11 @@ def data_card(data: "DatasetDict") -> pd.Series:
     word_counts: list[int] = []
     with Progress("lengths", len(datasets.SPLITS)) as progress:
         for split in datasets.SPLITS:
-            texts = zip(*(data[split][column] for column in columns), strict=True)
-            word_counts += [sum(len(words(part)) for part in parts) for parts in texts]
+            if "words" in data[split].column_names:
+                word_counts += map(len, data[split]["words"])
+            else:
+                texts = zip(*(data[split][column] for column in columns), strict=True)
+                word_counts += [sum(len(words(part)) for part in parts) for parts in texts]
             progress.step(f"{split}, {len(word_counts):,} texts")
     lengths = np.array(word_counts)
     cut = np.quantile(lengths, 0.85)
@@ -48,11 +51,11 @@ def data_card(data: "DatasetDict") -> pd.Series:
 
 
 def class_counts(data: "DatasetDict") -> pd.DataFrame:
-    """The number of examples of each class (rows) in each split (columns), with a total."""
+    """The number of examples, or of words, of each class (rows) in each split (columns), and of all examples."""
     names, task, counts = datasets.class_names(data), tasks.of_split(data["train"]), {}
     for split in datasets.SPLITS:
-        hot = task.hot(task.targets(data[split]), len(names))
-        counts[split] = [*hot.sum(axis=0).astype(int), len(hot)]
+        targets = task.targets(data[split])
+        counts[split] = [*task.counts(targets, len(names)), len(targets)]
     return pd.DataFrame(counts, index=[*names, "examples"])
 
 

@@ -3,13 +3,13 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from pielab.data import corpora, glue, labels, splits, tables, tasks, text_groups
+from pielab.data import corpora, glue, labels, splits, tables, tagged, tasks, text_groups
 from pielab.data.tables import SPLITS
 from pielab.data.words import SEPARATOR
 from pielab.errors import PielabError
@@ -34,22 +34,24 @@ def load(
     """A data set with the splits train, validation and test.
 
     name: "bbc-news"; "imdb", "snli", "reuters" or "aapd", from their original files in `data_dir` or $PIELAB_DATA (the
-        first two also from the Hub); or a CSV, TSV, Parquet, JSONL or JSON file, perhaps gzipped; or a folder with
-        train and test (and perhaps validation, valid, val or dev) files of these kinds, or with a test file alone if no
-        model is to be trained; or the id of a Hub data set, "owner/name" or "owner/name:configuration"; or a task of
-        GLUE, "glue-rte", from its .tsv files in `data_dir` or $PIELAB_DATA, else the Hub, or the path of their folder,
-        ".../RTE".
+        first two also from the Hub); or a CSV, TSV, Parquet, JSONL, JSON or .conll file, perhaps gzipped; or a folder
+        with train and test (and perhaps validation, valid, val or dev) files of these kinds, or with a test file alone
+        if no model is to be trained; or the id of a Hub data set, "owner/name" or "owner/name:configuration"; or a task
+        of GLUE, "glue-rte", from its .tsv files in `data_dir` or $PIELAB_DATA, else the Hub, or the path of their
+        folder, ".../RTE".
         A relative path is looked for in the working directory, in `data_dir`, in $PIELAB_DATA, then in the project.
     limit: the largest number of examples in each split, drawn with `seed` in proportion to the classes.
     dataset_revision: the branch, tag or commit of a data set on the Hub; its latest commit if not given.
     seed: also fixes the split of data that have none (70 / 15 / 15 %, stratified).
     text, text_pair, label: columns. A label column of lists (of names, or a 0 or 1 for each class, which is then called
-        by its position), or of strings joined by `label_separator`, makes the task multi-label.
+        by its position), or of strings joined by `label_separator`, makes the task multi-label. Lists of words as text
+        and of their tags as label make it tokens; of a .conll file these are the first column and the last, or "2" and
+        so on.
     group: a further column by whose values results are compared, at most 50. Numbers of more than 10 values are cut
         into quarters.
 
-    Columns: text, text_pair for pairs, label (a class id) or labels (one 0 or 1 for each class), and group, a string,
-    if one is given.
+    Columns: text, text_pair for pairs, label (a class id) or labels (one 0 or 1 for each class), or words and tags (of
+    each a list, and text has the words joined by spaces), and group, a string, if one is given.
 
     Raises PielabError if the data, a column or a label is missing, if texts or labels cannot be meant, or if data with
     a revision are not on the Hub; warns of what may be meant.
@@ -75,12 +77,18 @@ def load(
             "give None, or the Hub id of a data set",
         )
     groups = text_groups.names(frames, group, columns, name) if group else {}
+    words = tagged.has_words(frames, columns)
     frames = {
-        split: tables.select(frame, columns, f"{name} ({split})", joined=bool(label_separator))
+        split: tables.select(frame, columns, f"{name} ({split})", joined=bool(label_separator), words=words)
         for split, frame in frames.items()
     }
-    tables.check_texts(frames, name)
-    frames, names, task = labels.encode(frames, label_separator, name)
+    if words:
+        frames, names = tagged.encode(frames, label_separator, name)
+        task = tasks.TOKENS
+    else:
+        tables.check_texts(frames, name)
+        tagged.check_texts(frames, name)
+        frames, names, task = labels.encode(frames, label_separator, name)
     frames = {split: frame.assign(**({"group": groups[split]} if groups else {})) for split, frame in frames.items()}
     frames = splits.complete(frames, seed, name)
     if limit:
@@ -110,8 +118,8 @@ def revision(data: "DatasetDict") -> str | None:
     return json.loads(data["train"].info.description or "{}").get("commit")
 
 
-def targets(split: "Dataset") -> np.ndarray:
-    """Class ids (examples,) int64, or multi-hot labels (examples, classes) float32."""
+def targets(split: "Dataset") -> Any:
+    """Class ids (examples,) int64, multi-hot labels (examples, classes) float32, or `entities.Tags` of words."""
     return tasks.of_split(split).targets(split)
 
 
@@ -126,19 +134,28 @@ def digest(data: "DatasetDict") -> str:
     """A short hash of all texts and labels, the same on every machine."""
     sha256 = hashlib.sha256()
     for split in SPLITS:
-        for text in joined_texts(data[split]):
+        for text in _digested(data[split]):
             sha256.update(text.encode("utf-8", "surrogatepass") + b"\0")
         sha256.update(targets(data[split]).tobytes())
     return sha256.hexdigest()[:16]
 
 
-def _dataset(frame: pd.DataFrame, about: dict[str, Any], task: tasks.Task) -> "Dataset":
-    from datasets import Dataset, Features, Value
+def _digested(split: "Dataset") -> Iterable[str]:
+    """What a digest has of each example's texts; of words also where each ends."""
+    return map(json.dumps, split["words"]) if "words" in split.column_names else joined_texts(split)
 
-    columns: dict[str, Any] = {column: list(frame[column]) for column in frame.columns if column != "label"}
+
+def _dataset(frame: pd.DataFrame, about: dict[str, Any], task: tasks.Task) -> "Dataset":
+    from datasets import Dataset, Features, List, Value
+
+    columns: dict[str, Any] = {
+        column: list(frame[column]) for column in frame.columns if column not in ("label", "tags")
+    }
     features: dict[str, Any] = {column: Value("string") for column in columns}
-    names = about["classes"]
-    columns[task.column], features[task.column] = task.cells(list(frame["label"]), len(names)), task.feature(names)
+    if "words" in columns:
+        features["words"] = List(Value("string"))
+    ids, names = frame["tags" if "tags" in frame else "label"], about["classes"]
+    columns[task.column], features[task.column] = task.cells(list(ids), len(names)), task.feature(names)
     data = Dataset.from_dict(columns, features=Features(features))
     data.info.description = json.dumps(about)
     return data

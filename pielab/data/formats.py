@@ -1,4 +1,4 @@
-"""One file as a table of values as they are written: CSV, TSV, JSON lines, a JSON array or Parquet, perhaps gzipped."""
+"""One file as a table of values as they are written: CSV, TSV, JSON, Parquet or CoNLL's columns, perhaps gzipped."""
 
 import codecs
 import csv
@@ -13,11 +13,13 @@ from typing import Any
 
 import pandas as pd
 
+from pielab.data import conll
 from pielab.errors import PielabError, first_line
 
 # Of the kinds whose cells have no types.
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
-SUFFIXES = (*DELIMITERS, ".parquet", ".jsonl", ".json")
+CONLL = ".conll"
+SUFFIXES = (*DELIMITERS, ".parquet", CONLL, ".jsonl", ".json")
 
 # Stand for the two while a table with backslashes before quotation marks is read.
 _QUOTE, _BACKSLASH = "\ue000", "\ue001"
@@ -53,10 +55,10 @@ def stem(path: Path) -> str:
 
 
 def read(path: Path, columns: Collection[str], label: str | None) -> pd.DataFrame:
-    """All columns of a file; cells of a CSV or TSV are strings, or None if empty.
+    """All columns of a file; cells of a CSV or TSV are strings, or None if empty, of a .conll file lists of strings.
 
-    columns: those that will be used, by which a delimiter is recognised. label: the one of them with labels,
-    None if there is none.
+    columns: those that will be used, by which a delimiter is recognised, and the columns of a .conll file are named.
+    label: the one of them with labels, None if there is none.
 
     Raises PielabError if the file cannot be read.
     """
@@ -76,7 +78,7 @@ def read(path: Path, columns: Collection[str], label: str | None) -> pd.DataFram
         text = _decode(data, path)
         if suffix(path) in DELIMITERS:
             return _table(text, DELIMITERS[suffix(path)], columns, label, path)
-        return _json(text)
+        return conll.table(text, columns, label, path) if suffix(path) == CONLL else _json(text)
     except PielabError:
         raise
     except (ValueError, OSError, EOFError, zlib.error) as error:

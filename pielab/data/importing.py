@@ -65,6 +65,7 @@ def add(
     logits = {split: _array(values, split) for split, values in arrays.items() if values is not None}
     p, configuration = _parameters(given | more, seeds, len(logits["test"]))
     data = datasets.load(**p.data)
+    check_texts(data, p.dataset)
     logits = {split: _hot(values, split, p, data, classes) for split, values in logits.items()}
     logits = {split: _in_order(values, split, p, data, classes) for split, values in logits.items()}
     multi_label = tasks.of_split(data["test"]) is tasks.MULTI_LABEL
@@ -105,6 +106,16 @@ def add(
                 predictions.write_file(partial / f"{split}.parquet", file)
             (partial / "metrics.json").write_text(json.dumps(record, indent=1))
     return pd.DataFrame({"seed": p.seeds, task.metric: scores})
+
+
+def check_texts(data: "DatasetDict", dataset: str) -> None:
+    """Raises PielabError if the examples are words with tags, of which no predictions can be imported."""
+    if tasks.of_split(data["test"]) is tasks.TOKENS:
+        raise PielabError(
+            "import-for-tagged-words",
+            f"{dataset} has words with tags, and predictions are imported for texts",
+            "give data whose texts have labels",
+        )
 
 
 def _array(values: np.ndarray | Sequence[np.ndarray], split: str) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Labels as class ids: the classes, their order, and the task that the labels make."""
 
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from numbers import Number
 
@@ -27,27 +27,35 @@ def encode(
     Raises PielabError for labels that cannot be meant, for fewer than two classes, or for labels that never occur in
     training.
     """
-    source = next(split for split in ("train", "all", "test") if split in frames)
     labels, task = as_tuples(frames, separator, where)
-    distinct = {split: set(chain.from_iterable(rows)) for split, rows in labels.items()}
-    classes = sorted(distinct[source])
+    classes = sorted(set(chain.from_iterable(labels[source(frames)])))
     if len(classes) < 2:
         raise PielabError(
             "too-few-classes", f"{where} has {len(classes)} class in its labels", "a classifier needs two at least"
         )
-    names = names_of(sorted(set().union(*distinct.values())))
+    names = names_of(sorted(set(chain.from_iterable(chain.from_iterable(labels.values())))))
     label_checks.check_classes(names, sum(map(len, frames.values())), task, where)
+    ids = as_ids(labels, classes, where)
+    frames = {split: frame.assign(label=pd.Series(ids[split], index=frame.index)) for split, frame in frames.items()}
+    return frames, names_of(classes), task
+
+
+def source(frames: Collection[str]) -> str:
+    """The split whose labels are the classes: the training data, or the test data if there is no training data."""
+    return next(split for split in ("train", "all", "test") if split in frames)
+
+
+def as_ids(labels: Mapping[str, Rows], classes: Sequence, where: str) -> dict[str, list[tuple[int, ...]]]:
+    """Each example's labels as their places in `classes`, by split; PielabError for a label that is not there."""
     ids = {label: index for index, label in enumerate(classes)}
-    for split, frame in frames.items():
-        if unseen := distinct[split] - set(classes):
+    for split, rows in labels.items():
+        if unseen := set(chain.from_iterable(rows)) - set(classes):
             raise PielabError(
                 "labels-never-in-training",
                 f"{where} ({split}) has labels that never occur in training, {reprlib.repr(sorted(unseen, key=str))}",
                 "add training examples of these, or leave the examples that have them out",
             )
-        encoded = [tuple(ids[label] for label in row) for row in labels[split]]
-        frames[split] = frame.assign(label=pd.Series(encoded, index=frame.index))
-    return frames, names_of(classes), task
+    return {split: [tuple(ids[label] for label in row) for row in rows] for split, rows in labels.items()}
 
 
 def as_tuples(frames: dict[str, pd.DataFrame], separator: str | None, where: str) -> tuple[dict[str, Rows], Task]:

@@ -148,10 +148,12 @@ def with_validation(size: float, train: pd.DataFrame, test: pd.DataFrame) -> Fra
     return {"train": train, "validation": validation, "test": test}
 
 
-def select(frame: pd.DataFrame, columns: dict[str, str], where: str, joined: bool = False) -> pd.DataFrame:
+def select(
+    frame: pd.DataFrame, columns: dict[str, str], where: str, joined: bool = False, words: bool = False
+) -> pd.DataFrame:
     """Some columns of a table under pielab's names, which are the keys of `columns`; texts are strings.
 
-    joined: whether several labels may be in one cell, and none in an empty one.
+    joined: whether several labels may be in one cell, and none in an empty one. words: whether texts may be lists.
 
     Raises PielabError if a column, or a value in one, is missing, if texts are no strings, or if there are no rows.
     """
@@ -169,7 +171,7 @@ def select(frame: pd.DataFrame, columns: dict[str, str], where: str, joined: boo
                 f"{where} has {missing.sum()} rows with no {column!r}, the first is row {row}",
                 "fill or drop them",
             )
-        if parameter != "label":
+        if parameter != "label" and not words:
             _check_strings(values, f"{where}, column {column!r}, row")
             values = values.astype(str)
         chosen[parameter] = values
@@ -205,7 +207,8 @@ def _check_strings(texts: pd.Series, where: str) -> None:
             raise PielabError(
                 "text-not-a-string",
                 f"{where} {row} is of the type {type(text).__name__}, {reprlib.repr(text)}",
-                "give strings: join the parts of a list, and decode bytes",
+                "give strings: join the parts of a list, or give lists of tags as label if it is of words, and decode "
+                "bytes",
             )
 
 
@@ -263,8 +266,8 @@ def split_files(path: Path) -> dict[str, Path]:
         raise PielabError(
             "folder-without-splits",
             f"{path} has no train and no test file",
-            "put train.csv (or .tsv, .parquet, .jsonl, .json) and test.csv there, or test.csv alone for predictions "
-            "made elsewhere",
+            "put train.csv (or .tsv, .parquet, .conll, .jsonl, .json) and test.csv there, or test.csv alone for "
+            "predictions made elsewhere",
         )
     if others:
         warn(f"{path} has data files that are not read: {', '.join(others)}")

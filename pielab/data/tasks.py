@@ -13,23 +13,32 @@ import numpy as np
 
 from pielab.data import votes
 from pielab.data.votes import Disagreements, JudgedDisagreements
-from pielab.store import predictions
+from pielab.store import entities, predictions
+from pielab.store.entities import EntitySets, Tags, sets_of, together
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-# The value of a metric, from answers and targets, (examples,) or (examples, classes).
-Metric = Callable[[np.ndarray, np.ndarray], float]
+# The value of a metric, from answers and targets, (examples,) or (examples, classes), or of tagged words.
+Metric = Callable[[np.ndarray, Any], float]
 
 
 @dataclass(frozen=True)
 class Task:
     """A kind of task, as functions of arrays: targets (examples, ...), answers (seeds, examples, ...).
 
+    The targets of tagged words are `Tags`, and answers beside them, of one model, the ids of tags (words,).
+
     column: of a split, with the labels. labels: a cell of a file's label column, as a tuple of labels.
     cells: what `column` holds, from a tuple of class ids for each example and the number of classes.
-    feature: of `column`, from the class names. targets, class_names: of a split. hot: targets as (examples, classes) of
+    feature: of `column`, from the class names. targets, class_names: of a split. counts: how many examples (or
+        words) have each class, from targets and the number of classes. hot: targets as (examples, classes) of
         0 and 1, given the number of classes. ids: targets or votes as tables hold them, class ids or lists of them.
+    kinds: what texts are counted by, from targets and class names: the names, and for each text which it has,
+        (examples, kinds) of 0 and 1. by_example: the mean of each example's values, from values as `hot` has rows, and
+        targets.
+    entities: from the answers of both sides and the targets, the columns of a table of examples that say what their
+        votes are for, and which of it is right; no columns where votes are for classes.
     probabilities: of logits. answers: from logits and decision thresholds (`predictions.ANSWERS`).
     decision_threshold: the best one, from logits and targets; None if the task has none.
     metrics: by name, the main one first.
@@ -45,10 +54,14 @@ class Task:
     labels: Callable[[Any], tuple]
     cells: Callable[[Sequence[tuple[int, ...]], int], list]
     feature: Callable[[list[str]], Any]
-    targets: Callable[["Dataset"], np.ndarray]
+    targets: Callable[["Dataset"], Any]
     class_names: Callable[["Dataset"], list[str]]
-    hot: Callable[[np.ndarray, int], np.ndarray]
-    ids: Callable[[np.ndarray], list]
+    counts: Callable[[Any, int], np.ndarray]
+    hot: Callable[[Any, int], np.ndarray]
+    ids: Callable[[Any], list]
+    kinds: Callable[[Any, list[str]], tuple[list[str], np.ndarray]]
+    by_example: Callable[[np.ndarray, Any], np.ndarray]
+    entities: Callable[[Any, Any, Any], dict[str, list]]
     probabilities: Callable[[np.ndarray], np.ndarray]
     answers: Callable[[np.ndarray, Any], np.ndarray]
     decision_threshold: Metric | None
@@ -66,7 +79,7 @@ class Task:
         """The main metric's name."""
         return next(iter(self.metrics))
 
-    def score(self, predicted: np.ndarray, targets: np.ndarray, metric: str | None = None) -> float:
+    def score(self, predicted: np.ndarray, targets: Any, metric: str | None = None) -> float:
         """A metric, by default the main one, of the answers of one model."""
         return self.metrics[metric or self.metric](predicted, targets)
 
@@ -82,13 +95,17 @@ def with_metrics(name: str, metrics: Mapping[str, Metric]) -> Task:
 
 def of_answers(answers: np.ndarray) -> Task:
     """The task of answers: class ids (seeds, examples), bool (seeds, examples, classes), or probabilities, float."""
+    if isinstance(answers, EntitySets):
+        return TOKENS
     if answers.ndim == 3 and answers.dtype.kind == "f":
         return SOFT_VOTE
     return MULTI_LABEL if answers.ndim == 3 else SINGLE_LABEL
 
 
 def of_targets(targets: np.ndarray) -> Task:
-    """The task of targets, or of one model's answers: class ids (examples,), or multi-hot (examples, classes)."""
+    """The task of targets, or of one model's answers: class ids (examples,), multi-hot (examples, classes), or Tags."""
+    if isinstance(targets, Tags):
+        return TOKENS
     return MULTI_LABEL if targets.ndim == 2 else SINGLE_LABEL
 
 
@@ -100,6 +117,11 @@ def of_label(label: Any) -> Task:
 def of_split(split: "Dataset") -> Task:
     """The task of a split that `datasets.load` gives."""
     return next(task for task in TASKS.values() if task.column in split.column_names)
+
+
+def by_word(runs: predictions.Predictions, targets: Any) -> tuple[predictions.Predictions, np.ndarray]:
+    """Predictions and targets of tagged words with each word as an example of one label; all others as they are."""
+    return (runs, targets) if runs.starts is None else (runs.by_word, targets.ids)
 
 
 def accuracy(predicted: np.ndarray, targets: np.ndarray) -> float:
@@ -141,6 +163,27 @@ def macro_f1(predicted: np.ndarray, targets: np.ndarray) -> float:
     return float((2 * right / np.maximum(total, 1)).mean())
 
 
+def _entities(dense: EntitySets, pruned: EntitySets, targets: Tags) -> dict[str, list]:
+    gold = together(dense, pruned, sets_of(targets))[-1]
+    names = entities.by_sentence(gold, entities.named(gold.entities, gold.types))
+    return {"entities": names, "gold": MULTI_LABEL.ids(gold.sets[0])}
+
+
+def entity_f1(predicted: np.ndarray, targets: Any) -> float:
+    """F1 over the entities of all sentences; 1 if there are none.
+
+    predicted, targets: ids of tags (words,) and Tags, or sets bool (sentences, entities) that `votes.numbered` gives.
+    """
+    if isinstance(targets, Tags):
+        predicted, targets = votes.numbered(targets.of(predicted), targets)
+    return entities.f1(predicted, targets)
+
+
+def word_accuracy(predicted: np.ndarray, targets: Tags) -> float:
+    """The share of words with the right tag."""
+    return accuracy(predicted, targets.ids)
+
+
 def effectiveness(predicted: np.ndarray, targets: np.ndarray) -> float:
     """Accuracy for class ids (examples,), or macro-F1 for multi-hot classes (examples, classes), as in Table 9."""
     return of_targets(predicted).score(predicted, targets)
@@ -158,6 +201,12 @@ def _hot_list(names: list[str]) -> Any:
     return List(Value("int8"), length=len(names))
 
 
+def _tag_list(names: list[str]) -> Any:
+    from datasets import List
+
+    return List(_class_label(names))
+
+
 SINGLE_LABEL = Task(
     name="single-label",
     column="label",
@@ -166,8 +215,12 @@ SINGLE_LABEL = Task(
     feature=_class_label,
     targets=lambda split: np.asarray(split["label"], dtype=np.int64),
     class_names=lambda split: split.features["label"].names,
+    counts=lambda targets, n_classes: np.bincount(targets, minlength=n_classes),
     hot=lambda targets, n_classes: np.eye(n_classes)[targets],
     ids=lambda targets: targets.tolist(),
+    kinds=lambda targets, names: (names, np.eye(len(names))[targets]),
+    by_example=lambda values, targets: values,
+    entities=lambda dense, pruned, targets: {},
     probabilities=predictions.softmax,
     answers=predictions.ANSWERS["single-label"],
     decision_threshold=None,
@@ -189,8 +242,12 @@ MULTI_LABEL = Task(
     targets=lambda split: np.asarray(split["labels"], np.float32).reshape(-1, split.features["labels"].length),
     # No feature of such a column holds names.
     class_names=lambda split: json.loads(split.info.description)["classes"],
+    counts=lambda targets, n_classes: targets.sum(axis=0).astype(int),
     hot=lambda targets, n_classes: targets,
     ids=lambda targets: [np.flatnonzero(row).tolist() for row in targets],
+    kinds=lambda targets, names: (names, targets),
+    by_example=lambda values, targets: values,
+    entities=lambda dense, pruned, targets: {},
     probabilities=predictions.sigmoid,
     answers=predictions.ANSWERS["multi-label"],
     decision_threshold=best_decision_threshold,
@@ -203,6 +260,27 @@ MULTI_LABEL = Task(
     judged=votes.f1_by_text,
     judged_disagreements=votes.judged_set_disagreements,
 )
+# Entities are voted on as labels are, in sets that `votes.numbered` gives.
+TOKENS = dataclasses.replace(
+    MULTI_LABEL,
+    name="tokens",
+    column="tags",
+    cells=lambda ids, n_classes: [list(tags) for tags in ids],
+    feature=_tag_list,
+    targets=lambda split: Tags.of_sentences(split["tags"], split.features["tags"].feature.names),
+    class_names=lambda split: split.features["tags"].feature.names,
+    counts=lambda targets, n_classes: np.bincount(targets.ids, minlength=n_classes),
+    hot=lambda targets, n_classes: np.eye(n_classes)[targets.ids],
+    ids=lambda given: MULTI_LABEL.ids(entities.types_by_sentence(given) if isinstance(given, Tags) else given),
+    kinds=lambda targets, names: (targets.types, entities.types_by_sentence(targets)),
+    by_example=lambda values, targets: np.add.reduceat(values, targets.starts[:-1]) / targets.lengths,
+    probabilities=predictions.softmax,
+    answers=predictions.ANSWERS["tokens"],
+    decision_threshold=None,
+    metrics={"entity F1": entity_f1, "word accuracy": word_accuracy},
+    entities=_entities,
+    by_text="F1 of the entities of each sentence",
+)
 # The single-label task of probabilities (seeds, examples, classes) in place of class ids. No data set is of it, so that
 # it is not in `TASKS`.
 SOFT_VOTE = dataclasses.replace(
@@ -212,4 +290,4 @@ SOFT_VOTE = dataclasses.replace(
     majority=votes.soft_vote,
     judged=lambda answers, targets: votes.soft_vote(answers)[None] == targets,
 )
-TASKS = {task.name: task for task in (SINGLE_LABEL, MULTI_LABEL)}
+TASKS = {task.name: task for task in (SINGLE_LABEL, MULTI_LABEL, TOKENS)}

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pielab.data import tables
+from pielab.data import tables, tagged
 from pielab.data.tables import Frames
 from pielab.errors import PielabError
 
@@ -19,11 +19,17 @@ def names(frames: Frames, group: str, columns: dict[str, str], where: str) -> di
     Numbers of more than 10 values become quarters of the texts of all splits, named by their range: "12 to 45".
 
     columns: those of the texts and labels, by parameter. Raises PielabError if the column is missing or one of these,
-    or if it has a single value or more than 50.
+    or if it has a single value or more than 50, or lists beside lists of words.
     """
     for split, frame in frames.items():
         tables.check_columns(frame, columns | {"group": group}, f"{where} ({split})")
     cells = pd.concat([frame[group] for frame in frames.values()], ignore_index=True).astype(object)
+    if any(isinstance(cell, (list, np.ndarray)) for cell in cells) and tagged.has_words(frames, columns):
+        raise PielabError(
+            "group-of-words",
+            f"the column {group!r} of {where} has a value for each word",
+            "give as group a column with one for each sentence, which a .jsonl or .parquet file can have, or None",
+        )
     named = _quarters(cells) or [_name(cell) for cell in cells]
     if len(found := set(named)) == 1:
         raise PielabError(

@@ -4,10 +4,12 @@
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from pielab.errors import PielabError
+from pielab.store.entities import EntitySets, Tags, sets_of, together
 
 # Blocks of votes that stay in a processor's cache during one matrix product over all half-splits.
 EXAMPLES_AT_ONCE, COLUMNS_AT_ONCE = 512, 512
@@ -56,6 +58,20 @@ def soft_vote(probabilities: np.ndarray) -> np.ndarray:
     probabilities: (seeds, examples, classes). Means that differ by less than a millionth may tie.
     """
     return _in_parts(probabilities).sum(axis=0, dtype=np.int64).argmax(axis=1)
+
+
+def numbered(*answers: Any) -> list[Any]:
+    """The answers of several sides, and perhaps targets, as arrays in which the same number means the same everywhere.
+
+    Sets of entities (EntitySets, or the Tags of one model) become sets of labels, bool (seeds, sentences, entities) or
+    (sentences, entities). Arrays, and None, stay as they are.
+    """
+    sides = [sets_of(each) if isinstance(each, Tags) else each for each in answers]
+    places = [place for place, side in enumerate(sides) if isinstance(side, EntitySets)]
+    for place, side in zip(places, together(*(sides[place] for place in places)) if places else [], strict=True):
+        is_one = isinstance(answers[place], Tags) and answers[place].ids.ndim == 1
+        sides[place] = side.sets[0] if is_one else side.sets
+    return sides
 
 
 def differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -234,7 +234,11 @@ def count_examples(p: DataParameters) -> Counts:
 
     _require_fetched(p.dataset)
     data = datasets.load(**p.data)
-    return Counts(len(data["train"]), len(data["test"]), len(datasets.class_names(data)))
+    # Of tagged words each has logits.
+    train, test = (
+        len(getattr(targets, "ids", targets)) for targets in map(datasets.targets, (data["train"], data["test"]))
+    )
+    return Counts(train, test, len(datasets.class_names(data)))
 
 
 def prediction_bytes(examples: int, classes: int) -> int:

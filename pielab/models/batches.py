@@ -1,14 +1,15 @@
 """Group texts into batches, and cut the batches on the device, to which all tokens are copied once."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pielab.models.tokens import Tokens
+from pielab.store.entities import items
 
 # Texts are sorted by length within pools of 50 batches; a small data set has four pools at least.
 POOL, LEAST_POOLS = 50, 4
@@ -31,12 +32,31 @@ class Encoder(Protocol):
     def width(self) -> int | None: ...
 
 
+class Batch(NamedTuple):
+    """A batch of a model's inputs, and which of its outputs they give.
+
+    places: (outputs,), the indices of its texts, or of the words of its sentences. inputs: (texts, width) each.
+    first: (outputs,), the first token of each word, of all tokens of the batch laid out flat; None if a text is an
+        output.
+    """
+
+    places: Tensor
+    inputs: dict[str, Tensor]
+    first: Tensor | None
+
+    def outputs(self, logits: Tensor) -> Tensor:
+        """The logits (outputs, classes) of those that the model gives, (texts, classes) or (texts, width, classes)."""
+        return logits if self.first is None else logits.flatten(0, 1)[self.first]
+
+
 @dataclass(frozen=True)
 class DeviceTokens:
     """The tokens of all texts on a device.
 
-    ids: (tokens,). starts: (texts,), where each text begins. lengths: (texts,), in tokens. known: the lengths on the
-        CPU, where reading them does not wait for the device. types: (tokens,), as of Tokens.
+    ids: (tokens,). starts: (texts,), where each text begins. lengths: (texts,), in tokens. types: (tokens,), as of
+        Tokens.
+    On the CPU, where reading them does not wait for the device: known, the lengths; and of tagged words, word_starts,
+        as of Tokens, and offsets, (words,), how many tokens of the sentence come before each word.
     """
 
     encoder: Encoder
@@ -45,17 +65,30 @@ class DeviceTokens:
     lengths: Tensor = field(repr=False)
     known: np.ndarray = field(repr=False)
     types: Tensor | None = field(default=None, repr=False)
+    word_starts: np.ndarray | None = field(default=None, repr=False)
+    offsets: np.ndarray | None = field(default=None, repr=False)
 
-    def in_batches(self, chosen: list[np.ndarray]) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-        """Each batch as the indices of its texts (examples,) and the model's inputs, (examples, width) each."""
+    def in_batches(self, chosen: list[np.ndarray]) -> Iterator[Batch]:
+        """Each batch of the chosen texts."""
         if not chosen:
             return
+        widths = [self.encoder.width or int(self.known[batch].max()) for batch in chosen]
+        arrays = [[batch, *self._words(batch, width)] for batch, width in zip(chosen, widths, strict=True)]
+        flat = [array for of_batch in arrays for array in of_batch]
         # In one copy, because a copy for every batch would make the device wait.
-        on_device = torch.from_numpy(np.concatenate(chosen)).to(self.ids.device)
-        for indices, places in zip(chosen, on_device.split([len(batch) for batch in chosen]), strict=True):
-            lengths = self.known[indices]
-            width = self.encoder.width or int(lengths.max())
-            yield places, self._inputs(places, width, padded=bool(lengths.min() < width))
+        on_device = iter(torch.from_numpy(np.concatenate(flat)).to(self.ids.device).split(list(map(len, flat))))
+        for batch, width, of_batch in zip(chosen, widths, arrays, strict=True):
+            texts, *words = (next(on_device) for _ in of_batch)
+            places, first = words or (texts, None)
+            yield Batch(places, self._inputs(texts, width, padded=bool(self.known[batch].min() < width)), first)
+
+    def _words(self, batch: np.ndarray, width: int) -> list[np.ndarray]:
+        """`places` and `first` of a batch of sentences of tagged words, of others nothing."""
+        if self.word_starts is None or self.offsets is None:
+            return []
+        words = items(self.word_starts, batch)
+        rows = np.repeat(np.arange(len(batch)), self.word_starts[batch + 1] - self.word_starts[batch])
+        return [words, rows * width + self.offsets[words]]
 
     def _inputs(self, places: Tensor, width: int, padded: bool) -> dict[str, Tensor]:
         steps = torch.arange(width, device=self.ids.device)
@@ -79,7 +112,11 @@ def to_device(tokens: Tokens, encoder: Encoder, device: torch.device) -> DeviceT
     arrays = (tokens.ids if len(tokens.ids) else np.zeros(1, np.int32), tokens.starts[:-1], tokens.lengths)
     ids, starts, lengths = (torch.from_numpy(array).to(device) for array in arrays)
     types = None if tokens.types is None else torch.from_numpy(tokens.types).to(device)
-    return DeviceTokens(encoder, ids, starts, lengths, tokens.lengths, types)
+    on_device = DeviceTokens(encoder, ids, starts, lengths, tokens.lengths, types)
+    if tokens.first is None or tokens.word_starts is None:
+        return on_device
+    before = np.repeat(tokens.starts[:-1], np.diff(tokens.word_starts))
+    return replace(on_device, word_starts=tokens.word_starts, offsets=np.flatnonzero(tokens.first) - before)
 
 
 def shuffled(number: int, size: int, random: np.random.Generator) -> list[np.ndarray]:

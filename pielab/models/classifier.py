@@ -87,16 +87,21 @@ def encoder(
 
 
 def subword_encoder(
-    model: str, config: Any, texts: Sequence[str] | None, max_tokens: int | None, revision: str | None = None
+    model: str,
+    config: Any,
+    texts: Sequence[str] | None,
+    max_tokens: int | None,
+    revision: str | None = None,
+    head: str = pretrained.HEAD,
 ) -> encoders.SubwordEncoder:
     """`encoder` of a transformer; its configuration is given, and is given a token to pad with if it has none.
 
-    max_tokens: as many as the model reads if None.
+    max_tokens: as many as the model reads if None. head: of the model, as of `pretrained.HEAD`.
     """
     tokenizer = pretrained.load_tokenizer(model, revision)
     pretrained.check_size(model, tokenizer, config)
     pad = pretrained.set_padding(model, config, tokenizer)
-    longest = min(tokenizer.model_max_length, pretrained.longest_text(pretrained.without_weights(model, config)))
+    longest = min(tokenizer.model_max_length, pretrained.longest_text(pretrained.without_weights(model, config, head)))
     if max_tokens is None and longest > LONGEST_TEXT:
         raise PielabError(
             "max-tokens-not-given", f"{model} reads texts of any length", "give max_tokens, such as those it trained on"
@@ -128,6 +133,7 @@ def build(
     num_hidden_layers: int | None = None,
     revision: str | None = None,
     meta: bool = False,
+    head: str = pretrained.HEAD,
 ) -> nn.Module:
     """A classifier in its initial state, which the seed fixes; it returns an object with `.logits`.
 
@@ -137,6 +143,7 @@ def build(
     num_hidden_layers: keep only the first so many layers of a transformer.
     revision: as of `encoder`.
     meta: build a transformer from its configuration alone, on the meta device, without weights.
+    head: of a transformer, as of `pretrained.HEAD`.
 
     Raises PielabError if the model cannot be loaded, lacks weights of its encoder or has too few layers.
     """
@@ -149,9 +156,9 @@ def build(
     config = pretrained.load_config(model, num_hidden_layers, revision)
     config.num_labels = n_classes
     if meta:
-        return pretrained.without_weights(model, config)
+        return pretrained.without_weights(model, config, head)
     pretrained.set_padding(model, config, revision=revision)
-    network = pretrained.load_weights(model, config, revision)
+    network = pretrained.load_weights(model, config, revision, head)
     pretrained.check_padding(model, network)
     masks.last_layer(network).__class__ = FullPrecision
     return network

@@ -104,6 +104,44 @@ class SubwordEncoder:
         types = tokens.join(encoded["token_type_ids"]).ids if "token_type_ids" in encoded else None
         return replace(self._checked(tokens.join(encoded["input_ids"])), types=types)
 
+    def encode_words(self, sentences: Sequence[Sequence[str]], of: str = "the data") -> Tokens:
+        """The tokens of sentences of words, of which none is cut, with the first token of each word marked.
+
+        The encoder is that of `tagging`. of: what has the sentences, such as "the train split", for messages.
+
+        Raises PielabError if a sentence has more than `max_tokens`, a word becomes no token, or the model does not
+        embed a token.
+        """
+
+        def make() -> tuple[Tokens, list[str]]:
+            given = [list(sentence) for sentence in sentences]
+            encoded = self.tokenizer(given or [[]], is_split_into_words=True, verbose=False)
+            rows = [encoded.word_ids(index) for index in range(len(given))]
+            for number, (row, sentence) in enumerate(zip(rows, given, strict=True), start=1):
+                if missing := set(range(len(sentence))).difference(row):
+                    word = sentence[min(missing)]
+                    raise PielabError(
+                        "word-without-token",
+                        f"the word {word!a} in sentence {number} of {of} becomes no token of the model",
+                        "remove it with its tag, or replace it by a word that can be seen",
+                    )
+            neighbours = [pair for row in rows for pair in zip([None, *row], row, strict=False)]
+            first = np.array([word not in (None, before) for before, word in neighbours], dtype=bool)
+            return replace(tokens.join(encoded["input_ids"][: len(given)]), first=first), []
+
+        written = [json.dumps(list(sentence)) for sentence in sentences]
+        found = self._checked(tokens.cached(written, json.dumps(["words", self._rules()]), make)[0])
+        longest = found.lengths.max(initial=0)
+        if longest > self.max_tokens:
+            number = found.lengths.argmax() + 1
+            raise PielabError(
+                "sentence-does-not-fit",
+                f"sentence {number} of {of} has {longest} tokens, more than max_tokens = {self.max_tokens}, and no "
+                "tagged word is left out",
+                f"raise max_tokens to {longest}, or split the sentence",
+            )
+        return found
+
     def _checked(self, encoded: Tokens) -> Tokens:
         highest = encoded.ids.max(initial=0)
         if highest >= self.n_embeddings:
@@ -125,11 +163,14 @@ class SubwordEncoder:
 
         if not self.tokenizer.is_fast:  # only a fast one can list the rules that its tokens depend on
             return make()[0]
+        pairs = [list(map(len, firsts))] if firsts else []
+        return tokens.cached(texts, json.dumps([self.max_tokens, self._rules(), *pairs]), make)[0]
+
+    def _rules(self) -> dict[str, Any]:
+        """What the tokens of a fast tokenizer depend on."""
         rules = json.loads(self.tokenizer.backend_tokenizer.to_str())
         # These two keep the options of its last call.
-        rules = {name: rule for name, rule in rules.items() if name not in {"truncation", "padding"}}
-        pairs = [list(map(len, firsts))] if firsts else []
-        return tokens.cached(texts, json.dumps([self.max_tokens, rules, *pairs]), make)[0]
+        return {name: rule for name, rule in rules.items() if name not in {"truncation", "padding"}}
 
     def _cut_pairs(self, texts: list[str], firsts: Sequence[str], chosen: list[int]) -> dict[int, np.ndarray]:
         """The tokens of the chosen pairs that are longer than `max_tokens`, by their indices."""

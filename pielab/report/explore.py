@@ -92,22 +92,28 @@ def pies(folder: Path, split: Split, study: Path | results.Results | None = None
         scores = readability.scores(split.texts).iloc[places]
     else:
         scores = readability.scores([split.texts[place] for place in places])
-    names = split.class_names
+    rows = pie_rows.to_dict("records")
+    names = [results.answer_names(row, split.examples, split.class_names) for row in rows]
     table = pd.DataFrame(
         {
             **results.configuration_of(record["summary"]),
             "example": places,
             "text": [split.texts[place] for place in places],
-            "label": [", ".join(names[index] for index in np.atleast_1d(ids)) for ids in pie_rows["label"]],
-            "unpruned votes": [results.describe_votes(votes, names) for votes in pie_rows["unpruned_votes"]],
-            "pruned votes": [results.describe_votes(votes, names) for votes in pie_rows["pruned_votes"]],
+            "label": [", ".join(of[index] for index in _label(row)) for row, of in zip(rows, names, strict=True)],
+            **{
+                f"{side} votes": [
+                    results.describe_votes(*each) for each in zip(pie_rows[f"{side}_votes"], names, strict=True)
+                ]
+                for side in ("unpruned", "pruned")
+            },
             "P(PIE)": pie_rows["p_pie"].to_numpy(),
             "P(null)": pie_rows["p_null"].to_numpy(),
             PERCENTILE[split.name]: split.percentile[places],
         }
     )
     return pd.concat([table, scores.reset_index(drop=True)], axis=1).assign(
-        votes=[_votes(row, names) for row in pie_rows.to_dict("records")]
+        votes=[_votes(row, of_row) for row, of_row in zip(rows, names, strict=True)],
+        marked=[_marked(row, split.examples) for row in rows],
     )
 
 
@@ -166,7 +172,7 @@ def as_html(frame: pd.DataFrame, without: Sequence[str] = (), text_limit: int | 
     whole = dict.fromkeys([percentile, "difficult words", readability.LENGTH], 0)
     texts = data_table.one_line(frame["text"], text_limit)
     table = frame.assign(text=texts, threshold=settings.joined(list(tables.setting_texts(frame)))).round(digits | whole)
-    table = table.astype(dict.fromkeys(whole, int)).drop(columns=["votes", *without])
+    table = table.astype(dict.fromkeys(whole, int)).drop(columns=["votes", "marked", *without])
     named = [*results.CONFIGURATION, "text", "label", "unpruned votes", "pruned votes"]
     return data_table.as_html(table, left=named, choose=FEW_VALUES)
 
@@ -185,7 +191,7 @@ def example(frame: pd.DataFrame, place: int = 0) -> HTML:
         f'<img alt="{html.escape(votes)}" src="data:image/png;base64,{plot}" style="align-self: flex-start">'
         f'<div style="flex: 1; min-width: 24em; max-width: 60em"><p><b>Example {row["example"]}</b>, '
         f"label <b>{html.escape(row['label'])}</b>; {html.escape(votes)}</p>"
-        f'<p style="white-space: pre-wrap">{html.escape(row["text"])}</p></div></div>'
+        f"{row['marked'] or _paragraph(html.escape(row['text']))}</div></div>"
     )
 
 
@@ -252,8 +258,38 @@ class Explorer(widgets.VBox):
         self.whole.value = "" if place is None else example(self.pies, place).data
 
 
-def _votes(row: dict[str, Any], names: list[str]) -> list[tuple[str, int, int, bool]]:
+def _label(row: dict[str, Any]) -> np.ndarray:
+    """Which of what the votes are for is right."""
+    return np.atleast_1d(row.get("gold", row["label"])).astype(int)
+
+
+def _paragraph(text: str) -> str:
+    return f'<p style="white-space: pre-wrap">{text}</p>'
+
+
+def _marked(row: dict[str, Any], split: "Dataset") -> str:
+    """A tagged sentence three times, with the entities of the label and of both votes marked; else nothing."""
+    if "entities" not in row:
+        return ""
+    words, parts = split["words"][row["example"]], []
+    for side in ("gold", "unpruned", "pruned"):
+        chosen = [row["entities"][index].partition(" ") for index in row[side]]
+        ends = {place.split("-")[0]: (int(place.split("-")[1]), kind) for place, _, kind in chosen}
+        shown, last = [], -1
+        for place, word in enumerate(words):
+            opening, closing = "", ""
+            if str(place) in ends:
+                last, kind = ends[str(place)]
+                opening = f'<mark title="{html.escape(kind)}">'
+            if place == last:
+                closing = f" <sub>{html.escape(kind)}</sub></mark>"
+            shown.append(f"{opening}{html.escape(word)}{closing}")
+        parts.append(_paragraph(f"<b>{'label' if side == 'gold' else side}</b>: {' '.join(shown)}"))
+    return "".join(parts)
+
+
+def _votes(row: dict[str, Any], names: Sequence[str]) -> list[tuple[str, int, int, bool]]:
     """Rows of class name, unpruned votes, pruned votes and whether it is a label, for classes with votes and labels."""
-    own = set(np.atleast_1d(row["label"]))
+    own = set(_label(row))
     counts = enumerate(zip(row["unpruned_votes"], row["pruned_votes"], strict=True))
     return [(names[index], *pair, index in own) for index, pair in counts if any(pair) or index in own]

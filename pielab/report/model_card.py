@@ -51,6 +51,19 @@ with torch.no_grad():
     logits = model(tokens["input_ids"], attention_mask=tokens["attention_mask"]).logits
 names = model.config.id2label
 {answers}"""
+LOAD_WORDS = """import torch
+from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+folder = {folder}  # this folder, or its id on the Hub
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForTokenClassification.from_pretrained(folder).eval()
+words = ["The", "words", "of", "a", "sentence"]
+tokens = tokenizer([words], is_split_into_words=True, return_tensors="pt")
+with torch.no_grad():
+    logits = model(tokens["input_ids"], attention_mask=tokens["attention_mask"]).logits[0]
+# A word's tag is that of its first token.
+first = [tokens.word_ids(0).index(place) for place in range(len(words))]
+answers = [model.config.id2label[number] for number in logits[first].argmax(dim=-1).tolist()]"""
 ONE_ANSWER = "answers = [names[number] for number in logits.argmax(dim=-1).tolist()]"
 SEVERAL = "answers = [[names[number] for number, p in enumerate(row) if p > {}] for row in logits.sigmoid().tolist()]"
 
@@ -118,7 +131,7 @@ def _metadata(record: dict[str, Any], name: str, license: str | None) -> ModelCa
     base = {"base_model": record["parameters"]["model"], "base_model_relation": "finetune"}
     found = [
         EvalResult(
-            task_type="text-classification",
+            task_type=_kind(record),
             dataset_type=hub or dataset,
             dataset_name=dataset,
             dataset_config=dataset.removeprefix(glue.PREFIX) if hub == glue.HUB else None,
@@ -133,7 +146,7 @@ def _metadata(record: dict[str, Any], name: str, license: str | None) -> ModelCa
     return ModelCardData(
         license=license or "unknown",
         library_name="transformers",
-        pipeline_tag="text-classification",
+        pipeline_tag=_kind(record),
         tags=["pielab", *_tags(record)],
         datasets=[hub] if hub else None,
         metrics=list(dict.fromkeys(METRICS.get(metric, metric) for metric in scores)),
@@ -141,6 +154,11 @@ def _metadata(record: dict[str, Any], name: str, license: str | None) -> ModelCa
         eval_results=found,
         **(base if "model_revision" in record else {}),
     )
+
+
+def _kind(record: dict[str, Any]) -> str:
+    """The task as the Hub calls it."""
+    return "token-classification" if record.get("task") == "tokens" else "text-classification"
 
 
 def _tags(record: dict[str, Any]) -> list[str]:
@@ -152,6 +170,8 @@ def _tags(record: dict[str, Any]) -> list[str]:
 
 def _code(record: dict[str, Any], name: str) -> str:
     """Python that loads the model and answers as the study did."""
+    if record.get("task") == "tokens":
+        return LOAD_WORDS.format(folder=json.dumps(name))
     p, threshold = record["parameters"], record["decision_threshold"]
     example = f"First text.{words.SEPARATOR}Second text." if p["text_pair"] else "A text to classify."
     given = {"folder": json.dumps(name), "text": json.dumps(example), "max_tokens": p["max_tokens"]}
@@ -160,6 +180,8 @@ def _code(record: dict[str, Any], name: str) -> str:
 
 def _reading(record: dict[str, Any]) -> str:
     p, threshold = record["parameters"], record["decision_threshold"]
+    if record.get("task") == "tokens":
+        return f"Sentences had at most {p['max_tokens']} tokens, and none was cut."
     said = f"The study read the first {p['max_tokens']} tokens of a text, and no more."
     if p["text_pair"]:
         said += (
@@ -234,6 +256,8 @@ def _training(record: dict[str, Any]) -> dict[str, str]:
     rows["classes"] = ", ".join(record.get("classes", ["not known"]))
     rows["examples of a split, at most"] = p["limit"] and f"{p['limit']:,}"
     rows["task"] = "one class for a text" if record["decision_threshold"] is None else "several classes for a text"
+    if record.get("task") == "tokens":
+        rows["task"] = "a tag for each word"
     names = ("epochs", "batch_size", "learning_rate", "warmup", "decay", "weight_decay", "budget", "max_tokens")
     rows |= {name.replace("_", " "): p.get(name) for name in names}
     rows |= {"seed": record["seed"], "precision": record["precision"], "device": record["device"]}

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from pielab.analysis import answers, change, decomposition, findings, paired_change, results, tables
 from pielab.analysis.examples import groups
-from pielab.data.votes import differ
+from pielab.data.votes import differ, numbered
 from pielab.progress import counted
 from pielab.report import markdown
 from pielab.store import paths, predictions, records
@@ -60,8 +60,8 @@ def _scores(folder: Path) -> pd.Series:
 
 def _own(folder: Path, dense: Path, seed: int) -> list[str]:
     """How many answers of this one model differ from those of the unpruned model of its seed."""
-    before, after = (predictions.read_seeds(side, (seed,)).classes[0] for side in (dense, folder))
-    changed, texts = int(differ(before, after).sum()), len(before)
+    before, after = numbered(*(predictions.read_seeds(side, (seed,)).classes for side in (dense, folder)))
+    changed, texts = int(differ(before[0], after[0]).sum()), before.shape[1]
     return [
         f"This model answers {changed:,} of {counted(texts, 'test text')} ({100 * changed / texts:.2f} %) otherwise "
         "than the unpruned model of its seed."

@@ -14,7 +14,8 @@ LEVEL = {"confidence": "number: the level of the intervals, 0.95"}
 LOGITS = {
     "example": "integer: place in the split, from 0",
     "logits": "list of float32: one for each class, in their order; where only answers are known, `answer` in their "
-    "place, an integer or a list of bool, and perhaps `error_norm`, float32: the L2 norm of p(x) - y",
+    "place, an integer or a list of bool, and perhaps `error_norm`, float32: the L2 norm of p(x) - y. Of tagged words "
+    "a list of these, one for each word",
 }
 # What may stand in the place of a name in <>.
 PLACES = {"<pair>": "(?!report/|logs/)[^/]+", "<notebook>": r"\d\d_\w+", "<seed>": r"\d+", "<number>": r"\d+"}
@@ -72,7 +73,8 @@ FILES = (
         CONFIGURATION
         | {
             "seed": "integer: the seed",
-            "classes": "list: names of the classes, in the order of the logits",
+            "task": "string: if words are tagged: tokens",
+            "classes": "list: names of the classes, or tags, in the order of the logits",
             "metric": "string: accuracy, macro-F1 or another",
             "train": "number: the metric on the training texts",
             "validation": "number: on the validation texts",
@@ -107,7 +109,9 @@ FILES = (
     File(f"{SEED}/digests.xxh128", "digests of the files of this folder, as `xxhsum --check` reads them"),
     File(
         "<pair>/<configuration>/pies.parquet",
-        "the test texts with the votes on both sides; its metadata have the summary that 03_pies shows, as JSON",
+        "the test texts with the votes on both sides; its metadata have the summary that 03_pies shows, as JSON. Of "
+        "tagged words also `entities`, what models or the label say, such as 3-4 person (first word, last word, type), "
+        "and `gold`, the places in it of the label's; votes are for these, and `label` has their types",
         {
             "example": "integer: place in the split, from 0",
             "label": "integer: its class; a list, if texts have several labels",

@@ -57,16 +57,19 @@ SCHEMA = pa.schema(
         ),
     }
 )
-# The answers of one split as whole numbers, one for each text or byte, and back; given the number of classes.
-PACK: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
-    "single-label": lambda answers, n_classes: answers.astype(np.uint16),
-    "multi-label": lambda answers, n_classes: np.packbits(answers, axis=1).ravel(),
+# The answers of one split as whole numbers, one for each text or byte, and back; given the number of classes. Of tagged
+# words one for each word, and after each sentence the number of tags, which is none of their ids.
+PACK: dict[str, Callable[[File, int], np.ndarray]] = {
+    "single-label": lambda file, n_classes: file.classes.astype(np.uint16),
+    "multi-label": lambda file, n_classes: np.packbits(file.classes, axis=1).ravel(),
+    "tokens": lambda file, n_classes: np.insert(file.classes.astype(np.uint16), np.asarray(file.starts)[1:], n_classes),
 }
 UNPACK: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "single-label": lambda packed, n_classes: packed.astype(np.int64),
     "multi-label": lambda packed, n_classes: np.unpackbits(
         packed.astype(np.uint8).reshape(-1, -(-n_classes // 8)), axis=1, count=n_classes
     ).astype(bool),
+    "tokens": lambda packed, n_classes: packed[packed != n_classes].astype(np.int64),
 }
 
 
@@ -87,7 +90,7 @@ def table(rows: Sequence[Row], pair: str, seed: int) -> pa.Table:
             "predictions": [
                 {
                     "split": split,
-                    "answers": PACK[task](file.classes, n_classes),
+                    "answers": PACK[task](file, n_classes),
                     "logits_digest": file.logits_digest,
                     "error_norms": file.error_norms,
                 }
@@ -97,6 +100,7 @@ def table(rows: Sequence[Row], pair: str, seed: int) -> pa.Table:
         for row in rows
     ]
     about = {"pair": pair, "seed": seed, "task": task, "n_classes": n_classes}
+    about |= {"tags": first.tags} if first.tags else {}
     return pa.Table.from_pylist(listed, SCHEMA.with_metadata({"pielab": json.dumps(about)}))
 
 
@@ -146,11 +150,19 @@ def _row(row: Mapping[str, Any], about: Mapping[str, Any]) -> Row:
     metadata, splits = records.of_predictions(json.loads(row["record"])), {}
     for stored in row["predictions"]:
         split, n_classes, norms = stored["split"], about["n_classes"], stored["error_norms"]
-        answers = UNPACK[about["task"]](np.array(stored["answers"]), n_classes)
+        packed = np.array(stored["answers"])
+        answers = UNPACK[about["task"]](packed, n_classes)
         if answers.max(initial=0) >= n_classes:
             raise ValueError(f"it has answers beyond its {n_classes} classes")
         of_split = {"split": split, "n_classes": n_classes, "logits_digest": stored["logits_digest"]}
-        splits[split] = File(metadata | of_split, None, answers, norms and np.array(norms, np.float32))
+        norms = norms and np.array(norms, np.float32)
+        if "tags" in about:
+            of_split |= {"task": about["task"], "tags": about["tags"]}
+            ends = np.flatnonzero(packed == n_classes)
+            starts = np.concatenate([[0], ends - np.arange(len(ends))])
+            splits[split] = File(metadata | of_split, None, answers, norms, starts)
+        else:
+            splits[split] = File(metadata | of_split, None, answers, norms)
     return Row(row["record"], splits)
 
 

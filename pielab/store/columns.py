@@ -1,5 +1,6 @@
 """The columns of a file of predictions as arrays, checked: logits, answers in their place, and error norms."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,23 @@ from pielab.errors import PielabError
 def lists(values: np.ndarray) -> pa.Array:
     """Values (rows, numbers) as a column of lists of a fixed size."""
     return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), values.shape[1])
+
+
+def ragged(values: pa.Array, starts: np.ndarray) -> pa.Array:
+    """Values, one after the other, as a column of lists. starts: (rows + 1,), where each begins, and the last ends."""
+    return pa.ListArray.from_arrays(pa.array(starts, type=pa.int32()), values)
+
+
+def unragged(column: pa.Array, path: Path) -> tuple[pa.Array, np.ndarray]:
+    """The values of a column of lists and where each begins, as of `ragged`; PielabError if it is no such column."""
+    if not pa.types.is_list(column.type) or column.null_count:
+        raise PielabError(
+            "stored-words-not-lists",
+            f"the sentences of {path} are {len(column)} of {column.type}",
+            "give each sentence a list, with one entry for each of its words",
+        )
+    lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
+    return column.flatten(), np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 
 def matrix(column: pa.Array, path: Path) -> np.ndarray:
@@ -51,6 +69,19 @@ def answers(column: pa.Array, n_classes: Any, path: Path) -> np.ndarray:
             "give the number of classes as n_classes in the metadata, and ids from 0 to below it",
         )
     return values if is_set else values.astype(np.int64)
+
+
+def tags(metadata: Mapping[str, Any], path: Path, number: int | None = None) -> list[str]:
+    """The names of the tags of a file of tagged words; PielabError if it has none, or not as many as its logits."""
+    names: Any = metadata.get("tags")
+    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not is_list or number not in (None, len(names)):
+        raise PielabError(
+            "stored-tags-not-accepted",
+            f"{path} has the tags {names!r} in its metadata, and {number or 'no'} logits for each word",
+            "give their names as tags in the metadata, and each word one number for each of them",
+        )
+    return names
 
 
 def error_norms(table: pa.Table, path: Path) -> np.ndarray | None:

@@ -11,7 +11,7 @@ from typing import Any
 from pielab.errors import PielabError
 from pielab.store import settings
 
-DATA_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
+DATA_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".conll")
 # The columns of tables, and the keys of records, that identify a configuration.
 CONFIGURATION = ["dataset", "model", "pruner", "threshold"]
 PACKAGE = Path(__file__).parents[1]

@@ -7,158 +7,54 @@ class). The file's metadata describe the run. Predictions of other programs work
 Where logits are not known, or are too large to be kept, a file has answers in their place: a column `answer`, class ids
 (integers) or a fixed-size list of bool for several labels; perhaps `error_norm` (float32), the L2 norm of p(x) - y; and
 in its metadata `n_classes` and, where known, `logits_digest`, the `records.digest_arrays` of the logits they are of.
+
+Of sentences with a tag for each word, each row has a list with an entry for each word: logits, one for each tag, or a
+tag's id as the answer; and the metadata have `task`, "tokens", and `tags`, their names. In memory the words stand one
+after the other.
 """
 
 import contextlib
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy import special
 
 from pielab.errors import PielabError
 from pielab.store import columns, paths, records
+from pielab.store.prediction_arrays import File, Predictions, logits_not_kept
+from pielab.store.probabilities import ANSWERS, sigmoid, softmax
 
-# The answers of each task, from logits (..., examples, classes) and decision thresholds (...).
-ANSWERS: dict[str, Callable[[np.ndarray, Any], np.ndarray]] = {
-    "single-label": lambda logits, thresholds: logits.argmax(axis=-1),
-    "multi-label": lambda logits, thresholds: (
-        # Both in single precision, so that 0.29 is the same number here and where it was chosen (tasks).
-        sigmoid(np.asarray(logits, dtype=np.float32)) > np.asarray(thresholds, dtype=np.float32)[..., None, None]
-    ),
-}
+__all__ = ["ANSWERS", "File", "Predictions", "logits_not_kept", "read", "read_file", "read_seeds", "sigmoid"]
+__all__ += ["softmax", "write", "write_answers", "write_file"]
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """The predictions of one configuration's seeds on one split: logits, or answers if some seeds have no logits.
+def write(path: Path, logits: np.ndarray, metadata: Mapping[str, Any], starts: np.ndarray | None = None) -> None:
+    """Write logits (examples, classes) with metadata, whose values are stored as JSON.
 
-    logits: (seeds, examples, classes) float32, or None.
-    decision_thresholds: (seeds,), the probability above which a class is predicted if multi-label; else None.
-    data_digest: the hash of the texts and labels, if the files have one.
-    answers: in place of logits, class ids (seeds, examples), or bool (seeds, examples, classes). n_classes: with them.
-    error_norms: (seeds, examples) float32, the L2 norm of p(x) - y, if the files of answers have it.
-    stored_digests: of each seed's logits, where these are not there; None where it is not known.
+    starts: of tagged words, where each sentence begins (`entities.Tags`); logits are (words, tags), metadata have tags.
     """
-
-    logits: np.ndarray | None
-    seeds: tuple[int, ...]
-    decision_thresholds: np.ndarray | None = None
-    data_digest: str | None = None
-    answers: np.ndarray | None = None
-    n_classes: int | None = None
-    error_norms: np.ndarray | None = None
-    stored_digests: tuple[str | None, ...] = ()
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """How many seeds, examples and classes."""
-        seeds, examples, *classes = (self.classes if self.logits is None else self.logits).shape
-        return seeds, examples, *(classes or [self.n_classes])
-
-    @property
-    def task(self) -> str:
-        """The task's name in `data.tasks`."""
-        sets = self.decision_thresholds is not None if self.answers is None else self.answers.ndim == 3
-        return "multi-label" if sets else "single-label"
-
-    @property
-    def classes(self) -> np.ndarray:
-        """The predicted classes: ids (seeds, examples), or bool (seeds, examples, classes) if multi-label."""
-        if self.logits is None:
-            return np.asarray(self.answers)
-        return ANSWERS[self.task](self.logits, self.decision_thresholds)
-
-    @property
-    def probabilities(self) -> np.ndarray:
-        """(seeds, examples, classes) float64: the softmax of the logits, or their sigmoid if multi-label.
-
-        Raises PielabError if the logits were not kept.
-        """
-        if self.logits is None:
-            raise logits_not_kept(f"the predictions of the seeds {', '.join(map(str, self.seeds))}")
-        logits = self.logits.astype(np.float64)
-        return softmax(logits) if self.decision_thresholds is None else sigmoid(logits)
-
-    @property
-    def logits_digests(self) -> tuple[str | None, ...]:
-        """The `records.digest_arrays` of each seed's logits; None where it is not known."""
-        return self.stored_digests if self.logits is None else tuple(map(records.digest_arrays, self.logits))
-
-
-@dataclass(frozen=True)
-class File:
-    """What one file holds: logits (examples, classes) or, in their place, answers (examples, ...) and error norms."""
-
-    metadata: dict[str, Any]
-    logits: np.ndarray | None
-    answers: np.ndarray | None = None
-    error_norms: np.ndarray | None = None
-
-    @property
-    def decision_threshold(self) -> float | None:
-        return self.metadata.get("decision_threshold")
-
-    @property
-    def run(self) -> Predictions:
-        """The same as predictions of one seed."""
-        logits, answers, norms = (
-            None if values is None else values[None] for values in (self.logits, self.answers, self.error_norms)
-        )
-        threshold = self.decision_threshold
-        thresholds = None if threshold is None else np.array([threshold], dtype=np.float32)
-        of, seed = self.metadata.get, self.metadata.get("seed", 0)
-        digests = (of("logits_digest"),)
-        return Predictions(logits, (seed,), thresholds, of("data"), answers, of("n_classes"), norms, digests)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """How many examples and classes."""
-        return self.run.shape[1:]
-
-    @property
-    def classes(self) -> np.ndarray:
-        """The predicted classes: ids (examples,), or bool (examples, classes) if multi-label."""
-        return self.run.classes[0]
-
-    @property
-    def task(self) -> str:
-        """The task's name in `data.tasks`."""
-        return self.run.task
-
-    @property
-    def logits_digest(self) -> str | None:
-        return self.run.logits_digests[0]
-
-
-def logits_not_kept(what: str) -> PielabError:
-    """The error of what needs logits and has answers alone."""
-    return PielabError(
-        "logits-not-kept",
-        f"{what} are answers without logits, so their probabilities are not known",
-        "use the answers, or train or import these seeds again with their logits",
-    )
-
-
-def write(path: Path, logits: np.ndarray, metadata: Mapping[str, Any]) -> None:
-    """Write logits (examples, classes) with metadata, whose values are stored as JSON."""
-    _write(path, {"logits": columns.lists(np.asarray(logits, dtype=np.float32))}, metadata)
+    column = columns.lists(np.asarray(logits, dtype=np.float32))
+    _write(path, {"logits": column if starts is None else columns.ragged(column, starts)}, metadata)
 
 
 def write_answers(
-    path: Path, answers: np.ndarray, metadata: Mapping[str, Any], error_norms: np.ndarray | None = None
+    path: Path,
+    answers: np.ndarray,
+    metadata: Mapping[str, Any],
+    error_norms: np.ndarray | None = None,
+    starts: np.ndarray | None = None,
 ) -> None:
     """Write answers without logits: class ids (examples,), or bool (examples, classes); and perhaps error norms.
 
-    metadata: as of `write`, with n_classes and, where it is known, logits_digest.
+    metadata, starts: as of `write`, with n_classes and, where it is known, logits_digest.
     """
-    arrays = {"answer": pa.array(answers.astype(np.int64)) if answers.ndim == 1 else columns.lists(answers)}
+    column = pa.array(answers.astype(np.int64)) if answers.ndim == 1 else columns.lists(answers)
+    arrays = {"answer": column if starts is None else columns.ragged(column, starts)}
     if error_norms is not None:
         arrays["error_norm"] = pa.array(np.asarray(error_norms, dtype=np.float32))
     _write(path, arrays, metadata)
@@ -167,9 +63,9 @@ def write_answers(
 def write_file(path: Path, file: File) -> None:
     """Write what a file holds, as `read_file` gives it."""
     if file.logits is None:
-        write_answers(path, file.classes, file.metadata, file.error_norms)
+        write_answers(path, file.classes, file.metadata, file.error_norms, file.starts)
     else:
-        write(path, file.logits, file.metadata)
+        write(path, file.logits, file.metadata, file.starts)
 
 
 def _write(path: Path, arrays: Mapping[str, pa.Array], metadata: Mapping[str, Any]) -> None:
@@ -203,6 +99,10 @@ def read_file(path: Path) -> File:
             examples = table["example"].to_numpy()
         has_answers = "answer" in table.column_names and "logits" not in table.column_names
         column = table["answer" if has_answers else "logits"].combine_chunks()
+    metadata = _metadata(table.schema.metadata or {})
+    starts = None
+    if metadata.get("task") == "tokens":
+        column, starts = columns.unragged(column, path)
     logits = None if has_answers else columns.matrix(column, path)
     if not np.array_equal(examples, np.arange(len(table))):
         raise PielabError(
@@ -216,13 +116,15 @@ def read_file(path: Path) -> File:
             f"{path} has logits that are not finite numbers",
             "its model had diverged, train it with a lower learning_rate",
         )
-    metadata = _metadata(table.schema.metadata or {})
     if "split" in metadata:  # else they are of another program, whose seed may be another number
         records.require_place(metadata, path)
     if logits is None:
-        answers = columns.answers(column, metadata.get("n_classes"), path)
-        return File(metadata, None, answers, columns.error_norms(table, path))
-    return File(metadata, logits)
+        n_classes = metadata.get("n_classes") if starts is None else len(columns.tags(metadata, path))
+        answers = columns.answers(column, n_classes, path)
+        return File(metadata, None, answers, columns.error_norms(table, path), starts)
+    if starts is not None:
+        columns.tags(metadata, path, logits.shape[1])
+    return File(metadata, logits, starts=starts)
 
 
 def read_seeds(folder: Path | str, seeds: Sequence[int], split: str = "test") -> Predictions:
@@ -240,10 +142,11 @@ def read_seeds(folder: Path | str, seeds: Sequence[int], split: str = "test") ->
         )
     runs = [read_file(paths.seed(folder, seed) / f"{split}.parquet") for seed in seeds]
     shapes = {run.shape for run in runs}
-    if len(shapes) > 1:
+    words = {(run.tags, None if run.starts is None else run.starts.tobytes()) for run in runs}
+    if len(shapes) > 1 or len(words) > 1:
         raise PielabError(
             "seeds-of-different-shapes",
-            f"the seeds in {folder} differ in examples or classes {sorted(shapes)}",
+            f"the seeds in {folder} differ in examples or classes {sorted(shapes)}{', or in words' * (len(words) > 1)}",
             "run them alike",
         )
     digests = {run.metadata.get("data") for run in runs}
@@ -266,7 +169,12 @@ def read_seeds(folder: Path | str, seeds: Sequence[int], split: str = "test") ->
         )
     stacked = None if None in thresholds else np.array(thresholds, dtype=np.float32)
     of_seeds = functools.partial(
-        Predictions, seeds=tuple(seeds), decision_thresholds=stacked, data_digest=digests.pop()
+        Predictions,
+        seeds=tuple(seeds),
+        decision_thresholds=stacked,
+        data_digest=digests.pop(),
+        starts=runs[0].starts,
+        tags=runs[0].tags,
     )
     logits = [run.logits for run in runs if run.logits is not None]
     if len(logits) == len(runs):
@@ -289,12 +197,3 @@ def _metadata(stored: Mapping[bytes, bytes]) -> dict[str, Any]:
         with contextlib.suppress(ValueError):
             metadata[key.decode()] = json.loads(value)
     return metadata
-
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    return special.expit(logits)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)

@@ -42,8 +42,8 @@ def norms(model: nn.Module, weights: Mapping[str, Tensor], encoder: Encoder, tok
     texts = batches.to_device(tokens, encoder, next(model.parameters()).device)
     try:
         with loop.evaluating(model):
-            for _, inputs in texts.in_batches(plan):
-                model(**inputs)
+            for batch in texts.in_batches(plan):
+                model(**batch.inputs)
     finally:
         for hook in filter(None, hooks):
             hook.remove()

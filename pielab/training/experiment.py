@@ -35,9 +35,9 @@ class Experiment(Generic[P_co]):
     """A configuration with its texts encoded, shared by all its seeds.
 
     precision: of training and predictions (`loop.choose_precision`). encoder: of the model (`classifier.encoder`).
-    tokens: of the texts of each split. targets: of each split, class ids (examples,) or multi-hot (examples, classes)
-    float. class_names: in the order of the ids. data_digest: a hash of texts and labels. task: of the data set
-    (`datasets.task_of`).
+    tokens: of the texts of each split. targets: of each split, class ids (examples,), multi-hot (examples, classes)
+    float, or `entities.Tags`. class_names: in the order of the ids. data_digest: a hash of texts and labels. task: of
+    the data set (`datasets.task_of`).
     inputs: hashes of what the parameters only name, "token_ids" and "word_vectors" or "model_files"; they do not depend
     on a file's path or date. revisions: "model_revision" and "dataset_revision", the commits of what is on the Hub;
     all seeds start from that of the model.
@@ -48,7 +48,7 @@ class Experiment(Generic[P_co]):
     precision: torch.dtype
     encoder: TextEncoder = field(repr=False)
     tokens: dict[str, Tokens] = field(repr=False)
-    targets: dict[str, np.ndarray] = field(repr=False)
+    targets: dict[str, Any] = field(repr=False)
     class_names: list[str]
     data_digest: str
     task: tasks.Task = field(repr=False)
@@ -114,15 +114,16 @@ class Experiment(Generic[P_co]):
         options |= {"epochs": epochs, "batch_size": p.batch_size, "learning_rate": p.learning_rate}
         options |= {"warmup": p.warmup, "decay": p.decay, "weight_decay": p.weight_decay}
         options |= {"bucketed": p.bucketed, "precision": self.precision, "seed": loop.derive_seed(seed, phase)}
-        data = (self.encoder, self.tokens["train"], self.targets["train"])
-        return loop.train(model, *data, **options, task=self.training_task, on_epoch=on_epoch)
+        task = self.training_task
+        data = (self.encoder, self.tokens["train"], task.gold(self.targets["train"]))
+        return loop.train(model, *data, **options, task=task, on_epoch=on_epoch)
 
     def predict(self, model: nn.Module, split: str) -> np.ndarray:
-        """Logits (examples, classes) float32 of a split."""
+        """Logits (examples, classes) float32 of a split, or (words, tags)."""
         return loop.predict(model, self.encoder, self.tokens[split], self.precision)
 
     def predict_otherwise(self: "Experiment[TrainParameters]", model: nn.Module) -> dict[str, np.ndarray]:
-        """Logits (examples, classes) of the test split in batches as in training, and in the other precision.
+        """The same of the test split in batches as in training, and in the other precision.
 
         What they change is the numerical null of a change of the weights. Keys: "test-batch-size", and "test-precision"
         if the device can compute in it.
@@ -177,7 +178,7 @@ def _inputs(encoder: TextEncoder, tokens: dict[str, Tokens], model_files: str) -
 
     model_files: the hash of a transformer's files, which word vectors replace.
     """
-    arrays = [array for part in tokens.values() for array in (part.starts, part.ids)]
+    arrays = [array for part in tokens.values() for array in (part.starts, part.ids, part.first) if array is not None]
     source = {"model_files": model_files}
     if isinstance(encoder, WordEncoder):
         source = {"word_vectors": records.digest_arrays(encoder.vectors)}

@@ -15,7 +15,7 @@ from pielab.compression.gradual import Gradual
 from pielab.compression.masks import apply_masks
 from pielab.errors import PielabError, TransientError
 from pielab.models import batches
-from pielab.models.batches import Encoder
+from pielab.models.batches import Batch, Encoder
 from pielab.models.tokens import Tokens
 from pielab.training import distillation, precisions
 from pielab.training.tasks import TrainingTask, of_targets
@@ -117,7 +117,8 @@ def train(
     """Train the model in place; returns the mean loss of each epoch.
 
     Adam, by default with a constant learning rate; gradients clipped to norm 1; cross-entropy for class ids (examples,)
-    or binary cross-entropy for multi-hot targets (examples, classes) (paper, A.4 and Table 8).
+    or binary cross-entropy for multi-hot targets (examples, classes) (paper, A.4 and Table 8). Of tagged words, targets
+    are tag ids (words,).
 
     seed: fixes the order of the examples and the dropout.
     bucketed: texts of like length share a batch, if the encoder pads to the longest of a batch.
@@ -157,11 +158,11 @@ def train(
             plan = batches.bucketed(tokens.lengths, batch_size, random)
         else:
             plan = batches.shuffled(len(tokens), batch_size, random)
-        for step, (places, inputs) in enumerate(texts.in_batches(plan), start=1):
-            logits, batch_targets = _logits(model, inputs, precision), gold[places]
+        for step, batch in enumerate(texts.in_batches(plan), start=1):
+            logits, batch_targets = _logits(model, batch, precision), gold[batch.places]
             if teacher and teacher.model:
                 with torch.no_grad():
-                    teacher_logits = _logits(teacher.model, inputs, precision)
+                    teacher_logits = _logits(teacher.model, batch, precision)
                 loss = distillation.loss(logits, teacher_logits, batch_targets, task)
             else:
                 loss = task.loss(logits, batch_targets)
@@ -214,7 +215,7 @@ def predict(
     batch_size: int | None = None,
     on_batch: Callable[[int], None] = lambda texts: None,
 ) -> np.ndarray:
-    """Logits (examples, classes) float32, in the order of the texts.
+    """Logits (examples, classes) float32, in the order of the texts; of tagged words, (words, tags).
 
     batch_size: texts in a batch; by default, as many as are quick. on_batch: called with the texts of each batch.
 
@@ -225,12 +226,13 @@ def predict(
     plan = batches.by_length(tokens.lengths, encoder.width, batch_size)
     texts = batches.to_device(tokens, encoder, device)
     with evaluating(model):
-        parts = []
-        for places, inputs in texts.in_batches(plan):
-            parts.append(_logits(model, inputs, precision))
-            on_batch(len(places))
+        parts, places = [], []
+        for batch, chosen in zip(texts.in_batches(plan), plan, strict=True):
+            parts.append(_logits(model, batch, precision))
+            places.append(batch.places)
+            on_batch(len(chosen))
         logits = torch.cat(parts).cpu().numpy()
-    return logits[np.argsort(np.concatenate(plan), kind="stable")]
+    return logits[np.argsort(torch.cat(places).cpu().numpy(), kind="stable")]
 
 
 @sdpa_kernel(ATTENTION)
@@ -257,8 +259,8 @@ def gradients(
             # cuDNN computes gradients of recurrent layers in training mode alone; the BiLSTM's have no dropout.
             if isinstance(module, nn.RNNBase):
                 module.train()
-        for places, inputs in batches.to_device(tokens, encoder, device).in_batches(plan):
-            task.loss(model(**inputs).logits, gold[places], reduction="sum").backward()
+        for batch in batches.to_device(tokens, encoder, device).in_batches(plan):
+            task.loss(batch.outputs(model(**batch.inputs).logits), gold[batch.places], reduction="sum").backward()
     summed = {
         name: torch.zeros_like(weight) if weight.grad is None else weight.grad.detach().clone()
         for name, weight in weights.items()
@@ -267,11 +269,10 @@ def gradients(
     return summed
 
 
-def _logits(model: nn.Module, inputs: Mapping[str, Tensor], precision: torch.dtype) -> Tensor:
-    """Logits (examples, classes), float32."""
-    device = next(iter(inputs.values())).device
-    with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
-        return model(**inputs).logits.float()
+def _logits(model: nn.Module, batch: Batch, precision: torch.dtype) -> Tensor:
+    """Logits (outputs, classes), float32."""
+    with torch.autocast(batch.places.device.type, dtype=precision, enabled=precision != torch.float32):
+        return batch.outputs(model(**batch.inputs).logits).float()
 
 
 def derive_seed(seed: int, phase: int, use: int = 0) -> int:

@@ -86,11 +86,14 @@ def _own_scores(
 
 
 def sample(experiment: Experiment[PruneParameters], number: int, seed: int, phase: int) -> tuple[Any, np.ndarray]:
-    """Tokens and targets of a random sample of training texts, the same for the same seed and pruning step."""
+    """Tokens and targets, as of `loop.train`, of a random sample of training texts.
+
+    The same for the same seed and pruning step.
+    """
     tokens, targets = experiment.tokens["train"], experiment.targets["train"]
     number = min(number, len(tokens))
     chosen = np.random.default_rng((seed, phase, 1)).choice(len(tokens), size=number, replace=False)
-    return tokens[chosen], targets[chosen]
+    return tokens[chosen], experiment.training_task.gold(targets[chosen])
 
 
 def compress(own: OwnFunction, experiment: Experiment[PruneParameters], model: nn.Module, seed: int) -> nn.Module:
@@ -105,7 +108,7 @@ def compress(own: OwnFunction, experiment: Experiment[PruneParameters], model: n
     tokens, _ = sample(experiment, p.calibration_examples, seed, 1)
     texts = batches.to_device(tokens, experiment.encoder, experiment.device)
     plan = batches.by_length(tokens.lengths, experiment.encoder.width)
-    inputs = [batch for _, batch in texts.in_batches(plan)]
+    inputs = [batch.inputs for batch in texts.in_batches(plan)]
     given = {"model": model.eval(), "setting": p.threshold, "batches": inputs}
     # A compressor that draws by chance draws the same for the same seed.
     torch.manual_seed(loop.derive_seed(seed, 1, 1))
@@ -126,14 +129,15 @@ def compress(own: OwnFunction, experiment: Experiment[PruneParameters], model: n
             f"the model that {own.name} returned stopped with {type(error).__name__}: {' '.join(str(error).split())}",
             "return a model that takes the inputs of the one given",
         ) from error
-    logits, rows = getattr(output, "logits", None), len(next(iter(inputs[0].values())))
-    if not isinstance(logits, Tensor) or tuple(logits.shape) != (rows, experiment.n_classes):
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else "none"
+    logits, shape = getattr(output, "logits", None), tuple(inputs[0]["input_ids"].shape)
+    rows, what = (shape[:1], "texts") if tokens.first is None else (shape, "tokens")
+    if not isinstance(logits, Tensor) or tuple(logits.shape) != (*rows, experiment.n_classes):
+        given_shape = tuple(logits.shape) if isinstance(logits, Tensor) else "none"
         raise PielabError(
             "model-of-other-logits",
-            f"the model that {own.name} returned gives logits {shape} for {rows} texts and "
-            f"{experiment.n_classes} classes",
-            "return a model whose output has .logits (texts, classes), as the one given",
+            f"the model that {own.name} returned gives logits {given_shape} for {' x '.join(map(str, rows))} {what} "
+            f"and {experiment.n_classes} classes",
+            "return a model whose output has .logits (texts, classes), or (texts, tokens, tags), as the one given",
         )
     if not torch.isfinite(logits).all():
         raise PielabError(

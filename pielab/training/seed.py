@@ -35,7 +35,7 @@ def evaluate(
     splits: Iterable[str] = datasets.SPLITS,
     threshold_split: str = "train",
 ) -> tuple[dict[str, np.ndarray], float | None, dict[str, dict[str, float]], dict[str, float]]:
-    """Logits (examples, classes), the decision threshold, by metric of the task its value, and the seconds a text.
+    """Logits as of `Experiment.predict`, the decision threshold, by metric its value, and the seconds a text.
 
     All but the threshold by split. The seconds are those of predicting the split, over its texts.
 
@@ -50,7 +50,7 @@ def evaluate(
     for split in needed:
         start = loop.finished_at(experiment.device)
         logits[split] = experiment.predict(model, split)
-        seconds[split] = (loop.finished_at(experiment.device) - start) / max(len(logits[split]), 1)
+        seconds[split] = (loop.finished_at(experiment.device) - start) / max(len(experiment.tokens[split]), 1)
     if not all(np.isfinite(split_logits).all() for split_logits in logits.values()):
         raise PielabError(
             "weights-not-finite",
@@ -86,7 +86,8 @@ def save_seed(
     pruned transformer as the folder `model`, which transformers alone can load, of any other as weights.safetensors.
 
     recipe: the parameters that the result depends on. record: further entries of metrics.json.
-    extra: more logits (examples, classes), each written as <name>.parquet.
+    extra: more logits, each written as <name>.parquet: those of "early" of the training split, others of the split
+        that their name begins with.
     shared: weights for shared.safetensors, where iterative pruners with an equal budget branch off.
     packing: the names of the compressed weights, and their bits or pattern, as `sizes` takes them; those of all
         prunable ones if not given.
@@ -98,8 +99,10 @@ def save_seed(
     metric = further.pop(experiment.metric)
     configuration = p.configuration if pruned and isinstance(p, PruneParameters) else p.unpruned
     identity = configuration.record | {"seed": seed}
+    of_words: dict[str, Any] = {"task": experiment.task.name} if experiment.tokens["test"].first is not None else {}
     record = {
         **identity,
+        **of_words,
         "classes": experiment.class_names,
         "metric": experiment.metric,
         **metric,
@@ -120,9 +123,11 @@ def save_seed(
     }
     metadata = identity | {"decision_threshold": threshold, "parameters_hash": digest(recipe)}
     metadata |= {"data": experiment.data_digest, "device": record["device"], "versions": record["versions"]}
+    metadata |= of_words and {**of_words, "tags": experiment.class_names}
     with files.atomic_folder(paths.seed(folder, seed)) as partial:
         for name, saved in {"train": logits["train"], "test": logits["test"], **extra}.items():
-            predictions.write(partial / f"{name}.parquet", saved, {**metadata, "split": name})
+            starts = _word_starts(experiment, name)
+            predictions.write(partial / f"{name}.parquet", saved, {**metadata, "split": name}, starts)
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))
         encoder = experiment.encoder
         if save_weights and pruned and isinstance(encoder, SubwordEncoder) and hasattr(model, "save_pretrained"):
@@ -133,6 +138,12 @@ def save_seed(
             save_model(model, str(partial / "weights.safetensors"))
         if shared:
             save_file(dict(shared), partial / "shared.safetensors")
+
+
+def _word_starts(experiment: Experiment[TrainParameters], name: str) -> np.ndarray | None:
+    """Where the words of each sentence begin in the logits of a file of that name, or None."""
+    split = "train" if name == "early" else name.partition("-")[0]
+    return experiment.tokens[split].word_starts
 
 
 def save_checkpoint(folder: Path, seed: int, model: nn.Module, masks: dict[str, Tensor], state: dict[str, Any]) -> None:

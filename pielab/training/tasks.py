@@ -5,6 +5,7 @@ The other half is in `data.tasks`, under the same names.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch.nn import functional
 
 from pielab.config.parameters import BuildParameters
 from pielab.data import datasets, tasks
-from pielab.models import classifier
+from pielab.models import classifier, tagging
 from pielab.models.encoders import TextEncoder
 from pielab.models.tokens import Tokens
 
@@ -34,26 +35,42 @@ def encode_texts(data: DatasetDict, p: BuildParameters) -> tuple[TextEncoder, di
     return encoder, {split: tokens[ends[index] : ends[index + 1]] for index, split in enumerate(datasets.SPLITS)}
 
 
+def encode_words(data: DatasetDict, p: BuildParameters) -> tuple[TextEncoder, dict[str, Tokens]]:
+    """The encoder of the model, and the tokens of each split's tagged words, one sequence for each sentence.
+
+    Raises PielabError if the model tags no words, if a sentence does not fit `max_tokens` or a word becomes no token.
+    """
+    everything = [text for split in datasets.SPLITS for text in data[split]["text"]]
+    encoder = tagging.encoder(p.model, everything, p.max_tokens, revision=p.model_revision)
+    return encoder, {
+        split: encoder.encode_words(data[split]["words"], f"the {split} split") for split in datasets.SPLITS
+    }
+
+
 @dataclass(frozen=True)
 class TrainingTask:
     """How models of a task are trained.
 
-    loss: of logits and targets, (examples, ...) both; its `reduction` is torch's: "mean", "sum" or "none", one for
-        each example or label. log_probabilities: of logits, with the choices of each example or label on the last axis.
+    loss: of logits and targets, (outputs, ...) both, an output for each example, or for each of its words; its
+        `reduction` is torch's: "mean", "sum" or "none", one for each output or label. log_probabilities: of logits,
+        with the choices of each output or label on the last axis.
     encode: texts to tokens, as `encode_texts` does. build: a model in its initial state, as `classifier.build` does.
+    gold: the targets of outputs, (outputs, ...), from those of examples, which `datasets.targets` gives.
     """
 
     loss: Callable[..., Tensor]
     log_probabilities: Callable[[Tensor], Tensor]
     encode: Callable[[DatasetDict, BuildParameters], tuple[TextEncoder, dict[str, Tokens]]] = encode_texts
     build: Callable[..., nn.Module] = classifier.build
+    gold: Callable[[Any], np.ndarray] = lambda targets: targets
 
 
+SINGLE_LABEL = TrainingTask(
+    loss=functional.cross_entropy,
+    log_probabilities=lambda logits: functional.log_softmax(logits, dim=-1),
+)
 TASKS = {
-    "single-label": TrainingTask(
-        loss=functional.cross_entropy,
-        log_probabilities=lambda logits: functional.log_softmax(logits, dim=-1),
-    ),
+    "single-label": SINGLE_LABEL,
     # Each label is a choice between yes and no.
     "multi-label": TrainingTask(
         loss=functional.binary_cross_entropy_with_logits,
@@ -61,6 +78,8 @@ TASKS = {
             [functional.logsigmoid(logits), functional.logsigmoid(-logits)], dim=-1
         ),
     ),
+    # Each word is one of the classes.
+    "tokens": replace(SINGLE_LABEL, encode=encode_words, build=tagging.build, gold=lambda tags: tags.ids),
 }
 
 

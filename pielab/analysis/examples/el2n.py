@@ -73,7 +73,7 @@ def extremes(scores: np.ndarray, split: "Dataset", number: int = 3, characters: 
 def error_norms(runs: predictions.Predictions, targets: np.ndarray) -> np.ndarray:
     """The mean over seeds of the L2 norm of p(x) - y, (examples,): EL2N if the runs are early ones of the training set.
 
-    targets: class ids (examples,), or multi-hot (examples, classes).
+    targets: class ids (examples,), or multi-hot (examples, classes); or Tags, and the mean over a sentence's words.
 
     Raises PielabError if the runs have neither logits nor error norms.
     """
@@ -84,7 +84,8 @@ def error_norms(runs: predictions.Predictions, targets: np.ndarray) -> np.ndarra
     task = tasks.TASKS[runs.task]
     hot = task.hot(targets, runs.shape[2])
     # One seed at a time, because the probabilities of all seeds take several times the memory of their logits.
-    return np.mean([el2n(task.probabilities(logits)[None], hot) for logits in runs.logits], axis=0)
+    norms = [el2n(task.probabilities(logits)[None], hot) for logits in runs.logits]
+    return task.by_example(np.mean(norms, axis=0), targets)
 
 
 def error_norms_of(folder: Path, runs: predictions.Predictions, split: str, targets: np.ndarray) -> np.ndarray:

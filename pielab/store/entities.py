@@ -4,10 +4,14 @@ A tag is "O", or "B-" or "I-" and a type. An entity is a run of words of one typ
 "I-" that continues none of its type, as in the conlleval script of CoNLL 2000.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
+
+from pielab.errors import PielabError
 
 OUTSIDE = "O"
 
@@ -24,8 +28,20 @@ class Tags:
     starts: np.ndarray = field(repr=False)
     names: tuple[str, ...]
 
+    @classmethod
+    def of_sentences(cls, sentences: Iterable[Sequence[int]], names: Sequence[str]) -> "Tags":
+        """The tags of sentences that are lists of ids."""
+        rows = list(sentences)
+        ids = np.fromiter(chain.from_iterable(rows), dtype=np.int64)
+        return cls(ids, np.cumsum([0, *map(len, rows)]), tuple(names))
+
     def __len__(self) -> int:
         return len(self.starts) - 1
+
+    def tobytes(self) -> bytes:
+        """All of them, for a digest; the same on every machine."""
+        numbers = np.concatenate([self.ids, self.starts]).astype("<i8")
+        return numbers.tobytes() + repr(self.names).encode()
 
     @property
     def lengths(self) -> np.ndarray:
@@ -41,6 +57,11 @@ class Tags:
     def types(self) -> list[str]:
         """The types of entities, in order."""
         return sorted({name[2:] for name in self.names if name != OUTSIDE})
+
+    def __getitem__(self, chosen: slice | np.ndarray) -> "Tags":
+        """The words of the chosen sentences, in the order given."""
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.lengths[chosen])])
+        return replace(self, ids=self.ids[..., items(self.starts, chosen)], starts=starts)
 
     def of(self, ids: np.ndarray) -> "Tags":
         """The same words with other tags."""
@@ -87,6 +108,16 @@ class EntitySets:
         return replace(self, said=self.said[chosen])
 
 
+def items(starts: np.ndarray, chosen: slice | np.ndarray) -> np.ndarray:
+    """Where the items of the chosen rows are, such as words of sentences, if all rows stand one after the other.
+
+    starts: (rows + 1,), where each row begins, and the end of the last.
+    """
+    begins = starts[:-1][chosen]
+    lengths = starts[1:][chosen] - begins
+    return np.repeat(begins - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
+
+
 def spans(tags: Tags) -> np.ndarray:
     """The entities of one model's tags (words,): sentence, first word, last word and type, (entities, 4) int64, sorted.
 
@@ -113,11 +144,28 @@ def sets_of(tags: Tags) -> EntitySets:
 
 
 def together(*sides: EntitySets) -> list[EntitySets]:
-    """The same sets, all with the entities of all sides, so that the same entity has the same number."""
+    """The same sets, all with the entities of all sides, so that the same entity has the same number.
+
+    Raises PielabError if they are of other sentences or types.
+    """
+    if len(kinds := dict.fromkeys((side.sentences, side.types) for side in sides)) > 1:
+        given = " and ".join(f"{sentences} sentences with the types {', '.join(types)}" for sentences, types in kinds)
+        raise PielabError(
+            "entities-of-other-sentences",
+            f"entities of {given} were given as of the same sentences",
+            "compare models of the same tags on the same sentences",
+        )
     found = [side.entities[said] for side in sides for said in side.said]
     every = _numbered(found, sides[0].sentences, sides[0].types)
     ends = np.cumsum([len(side) for side in sides])[:-1]
     return [replace(every, said=said) for said in np.split(every.said, ends)]
+
+
+def types_by_sentence(tags: Tags) -> np.ndarray:
+    """Which types of entities each sentence has, from the tags of one model, (sentences, types) of 0 and 1."""
+    found, types = spans(tags), np.zeros((len(tags), len(tags.types)))
+    types[found[:, 0], found[:, 3]] = 1
+    return types
 
 
 def f1(predicted: np.ndarray, targets: np.ndarray) -> float:
@@ -131,10 +179,25 @@ def named(entities: np.ndarray, types: Sequence[str]) -> list[str]:
     return [f"{first}-{last} {types[kind]}" for _, first, last, kind in entities.tolist()]
 
 
+def by_sentence(sets: EntitySets, entities: Sequence[str]) -> list[list[str]]:
+    """Something of each of the entities of `sets`, by sentence."""
+    ends = np.searchsorted(sets.entities[:, 0], np.arange(sets.sentences + 1))
+    return [list(entities[start:end]) for start, end in itertools.pairwise(ends)]
+
+
+def in_words(entity: str, words: Sequence[str]) -> str:
+    """An entity as `named` gives it, such as "3-4 person", with its words and its type: "Ada Lovelace (person)"."""
+    place, _, kind = entity.partition(" ")
+    first, last = map(int, place.split("-"))
+    return f"{' '.join(words[first : last + 1])} ({kind})"
+
+
 def _numbered(found: list[np.ndarray], sentences: int, types: tuple[str, ...]) -> EntitySets:
     """The sets of several models, from the entities (entities, 4) of each."""
     rows = np.concatenate([np.empty((0, 4), np.int64), *found])
-    entities, numbers = np.unique(rows, axis=0, return_inverse=True)
-    said = np.zeros((len(found), len(entities)), dtype=bool)
-    said[np.repeat(np.arange(len(found)), [len(each) for each in found]), numbers.reshape(-1)] = True
-    return EntitySets(entities, said, sentences, types)
+    # As one number each, which is sorted ten times as fast as rows are.
+    sizes = (sentences + 1, *(rows[:, 1:3].max(axis=0, initial=0) + 1), len(types) + 1)
+    numbers, places = np.unique(np.ravel_multi_index(tuple(rows.T), sizes), return_inverse=True)
+    said = np.zeros((len(found), len(numbers)), dtype=bool)
+    said[np.repeat(np.arange(len(found)), [len(each) for each in found]), places] = True
+    return EntitySets(np.column_stack(np.unravel_index(numbers, sizes)), said, sentences, types)

@@ -1,0 +1,177 @@
+"""Tagged words at each level: words, words in entities, sentences and entities; and which entities are lost or gained.
+
+The level decides the number: models that differ on few words differ on many sentences, the longer ones first. So each
+level stands beside its own null, as in `null`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pielab.analysis import half_splits, intervals, null, pies
+from pielab.analysis.agreement import count, f1_distance, quantities
+from pielab.data.votes import numbered
+from pielab.store.entities import EntitySets, Tags, sets_of, together
+from pielab.store.predictions import Predictions
+
+LEVELS = ("words", "words in entities", "sentences", "entities")
+SHARES = ["level", "number", "all_seeds", "halved", "null", "excess", "low", "high"]
+AGREEMENT = ["level", "comparison", "quantity", "estimate", "low", "high"]
+BY_TYPE = ["type", "entities", "change", "halved", "null", "more", "low", "high"]
+
+
+def shares(
+    dense: Predictions,
+    pruned: Predictions,
+    targets: Tags,
+    *,
+    n_splits: int = 200,
+    n_bootstrap: int = 200,
+    confidence: float = intervals.RECORDED,
+) -> pd.DataFrame:
+    """On how much two votes differ at each level, in percent, beside the null, a row for each of LEVELS.
+
+    dense, pruned: of the same seeds. Columns: level; number, of words, sentences or gold entities; all_seeds, the share
+    of PIEs; halved, null and excess with its interval, low and high, over half-splits as in `null.estimate`. Of
+    entities it is those that one vote alone says, of all that either says. NaN for fewer than four seeds.
+    """
+    words, in_entities = (dense.by_word.classes, pruned.by_word.classes), targets.ids != _outside(targets)
+    gold, sides = numbered(targets)[0], (dense.classes, pruned.classes)
+    views = {
+        "words": words,
+        "words in entities": tuple(side[:, in_entities] for side in words),
+        "sentences": tuple(numbered(*sides)),
+    }
+    rows = []
+    for level, (unpruned, compressed) in views.items():
+        if not unpruned.shape[1]:
+            continue
+        found = null.estimate(unpruned, compressed, n_splits=n_splits, n_bootstrap=n_bootstrap, confidence=confidence)
+        numbers = (
+            pies.find(unpruned, compressed).mean(),
+            found.pruned,
+            found.null,
+            found.excess,
+            found.low,
+            found.high,
+        )
+        rows.append((level, unpruned.shape[1], *(100 * float(number) for number in numbers)))
+    splits = half_splits.draw(len(dense.seeds), n_splits, n_bootstrap)
+    unpruned_sets, pruned_sets = together(*sides)
+    rows.append(("entities", int(gold.sum()), *_of_entities(unpruned_sets, pruned_sets, splits, confidence)))
+    return pd.DataFrame(rows, columns=SHARES)
+
+
+def of_configuration(
+    dense: Predictions, control: Predictions | None, pruned: Predictions, targets: Any, n_splits: int, n_bootstrap: int
+) -> dict[str, Any]:
+    """`shares`, `agreement` and `by_type` of a configuration as an entry of its summary; no entry for texts."""
+    if dense.starts is None:
+        return {}
+    tables = {
+        "shares": shares(dense, pruned, targets, n_splits=n_splits, n_bootstrap=n_bootstrap),
+        "agreement": agreement(dense, control, pruned),
+        "by_type": by_type(dense, pruned, targets, n_splits=n_splits),
+    }
+    return {"levels": {name: table.to_dict("list") for name, table in tables.items()}}
+
+
+def _outside(tags: Tags) -> int:
+    return tags.names.index("O")
+
+
+def _of_entities(
+    dense: EntitySets, pruned: EntitySets, splits: half_splits.HalfSplits, confidence: float
+) -> list[float]:
+    """The numbers of `shares` of entities, in one numbering."""
+    votes = [_more_than_half(side.said, np.ones((1, len(side)))) for side in (dense, pruned)]
+    all_seeds = np.logical_xor(*votes).sum() / max(np.logical_or(*votes).sum(), 1)
+    sums = np.array(
+        [
+            [count for other in (second, of_pruned) for count in ((first ^ other).sum(), (first | other).sum())]
+            for first, second, of_pruned in _votes(dense, pruned, splits)
+        ]
+    )
+
+    def statistic(sums: np.ndarray) -> np.ndarray:
+        of_null, of_pruned = (sums[..., place] / sums[..., place + 1] for place in (0, 2))
+        return np.stack([of_pruned, of_null, of_pruned - of_null], axis=-1)
+
+    estimates, low, high = half_splits.interval(statistic, sums, splits, confidence)
+    return [100 * float(number) for number in (all_seeds, *estimates, low[2], high[2])]
+
+
+def _more_than_half(said: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Whether more than half of the weighted votes are for an entity, (half-splits, entities)."""
+    return weights.astype(np.float32) @ np.where(said, 1, -1).astype(np.float32) > 0
+
+
+def _votes(dense: EntitySets, pruned: EntitySets, splits: half_splits.HalfSplits) -> Iterator[tuple[np.ndarray, ...]]:
+    """What the unpruned first side, the unpruned second and the pruned second vote for, (entities,) by half-split."""
+    first, second = (np.array(side) for side in zip(*splits.all, strict=True))
+    sides = (_more_than_half(dense.said, first), *(_more_than_half(each.said, second) for each in (dense, pruned)))
+    return zip(*sides, strict=True)
+
+
+def agreement(
+    dense: Predictions, control: Predictions | None, pruned: Predictions, confidence: float = intervals.RECORDED
+) -> pd.DataFrame:
+    """How far single models' answers are apart at each level, in points, as `agreement.quantities` gives it.
+
+    Of words and sentences, on how many two models differ; of entities, one minus the F1 of two models' entities of a
+    sentence. Columns: level, comparison, quantity, estimate, low, high.
+    """
+    runs = [dense, control, pruned]
+    words: list[Any] = [None if side is None else side.by_word.classes for side in runs]
+    sets: list[Any] = numbered(*(None if side is None else side.classes for side in runs))
+    parts = []
+    for level, ((first, second, third), distance) in {
+        "words": (words, None),
+        "sentences": (sets, None),
+        "entities": (sets, f1_distance),
+    }.items():
+        parts.append(quantities(count(first, second, third, distance), confidence).assign(level=level))
+    return pd.concat(parts, ignore_index=True)[AGREEMENT]
+
+
+def by_type(
+    dense: Predictions,
+    pruned: Predictions,
+    targets: Tags,
+    *,
+    n_splits: int = 200,
+    confidence: float = intervals.RECORDED,
+) -> pd.DataFrame:
+    """Which gold entities are lost, a row a type, those of "all" first; in percent of the type's gold entities.
+
+    Columns: type; entities, how many; change, of the recall of a single model from unpruned to pruned; halved, how many
+    more an unpruned half of the seeds finds than a pruned one; null, than the other unpruned half, in which gains and
+    losses even out; more, halved less null, with its interval, low and high, over half-splits as in `null.beside_null`.
+    """
+    unpruned, compressed, gold = together(dense.classes, pruned.classes, sets_of(targets))
+    kinds, splits = gold.entities[:, 3], half_splits.draw(len(dense.seeds), n_splits, n_bootstrap=0)
+    is_gold = gold.said[0]
+    groups = {"all": is_gold} | {name: is_gold & (kinds == kind) for kind, name in enumerate(gold.types)}
+    members = np.array([group for group in groups.values() if group.any()], dtype=np.float32).T
+    sizes = members.sum(axis=0)
+    sums = np.array(
+        [
+            [(first.astype(np.float32) - other) @ members / sizes for other in (second, of_pruned)]
+            for first, second, of_pruned in _votes(unpruned, compressed, splits)
+        ]
+    )
+
+    def statistic(sums: np.ndarray) -> np.ndarray:
+        of_null, of_pruned = np.moveaxis(sums, -2, 0)
+        return np.concatenate([of_pruned, of_null, of_pruned - of_null], axis=-1)
+
+    (halved, of_null, more), (*_, low), (*_, high) = (
+        100 * found.reshape(3, -1) for found in half_splits.interval(statistic, sums, splits, confidence)
+    )
+    recalls = [side.said.astype(np.float32) @ members / sizes for side in (unpruned, compressed)]
+    change = 100 * (recalls[1].mean(axis=0) - recalls[0].mean(axis=0))
+    names = [name for name, group in groups.items() if group.any()]
+    columns = (names, sizes.astype(int), change, halved, of_null, more, low, high)
+    return pd.DataFrame(dict(zip(BY_TYPE, columns, strict=True)))
