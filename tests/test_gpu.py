@@ -21,7 +21,7 @@ from pielab.config.parameters import PruneParameters
 from pielab.data.assets import ASSETS
 from pielab.store import paths, predictions, records
 from pielab.store.cache import cache_folder
-from pielab.training import runs
+from pielab.training import precisions, runs
 
 ON_A_GPU = [
     pytest.mark.gpu,
@@ -38,6 +38,7 @@ CASES = [
         for model, precision in itertools.product(["bilstm", "transformer"], ["float32", "bfloat16"])
     ),
 ]
+HAS_RECURRENT_BFLOAT16 = precisions.can_compute(torch.nn.LSTM(1, 1), torch.bfloat16)
 # What starts processes does so once on the CPU.
 FEWER_CASES = [CASES[0], *CASES[2:]]
 # Trains the unpruned seed and prunes it, and is killed after an epoch of the second iteration.
@@ -98,6 +99,11 @@ def train(given, hard_texts, transformer, tmp_path):
     return train
 
 
+def dense_files(device, model):
+    """How many files of predictions an unpruned seed has: on some CPUs a BiLSTM has none in bfloat16."""
+    return 4 if device == "cpu" and model == "bilstm" and not HAS_RECURRENT_BFLOAT16 else 5
+
+
 def made(experiment):
     """The predictions of the unpruned and of the pruned seeds, byte for byte."""
     p = experiment.parameters
@@ -107,14 +113,14 @@ def made(experiment):
 @pytest.mark.parametrize(("device", "model", "precision"), CASES)
 def test_the_same_seed_gives_the_same_files(train, device, model, precision):
     one, two = (made(train(name, device, model, precision, pruner="IIBP-FT")) for name in ("one", "two"))
-    assert one == two and [len(files) for files in one] == [5, 2]
+    assert one == two and [len(files) for files in one] == [dense_files(device, model), 2]
 
 
 @pytest.mark.parametrize(("device", "model", "precision"), FEWER_CASES)
 def test_several_workers_give_the_results_of_one(train, device, model, precision):
     one = train("one", device, model, precision, seeds="0-2")
     two = train("two", device, model, precision, seeds="0-2", workers=2)
-    assert made(one) == made(two) and [len(files) for files in made(one)] == [15, 6]
+    assert made(one) == made(two) and [len(files) for files in made(one)] == [3 * dense_files(device, model), 6]
     record = records.read(paths.seed(two.parameters.folder, 0))
     assert record["workers"] == 2 and "workers" not in record["parameters"]
 
@@ -137,6 +143,8 @@ def test_a_killed_seed_goes_on_to_the_results_of_one_that_was_not(train, tmp_pat
 @pytest.mark.parametrize(("device", "model", "precision"), CASES)
 def test_another_device_or_precision_changes_fewer_answers_than_another_seed(train, device, model, precision):
     """Of a GPU against the CPU in float32; of the CPU, float32 against bfloat16."""
+    if dense_files(device, model) < 5:
+        pytest.skip("this CPU has no recurrent layers in bfloat16")
     here = train("here", device, model, precision, seeds="0-2")
     there = train("there", "cpu", model, other(device, precision), seeds="0-2", max_tokens=here.parameters.max_tokens)
     assert_nearer_than_seeds(here, there)
@@ -150,6 +158,8 @@ def test_another_device_or_precision_changes_fewer_answers_than_another_seed(tra
     ],
 )
 def test_the_same_holds_on_real_texts(tmp_path, device, precision):
+    if dense_files(device, "bilstm") < 5:
+        pytest.skip("this CPU has no recurrent layers in bfloat16")
     if not all((cache_folder() / ASSETS[name].filename).exists() for name in ("bbc-news", "glove-6b-50d")):
         pytest.skip("not in the cache: pielab fetch bbc-news glove-6b-50d")
     params = yaml.safe_load((PROJECT / "params/bbc-news-bilstm.yaml").read_text())
