@@ -23,7 +23,7 @@ from scipy import stats
 from pielab.data import datasets
 from pielab.models import classifier
 from pielab.processes import end_with_parent
-from pielab.training import loop
+from pielab.training import loop, precisions
 
 PROJECT = Path(__file__).parents[1]
 CASES = {
@@ -58,6 +58,8 @@ def accuracies(model: str, like: str, small: bool, seed: int) -> dict[str, float
     for side, way in SIDES.items():
         vectors = getattr(encoder, "vectors", None)
         network = classifier.build(model, int(targets["train"].max()) + 1, seed, vectors=vectors)
+        if not precisions.can_compute(network, way["precision"]):
+            way = way | {"precision": torch.float32}
         loop.train(network, encoder, tokens["train"], targets["train"], **options, **way, seed=seed)
         logits = loop.predict(network, encoder, tokens["test"], way["precision"])
         found[side] = float((logits.argmax(axis=1) == targets["test"]).mean())

@@ -135,7 +135,8 @@ def test_snakemake_killed_and_run_again_in_parts_comes_to_the_same(project, smok
     done = snakemake(project, "killed", "--", *targets)
     assert done.returncode == 0, done.stderr[-3000:]
     assert modified(seed) == made
-    assert predictions(folder) == predictions(smoke / "bbc-news-bilstm/dense") and len(predictions(folder)) == 10
+    files = 4 + precisions.can_compute(torch.nn.LSTM(1, 1), torch.bfloat16)
+    assert predictions(folder) == predictions(smoke / "bbc-news-bilstm/dense") and len(predictions(folder)) == 2 * files
     assert {path.parent.name for path in folder.glob("parts/*/01_train.ipynb")} == {"0", "1"}
     said = json.loads((folder / "01_train.ipynb").read_text())["cells"]
     assert any('seeds = "0-1"' in "".join(cell["source"]) for cell in said)
