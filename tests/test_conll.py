@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from pielab.__main__ import main
 from pielab.config.parameters import PruneParameters
-from pielab.data import conll, data_card, datasets, entities, tasks
-from pielab.store import paths
+from pielab.data import conll, data_card, datasets, tasks
+from pielab.store import entities, paths
 
 PROJECT = Path(__file__).parents[1]
 SENTENCES = [
