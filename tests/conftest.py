@@ -228,6 +228,30 @@ def tiny_bert(tmp_path_factory):
     return str(folder)
 
 
+def write_tagger(folder: Path, reads: int) -> None:
+    """A BERT of two layers without a head, some of whose words are two tokens; it reads so many tokens."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    pieces = ["the", "near", "see", "run", "cat", "dog", "bird", "wolve", "##s"]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *pieces]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary))
+    BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    sizes |= {"vocab_size": len(vocabulary), "max_position_embeddings": reads, "initializer_range": 0.3}
+    BertModel(BertConfig(**sizes)).save_pretrained(folder)
+
+
+def has_recurrent_bfloat16() -> bool:
+    """Whether this CPU has the BiLSTM's layers in bfloat16, as one with AVX-512 does."""
+    import torch
+
+    from pielab.training import precisions
+
+    return precisions.can_compute(torch.nn.LSTM(1, 1), torch.bfloat16)
+
+
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory):
     """Chromium without a window and without a network."""

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import PROJECT, make_texts
+from conftest import PROJECT, has_recurrent_bfloat16, make_texts
 from test_runs import contents, prepared
 
 from pielab.config.parameters import PruneParameters
 from pielab.data.assets import ASSETS
 from pielab.store import paths, predictions, records
 from pielab.store.cache import cache_folder
-from pielab.training import precisions, runs
+from pielab.training import runs
 
 ON_A_GPU = [
     pytest.mark.gpu,
@@ -38,7 +38,7 @@ CASES = [
         for model, precision in itertools.product(["bilstm", "transformer"], ["float32", "bfloat16"])
     ),
 ]
-HAS_RECURRENT_BFLOAT16 = precisions.can_compute(torch.nn.LSTM(1, 1), torch.bfloat16)
+HAS_RECURRENT_BFLOAT16 = has_recurrent_bfloat16()
 # What starts processes does so once on the CPU.
 FEWER_CASES = [CASES[0], *CASES[2:]]
 # Trains the unpruned seed and prunes it, and is killed after an epoch of the second iteration.

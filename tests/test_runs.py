@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import refused
+from conftest import has_recurrent_bfloat16, refused
 from safetensors.torch import load_file, load_model
 
 from pielab.analysis import paired_change
@@ -53,7 +53,7 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.glob("seeds/*/*.parquet")}
 
 
-HAS_RECURRENT_BFLOAT16 = precisions.can_compute(torch.nn.LSTM(1, 1), torch.bfloat16)
+HAS_RECURRENT_BFLOAT16 = has_recurrent_bfloat16()
 
 
 @pytest.mark.skipif(not HAS_RECURRENT_BFLOAT16, reason="this CPU has no recurrent layers in bfloat16")

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 import slurm
-import torch
 import yaml
-from conftest import snakemake_command, wait_for, write_study
+from conftest import has_recurrent_bfloat16, snakemake_command, wait_for, write_study
 
 from pielab.config import study
 from pielab.config.validation import check
 from pielab.data import datasets
-from pielab.training import precisions, runs
+from pielab.training import runs
 from pielab.training.experiment import prepare
 
 # This SLURM keeps no accounts and answers at once.
@@ -201,6 +200,6 @@ def test_a_study_killed_at_every_turn_goes_on_and_comes_to_the_same_beside_anoth
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in first} == first
     monkeypatch.chdir(project)
     expected = train_here(project, "killed")
-    dense_files = 4 + precisions.can_compute(torch.nn.LSTM(1, 1), torch.bfloat16)
+    dense_files = 4 + has_recurrent_bfloat16()
     assert len(expected) == 3 * (dense_files + 2) and predictions(run.folder) == expected
     assert starts_nothing(cluster, project, "killed")

@@ -6,10 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-import transformers
-from conftest import PROJECT, run_cells
-from sklearn.metrics import f1_score  # noqa: F401, before warnings of a first import are errors
+from conftest import PROJECT, run_cells, write_tagger
 
 from pielab.__main__ import main
 from pielab.analysis import levels, results
@@ -18,7 +15,6 @@ from pielab.config.parameters import NOTEBOOKS
 from pielab.report import explore
 from pielab.store import archive, entities, paths, predictions
 
-PIECES = ["the", "near", "see", "run", "cat", "dog", "bird", "wolve", "##s"]
 RUNS = {"control-FT": 0, "IMP-FT": 90, "PINS": 80, "RTN": 4}
 
 
@@ -47,13 +43,7 @@ def study(tmp_path_factory):
     for split, number in {"train": 90, "validation": 20, "test": 60}.items():
         write_sentences(folder / f"data/{split}.conll", number, random)
     (folder / "bert").mkdir()
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *PIECES]
-    (folder / "bert/vocab.txt").write_text("\n".join(vocabulary))
-    transformers.BertTokenizer(vocab=str(folder / "bert/vocab.txt")).save_pretrained(folder / "bert")
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    sizes |= {"vocab_size": len(vocabulary), "max_position_embeddings": 24, "initializer_range": 0.3}
-    transformers.BertModel(transformers.BertConfig(**sizes)).save_pretrained(folder / "bert")
+    write_tagger(folder / "bert", 24)
     given = {"study": "tagged", "results": str(folder / "results"), "dataset": str(folder / "data")}
     given |= {"model": str(folder / "bert"), "max_tokens": 24, "seeds": "0-3", "epochs": 3, "batch_size": 16}
     given |= {"learning_rate": 5e-3, "device": "cpu", "n_splits": 20, "n_bootstrap": 20, "save_weights": True}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import refused
+from conftest import refused, write_tagger
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 from hypothesis import given as drawn
 from hypothesis import strategies as st
@@ -32,14 +32,7 @@ READS = 16
 def tagger(tmp_path_factory):
     """A folder with a BERT of two layers without a head, some of whose words are two tokens."""
     folder = tmp_path_factory.mktemp("tagger")
-    pieces = ["the", "near", "see", "run", "cat", "dog", "bird", "wolve", "##s"]
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *pieces]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary))
-    transformers.BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    sizes |= {"vocab_size": len(vocabulary), "max_position_embeddings": READS, "initializer_range": 0.3}
-    transformers.BertModel(transformers.BertConfig(**sizes)).save_pretrained(folder)
+    write_tagger(folder, READS)
     return str(folder)
 
 

@@ -9,14 +9,12 @@ import sys
 
 import pandas as pd
 import pytest
-import torch
 import yaml
-from conftest import snakemake, snakemake_command, wait_for, write_study
+from conftest import has_recurrent_bfloat16, snakemake, snakemake_command, wait_for, write_study
 
 from pielab.jobs import status
 from pielab.report import render, written
 from pielab.store import paths
-from pielab.training import precisions
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +108,7 @@ def test_the_page_of_all_files_knows_each_that_a_study_writes_with_its_columns(s
     seed = "<pair>/<configuration>/seeds/<seed>"
     of_others = {f"{seed}/shared.safetensors", f"{seed}/model/<file>", "<pair>/tune/<file>"}
     of_others |= {f"report/tables/{name}.csv" for name in ("groups", "table_<number>_beside_published")}
-    if not precisions.can_compute(torch.nn.LSTM(1, 1), torch.bfloat16):
+    if not has_recurrent_bfloat16():
         of_others.add(f"{seed}/test-precision.parquet")
     assert missing == of_others
 
@@ -135,7 +133,7 @@ def test_snakemake_killed_and_run_again_in_parts_comes_to_the_same(project, smok
     done = snakemake(project, "killed", "--", *targets)
     assert done.returncode == 0, done.stderr[-3000:]
     assert modified(seed) == made
-    files = 4 + precisions.can_compute(torch.nn.LSTM(1, 1), torch.bfloat16)
+    files = 4 + has_recurrent_bfloat16()
     assert predictions(folder) == predictions(smoke / "bbc-news-bilstm/dense") and len(predictions(folder)) == 2 * files
     assert {path.parent.name for path in folder.glob("parts/*/01_train.ipynb")} == {"0", "1"}
     said = json.loads((folder / "01_train.ipynb").read_text())["cells"]

@@ -13,7 +13,7 @@ import pandas as pd
 from pielab.analysis import half_splits, intervals, null, pies
 from pielab.analysis.agreement import count, f1_distance, quantities
 from pielab.data.votes import numbered
-from pielab.store.entities import EntitySets, Tags, sets_of, together
+from pielab.store.entities import OUTSIDE, EntitySets, Tags, sets_of, spans, together
 from pielab.store.predictions import Predictions
 
 LEVELS = ("words", "words in entities", "sentences", "entities")
@@ -37,8 +37,8 @@ def shares(
     of PIEs; halved, null and excess with its interval, low and high, over half-splits as in `null.estimate`. Of
     entities it is those that one vote alone says, of all that either says. NaN for fewer than four seeds.
     """
-    words, in_entities = (dense.by_word.classes, pruned.by_word.classes), targets.ids != _outside(targets)
-    gold, sides = numbered(targets)[0], (dense.classes, pruned.classes)
+    words, sides = (dense.by_word.classes, pruned.by_word.classes), (dense.classes, pruned.classes)
+    in_entities = targets.ids != targets.names.index(OUTSIDE)
     views = {
         "words": words,
         "words in entities": tuple(side[:, in_entities] for side in words),
@@ -49,18 +49,12 @@ def shares(
         if not unpruned.shape[1]:
             continue
         found = null.estimate(unpruned, compressed, n_splits=n_splits, n_bootstrap=n_bootstrap, confidence=confidence)
-        numbers = (
-            pies.find(unpruned, compressed).mean(),
-            found.pruned,
-            found.null,
-            found.excess,
-            found.low,
-            found.high,
-        )
-        rows.append((level, unpruned.shape[1], *(100 * float(number) for number in numbers)))
+        halved = (found.pruned, found.null, found.excess, found.low, found.high)
+        numbers = [100 * float(share) for share in (pies.find(unpruned, compressed).mean(), *halved)]
+        rows.append((level, unpruned.shape[1], *numbers))
     splits = half_splits.draw(len(dense.seeds), n_splits, n_bootstrap)
     unpruned_sets, pruned_sets = together(*sides)
-    rows.append(("entities", int(gold.sum()), *_of_entities(unpruned_sets, pruned_sets, splits, confidence)))
+    rows.append(("entities", len(spans(targets)), *_of_entities(unpruned_sets, pruned_sets, splits, confidence)))
     return pd.DataFrame(rows, columns=SHARES)
 
 
@@ -76,10 +70,6 @@ def of_configuration(
         "by_type": by_type(dense, pruned, targets, n_splits=n_splits),
     }
     return {"levels": {name: table.to_dict("list") for name, table in tables.items()}}
-
-
-def _outside(tags: Tags) -> int:
-    return tags.names.index("O")
 
 
 def _of_entities(

@@ -35,7 +35,6 @@ LOGITS_AT_ONCE = 2**21
 LOG_PROBABILITIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "single-label": lambda logits: special.log_softmax(logits, axis=-1),
     "multi-label": lambda logits: special.log_expit(np.concatenate([logits, -logits], axis=-1)),
-    "tokens": lambda logits: special.log_softmax(logits, axis=-1),
 }
 
 

@@ -33,10 +33,11 @@ def examples(split: "Dataset", dense: Predictions, pruned: Predictions, estimate
     targets, sides = task.targets(split), (dense.classes, pruned.classes)
     frame = pd.DataFrame({"example": np.arange(len(split)), "label": task.ids(targets)})
     frame = frame.assign(**task.entities(*sides, targets))
-    for side, answers in zip(("unpruned", "pruned"), numbered(*sides, targets)[:2], strict=True):
+    *answers_of, _ = numbered(*sides, targets)
+    for side, answers in zip(("unpruned", "pruned"), answers_of, strict=True):
         frame[side] = task.ids(task.majority(answers))
         frame[f"{side}_votes"] = task.votes(answers, dense.shape[2]).tolist()
-    return frame.assign(pie=pies.find(dense.classes, pruned.classes), p_pie=estimate.p_pie, p_null=estimate.p_null)
+    return frame.assign(pie=pies.find(*answers_of), p_pie=estimate.p_pie, p_null=estimate.p_null)
 
 
 def votes_of_one(

@@ -155,14 +155,12 @@ def _row(row: Mapping[str, Any], about: Mapping[str, Any]) -> Row:
         if answers.max(initial=0) >= n_classes:
             raise ValueError(f"it has answers beyond its {n_classes} classes")
         of_split = {"split": split, "n_classes": n_classes, "logits_digest": stored["logits_digest"]}
-        norms = norms and np.array(norms, np.float32)
+        starts = None
         if "tags" in about:
             of_split |= {"task": about["task"], "tags": about["tags"]}
             ends = np.flatnonzero(packed == n_classes)
             starts = np.concatenate([[0], ends - np.arange(len(ends))])
-            splits[split] = File(metadata | of_split, None, answers, norms, starts)
-        else:
-            splits[split] = File(metadata | of_split, None, answers, norms)
+        splits[split] = File(metadata | of_split, None, answers, norms and np.array(norms, np.float32), starts)
     return Row(row["record"], splits)
 
 

@@ -103,10 +103,6 @@ class EntitySets:
         sets[:, self.entities[:, 0], places] = self.said
         return sets
 
-    def of_seeds(self, chosen: slice | np.ndarray) -> "EntitySets":
-        """Those of some of the seeds."""
-        return replace(self, said=self.said[chosen])
-
 
 def items(starts: np.ndarray, chosen: slice | np.ndarray) -> np.ndarray:
     """Where the items of the chosen rows are, such as words of sentences, if all rows stand one after the other.
