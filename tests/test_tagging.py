@@ -80,9 +80,20 @@ def test_no_word_is_cut_or_left_out(encoder):
     with refused("sentence-does-not-fit", "raise max_tokens to 17, or split the sentence", problem):
         encoder.encode_words([["the"] * 14, ["the"] * 15], "the test split")
     assert encoder.encode_words([["the"] * 14]).lengths.tolist() == [READS]
+
+
+def test_a_word_that_becomes_no_token_is_read_as_an_unknown_one(encoder, monkeypatch):
     for word in ("\u200b", "\ufe0f", "", " "):
+        found = encoder.encode_words([["the"], [word], ["cat", word, "near", word]])
+        assert pieces(encoder, found) == [
+            "[CLS] *the [SEP]",
+            "[CLS] *[UNK] [SEP]",
+            "[CLS] *cat *[UNK] *near *[UNK] [SEP]",
+        ]
+        monkeypatch.setattr(encoder.tokenizer, "_special_tokens_map", {})
         with refused("word-without-token", "remove it with its tag", f"the word {word!a} in sentence 2 of the data"):
             encoder.encode_words([["the"], ["cat", word, "near"]])
+        monkeypatch.undo()
 
 
 def byte_tokenizer(folder, family, splits_first):

@@ -107,24 +107,30 @@ class SubwordEncoder:
     def encode_words(self, sentences: Sequence[Sequence[str]], of: str = "the data") -> Tokens:
         """The tokens of sentences of words, of which none is cut, with the first token of each word marked.
 
-        The encoder is that of `tagging`. of: what has the sentences, such as "the train split", for messages.
+        The encoder is that of `tagging`. A word that becomes no token, such as a zero-width space, is read as an
+        unknown one. of: what has the sentences, such as "the train split", for messages.
 
-        Raises PielabError if a sentence has more than `max_tokens`, a word becomes no token, or the model does not
-        embed a token.
+        Raises PielabError if a sentence has more than `max_tokens`, a word becomes no token and the tokenizer has none
+        for unknown words, or the model does not embed a token.
         """
 
         def make() -> tuple[Tokens, list[str]]:
             given = [list(sentence) for sentence in sentences]
-            encoded = self.tokenizer(given or [[]], is_split_into_words=True, verbose=False)
-            rows = [encoded.word_ids(index) for index in range(len(given))]
-            for number, (row, sentence) in enumerate(zip(rows, given, strict=True), start=1):
-                if missing := set(range(len(sentence))).difference(row):
-                    word = sentence[min(missing)]
+            for unknown in (self.tokenizer.unk_token, None):
+                encoded = self.tokenizer(given or [[]], is_split_into_words=True, verbose=False)
+                rows = [encoded.word_ids(index) for index in range(len(given))]
+                if not (lost := _without_token(given, rows)):
+                    break
+                number, place = lost[0]
+                if not unknown:
                     raise PielabError(
                         "word-without-token",
-                        f"the word {word!a} in sentence {number} of {of} becomes no token of the model",
+                        f"the word {given[number][place]!a} in sentence {number + 1} of {of} becomes no token of the "
+                        "model, whose tokenizer has none for unknown words",
                         "remove it with its tag, or replace it by a word that can be seen",
                     )
+                for number, place in lost:
+                    given[number][place] = unknown
             neighbours = [pair for row in rows for pair in zip([None, *row], row, strict=False)]
             first = np.array([word not in (None, before) for before, word in neighbours], dtype=bool)
             return replace(tokens.join(encoded["input_ids"][: len(given)]), first=first), []
@@ -192,6 +198,15 @@ class SubwordEncoder:
             row = tokens.cut_pair(row, start, max(start, len(row) - len(second[place])), longest)
             cut[index] = np.concatenate([whole[place][:before], row, whole[place][len(plain[place]) + before :]])
         return cut
+
+
+def _without_token(sentences: Sequence[Sequence[str]], words_of: Sequence[Sequence[int | None]]) -> list[tuple]:
+    """The words that became no token, as indices of a sentence and a word; words_of: of its tokens, whose they are."""
+    return [
+        (number, place)
+        for number, (sentence, row) in enumerate(zip(sentences, words_of, strict=True))
+        for place in sorted(set(range(len(sentence))).difference(row))
+    ]
 
 
 # The encoder of a BiLSTM, or of a transformer.

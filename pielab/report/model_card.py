@@ -58,6 +58,8 @@ folder = {folder}  # this folder, or its id on the Hub
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForTokenClassification.from_pretrained(folder).eval()
 words = ["The", "words", "of", "a", "sentence"]
+# A word that becomes no token, such as a zero-width space, is read as an unknown one.
+words = [word if tokenizer.tokenize(word) else tokenizer.unk_token for word in words]
 tokens = tokenizer([words], is_split_into_words=True, return_tensors="pt")
 with torch.no_grad():
     logits = model(tokens["input_ids"], attention_mask=tokens["attention_mask"]).logits[0]

@@ -38,7 +38,8 @@ def encode_texts(data: DatasetDict, p: BuildParameters) -> tuple[TextEncoder, di
 def encode_words(data: DatasetDict, p: BuildParameters) -> tuple[TextEncoder, dict[str, Tokens]]:
     """The encoder of the model, and the tokens of each split's tagged words, one sequence for each sentence.
 
-    Raises PielabError if the model tags no words, if a sentence does not fit `max_tokens` or a word becomes no token.
+    Raises PielabError if the model tags no words, if a sentence does not fit `max_tokens`, or if its tokenizer reads
+    a word as no token, and has none for unknown words.
     """
     everything = [text for split in datasets.SPLITS for text in data[split]["text"]]
     encoder = tagging.encoder(p.model, everything, p.max_tokens, revision=p.model_revision)
