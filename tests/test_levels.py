@@ -9,6 +9,7 @@ import pytest
 from test_entities import as_lists, predicted, random_tags
 
 from pielab.analysis import agreement, group_differences, levels, null
+from pielab.analysis.examples import tagged_words
 from pielab.store import entities
 
 
@@ -81,10 +82,14 @@ def test_identical_sides_differ_at_no_level_and_the_order_of_seeds_changes_nothi
 
 def test_single_models_are_compared_at_each_level_as_agreement_does(sides):
     gold, dense, control, pruned = sides
-    table = levels.agreement(dense, control, pruned).set_index(["level", "comparison", "quantity"])["estimate"]
+    table = levels.agreement(dense, control, pruned, gold).set_index(["level", "comparison", "quantity"])["estimate"]
     words = agreement.count(*(runs.by_word.classes for runs in (dense, control, pruned)))
     expected = agreement.quantities(words).set_index(["comparison", "quantity"])["estimate"]
     assert table["words"].to_dict() == expected.to_dict()
+    in_entities = gold.ids != gold.names.index("O")
+    words = agreement.count(*(runs.by_word.classes[:, in_entities] for runs in (dense, control, pruned)))
+    expected = agreement.quantities(words).set_index(["comparison", "quantity"])["estimate"]
+    assert table["words in entities"].to_dict() == expected.to_dict()
     of_seed = [found_by(runs, gold) for runs in (dense, pruned)]
     own = []
     for before, after in zip(*of_seed, strict=True):
@@ -92,8 +97,27 @@ def test_single_models_are_compared_at_each_level_as_agreement_does(sides):
             one, other = ({entity for entity in side if entity[0] == place} for side in (before, after))
             own.append(1 - 2 * len(one & other) / (len(one) + len(other)) if one or other else 0)
     assert table["entities", "both", "own answers changed"] == pytest.approx(100 * np.mean(own), abs=1e-3)
-    without_control = levels.agreement(dense, None, pruned)
+    without_control = levels.agreement(dense, None, pruned, gold)
     assert set(without_control["comparison"]) == {"parts", "both", "removal"}
+
+
+def test_the_configurations_that_lose_entities_are_named_with_the_types_that_they_lose_most():
+    row = {"dataset": "d", "model": "m", "seeds": 8, "control": "unpruned", "entities": 50, "halved": 0.0, "null": 0.0}
+    lost = {"all": (4, 1, 7), "place": (6, -1, 13), "person": (9, 2, 16), "team": (-1, -3, 1)}
+    other = {"all": (1, -1, 3), "place": (9, 2, 16)}
+    types = pd.DataFrame(
+        row | {"pruner": pruner, "threshold": 50, "type": name, "change": 0.0, "more": more, "low": low, "high": high}
+        for pruner, of in {"IMP-FT": lost, "PINS": other}.items()
+        for name, (more, low, high) in of.items()
+    )
+    (said,) = tagged_words.sentences(types).values()
+    assert said == [
+        "IMP-FT at 50 % finds fewer of the gold entities than retraining does, by 4.0 [1.0, 7.0] points; the most by "
+        "type: person 9.0, place 6.0."
+    ]
+    (said,) = tagged_words.sentences(types[types["pruner"] == "PINS"]).values()
+    assert said == ["No configuration is told to lose more of the 50 gold entities than retraining does."]
+    assert tagged_words.sentences(types[:0]) == {}
 
 
 def test_groups_of_sentences_are_compared_by_their_sets_of_entities(sides):

@@ -12,7 +12,7 @@ from pielab.__main__ import main
 from pielab.analysis import levels, results
 from pielab.analysis.examples import tagged_words
 from pielab.config.parameters import NOTEBOOKS
-from pielab.report import explore
+from pielab.report import explore, written
 from pielab.store import archive, entities, paths, predictions
 
 RUNS = {"control-FT": 0, "IMP-FT": 90, "PINS": 80, "RTN": 4}
@@ -90,11 +90,22 @@ def test_the_pies_are_sentences_whose_voted_entities_differ(study):
 def test_the_report_and_the_tables_of_levels_have_every_configuration(study):
     folder, _ = study
     assert (folder / "report/index.html").exists()
-    for kind, rows in {"shares": len(levels.LEVELS), "by_type": 3}.items():
-        table = tagged_words.of_study(folder, kind)
-        assert table.groupby(["pruner", "threshold"]).size().tolist() == [rows] * len(RUNS)
+    found = tagged_words.of_study(folder)
+    types = tagged_words.types_of_study(folder)
+    for table, rows in ((found, len(levels.LEVELS)), (types, 3)):
+        assert table["pruner"].tolist() == np.repeat(list(RUNS), rows).tolist()
+    of_control = found.groupby("pruner")["moved_from_control"].count()
+    assert of_control.to_dict() == dict.fromkeys(RUNS, 0) | {"IMP-FT": len(levels.LEVELS)}
     figures = {path.stem for path in (folder / "report/figures").glob("*.png")}
     assert {"decomposition-data-bert", "pie_shares", "classes-PINS", "el2n-IMP-FT", "verdicts-data-bert"} <= figures
+    assert {"levels-data-bert", "entity_types-data-bert"} <= figures
+    page = (folder / "report/index.html").read_text()
+    assert (
+        "Words, sentences or entities" in page and "words in entities (" in page and "Which entities are lost?" in page
+    )
+    for name in ("levels", "levels_by_configuration", "entity_types", "entity_types_by_configuration"):
+        (kind,) = written.kinds(f"report/tables/{name}.csv")
+        assert list(kind.columns) == list(pd.read_csv(folder / f"report/tables/{name}.csv"))
 
 
 def test_a_sentence_is_shown_with_the_entities_of_both_sides(study):

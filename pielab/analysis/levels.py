@@ -37,17 +37,8 @@ def shares(
     of PIEs; halved, null and excess with its interval, low and high, over half-splits as in `null.estimate`. Of
     entities it is those that one vote alone says, of all that either says. NaN for fewer than four seeds.
     """
-    words, sides = (dense.by_word.classes, pruned.by_word.classes), (dense.classes, pruned.classes)
-    in_entities = targets.ids != targets.names.index(OUTSIDE)
-    views = {
-        "words": words,
-        "words in entities": tuple(side[:, in_entities] for side in words),
-        "sentences": tuple(numbered(*sides)),
-    }
-    rows = []
-    for level, (unpruned, compressed) in views.items():
-        if not unpruned.shape[1]:
-            continue
+    sides, rows = (dense.classes, pruned.classes), []
+    for level, (unpruned, compressed) in _views(targets, dense, pruned).items():
         found = null.estimate(unpruned, compressed, n_splits=n_splits, n_bootstrap=n_bootstrap, confidence=confidence)
         halved = (found.pruned, found.null, found.excess, found.low, found.high)
         numbers = [100 * float(share) for share in (pies.find(unpruned, compressed).mean(), *halved)]
@@ -66,10 +57,20 @@ def of_configuration(
         return {}
     tables = {
         "shares": shares(dense, pruned, targets, n_splits=n_splits, n_bootstrap=n_bootstrap),
-        "agreement": agreement(dense, control, pruned),
+        "agreement": agreement(dense, control, pruned, targets),
         "by_type": by_type(dense, pruned, targets, n_splits=n_splits),
     }
     return {"levels": {name: table.to_dict("list") for name, table in tables.items()}}
+
+
+def _views(targets: Tags, *sides: Predictions | None) -> dict[str, list[Any]]:
+    """The answers of all sides at each level that has any, by its name; None of a side that is None."""
+    words = [None if side is None else side.by_word.classes for side in sides]
+    in_entities = targets.ids != targets.names.index(OUTSIDE)
+    views = {"words": words}
+    if in_entities.any():
+        views["words in entities"] = [None if side is None else side[:, in_entities] for side in words]
+    return views | {"sentences": numbered(*(None if side is None else side.classes for side in sides))}
 
 
 def _of_entities(
@@ -106,23 +107,23 @@ def _votes(dense: EntitySets, pruned: EntitySets, splits: half_splits.HalfSplits
 
 
 def agreement(
-    dense: Predictions, control: Predictions | None, pruned: Predictions, confidence: float = intervals.RECORDED
+    dense: Predictions,
+    control: Predictions | None,
+    pruned: Predictions,
+    targets: Tags,
+    confidence: float = intervals.RECORDED,
 ) -> pd.DataFrame:
     """How far single models' answers are apart at each level, in points, as `agreement.quantities` gives it.
 
     Of words and sentences, on how many two models differ; of entities, one minus the F1 of two models' entities of a
     sentence. Columns: level, comparison, quantity, estimate, low, high.
     """
-    runs = [dense, control, pruned]
-    words: list[Any] = [None if side is None else side.by_word.classes for side in runs]
-    sets: list[Any] = numbered(*(None if side is None else side.classes for side in runs))
+    views = _views(targets, dense, control, pruned)
+    views["entities"] = views["sentences"]
     parts = []
-    for level, ((first, second, third), distance) in {
-        "words": (words, None),
-        "sentences": (sets, None),
-        "entities": (sets, f1_distance),
-    }.items():
-        parts.append(quantities(count(first, second, third, distance), confidence).assign(level=level))
+    for level, (first, second, third) in views.items():
+        found = count(first, second, third, distance=f1_distance if level == "entities" else None)
+        parts.append(quantities(found, confidence).assign(level=level))
     return pd.concat(parts, ignore_index=True)[AGREEMENT]
 
 

@@ -18,6 +18,7 @@ from pielab.report.change_figure import change  # noqa: F401
 from pielab.report.decomposition_figure import decomposition  # noqa: F401
 from pielab.report.diagrams import half_split, vote_of_seeds, weights  # noqa: F401
 from pielab.report.groups_figure import groups  # noqa: F401
+from pielab.report.levels_figure import entity_types, levels  # noqa: F401
 
 # The figures of notebooks 00 to 03 and 07 are found here as well.
 from pielab.report.run_figures import by_models_per_side, losses, p_pie, scores, search, two_sides, votes  # noqa: F401

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pielab.analysis import change, comparison, decomposition, results, tradeoff, verdicts
-from pielab.analysis.examples import classes, groups, readability
+from pielab.analysis.examples import classes, groups, readability, tagged_words
 from pielab.errors import PielabError
 
 if TYPE_CHECKING:
@@ -67,6 +67,20 @@ PANELS = {
     ),
     "pie_shares": Panel(
         "How many test examples are PIEs, and how many retraining alone would change (Table 4)", results.configurations
+    ),
+    "levels": Panel(
+        "How much changes by word, sentence and entity, beside the null",
+        tagged_words.of_study,
+        BY_PAIR,
+        saved=True,
+        nothing=tagged_words.NO_TAGS,
+    ),
+    "entity_types": Panel(
+        "Which gold entities are lost, by type",
+        tagged_words.types_of_study,
+        BY_PAIR,
+        saved=True,
+        nothing=tagged_words.NO_TAGS,
     ),
     "comparison": Panel(
         "Pruners at equal sparsity: accuracy or F1, and PIEs beyond the null", comparison.pruners, BY_PAIR
@@ -129,7 +143,8 @@ def draw(
     if panel.saved and not table.empty:
         results.save(table, report, kind)
     # What was removed from the study must not leave its figure, or its table, behind.
-    stale = [*(report / "tables").glob(f"{kind}.csv*")] if table.empty else []
+    tables = [kind, f"{kind}_by_configuration"] if table.empty else []
+    stale = [path for name in tables for path in (report / "tables").glob(f"{name}.csv*")]
     if panel.known and not shown.empty:
         shown = shown.dropna(subset=[panel.known])
     for path in [*folder.glob(f"{kind}.*"), *folder.glob(f"{kind}-*"), *stale]:

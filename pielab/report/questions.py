@@ -29,6 +29,11 @@ QUESTIONS = {
     "pie_shares": Question(
         "How many examples change their prediction, beside the null?", ("pie_shares",), ("pie_shares",)
     ),
+    "levels": Question(
+        "Words, sentences or entities: how much changes at which level?",
+        ("levels", "entity_types"),
+        ("levels_by_configuration", "entity_types_by_configuration"),
+    ),
     "comparison": Question("Which pruner, at equal sparsity?", ("comparison",), ("comparison",)),
     "effectiveness_on_pies": Question(
         "Who is right on the PIEs? (Figures 3, 7 to 13)", ("effectiveness_on_pies",), ("effectiveness_on_pies",)
@@ -43,6 +48,8 @@ TABLES = {
     "decomposition_to_come": "The same with intervals for texts to come, seeds and texts vary",
     "change_by_configuration": "What changes in the same model",
     "pie_shares": "PIEs beside their null, in percent of the test examples",
+    "levels_by_configuration": "What changes by word, sentence and entity",
+    "entity_types_by_configuration": "Which gold entities are lost, by type",
     "effectiveness": "Accuracy or F1, and its change by pruning",
     "sizes": "What compression bought: size and speed beside accuracy or F1, and own answers changed",
     "comparison": "Pruners at equal sparsity",
@@ -86,6 +93,20 @@ NOTES = {
         "compared with <b>halved pies percent</b>, unpruned halves against pruned halves. <b>excess</b> is their "
         "difference with a 95 % interval (over seeds). If the interval contains 0, these PIEs cannot be "
         "told from retraining noise."
+    ),
+    "levels_by_configuration": (
+        "The same models at each level. A word is a PIE if the most frequent tag differs, a sentence if a voted entity "
+        "does; of <b>entities</b>, PIEs are those that one vote alone says, in percent of those that either says. "
+        "<b>null</b> and <b>excess</b> are of halves of the seeds. <b>own answers changed</b> and <b>moved</b> are of "
+        "single models; of entities, one minus the F1 of two models' entities of a sentence. Longer sentences are PIEs "
+        "more often, whatever made the models differ, so a share says nothing without its null. In brackets: 95 % "
+        "intervals, over seeds."
+    ),
+    "entity_types_by_configuration": (
+        "In percent of a type's gold entities. <b>recall, change</b> is that of a single model, compressed less "
+        "unpruned. <b>lost by halves</b> is how many more an unpruned half of the seeds finds by its vote than a "
+        "compressed half, <b>lost by the null</b>, than the other unpruned half; <b>lost beyond the null</b> is the "
+        "difference, with a 95 % interval (over seeds), not corrected for the number of types."
     ),
     "comparison": (
         "<b>epochs</b> is the training behind each model; a difference in epochs alone makes a difference in PIEs. "

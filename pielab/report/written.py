@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 from pielab.report.written_files import ARCHIVE, FILES, File
+from pielab.report.written_levels import LEVEL_TABLES
 from pielab.report.written_tables import TABLES as MEASURED
 from pielab.report.written_verdicts import VERDICT_TABLES
 
-TABLES = (*MEASURED, *VERDICT_TABLES)
+TABLES = (*MEASURED, *LEVEL_TABLES, *VERDICT_TABLES)
 HEAD = """# Every file of a study
 
 What is below `results/<study>/`. `<pair>` is data set and model (`bbc-news-bilstm`); `<configuration>` is a pruner and

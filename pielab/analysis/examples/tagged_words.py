@@ -1,23 +1,128 @@
-"""What the models of a study that tag words change at each level, and which entities they lose."""
+"""What the models of a study that tag words change by word, sentence and entity, and which gold entities they lose."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from pielab.analysis import results
+from pielab.analysis import levels, results, tables
+from pielab.store.paths import CONFIGURATION, Configuration
+
+NO_TAGS = "No configuration of this study tags words."
+QUESTION = "Which entities are lost?"
+# Of single models at each level: moved and own answers changed from unpruned models, and moved from the control.
+SINGLE = {
+    "changed": ("both", "own answers changed"),
+    "moved": ("both", "moved"),
+    "moved_from_control": ("removal", "moved"),
+}
+KNOWN = [*CONFIGURATION, "seeds", "control"]
+LEVELS = [*KNOWN, *levels.SHARES, *(f"{name}{end}" for name in SINGLE for end in ("", "_low", "_high"))]
+TYPES = [*KNOWN, *levels.BY_TYPE]
+# At most so many types in a sentence.
+MOST = 3
 
 
-def of_study(study: Path | results.Results, kind: str = "shares") -> pd.DataFrame:
-    """A table of `levels` of all configurations of a study that tag words; no rows if there are none.
+def of_study(study: Path | results.Results) -> pd.DataFrame:
+    """The rows of `of_configuration` for every configuration of a study that tags words, in the paper's order."""
+    return _of_study(study, of_configuration, LEVELS)
 
-    kind: "shares", "agreement" or "by_type". Columns: the configuration and seeds, then those of the function of
-    `analysis.levels` with that name.
+
+def types_of_study(study: Path | results.Results) -> pd.DataFrame:
+    """The rows of `types_of_configuration` for every configuration of a study that tags words, in the paper's order."""
+    return _of_study(study, types_of_configuration, TYPES)
+
+
+def of_configuration(summary: dict[str, Any]) -> pd.DataFrame:
+    """What a configuration changes at each level, in percent and points; no rows for texts with labels.
+
+    summary: as results.summary gives it. Columns: the configuration; seeds; control; those of `levels.shares`; and,
+    with intervals, changed, moved and moved_from_control, as `levels.agreement` gives them. The last is NaN without a
+    control.
     """
-    study, parts = results.read(study), []
-    for folder in study.pies_in:
-        summary = study.pies_record(folder)["summary"]
-        if "levels" in summary:
-            known = results.configuration_of(summary) | {"seeds": summary["seeds"]}
-            table = pd.DataFrame(summary["levels"][kind])
-            parts.append(table.assign(**known)[[*known, *table]])
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    if not summary.get("levels"):
+        return pd.DataFrame(columns=LEVELS)
+    found, single = (pd.DataFrame(summary["levels"][name]) for name in ("shares", "agreement"))
+    single = single.set_index(["level", "comparison", "quantity"])
+    if "training longer" not in single.index.unique("comparison"):
+        single = single.drop(index="removal", level="comparison")
+    columns: dict[str, Any] = {name: summary[name] for name in KNOWN}
+    for name, (comparison, quantity) in SINGLE.items():
+        rows = single.reindex([(level, comparison, quantity) for level in found["level"]])
+        columns |= {
+            f"{name}{end}": rows[column].to_numpy()
+            for column, end in {"estimate": "", "low": "_low", "high": "_high"}.items()
+        }
+    return found.assign(**columns)[LEVELS]
+
+
+def types_of_configuration(summary: dict[str, Any]) -> pd.DataFrame:
+    """Which gold entities a configuration loses, a row a type, as `levels.by_type` gives it; no rows for texts."""
+    if not summary.get("levels"):
+        return pd.DataFrame(columns=TYPES)
+    return pd.DataFrame(summary["levels"]["by_type"]).assign(**{name: summary[name] for name in KNOWN})[TYPES]
+
+
+def _of_study(study: Path | results.Results, of_summary: Any, columns: list[str]) -> pd.DataFrame:
+    study = results.read(study)
+    parts = [of_summary(study.pies_record(folder)["summary"]) for folder in study.pies_in]
+    known = [part for part in parts if not part.empty]
+    return tables.sort_as_paper(pd.concat(known)) if known else pd.DataFrame(columns=columns)
+
+
+def format_levels(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of `of_study` to read, a row a configuration and level, with intervals in brackets."""
+    shown = _configurations(table)
+    shown["level"] = [f"{level} ({number:,})" for level, number in zip(table["level"], table["number"], strict=True)]
+    for name, column in {"PIEs, all seeds, %": "all_seeds", "PIEs, halves, %": "halved", "null, %": "null"}.items():
+        shown[name] = table[column].map("{:.1f}".format)
+    shown["excess"] = tables.with_intervals(table, "excess", "low", "high", digits=1)
+    names = dict(zip(SINGLE, ("own answers changed, %", "moved from unpruned", "moved from control"), strict=True))
+    for name, title in names.items():
+        shown[title] = tables.with_intervals(table, name, f"{name}_low", f"{name}_high", digits=1)
+    return shown.replace({"moved from control": {"?": "no control"}})
+
+
+def format_types(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of `types_of_study` to read, a row a configuration and type, with intervals in brackets."""
+    shown = _configurations(table).assign(**{"type": table["type"], "gold entities": table["entities"]})
+    for name, column in {"recall, change": "change", "lost by halves": "halved", "lost by the null": "null"}.items():
+        shown[name] = table[column].map("{:z.1f}".format)
+    shown["lost beyond the null"] = tables.with_intervals(table, "more", "low", "high", digits=1)
+    return shown
+
+
+def sentences(types: pd.DataFrame) -> dict[str, list[str]]:
+    """Which configurations lose gold entities, by a heading for each data set and model, the most severe first.
+
+    types: as `types_of_study` gives it. A configuration loses entities if it finds fewer of all gold entities than the
+    null, and its interval leaves out 0; the types that lose the most are named without a test of each.
+    """
+    found = {}
+    for (dataset, model), pair in types.groupby(["dataset", "model"], sort=False):
+        of_all = pair[pair["type"] == "all"]
+        losing = of_all[of_all["low"] > 0].sort_values("more", ascending=False, kind="stable")
+        said = [_lost(row, pair) for row in losing.to_dict("records")]
+        found[f"{QUESTION} {dataset}, {model}"] = said or [
+            f"No configuration is told to lose more of the {of_all['entities'].iloc[0]:,} gold entities than "
+            "retraining does."
+        ]
+    return found
+
+
+def _lost(row: dict[str, Any], pair: pd.DataFrame) -> str:
+    """How many of all gold entities a configuration loses, and of which types the most."""
+    title = Configuration.of(row).title
+    own = pair[(pair[CONFIGURATION] == pd.Series(row)[CONFIGURATION]).all(axis="columns") & (pair["type"] != "all")]
+    most = own[own["more"] > 0].sort_values("more", ascending=False, kind="stable").head(MOST)
+    size = tables.with_intervals(pd.DataFrame([row]), "more", "low", "high", digits=1)[0]
+    types = ", ".join(f"{name} {more:.1f}" for name, more in zip(most["type"], most["more"], strict=True))
+    return (
+        f"{title} finds fewer of the gold entities than retraining does, by {size} points; the most by type: {types}."
+    )
+
+
+def _configurations(table: pd.DataFrame) -> pd.DataFrame:
+    """The data set, model, title and seeds of each row's configuration."""
+    titles = [Configuration(*key).title for key in table[CONFIGURATION].itertuples(index=False, name=None)]
+    return table[["dataset", "model"]].assign(configuration=titles, seeds=table["seeds"])
