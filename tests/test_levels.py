@@ -101,6 +101,22 @@ def test_single_models_are_compared_at_each_level_as_agreement_does(sides):
     assert set(without_control["comparison"]) == {"parts", "both", "removal"}
 
 
+def test_pies_by_length_are_those_of_the_sentences_of_each_quarter(sides):
+    gold, dense, _, pruned = sides
+    table = levels.by_length(dense, pruned, gold, n_splits=100, n_bootstrap=0)
+    lengths = np.diff(gold.starts)
+    whole = null.estimate(dense.classes, pruned.classes, n_splits=100, n_bootstrap=0)
+    ends = [tuple(map(int, words.split(" to "))) for words in table["words"]]
+    for (fewest, most), row in zip(ends, table.itertuples(), strict=True):
+        chosen = (lengths >= fewest) & (lengths <= most)
+        assert row.sentences == chosen.sum() and {fewest, most} <= set(lengths)
+        assert row.halved == pytest.approx(100 * whole.p_pie[chosen].mean())
+        assert row.null == pytest.approx(100 * whole.p_null[chosen].mean())
+        assert row.excess == pytest.approx(row.halved - row.null) and row.low < row.excess < row.high
+    assert table["sentences"].sum() == len(gold) and len(ends) == 4 and ends == sorted(ends)
+    assert levels.by_length(dense, dense, gold, n_splits=100)[["excess", "low", "high"]].eq(0).all(axis=None)
+
+
 def test_the_configurations_that_lose_entities_are_named_with_the_types_that_they_lose_most():
     row = {"dataset": "d", "model": "m", "seeds": 8, "control": "unpruned", "entities": 50, "halved": 0.0, "null": 0.0}
     lost = {"all": (4, 1, 7), "place": (6, -1, 13), "person": (9, 2, 16), "team": (-1, -3, 1)}

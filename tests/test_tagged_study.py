@@ -91,19 +91,25 @@ def test_the_report_and_the_tables_of_levels_have_every_configuration(study):
     folder, _ = study
     assert (folder / "report/index.html").exists()
     found = tagged_words.of_study(folder)
-    types = tagged_words.types_of_study(folder)
-    for table, rows in ((found, len(levels.LEVELS)), (types, 3)):
+    types, lengths = tagged_words.types_of_study(folder), tagged_words.lengths_of_study(folder)
+    for table, rows in ((found, len(levels.LEVELS)), (types, 3), (lengths, 4)):
         assert table["pruner"].tolist() == np.repeat(list(RUNS), rows).tolist()
     of_control = found.groupby("pruner")["moved_from_control"].count()
     assert of_control.to_dict() == dict.fromkeys(RUNS, 0) | {"IMP-FT": len(levels.LEVELS)}
     figures = {path.stem for path in (folder / "report/figures").glob("*.png")}
     assert {"decomposition-data-bert", "pie_shares", "classes-PINS", "el2n-IMP-FT", "verdicts-data-bert"} <= figures
-    assert {"levels-data-bert", "entity_types-data-bert"} <= figures
+    assert {"levels-data-bert", "sentence_lengths-PINS", "entity_types-data-bert"} <= figures
     page = (folder / "report/index.html").read_text()
     assert (
         "Words, sentences or entities" in page and "words in entities (" in page and "Which entities are lost?" in page
     )
-    for name in ("levels", "levels_by_configuration", "entity_types", "entity_types_by_configuration"):
+    for name in (
+        "levels",
+        "levels_by_configuration",
+        "sentence_lengths",
+        "entity_types",
+        "entity_types_by_configuration",
+    ):
         (kind,) = written.kinds(f"report/tables/{name}.csv")
         assert list(kind.columns) == list(pd.read_csv(folder / f"report/tables/{name}.csv"))
 

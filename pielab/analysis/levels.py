@@ -19,6 +19,7 @@ from pielab.store.predictions import Predictions
 LEVELS = ("words", "words in entities", "sentences", "entities")
 SHARES = ["level", "number", "all_seeds", "halved", "null", "excess", "low", "high"]
 AGREEMENT = ["level", "comparison", "quantity", "estimate", "low", "high"]
+BY_LENGTH = ["quarter", "words", "sentences", "halved", "null", "excess", "low", "high"]
 BY_TYPE = ["type", "entities", "change", "halved", "null", "more", "low", "high"]
 
 
@@ -52,12 +53,13 @@ def shares(
 def of_configuration(
     dense: Predictions, control: Predictions | None, pruned: Predictions, targets: Any, n_splits: int, n_bootstrap: int
 ) -> dict[str, Any]:
-    """`shares`, `agreement` and `by_type` of a configuration as an entry of its summary; no entry for texts."""
+    """`shares`, `agreement`, `by_length` and `by_type` as an entry of a configuration's summary; none for texts."""
     if dense.starts is None:
         return {}
     tables = {
         "shares": shares(dense, pruned, targets, n_splits=n_splits, n_bootstrap=n_bootstrap),
         "agreement": agreement(dense, control, pruned, targets),
+        "by_length": by_length(dense, pruned, targets, n_splits=n_splits, n_bootstrap=n_bootstrap),
         "by_type": by_type(dense, pruned, targets, n_splits=n_splits),
     }
     return {"levels": {name: table.to_dict("list") for name, table in tables.items()}}
@@ -125,6 +127,33 @@ def agreement(
         found = count(first, second, third, distance=f1_distance if level == "entities" else None)
         parts.append(quantities(found, confidence).assign(level=level))
     return pd.concat(parts, ignore_index=True)[AGREEMENT]
+
+
+def by_length(
+    dense: Predictions,
+    pruned: Predictions,
+    targets: Tags,
+    *,
+    n_splits: int = 200,
+    n_bootstrap: int = 200,
+    confidence: float = intervals.RECORDED,
+) -> pd.DataFrame:
+    """How many sentences are PIEs by their number of words, in percent beside the null, a row a quarter of them.
+
+    Columns: quarter, from 1, the shortest; words, its fewest and most; sentences, how many; halved, null and excess
+    with its interval as in `null.excess_by_group`. Sentences of one length are in one quarter, so there may be fewer.
+    """
+    lengths = np.diff(targets.starts)
+    ends = np.unique(np.quantile(lengths, [0.25, 0.5, 0.75], method="lower"))
+    quarters = np.digitize(lengths, ends, right=True)
+    p_pie, p_null, excess = null.excess_by_group(
+        dense.classes, pruned.classes, quarters, n_splits=n_splits, n_bootstrap=n_bootstrap, confidence=confidence
+    )
+    of_quarter = pd.DataFrame({"words": lengths, "halved": 100 * p_pie, "null": 100 * p_null}).groupby(quarters)
+    shares = of_quarter[["halved", "null"]].mean().reset_index(drop=True)
+    words = [f"{of.min()} to {of.max()}" for _, of in of_quarter["words"]]
+    counts = {"quarter": np.arange(1, len(words) + 1), "words": words, "sentences": of_quarter.size().to_numpy()}
+    return pd.concat([pd.DataFrame(counts), shares, 100 * excess[["excess", "low", "high"]]], axis="columns")[BY_LENGTH]
 
 
 def by_type(

@@ -173,6 +173,33 @@ def el2n(table: pd.DataFrame) -> Figure:
     table: as el2n.by_configuration gives it. Shares are means over half-splits of the seeds, comparable with the null.
     Bands are intervals of the excess over the null.
     """
+    figure, panels = _by_bin(table)
+    for axes, _ in panels:
+        axes.set(xlabel="bin of EL2N, the hardest last", ylabel="PIEs, % of the bin")
+        axes.locator_params(axis="x", integer=True)
+    style.legend(figure)
+    return figure
+
+
+@style.styled
+def sentence_lengths(table: pd.DataFrame) -> Figure:
+    """The share of PIEs by quarter of the sentences' lengths, a line for each threshold, with the null.
+
+    table: as tagged_words.lengths_of_study gives it; shares and bands as in `el2n`.
+    """
+    shares = {"p_pie": "halved", "p_null": "null", "low": "low", "high": "high"}
+    bins = {name: table[column] / 100 for name, column in shares.items()} | {"bin": table["quarter"]}
+    figure, panels = _by_bin(table.assign(**bins))
+    words = table.drop_duplicates("quarter")
+    for axes, _ in panels:
+        axes.set_xticks(words["quarter"], words["words"])
+        axes.set(xlabel="words of a sentence", ylabel="PIEs, % of the sentences")
+    style.legend(figure)
+    return figure
+
+
+def _by_bin(table: pd.DataFrame) -> style.Panels:
+    """A panel for each pruner: p_pie by bin, a line for each threshold, p_null, and bands of the excess."""
     places = style.positions(table)
     markers = {setting: "osD^v"[place % 5] for setting, place in places.items()}
     colours = dict(zip(places, sns.color_palette("viridis_r", len(places) + 1)[1:], strict=True))
@@ -187,10 +214,7 @@ def el2n(table: pd.DataFrame) -> Figure:
             band = ((100 * (rows["p_null"] + rows[end])).clip(0, 100) for end in ("low", "high"))
             axes.fill_between(rows["bin"], *band, color=colours[setting], alpha=0.15, linewidth=0)
         style.from_zero(axes)
-        axes.set(xlabel="bin of EL2N, the hardest last", ylabel="PIEs, % of the bin")
-        axes.locator_params(axis="x", integer=True)
-    style.legend(figure)
-    return figure
+    return figure, panels
 
 
 @style.styled

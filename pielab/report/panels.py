@@ -75,6 +75,13 @@ PANELS = {
         saved=True,
         nothing=tagged_words.NO_TAGS,
     ),
+    "sentence_lengths": Panel(
+        "PIEs by the length of a sentence",
+        tagged_words.lengths_of_study,
+        BY_PRUNER,
+        saved=True,
+        nothing=tagged_words.NO_TAGS,
+    ),
     "entity_types": Panel(
         "Which gold entities are lost, by type",
         tagged_words.types_of_study,

@@ -31,7 +31,7 @@ QUESTIONS = {
     ),
     "levels": Question(
         "Words, sentences or entities: how much changes at which level?",
-        ("levels", "entity_types"),
+        ("levels", "sentence_lengths", "entity_types"),
         ("levels_by_configuration", "entity_types_by_configuration"),
     ),
     "comparison": Question("Which pruner, at equal sparsity?", ("comparison",), ("comparison",)),

@@ -47,6 +47,22 @@ LEVEL_TABLES = (
         | texts("moved from unpruned", "moved from control"),
     ),
     table(
+        "sentence_lengths",
+        "of tagged words: PIEs by the length of a sentence",
+        CONFIGURATION
+        | SEEDS
+        | COMPARED
+        | {
+            "quarter": "integer: of the sentences by their words, 1 is the shortest",
+            "words": "string: its fewest and most",
+            "sentences": "integer: how many",
+            "halved": "number: PIEs of halves of the seeds, percent of the sentences",
+            "null": "number: the same of unpruned halves",
+            "excess": "number: halved less null",
+        }
+        | OVER_HALVES,
+    ),
+    table(
         "entity_types",
         "of tagged words: which gold entities are lost, by type",
         CONFIGURATION

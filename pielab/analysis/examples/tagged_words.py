@@ -19,6 +19,7 @@ SINGLE = {
 KNOWN = [*CONFIGURATION, "seeds", "control"]
 LEVELS = [*KNOWN, *levels.SHARES, *(f"{name}{end}" for name in SINGLE for end in ("", "_low", "_high"))]
 TYPES = [*KNOWN, *levels.BY_TYPE]
+LENGTHS = [*KNOWN, *levels.BY_LENGTH]
 # At most so many types in a sentence.
 MOST = 3
 
@@ -31,6 +32,11 @@ def of_study(study: Path | results.Results) -> pd.DataFrame:
 def types_of_study(study: Path | results.Results) -> pd.DataFrame:
     """The rows of `types_of_configuration` for every configuration of a study that tags words, in the paper's order."""
     return _of_study(study, types_of_configuration, TYPES)
+
+
+def lengths_of_study(study: Path | results.Results) -> pd.DataFrame:
+    """PIEs by the length of a sentence, of every configuration of a study that tags words, in the paper's order."""
+    return _of_study(study, lengths_of_configuration, LENGTHS)
 
 
 def of_configuration(summary: dict[str, Any]) -> pd.DataFrame:
@@ -58,9 +64,18 @@ def of_configuration(summary: dict[str, Any]) -> pd.DataFrame:
 
 def types_of_configuration(summary: dict[str, Any]) -> pd.DataFrame:
     """Which gold entities a configuration loses, a row a type, as `levels.by_type` gives it; no rows for texts."""
+    return _rows(summary, "by_type", TYPES)
+
+
+def lengths_of_configuration(summary: dict[str, Any]) -> pd.DataFrame:
+    """PIEs by the length of a sentence, a row a quarter, as `levels.by_length` gives it; no rows for texts."""
+    return _rows(summary, "by_length", LENGTHS)
+
+
+def _rows(summary: dict[str, Any], name: str, columns: list[str]) -> pd.DataFrame:
     if not summary.get("levels"):
-        return pd.DataFrame(columns=TYPES)
-    return pd.DataFrame(summary["levels"]["by_type"]).assign(**{name: summary[name] for name in KNOWN})[TYPES]
+        return pd.DataFrame(columns=columns)
+    return pd.DataFrame(summary["levels"][name]).assign(**{known: summary[known] for known in KNOWN})[columns]
 
 
 def _of_study(study: Path | results.Results, of_summary: Any, columns: list[str]) -> pd.DataFrame:
