@@ -151,7 +151,8 @@ def by_length(
     )
     of_quarter = pd.DataFrame({"words": lengths, "halved": 100 * p_pie, "null": 100 * p_null}).groupby(quarters)
     shares = of_quarter[["halved", "null"]].mean().reset_index(drop=True)
-    words = [f"{of.min()} to {of.max()}" for _, of in of_quarter["words"]]
+    ends = of_quarter["words"].agg(["min", "max"]).itertuples(index=False)
+    words = [f"{fewest} to {most}" if fewest < most else str(fewest) for fewest, most in ends]
     counts = {"quarter": np.arange(1, len(words) + 1), "words": words, "sentences": of_quarter.size().to_numpy()}
     return pd.concat([pd.DataFrame(counts), shares, 100 * excess[["excess", "low", "high"]]], axis="columns")[BY_LENGTH]
 
