@@ -3,7 +3,7 @@
 python docs/grid_tables.py results/grid docs/grid     copies the tables, of the six digits that mean something
 python docs/grid_tables.py docs/grid docs/results.md  writes the Markdown between <!-- grid: name --> and <!-- end -->
 
-In the same way docs/grid-minilm and docs/grid-reuters, whose marks begin with their names.
+In the same way docs/grid-minilm, docs/grid-reuters and docs/wnut17 (tagged words), whose marks begin with their names.
 """
 
 import re
@@ -13,12 +13,15 @@ from pathlib import Path
 import pandas as pd
 
 from pielab.analysis import enough_seeds, results, tables, verdicts
+from pielab.analysis.examples import readability
 from pielab.compression.pruners import CONTROLS, ONE_SHOT
 from pielab.report import style
 from pielab.store import settings
+from pielab.store.paths import Configuration
 
 COPIED = ["decomposition", "change", "pie_shares", "effectiveness", "effectiveness_on_pies", "verdicts"]
 COPIED += ["growth", "best_and_worst"]
+OF_TAGGED_WORDS = ["levels", "sentence_lengths", "entity_types", "el2n", "readability"]
 MODELS_A_SIDE = [1, 2, 4, 8, 15, 30]
 SHORT = {verdicts.HOLDS: "holds", verdicts.TRAINING_LONGER: "longer", verdicts.RETRAINING: "retraining"}
 SHORT |= {verdicts.FALSE: "does not", verdicts.UNKNOWN: "?"}
@@ -27,7 +30,8 @@ SHORT |= {verdicts.FALSE: "does not", verdicts.UNKNOWN: "?"}
 def copy(study: Path, folder: Path) -> None:
     """The tables of a study's report, and what its seeds took, rounded to six digits."""
     (folder / "tables").mkdir(parents=True, exist_ok=True)
-    for name in COPIED:
+    tagged = (study / "report" / "tables" / "levels.csv").exists()
+    for name in COPIED + OF_TAGGED_WORDS * tagged:
         table = pd.read_csv(study / "report" / "tables" / f"{name}.csv")
         table.to_csv(folder / "tables" / f"{name}.csv", index=False, float_format="%.6g")
     cost(results.read(study)).to_csv(folder / "tables" / "cost.csv", index=False, float_format="%.6g")
@@ -62,6 +66,7 @@ def blocks(folder: Path) -> dict[str, str]:
         "growth": _markdown(_of_all_steps(read["growth"])),
         "change": _by_threshold(_one_shot(read["change"]), _changed),
         **_of_fewer_seeds(folder / "how_many_seeds.csv"),
+        **(_of_tagged_words(read) if "levels" in read else {}),
         **{
             finding: _by_threshold(found[found["finding"] == finding], _compared)
             for finding in verdicts.FINDINGS
@@ -77,6 +82,44 @@ def _of_fewer_seeds(path: Path) -> dict[str, str]:
     asked = pd.read_csv(path)
     tables = {"seeds": _agreement(asked), "widths": _widths(asked), "models": _by_models(asked)}
     return {name: _markdown(table, index=True) for name, table in tables.items()}
+
+
+def _of_tagged_words(read: dict[str, pd.DataFrame]) -> dict[str, str]:
+    """What changes at each level; PIEs by length and EL2N, and lost entities by type, a column a configuration."""
+    levels, lengths, types = read["levels"], read["sentence_lengths"], read["entity_types"]
+    el2n = read["el2n"].assign(**{name: 100 * read["el2n"][name] for name in ("excess", "low", "high", "p_null")})
+    longer = read["readability"][read["readability"]["score"] == readability.LENGTH]
+    return {
+        "levels": _compared_with_null(levels, "level", "excess", "low", "high"),
+        "levels_moved": _by_configuration(levels, "level", "moved", "moved_low", "moved_high"),
+        "levels_own": _by_configuration(levels, "level", "changed", "changed_low", "changed_high"),
+        "lengths": _compared_with_null(lengths, "words", "excess", "low", "high"),
+        "el2n": _compared_with_null(el2n.rename(columns={"p_null": "null"}), "bin", "excess", "low", "high"),
+        "types": _by_configuration(types.assign(type=_with_numbers(types)), "type", "more", "low", "high"),
+        "longer": _compared_with_null(longer, "score", "more", "more_low", "more_high", digits=2),
+    }
+
+
+def _with_numbers(types: pd.DataFrame) -> list[str]:
+    return [f"{name} ({number})" for name, number in zip(types["type"], types["entities"], strict=True)]
+
+
+def _by_configuration(table: pd.DataFrame, rows: str, *columns: str, digits: int = 1) -> str:
+    """A row for each value of `rows`, a column for each configuration: an estimate with its interval."""
+    return _markdown(_wide(table, rows, *columns, digits=digits), index=True)
+
+
+def _compared_with_null(table: pd.DataFrame, rows: str, *columns: str, digits: int = 1) -> str:
+    """As `_by_configuration`, with the null in front, which is the same for all configurations."""
+    null = table.drop_duplicates(rows).set_index(rows)["null"].map(f"{{:.{digits}f}}".format)
+    return _markdown(pd.concat([null, _wide(table, rows, *columns, digits=digits)], axis="columns"), index=True)
+
+
+def _wide(table: pd.DataFrame, rows: str, *columns: str, digits: int) -> pd.DataFrame:
+    titles = [Configuration(*key).title for key in table[results.CONFIGURATION].itertuples(index=False, name=None)]
+    cells = table.assign(cell=tables.with_intervals(table, *columns, digits=digits), title=titles)
+    wide = cells.pivot(index=rows, columns="title", values="cell")
+    return wide.reindex(index=table[rows].unique(), columns=cells["title"].unique()).rename_axis(columns=None)
 
 
 def _markdown(table: pd.DataFrame, index: bool = False) -> str:
