@@ -14,14 +14,15 @@ import pytest
 import yaml
 from conftest import refused
 from papermill.cli import _resolve_type
+from transformers import BertConfig
 
 from pielab.__main__ import main
 from pielab.compression import schedules
 from pielab.config import study
 from pielab.config.parameters import PruneParameters, TrainParameters
-from pielab.data import datasets, published
+from pielab.data import datasets, published, tasks
 from pielab.jobs import estimate, intervals, plan
-from pielab.models import classifier
+from pielab.models import classifier, pretrained, tagging
 from pielab.store import paths, predictions
 from pielab.training import runs
 from pielab.training.experiment import prepare
@@ -381,8 +382,44 @@ def test_the_papers_models_have_the_parameters_of_its_table_5(given):
 
 
 def test_a_limit_counts(given):
-    assert estimate.published_counts(PruneParameters(**given | {"dataset": "aapd", "limit": 2000})) == (2000, 1000, 54)
-    assert estimate.published_counts(PruneParameters(**given | {"dataset": "reuters"})) == (6737, 1429, 23)
+    def counts(dataset, limit=None):
+        return estimate.published_counts(PruneParameters(**given | {"dataset": dataset, "limit": limit}))
+
+    assert counts("aapd", 2000) == (2000, 1000, 54, tasks.MULTI_LABEL)
+    assert counts("reuters") == (6737, 1429, 23, tasks.MULTI_LABEL)
+    assert counts("snli", 10)[:2] == (10, 10) and counts("other") is None
+    assert counts("conll2003") == counts("conll2003", 20_000) == (203_621, 46_435, 9, tasks.TOKENS)
+    assert counts("conll2003", 3_453)[:2] == (round(203_621 * 3_453 / 14_041), 46_435)
+
+
+def test_the_weights_of_a_model_that_tags_words_are_those_of_a_token_classifier(given, tiny_bert):
+    p = PruneParameters(**given | {"model": tiny_bert})
+    built = tagging.build(tiny_bert, 9)
+    assert estimate.weight_bytes(p, 9, tasks.TOKENS) == 4 * classifier.count_parameters(built)
+    bert = PruneParameters(**given | {"model": "bert-base-uncased"})
+    built = pretrained.without_weights("bert-base-uncased", BertConfig(num_labels=9), tagging.HEAD)
+    assert estimate.weight_bytes(bert, 9, tasks.TOKENS) == 4 * classifier.count_parameters(built)
+
+
+def test_tagged_words_are_counted_as_what_has_logits(given, tmp_path):
+    sentence = [("a", "B-X"), ("b", "O"), ("c", "O")]
+    text = "\n\n".join("\n".join(f"{word} {tag}" for word, tag in sentence) for _ in range(20))
+    (tmp_path / "words.conll").write_text(text)
+    p = PruneParameters(**given | {"dataset": str(tmp_path / "words.conll")})
+    assert estimate.count_examples(p) == (3 * 14, 3 * 3, 2, tasks.TOKENS)
+
+
+def test_conll_2003_is_planned_without_its_data_and_without_the_hub(tmp_path):
+    config = yaml.safe_load((PROJECT / "params/studies/conll2003.yaml").read_text()) | {"results": str(tmp_path)}
+    read = study.read(config)
+    seeds = estimate.seeds(read)
+    disk, unknown = estimate.disk(read, seeds, load=False)
+    assert not unknown and disk["source"].tolist() == ["estimated"]
+    assert (seeds["kind"] == "unpruned").sum() == 15 and set(seeds.loc[seeds["units"] == 0, "seed"]) == set(range(15))
+    assert {each.name for each in read.configurations} == {
+        *("dense", "control-FT", "control-gradual", "RTN-8", "RTN-4"),
+        *(f"{pruner}-{at}" for pruner in ("IMP-FT", "PINS") for at in (50, 80, 90)),
+    }
 
 
 def run(*arguments):
@@ -443,7 +480,7 @@ def test_a_study_with_a_mistake_ends_with_one_sentence(config, tmp_path):
     assert done.stderr.startswith("error: epochs = 'many' is not accepted by the study, ")
     done = run("params/studies/papr.yaml")
     assert done.returncode == 2 and done.stderr.startswith("error: there is no study file ")
-    assert "papr.yaml: give a file, or one of params/studies: aapd, demo, grid," in done.stderr
+    assert "papr.yaml: give a file, or one of params/studies: aapd, conll2003, grid," in done.stderr
     file.write_text("study: [")
     said = run(file).stderr
     assert said.startswith(f"error: {file} is not YAML (") and "params/studies/demo.yaml" in said

@@ -418,5 +418,5 @@ def test_make_names_the_studies_if_there_is_none_of_that_name(tmp_path):
     for target in ("study", "plan"):
         done = run(["make", target, "STUDY=nope"], tmp_path)
         (line,) = [line for line in done.stderr.splitlines() if "error: " in line]
-        assert line.startswith("error: there is no study file ") and "one of params/studies: aapd, demo," in line
+        assert line.startswith("error: there is no study file ") and "one of params/studies: aapd, conll2003," in line
         assert done.returncode and "Traceback" not in done.stderr and not (tmp_path / "results").exists()

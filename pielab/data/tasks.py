@@ -29,6 +29,7 @@ class Task:
 
     The targets of tagged words are `Tags`, and answers beside them, of one model, the ids of tags (words,).
 
+    answer: what a model says of an example, in words. hub: the task as the Hub calls it.
     column: of a split, with the labels. labels: a cell of a file's label column, as a tuple of labels.
     cells: what `column` holds, from a tuple of class ids for each example and the number of classes.
     feature: of `column`, from the class names. targets, class_names: of a split. counts: how many examples (or
@@ -50,6 +51,8 @@ class Task:
     """
 
     name: str
+    answer: str
+    hub: str
     column: str
     labels: Callable[[Any], tuple]
     cells: Callable[[Sequence[tuple[int, ...]], int], list]
@@ -209,6 +212,8 @@ def _tag_list(names: list[str]) -> Any:
 
 SINGLE_LABEL = Task(
     name="single-label",
+    answer="one class for a text",
+    hub="text-classification",
     column="label",
     labels=lambda cell: (cell,),
     cells=lambda ids, n_classes: [class_id for (class_id,) in ids],
@@ -235,6 +240,8 @@ SINGLE_LABEL = Task(
 )
 MULTI_LABEL = Task(
     name="multi-label",
+    answer="several classes for a text",
+    hub="text-classification",
     column="labels",
     labels=tuple,
     cells=lambda ids, n_classes: [[int(class_id in labels) for class_id in range(n_classes)] for labels in ids],
@@ -264,6 +271,8 @@ MULTI_LABEL = Task(
 TOKENS = dataclasses.replace(
     MULTI_LABEL,
     name="tokens",
+    answer="a tag for each word",
+    hub="token-classification",
     column="tags",
     cells=lambda ids, n_classes: [list(tags) for tags in ids],
     feature=_tag_list,

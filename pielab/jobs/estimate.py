@@ -13,13 +13,15 @@ from pielab.compression import schedules
 from pielab.config.parameters import DataParameters, PruneParameters, TrainParameters
 from pielab.config.study import Study
 from pielab.config.types import parse_seeds
-from pielab.data import assets, published
+from pielab.data import assets, published, tasks
 from pielab.errors import PielabError, missing_package
 from pielab.store import paths, records
 from pielab.store.cache import cache_folder
 
 # Bytes of metrics.json: a kilobyte or two, and a line for each matrix of a pruned transformer.
 RECORD = 3_000
+# The parameters of bert-base-uncased but for the last layer, by `Task.hub`; one that tags words has no pooler.
+BERT_BASE = {"text-classification": 109_482_240, "token-classification": 108_891_648}
 GLOVE_WIDTHS = {"glove-6b-50d": 50, "glove.840B.300d.txt": 300}
 
 # The kinds of seeds, each with the kinds whose time can stand in for its own, the most similar first.
@@ -32,11 +34,17 @@ KINDS = {
 
 
 class Counts(NamedTuple):
-    """How many training examples, test examples and classes a data set has."""
+    """How many training examples, test examples and classes a data set has; of tagged words, words and tags."""
 
     train: int
     test: int
     classes: int
+    task: tasks.Task
+
+
+# Data sets of tagged words with published counts, and their training and test sentences. CoNLL 2003: Tjong Kim Sang and
+# De Meulder 2003, whose sentences include a -DOCSTART- for each article.
+TAGGED = {"conll2003": (14_041, 3_453, Counts(203_621, 46_435, 9, tasks.TOKENS))}
 
 
 def notebooks(study: Study) -> pd.DataFrame:
@@ -141,7 +149,7 @@ def disk(study: Study, seeds: pd.DataFrame, load: bool = True) -> tuple[pd.DataF
 
     seeds: as `seeds` gives them. Columns unpruned and pruned (per seed), source, there, in all. Sizes are measured on
     finished seeds, or else estimated from the counts of the data set.
-    load: read data sets to count their examples, unless they are the paper's four, whose counts are published.
+    load: read data sets to count their examples, unless their counts are published, as of the paper's four.
     """
     rows, unknown = {}, {}
     counts: dict[str, Counts] = {}
@@ -220,12 +228,17 @@ def _read_finished(folder: Path, modified: int) -> dict[str, Any]:
 
 
 def published_counts(p: DataParameters) -> Counts | None:
-    """The counts of one of the paper's four data sets from Table 7; None for another data set."""
-    table = published.table("table7_datasets").replace({"dataset": published.DATASETS}).set_index("dataset")
-    if p.dataset not in table.index:
-        return None
-    train, test, classes = (int(table.loc[p.dataset, name]) for name in Counts._fields)
-    return Counts(min(train, p.limit or train), min(test, p.limit or test), classes)
+    """The counts of one of the paper's four data sets from Table 7, or of one in `TAGGED`; None for another."""
+    if p.dataset in TAGGED:
+        train, test, counts = TAGGED[p.dataset]
+    else:
+        table = published.table("table7_datasets").replace({"dataset": published.DATASETS}).set_index("dataset")
+        if p.dataset not in table.index:
+            return None
+        train, test, classes = (int(table.loc[p.dataset, name]) for name in ("train", "test", "classes"))
+        counts = Counts(train, test, classes, tasks.TASKS[table.loc[p.dataset, "classification"]])
+    share_of_train, share_of_test = (min(1, (p.limit or examples) / examples) for examples in (train, test))
+    return counts._replace(train=round(share_of_train * counts.train), test=round(share_of_test * counts.test))
 
 
 def count_examples(p: DataParameters) -> Counts:
@@ -238,7 +251,7 @@ def count_examples(p: DataParameters) -> Counts:
     train, test = (
         len(getattr(targets, "ids", targets)) for targets in map(datasets.targets, (data["train"], data["test"]))
     )
-    return Counts(train, test, len(datasets.class_names(data)))
+    return Counts(train, test, len(datasets.class_names(data)), tasks.of_split(data["train"]))
 
 
 def prediction_bytes(examples: int, classes: int) -> int:
@@ -249,20 +262,21 @@ def prediction_bytes(examples: int, classes: int) -> int:
     return 1_000 + 5 * examples + 4 * logits + 2 * min(logits, 2**18)
 
 
-def weight_bytes(p: TrainParameters, classes: int) -> int:
-    """The bytes of a model's weights, 4 per parameter; the paper's models have those of its Table 5.
+def weight_bytes(p: TrainParameters, classes: int, task: tasks.Task = tasks.SINGLE_LABEL) -> int:
+    """The bytes of the weights of a task's model, 4 per parameter; the paper's models have those of its Table 5.
 
     Raises PielabError if another model or its word vectors are not on this machine.
     """
     if p.model == "bilstm":
         return 4 * (407_552 + 800 * _width(p.word_vectors) + 129 * classes)
     if p.model == "bert-base-uncased" and p.num_hidden_layers is None:
-        return 4 * (109_482_240 + 769 * classes)
+        return 4 * (BERT_BASE[task.hub] + 769 * classes)
     from pielab.models import classifier
+    from pielab.training.tasks import TASKS
 
     _require_fetched(p.model.removesuffix("-2l"))
     layers, revision = p.num_hidden_layers, p.model_revision
-    model = classifier.build(p.model, classes, num_hidden_layers=layers, revision=revision, meta=True)
+    model = TASKS[task.name].build(p.model, classes, num_hidden_layers=layers, revision=revision, meta=True)
     return 4 * classifier.count_parameters(model)
 
 
@@ -275,7 +289,7 @@ def seed_bytes(p: TrainParameters, counts: Counts, pruned: bool = False, with_we
     train, test = prediction_bytes(counts.train, counts.classes), prediction_bytes(counts.test, counts.classes)
     logits = train + test + (0 if pruned else train + 2 * test)
     branches = not pruned and p.budget == "equal" and schedules.branch_epochs(p.epochs) > 0
-    return logits + RECORD + (weight_bytes(p, counts.classes) * (1 + branches) if with_weights else 0)
+    return logits + RECORD + (weight_bytes(p, counts.classes, counts.task) * (1 + branches) if with_weights else 0)
 
 
 def _width(name: str) -> int:
