@@ -211,11 +211,16 @@ def test_marks_of_the_end_of_entities_are_read_as_those_of_their_inside(tmp_path
     assert of(data)[0] == list(zip("abcd", read.split(), strict=True)) and not capsys.readouterr().err
 
 
-def test_entities_that_begin_with_an_inside_tag_are_counted(tmp_path, capsys):
+def test_entities_that_begin_with_an_inside_tag_are_counted_where_the_data_are_first_shown(tmp_path, capsys):
     odd = [("a", "I-X"), ("b", "I-X"), ("c", "I-Y"), ("d", "O"), ("e", "B-X"), ("f", "I-X")]
-    load(tmp_path / "words.conll", [odd] * 10)
-    said = "I- tags that continue no entity of their type, and so begin one: 20"
-    assert capsys.readouterr().err == f"warning: {tmp_path}/words.conll has {said}\n"
+    data = load(tmp_path / "words.conll", [odd] * 10)
+    assert not capsys.readouterr().err
+    counts = data_card.class_counts(data)
+    assert counts.sum(axis=1).to_dict() == {"O": 10, "B-X": 10, "I-X": 30, "I-Y": 10, "examples": 10}
+    said = "the data have I- tags that continue no entity of their type, and so begin one: 20"
+    assert capsys.readouterr().err == f"warning: {said}\n"
+    assert main(["new", str(tmp_path / "words.conll"), "--model", "bilstm"]) == 2
+    assert capsys.readouterr().err.startswith(f"warning: {said}\nerror: ")
 
 
 def test_sentences_in_lists_have_groups(tmp_path):

@@ -60,7 +60,7 @@ def main(arguments: list[str], program: str = "pielab new") -> int:
 
 def _params(given: argparse.Namespace) -> dict[str, Any]:
     """The params file's content, after the data have been read as a notebook would read them."""
-    from pielab.data import datasets
+    from pielab.data import datasets, tagged
 
     columns = {"text": given.text, "label": given.label}
     if None in columns.values():
@@ -69,6 +69,7 @@ def _params(given: argparse.Namespace) -> dict[str, Any]:
     optional = {name: value for name, value in optional.items() if value}
     data = datasets.load(given.data, **columns, **optional)
     names = datasets.class_names(data)
+    tagged.warn_of_begun_inside(map(datasets.targets, data.values()))
     if "words" in data["train"].column_names and given.model == "bilstm":
         raise PielabError(
             "words-without-transformer",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pielab.data import datasets, published, tasks
+from pielab.data import datasets, published, tagged, tasks
 from pielab.data.words import words
 from pielab.progress import Progress
 from pielab.store import files, paths, records
@@ -51,11 +51,14 @@ def data_card(data: "DatasetDict") -> pd.Series:
 
 
 def class_counts(data: "DatasetDict") -> pd.DataFrame:
-    """The number of examples, or of words, of each class (rows) in each split (columns), and of all examples."""
-    names, task, counts = datasets.class_names(data), tasks.of_split(data["train"]), {}
-    for split in datasets.SPLITS:
-        targets = task.targets(data[split])
-        counts[split] = [*task.counts(targets, len(names)), len(targets)]
+    """The number of examples, or of words, of each class (rows) in each split (columns), and of all examples.
+
+    Warns of an "I-" tag that continues no entity.
+    """
+    names, task = datasets.class_names(data), tasks.of_split(data["train"])
+    targets = {split: task.targets(data[split]) for split in datasets.SPLITS}
+    tagged.warn_of_begun_inside(targets.values())
+    counts = {split: [*task.counts(each, len(names)), len(each)] for split, each in targets.items()}
     return pd.DataFrame(counts, index=[*names, "examples"])
 
 

@@ -2,6 +2,7 @@
 
 import re
 import reprlib
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -50,8 +51,7 @@ def encode(
 
     The first name is "O". label: the types of a sentence's entities as a tuple, by which splits are in proportion.
 
-    frames: with lists as text and label. Raises PielabError for words and tags that cannot be meant; warns of an "I-"
-    that continues no entity.
+    frames: with lists as text and label. Raises PielabError for words and tags that cannot be meant.
     """
     if any("text_pair" in frame for frame in frames.values()):
         raise PielabError(
@@ -77,8 +77,6 @@ def encode(
             "give the column of the tags as label, or add sentences with entities",
         )
     ids = labels.as_ids(tags, names, where)
-    if begun := sum(_begun_inside(Tags.of_sentences(rows, names)) for rows in ids.values()):
-        warn(f"{where} has I- tags that continue no entity of their type, and so begin one: {begun}")
     columns = {
         split: {
             "text": [" ".join(words) for words in frame["text"]],
@@ -89,6 +87,22 @@ def encode(
         for split, frame in frames.items()
     }
     return {split: pd.DataFrame(values) for split, values in columns.items()}, names
+
+
+def warn_of_begun_inside(targets: Iterable[Any]) -> None:
+    """Warns of an "I-" that continues no entity; targets: of each split, of which `Tags` alone have any.
+
+    Where the data are first shown, because every notebook encodes them.
+    """
+    if begun := sum(_begun_inside(tags) for tags in targets if isinstance(tags, Tags)):
+        warn(f"the data have I- tags that continue no entity of their type, and so begin one: {begun}")
+
+
+def _begun_inside(tags: Tags) -> int:
+    """How many entities begin with an "I-"."""
+    found = entities.spans(tags)
+    first = tags.ids[tags.starts[found[:, 0]] + found[:, 1]]
+    return int(np.array([name.startswith("I-") for name in tags.names])[first].sum())
 
 
 def _is_list(cell: Any) -> bool:
@@ -156,10 +170,3 @@ def _bio(tag: Any) -> str:
 
 def _types(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({tag[2:] for tag in tags if tag != OUTSIDE}))
-
-
-def _begun_inside(tags: Tags) -> int:
-    """How many entities begin with an "I-"."""
-    found = entities.spans(tags)
-    first = tags.ids[tags.starts[found[:, 0]] + found[:, 1]]
-    return int(np.array([name.startswith("I-") for name in tags.names])[first].sum())
