@@ -133,11 +133,13 @@ def _write_model(out: Path, folder: Path, record: dict[str, Any]) -> None:
         return
     from safetensors.torch import load_model
 
-    from pielab.models import classifier, pretrained, tagging
+    from pielab.data import tasks
+    from pielab.models import classifier, pretrained
+    from pielab.training.tasks import TASKS
 
     classifier.check_same_files(str(folder), record)
     p, revision, classes = record["parameters"], record.get("model_revision"), record["classes"]
-    models = {None: classifier, "tokens": tagging}[record.get("task")]
+    models = TASKS[tasks.of_record(record).name].models
     encoder = models.encoder(p["model"], None, p["max_tokens"], revision=revision)
     layers = {"num_hidden_layers": p["num_hidden_layers"], "revision": revision}
     network = models.build(p["model"], len(classes), **layers)

@@ -117,6 +117,12 @@ def of_label(label: Any) -> Task:
     return MULTI_LABEL if isinstance(label, (list, tuple, np.ndarray)) else SINGLE_LABEL
 
 
+def of_record(record: Mapping[str, Any]) -> Task:
+    """The task of a seed's record, which names that of tagged words alone."""
+    of_texts = SINGLE_LABEL if record["decision_threshold"] is None else MULTI_LABEL
+    return TASKS.get(record.get("task", ""), of_texts)
+
+
 def of_split(split: "Dataset") -> Task:
     """The task of a split that `datasets.load` gives."""
     return next(task for task in TASKS.values() if task.column in split.column_names)

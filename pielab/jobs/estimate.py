@@ -276,7 +276,7 @@ def weight_bytes(p: TrainParameters, classes: int, task: tasks.Task = tasks.SING
 
     _require_fetched(p.model.removesuffix("-2l"))
     layers, revision = p.num_hidden_layers, p.model_revision
-    model = TASKS[task.name].build(p.model, classes, num_hidden_layers=layers, revision=revision, meta=True)
+    model = TASKS[task.name].models.build(p.model, classes, num_hidden_layers=layers, revision=revision, meta=True)
     return 4 * classifier.count_parameters(model)
 
 

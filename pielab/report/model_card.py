@@ -12,7 +12,7 @@ from markupsafe import Markup
 from safetensors import safe_open
 
 from pielab.compression import pruners
-from pielab.data import glue, words
+from pielab.data import glue, tasks, words
 from pielab.report import markdown, model_card_results, provenance
 from pielab.store import records, settings
 from pielab.store.paths import Configuration
@@ -98,8 +98,7 @@ def text(seed_folder: Path, weights: Path, name: str, license: str | None = None
         score=f"{record['test']:.3f}",
         license=license,
         citations=Markup("\n\n".join(provenance.citations(record["versions"]["pielab"]).values())),
-        code=Markup(_code(record, name)),
-        reading=_reading(record),
+        **USE[tasks.of_record(record).hub](record, name),
         parameters=Markup(_parameters(record)),
         training=markdown.table(_training(record).items()),
         limits=_limits(record, _tags(record)),
@@ -128,12 +127,12 @@ def _metadata(record: dict[str, Any], name: str, license: str | None) -> ModelCa
     is_glue = dataset.startswith(glue.PREFIX)
     hub = glue.HUB if is_glue else DATASETS.get(dataset, dataset.replace("--", "/", 1))
     hub = hub if is_of_hub else None  # a file of the same name is another data set
-    scores = {record["metric"]: record["test"]}
+    kind, scores = tasks.of_record(record).hub, {record["metric"]: record["test"]}
     scores |= {metric: values["test"] for metric, values in record.get("further", {}).items()}
     base = {"base_model": record["parameters"]["model"], "base_model_relation": "finetune"}
     found = [
         EvalResult(
-            task_type=_kind(record),
+            task_type=kind,
             dataset_type=hub or dataset,
             dataset_name=dataset,
             dataset_config=dataset.removeprefix(glue.PREFIX) if hub == glue.HUB else None,
@@ -148,7 +147,7 @@ def _metadata(record: dict[str, Any], name: str, license: str | None) -> ModelCa
     return ModelCardData(
         license=license or "unknown",
         library_name="transformers",
-        pipeline_tag=_kind(record),
+        pipeline_tag=kind,
         tags=["pielab", *_tags(record)],
         datasets=[hub] if hub else None,
         metrics=list(dict.fromkeys(METRICS.get(metric, metric) for metric in scores)),
@@ -158,11 +157,6 @@ def _metadata(record: dict[str, Any], name: str, license: str | None) -> ModelCa
     )
 
 
-def _kind(record: dict[str, Any]) -> str:
-    """The task as the Hub calls it."""
-    return "token-classification" if record.get("task") == "tokens" else "text-classification"
-
-
 def _tags(record: dict[str, Any]) -> list[str]:
     if "pruner" not in record["parameters"]:
         return []
@@ -170,20 +164,11 @@ def _tags(record: dict[str, Any]) -> list[str]:
     return [] if method.is_control else ["quantization" if method.score == "rounding" else "pruning"]
 
 
-def _code(record: dict[str, Any], name: str) -> str:
-    """Python that loads the model and answers as the study did."""
-    if record.get("task") == "tokens":
-        return LOAD_WORDS.format(folder=json.dumps(name))
+def _use_of_texts(record: dict[str, Any], name: str) -> dict[str, str]:
+    """Python that loads the model and answers as the study did, and what else to know of how the study read texts."""
     p, threshold = record["parameters"], record["decision_threshold"]
     example = f"First text.{words.SEPARATOR}Second text." if p["text_pair"] else "A text to classify."
     given = {"folder": json.dumps(name), "text": json.dumps(example), "max_tokens": p["max_tokens"]}
-    return LOAD.format(**given, answers=ONE_ANSWER if threshold is None else SEVERAL.format(threshold))
-
-
-def _reading(record: dict[str, Any]) -> str:
-    p, threshold = record["parameters"], record["decision_threshold"]
-    if record.get("task") == "tokens":
-        return f"Sentences had at most {p['max_tokens']} tokens, and none was cut."
     said = f"The study read the first {p['max_tokens']} tokens of a text, and no more."
     if p["text_pair"]:
         said += (
@@ -192,7 +177,18 @@ def _reading(record: dict[str, Any]) -> str:
         )
     if threshold is not None:
         said += f" A class is predicted above a probability of {threshold:g}, the best one on the training texts."
-    return said
+    code = LOAD.format(**given, answers=ONE_ANSWER if threshold is None else SEVERAL.format(threshold))
+    return {"code": Markup(code), "reading": said}
+
+
+def _use_of_words(record: dict[str, Any], name: str) -> dict[str, str]:
+    """`_use_of_texts` of a model that tags words."""
+    said = f"Sentences had at most {record['parameters']['max_tokens']} tokens, and none was cut."
+    return {"code": Markup(LOAD_WORDS.format(folder=json.dumps(name))), "reading": said}
+
+
+# By `data.tasks.Task.hub`.
+USE = {"text-classification": _use_of_texts, "token-classification": _use_of_words}
 
 
 def _compressed(record: dict[str, Any], method: pruners.Pruner, weights: Path) -> dict[str, Any]:
@@ -257,9 +253,7 @@ def _training(record: dict[str, Any]) -> dict[str, str]:
     rows = {"base model": _with_commit(record, "model"), "data": _with_commit(record, "dataset")}
     rows["classes"] = ", ".join(record.get("classes", ["not known"]))
     rows["examples of a split, at most"] = p["limit"] and f"{p['limit']:,}"
-    rows["task"] = "one class for a text" if record["decision_threshold"] is None else "several classes for a text"
-    if record.get("task") == "tokens":
-        rows["task"] = "a tag for each word"
+    rows["task"] = tasks.of_record(record).answer
     names = ("epochs", "batch_size", "learning_rate", "warmup", "decay", "weight_decay", "budget", "max_tokens")
     rows |= {name.replace("_", " "): p.get(name) for name in names}
     rows |= {"seed": record["seed"], "precision": record["precision"], "device": record["device"]}

@@ -94,7 +94,7 @@ class Experiment(Generic[P_co]):
         p = self.parameters
         options = {"vectors": getattr(self.encoder, "vectors", None), "num_hidden_layers": p.num_hidden_layers}
         options["revision"] = self.revisions.get("model_revision")
-        return self.training_task.build(p.model, self.n_classes, seed, **options).to(self.device)
+        return self.training_task.models.build(p.model, self.n_classes, seed, **options).to(self.device)
 
     def train(
         self: "Experiment[TrainParameters]",

@@ -5,12 +5,13 @@ The other half is in `data.tasks`, under the same names.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import DatasetDict
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from pielab.config.parameters import BuildParameters
@@ -55,14 +56,14 @@ class TrainingTask:
     loss: of logits and targets, (outputs, ...) both, an output for each example, or for each of its words; its
         `reduction` is torch's: "mean", "sum" or "none", one for each output or label. log_probabilities: of logits,
         with the choices of each output or label on the last axis.
-    encode: texts to tokens, as `encode_texts` does. build: a model in its initial state, as `classifier.build` does.
+    encode: texts to tokens, as `encode_texts` does. models: the module that builds its models and their encoders.
     gold: the targets of outputs, (outputs, ...), from those of examples, which `datasets.targets` gives.
     """
 
     loss: Callable[..., Tensor]
     log_probabilities: Callable[[Tensor], Tensor]
     encode: Callable[[DatasetDict, BuildParameters], tuple[TextEncoder, dict[str, Tokens]]] = encode_texts
-    build: Callable[..., nn.Module] = classifier.build
+    models: ModuleType = classifier
     gold: Callable[[Any], np.ndarray] = lambda targets: targets
 
 
@@ -80,7 +81,7 @@ TASKS = {
         ),
     ),
     # Each word is one of the classes.
-    "tokens": replace(SINGLE_LABEL, encode=encode_words, build=tagging.build, gold=lambda tags: tags.ids),
+    "tokens": replace(SINGLE_LABEL, encode=encode_words, models=tagging, gold=lambda tags: tags.ids),
 }
 
 
