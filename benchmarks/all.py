@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/all.py [--repeats 3] [--only recipe|masks|analysis|readability | --again]
 
 --only measures one part again; --again measures none and writes the page from the stored rows. The page also shows the
-results of benchmarks/paired.py and benchmarks/gpu.py, from paired.json and gpu.json.
+results of benchmarks/paired.py, tagged.py and gpu.py, from paired.json, tagged.json and gpu.json.
 """
 
 import argparse
@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import common
 import matplotlib.pyplot as plt
 import pandas as pd
-import psutil
 import seaborn as sns
 
 HERE = Path(__file__).parent
@@ -32,7 +32,7 @@ def run(repeats: int, parts: Sequence[str], path: Path) -> None:
     """Measure parts and write each one's rows to a file as soon as it ends, so that a failure loses no other part."""
     found = json.loads(path.read_text()) if len(parts) < len(NAMES) and path.exists() else {"rows": {}, "minutes": {}}
     found |= {
-        "machine": machine(),
+        "machine": common.machine(),
         "versions": {name: version(name) for name in ("torch", "transformers", "accelerate", "numpy", "textstat")},
         "python": platform.python_version(),
         "date": f"{datetime.datetime.now():%Y-%m-%d}",
@@ -46,15 +46,6 @@ def run(repeats: int, parts: Sequence[str], path: Path) -> None:
         found["minutes"][name] = (time.perf_counter() - start) / 60
         rows.unlink()
         path.write_text(json.dumps(found, indent=1))
-
-
-def machine() -> str:
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
-        cpu = lines[0] if lines else cpu
-    return f"{cpu}, {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.system()}"
 
 
 def ratios(rows: list[dict]) -> pd.DataFrame:
@@ -74,7 +65,7 @@ def table(rows: list[dict]) -> str:
         [
             row.case,
             row.side,
-            f"{statistics.median(row.seconds):.3g} ({min(row.seconds):.3g} to {max(row.seconds):.3g})",
+            seconds_text(row.seconds),
             ratio_text(row),
             f"{row.peak_mb:.0f}",
             f"{statistics.mean(row.judged):.2f}" if isinstance(getattr(row, "judged", None), list) else "",
@@ -84,6 +75,10 @@ def table(rows: list[dict]) -> str:
     shown = pd.DataFrame(lines, columns=COLUMNS)
     shown["case"] = shown["case"].where(shown["case"] != shown["case"].shift(), "")
     return markdown(shown if shown[COLUMNS[-1]].any() else shown.drop(columns=COLUMNS[-1]))
+
+
+def seconds_text(seconds: Sequence[float]) -> str:
+    return f"{statistics.median(seconds):.3g} ({min(seconds):.3g} to {max(seconds):.3g})"
 
 
 def ratio_text(row) -> str:
@@ -147,6 +142,23 @@ def paired() -> str:
     return markdown(frame[["case", "seeds", "plain", "quick", "difference", "95 % interval"]])
 
 
+def tagged() -> str:
+    path = HERE / "tagged.json"
+    if not path.exists():
+        return "Not run: `.venv/bin/python benchmarks/tagged.py --json benchmarks/tagged.json`."
+    rows = json.loads(path.read_text())
+    frame = pd.DataFrame(rows).assign(median=[statistics.median(row["seconds"]) for row in rows])
+    share = frame["median"] / frame.groupby("case")["median"].transform("sum")
+    shown = {
+        "case": frame["case"].where(frame["case"] != frame["case"].shift(), ""),
+        "part": frame["side"],
+        "CPU seconds, median (least to most)": [seconds_text(row["seconds"]) for row in rows],
+        "share of the case": share.map("{:.0%}".format),
+        "peak MB": frame["peak_mb"].map("{:.0f}".format),
+    }
+    return f"{rows[0]['machine']}. {len(rows[0]['seconds'])} repeats.\n\n{markdown(pd.DataFrame(shown))}"
+
+
 def gpu() -> str:
     path = HERE / "gpu.json"
     if not path.exists():
@@ -160,9 +172,10 @@ def gpu() -> str:
     rates["of"] = rates["tokens_per_second"].notna().map({True: "tokens", False: "texts"})
     rates["share of the bfloat16 peak"] = rates["share_of_peak"].map("{:.0%}".format, na_action="ignore").fillna("")
     hours = pd.DataFrame(found["hours"])
+    rates["seconds a unit"] = rates["seconds_a_unit"].map("{:,.0f}".format, na_action="ignore").fillna("")
     return (
         f"{found['device']}, torch {found['torch']}\n\n"
-        f"{markdown(rates[['case', 'a second', 'of', 'share of the bfloat16 peak']])}\n\n"
+        f"{markdown(rates[['case', 'a second', 'of', 'share of the bfloat16 peak', 'seconds a unit']])}\n\n"
         f"The paper's grid at these rates: **{hours['hours'].sum():,.0f} hours**.\n\n{markdown(hours.round(2))}"
     )
 
@@ -180,6 +193,7 @@ def page(found: dict) -> str:
         *(f"## {name}\n\n{docstring(name)}\n\n{table(rows)}" for name, rows in found["rows"].items()),
         "## Equal results, seed by seed\n\nTest accuracy, with the deviation between seeds: batches of chance texts in "
         "float32 (plain) against batches of texts of like length in bfloat16 (quick).\n\n" + paired(),
+        f"## Tagged words\n\n{docstring('tagged')}\n\n{tagged()}",
         "## GPU\n\n" + gpu(),
     ]
     return "\n\n".join(parts) + "\n"

@@ -4,6 +4,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import platform
 import resource
 import statistics
 import time
@@ -37,6 +38,7 @@ def measure(
     repeats: int = 5,
     children: dict[str, int] | None = None,
     alone: bool = True,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[dict]:
     """Measure a case, one row per side: seconds of each repeat, peak_mb of its process, and before_mb before the work.
 
@@ -44,8 +46,8 @@ def measure(
     result, None if there is nothing to compare. same: whether two summaries agree; if a side's last result differs from
     the first side's, the benchmark stops. judge: scores a result, given the prepared data, once per repeat. children:
     number of equally large processes that a side starts, whose memory counts too. alone: run each side in its own
-    process; otherwise all in this one, and memory is not meaningful. All functions must be at module level, because the
-    processes import them.
+    process; otherwise all in this one, and memory is not meaningful. clock: gives the seconds. All functions must be at
+    module level, because the processes import them.
     """
     # A side keeps its process, so that it prepares once.
     pools = {name: _process() for name in sides} if alone else dict.fromkeys(sides, ThreadPoolExecutor(1))
@@ -57,7 +59,7 @@ def measure(
         found = []
         for row in rows:
             seconds, own, child, before, result, judged = (
-                pools[row["side"]].submit(_run, *made[row["side"]], sides[row["side"]], summary, judge).result()
+                pools[row["side"]].submit(_run, *made[row["side"]], sides[row["side"]], summary, judge, clock).result()
             )
             row["seconds"].append(seconds)
             if judge:
@@ -83,13 +85,13 @@ def _prepare(case: Any, prepare: Callable) -> None:
 
 
 def _run(
-    case: Any, prepare: Callable, work: Callable, summary: Callable, judge: Callable | None
+    case: Any, prepare: Callable, work: Callable, summary: Callable, judge: Callable | None, clock: Callable
 ) -> tuple[float, float, float, float, Any, float | None]:
     """Seconds of the work, peak MB of this process and of its largest child, MB before it, summary and score."""
     _prepare(case, prepare)
-    start = time.perf_counter()
+    start = clock()
     result = work(_prepared["data"])
-    seconds = time.perf_counter() - start
+    seconds = clock() - start
     own, child = (
         resource.getrusage(each).ru_maxrss / 1024 for each in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
@@ -100,6 +102,15 @@ def _run(
 def use_cores(number: int) -> None:
     """Set the number of threads of the sides' processes."""
     os.environ["OMP_NUM_THREADS"] = str(number)
+
+
+def machine() -> str:
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        cpu = lines[0] if lines else cpu
+    return f"{cpu}, {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.system()}"
 
 
 def show(rows: list[dict]) -> None:

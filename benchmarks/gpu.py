@@ -4,6 +4,7 @@
 
 Needs only a GPU: random tokens in texts as long as those of the paper's data sets, and models with random weights,
 trained as in a study. Should take about five minutes. Without a GPU, --small runs it on the CPU to check that it works.
+Besides, the seconds of a unit of CoNLL 2003 with BERT-base, whose words get tags (params/studies/conll2003.yaml).
 """
 
 import argparse
@@ -13,6 +14,7 @@ import platform
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,9 @@ PEAKS = {
 }
 CLASSES = {"imdb": 2, "snli": 3, "reuters": 23, "aapd": 54}
 SEVERAL = {"reuters", "aapd"}
-STEPS, WORDS, WIDTH = 60, 50_000, 300
+STEPS, WORDS, WIDTH, VOCABULARY = 60, 50_000, 300, 30_522
+# CoNLL 2003's training, validation and test sentences, and the tags of their words.
+SENTENCES, TAGS = (14_041, 3_250, 3_453), 9
 # Numbers of BiLSTMs at once, tried on the shortest texts until more are slower or do not fit; others use the fastest.
 WORKERS = (1, 4, 8, 16)
 # Seconds that they train.
@@ -87,17 +91,55 @@ def classes(like: str, number: int, random: np.random.Generator) -> np.ndarray:
 
 def bert(like: str, device: torch.device, small: bool, repeats: int, peak: float | None) -> dict[str, Any]:
     """Tokens that BERT-base trains and predicts per second, without padding."""
-    from transformers import BertConfig, BertForSequenceClassification
-
-    sizes = {"num_hidden_layers": 1, "hidden_size": 64, "intermediate_size": 256, "num_attention_heads": 2}
-    config = BertConfig(num_labels=CLASSES[like], **(sizes if small else {}))
-    torch.manual_seed(0)
-    model = BertForSequenceClassification(config).to(device)
     random, recipe = np.random.default_rng(0), recipe_of(like, "bert-base-uncased")
     size = 4 if small else recipe["batch_size"]
     number = size * (2 if small else STEPS)
-    tokens = made(lengths.SUBWORDS[like], number, config.vocab_size, random)
-    targets, ends = classes(like, number, random), []
+    tokens = made(lengths.SUBWORDS[like], number, VOCABULARY, random)
+    row = rates(tokens, classes(like, number, random), CLASSES[like], size, device, small, repeats, peak)
+    return {"benchmark": "gpu", "case": f"BERT-base, texts as long as {like}'s", "side": "pielab", "like": like} | row
+
+
+def tagger(device: torch.device, small: bool, repeats: int, peak: float | None) -> dict[str, Any]:
+    """The same of BERT-base that tags the words of sentences as long as CoNLL 2003's, and the seconds of a unit.
+
+    A unit is one training for all its epochs, followed by predictions on all splits.
+    """
+    random, recipe = np.random.default_rng(0), recipe_of("conll2003", "bert-base-uncased")
+    size = 4 if small else recipe["batch_size"]
+    number = size * (2 if small else 4 * STEPS)
+    words = lengths.of_sentences(number, random)
+    # A third of the words have two tokens, which stand behind all first ones here, and there is one before and behind.
+    each = words + words // 3 + 2
+    starts = np.concatenate([[0], np.cumsum(each)])
+    places = np.arange(starts[-1]) - np.repeat(starts[:-1], each)
+    first = (places > 0) & (places <= np.repeat(words, each))
+    tokens = Tokens(random.integers(5, VOCABULARY, size=starts[-1], dtype=np.int32), starts, first=first)
+    row = rates(tokens, random.integers(TAGS, size=words.sum()), TAGS, size, device, small, repeats, peak)
+    a_sentence = len(tokens.ids) / number
+    training, predicted = (split * a_sentence for split in (recipe["epochs"] * SENTENCES[0], sum(SENTENCES)))
+    seconds = training / row["tokens_per_second"] + predicted / row["predicted_per_second"]
+    case = "BERT-base that tags words, sentences as long as conll2003's"
+    return {"benchmark": "gpu", "case": case, "side": "pielab", "like": "conll2003", "seconds_a_unit": seconds} | row
+
+
+def rates(
+    tokens: Tokens,
+    targets: np.ndarray,
+    n_classes: int,
+    size: int,
+    device: torch.device,
+    small: bool,
+    repeats: int,
+    peak: float | None,
+) -> dict[str, Any]:
+    """Seconds of each epoch of BERT-base in batches of that size, and tokens that it trains and predicts per second."""
+    from transformers import BertConfig, BertForSequenceClassification, BertForTokenClassification
+
+    sizes = {"num_hidden_layers": 1, "hidden_size": 64, "intermediate_size": 256, "num_attention_heads": 2}
+    config = BertConfig(num_labels=n_classes, **(sizes if small else {}))
+    torch.manual_seed(0)
+    kind = BertForSequenceClassification if tokens.first is None else BertForTokenClassification
+    model, ends = kind(config).to(device), []
     precision = loop.choose_precision("auto", device)
     options = {"batch_size": size, "learning_rate": 1e-5, "seed": 0, "precision": precision, "bucketed": True}
     if device.type == "cuda":
@@ -112,8 +154,7 @@ def bert(like: str, device: torch.device, small: bool, repeats: int, peak: float
         loop.predict(model, Padded, tokens, precision)
         predicted.append(time.perf_counter() - start)
     work = flops(config, tokens.lengths)
-    row = {"benchmark": "gpu", "case": f"BERT-base, texts as long as {like}'s", "side": "pielab", "like": like}
-    row |= {"model": "bert-base-uncased", "seconds": seconds.tolist(), "batch_size": size}
+    row = {"model": "bert-base-uncased", "seconds": seconds.tolist(), "batch_size": size}
     row |= {"tokens_per_second": float(tokens.lengths.sum() / np.median(seconds)), "precision": str(precision)}
     row |= {"predicted_per_second": float(tokens.lengths.sum() / np.median(predicted[1:] or predicted))}
     row |= {"share_of_peak": work / np.median(seconds) / (peak * 1e12) if peak else None}
@@ -246,11 +287,13 @@ def main() -> None:
             given.json.write_text(json.dumps(found, indent=1))
         return row
 
-    for like in CLASSES:
+    options = (device, given.small, given.repeats, peak)
+    for measure in (*(partial(bert, like) for like in CLASSES), tagger):
         torch.cuda.empty_cache()
-        row = keep(bert(like, device, given.small, given.repeats, peak))
+        row = keep(measure(*options))
         trained, predicted = row["tokens_per_second"], row["predicted_per_second"]
         print(f"{row['case']}: {trained:,.0f} tokens/s, {share(row)}, predicts {predicted:,.0f} tokens/s", flush=True)
+    print(f"a unit of conll2003: {row['seconds_a_unit']:,.0f} s", flush=True)
     # What this process keeps of the GPU's memory, others cannot have.
     torch.cuda.empty_cache()
     numbers, best, quickest = (1, 2) if given.small else given.workers, 0.0, 1

@@ -27,6 +27,14 @@ def draw(quantiles: list[int], number: int, random: np.random.Generator) -> np.n
     return np.interp(random.random(number), np.linspace(0, 1, len(quantiles)), quantiles).round().astype(int)
 
 
+def of_sentences(number: int, random: np.random.Generator) -> np.ndarray:
+    """Lengths (number,) in words with the mean and the limits of CoNLL 2003's training sentences, as far as is known.
+
+    Of these, 14,041 sentences have 203,621 words, and the longest 113; between them exponential, not counted.
+    """
+    return np.minimum(1 + random.exponential(203_621 / 14_041 - 1, size=number).round(), 113).astype(int)
+
+
 def mean(quantiles: list[int]) -> float:
     """The mean of that distribution."""
     return float(np.trapezoid(quantiles, dx=1 / (len(quantiles) - 1)))

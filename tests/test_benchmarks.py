@@ -34,6 +34,18 @@ def test_a_benchmark_compares_both_sides(name, benchmark):
     assert all({row["side"] for row in rows if row["case"] == case} > {"pielab"} for case in cases)
 
 
+def test_the_benchmark_of_tagged_words_is_on_its_page(benchmark, monkeypatch, tmp_path):
+    rows = benchmark("tagged").run(small=True, repeats=2)
+    assert all(len(row["seconds"]) == 2 and row["machine"] for row in rows)
+    everything = benchmark("all")
+    monkeypatch.setattr(everything, "HERE", tmp_path)
+    assert everything.tagged().startswith("Not run")
+    (tmp_path / "tagged.json").write_text(json.dumps(rows))
+    page = everything.tagged()
+    assert len(page.split("\n| ")) == 3 + len(rows) and rows[0]["machine"] in page
+    assert "|  | numbering and null | " in page
+
+
 def test_the_benchmark_of_gradual_pruning_has_every_pruner(benchmark):
     rows = benchmark("gradual").run(small=True, repeats=1)
     assert [row["side"] for row in rows] == ["plain training", "PINS", "PINS-CE", "GMP"]
@@ -66,6 +78,8 @@ def test_the_benchmark_of_a_gpu_runs_by_its_command_and_in_its_processes(tmp_pat
     assert len(found["hours"]) == 8 and all(row["hours"] > 0 for row in found["hours"])
     assert {row["model"] for row in found["rows"]} == {"bilstm", "bert-base-uncased"}
     assert {row.get("workers") for row in found["rows"]} == {None, 1, 2}
+    (tagger,) = [row for row in found["rows"] if row["like"] == "conll2003"]
+    assert tagger["seconds_a_unit"] > 20 * 14_041 * 3 / tagger["tokens_per_second"]
 
 
 def test_each_side_has_a_process_and_sides_that_disagree_stop(benchmark):
