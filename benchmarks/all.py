@@ -153,10 +153,11 @@ def tagged() -> str:
         "case": frame["case"].where(frame["case"] != frame["case"].shift(), ""),
         "part": frame["side"],
         "CPU seconds, median (least to most)": [seconds_text(row["seconds"]) for row in rows],
-        "share of the case": share.map("{:.0%}".format),
+        "share of the case": (100 * share).map("{:.2g} %".format),
         "peak MB": frame["peak_mb"].map("{:.0f}".format),
     }
-    return f"{rows[0]['machine']}. {len(rows[0]['seconds'])} repeats.\n\n{markdown(pd.DataFrame(shown))}"
+    about = f"{rows[0]['machine']}, at a load of {rows[0]['load']:.0f}; {len(rows[0]['seconds'])} repeats."
+    return f"{about}\n\n{markdown(pd.DataFrame(shown))}"
 
 
 def gpu() -> str:

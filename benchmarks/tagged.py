@@ -4,17 +4,18 @@
 
 Seconds are those of the process on one core, so that other work on the machine counts little. Of the eight candidate
 entities of a sentence, each model says each with the candidate's own chance, any from 0 to 1: hardly any has no votes
-or all of them, which is the most work there can be. The tagger is minilm-2l; its sentences are BBC news, as long as
-CoNLL 2003's, with tags at random.
+or all of them, which is the most work there can be. The tagger is minilm-2l; its sentences are BBC news, on average
+as long as CoNLL 2003's, with tags at random.
 """
 
 import time
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import common
 import lengths
 import numpy as np
+import psutil
 
 from pielab.analysis import levels, null, pies
 from pielab.data.votes import numbered
@@ -76,6 +77,7 @@ def by_type(given: tuple[Tags, list[Predictions]]) -> Any:
     return levels.by_type(dense, pruned, gold)
 
 
+@cache  # once for all sides of one process, as in a test
 def unit(sentences: int) -> dict[str, Any]:
     """A tagger, its sentences with their tags, and logits of three unpruned and three pruned models."""
     import torch  # here, because votes need neither it nor its memory
@@ -90,15 +92,18 @@ def unit(sentences: int) -> dict[str, Any]:
     gold = Tags.of_sentences([random.integers(len(NAMES), size=len(row)) for row in words], NAMES)
     encoder = tagging.encoder("minilm-2l", [" ".join(row) for row in words], 512)
     logits = random.normal(size=(6, len(gold.ids), len(NAMES))).astype(np.float32)
-    options = {"seeds": (0, 1, 2), "starts": gold.starts, "tags": NAMES}
+
+    def predicted(logits: np.ndarray) -> Predictions:
+        return Predictions(logits, tuple(range(len(logits))), starts=gold.starts, tags=NAMES)
+
     return {
         "words": words,
         "gold": gold,
         "encoder": encoder,
         "tokens": encoder.encode_words(words),
         "model": tagging.build("minilm-2l", len(NAMES)),
-        "seed": Predictions(logits[:1], **options),
-        "sets": tuple(Predictions(side, **options).classes for side in (logits[:3], logits[3:])),
+        "seed": predicted(logits[:1]),
+        "sets": (predicted(logits[:3]).classes, predicted(logits[3:]).classes),
     }
 
 
@@ -160,7 +165,8 @@ def run(small: bool, repeats: int) -> list[dict]:
         works, prepared = ({name: pair[place] for name, pair in sides.items()} for place in (0, 1))
         options = {"prepare": prepared, "repeats": repeats, "alone": not small, "clock": time.process_time}
         rows += common.measure("tagged", case, works, **options)
-    return [row | {"machine": common.machine()} for row in rows]
+    about = {"machine": common.machine(), "load": psutil.getloadavg()[0]}
+    return [row | about for row in rows]
 
 
 if __name__ == "__main__":

@@ -35,8 +35,8 @@ def test_a_benchmark_compares_both_sides(name, benchmark):
 
 
 def test_the_benchmark_of_tagged_words_is_on_its_page(benchmark, monkeypatch, tmp_path):
-    rows = benchmark("tagged").run(small=True, repeats=2)
-    assert all(len(row["seconds"]) == 2 and row["machine"] for row in rows)
+    rows = benchmark("tagged").run(small=True, repeats=1)
+    assert all(len(row["seconds"]) == 1 and row["machine"] for row in rows)
     everything = benchmark("all")
     monkeypatch.setattr(everything, "HERE", tmp_path)
     assert everything.tagged().startswith("Not run")
