@@ -73,6 +73,15 @@ def f1_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.where(total > 0, np.round(distance * 2**20) / 2**20, 0.0)
 
 
+def similarity_distance(similarities: np.ndarray) -> Distance:
+    """One minus the similarity of the texts of two models, as a distance of their numbers, (texts,) each.
+
+    similarities: (examples, texts, texts), in multiples of 2^-20, as `data.distinct_texts` gives them.
+    """
+    examples = np.arange(len(similarities))
+    return lambda first, second: 1 - similarities[examples, first, second].astype(np.float64)
+
+
 def count(
     unpruned: np.ndarray,
     control: np.ndarray | None = None,
