@@ -15,7 +15,7 @@ help:
 	@echo "pielab       the command behind these (.venv/bin/pielab --help): run, new, study, plan, status, ..."
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make docs    build the documentation as a site, without network: site/index.html"
-	@echo "make bench   run the benchmarks, about 14 minutes on 2 idle cores; writes benchmarks/RESULTS.md"
+	@echo "make bench   run the benchmarks, about 17 minutes on 2 idle cores; writes benchmarks/RESULTS.md"
 	@echo "make lint    check the style of code and notebooks, the imports between packages, and the types"
 	@echo "make notebooks    run the notebooks with their defaults and store the outputs"
 	@echo "make files    write docs/files.md, every file of a study with its columns"

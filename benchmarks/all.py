@@ -1,6 +1,6 @@
 """Run the benchmarks that need no GPU, and write benchmarks/RESULTS.md with a figure of their ratios.
 
-    .venv/bin/python benchmarks/all.py [--repeats 3] [--only recipe|masks|analysis|readability | --again]
+    .venv/bin/python benchmarks/all.py [--repeats 3] [--only recipe|masks|analysis|readability|medoids | --again]
 
 --only measures one part again; --again measures none and writes the page from the stored rows. The page also shows the
 results of benchmarks/paired.py, tagged.py and gpu.py, from paired.json, tagged.json and gpu.json.
@@ -24,7 +24,7 @@ import pandas as pd
 import seaborn as sns
 
 HERE = Path(__file__).parent
-NAMES = ("recipe", "masks", "analysis", "readability")
+NAMES = ("recipe", "masks", "analysis", "readability", "medoids")
 COLUMNS = ["case", "side", "seconds, median (least to most)", "times pielab's", "peak MB", "accuracy or macro-F1"]
 
 

@@ -26,7 +26,7 @@ def benchmark(monkeypatch):
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("name", ["analysis", "masks", "readability", "recipe"])
+@pytest.mark.parametrize("name", ["analysis", "masks", "medoids", "readability", "recipe"])
 def test_a_benchmark_compares_both_sides(name, benchmark):
     rows = benchmark(name).run(small=True, repeats=1)
     cases = {row["case"] for row in rows}
