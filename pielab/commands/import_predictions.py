@@ -1,6 +1,7 @@
 """Take predictions that other programs made into a study, where the notebooks from 03 on find them."""
 
 import argparse
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pielab.data.answer_files import AnswerFile
+    from pielab.data.tag_files import TaggedWords
 
 EXAMPLES = """for example:
   pielab import-predictions dense-*.parquet --study mine --dataset reviews --model bert
@@ -23,6 +25,9 @@ A file is one model's answers to the test texts, of one label each, as pielab pr
 reads it: CSV, TSV, Parquet, JSON or JSON lines with logits or answers, a column of ids, and the texts, by which its
 rows are put in the order of the data. Without texts the ids must be the places of the test texts, from 0. What needs
 probabilities, KL and calibration, is known with logits alone.
+
+Of tagged words a file has the tags: the last column of a .conll file, or a column of lists. Its words, or without them
+the numbers of words, must be those of the data, in its order or by ids that are the places of the sentences.
 """
 
 
@@ -49,17 +54,22 @@ def main(arguments: list[str], program: str = "pielab import-predictions") -> in
 
 
 def _add(given: argparse.Namespace) -> Any:
-    from pielab.data import answer_files, datasets, importing
+    from pielab.data import answer_files, datasets, imported_tags, importing, tasks
 
     options = {name: getattr(given, name) for name in ("text", "text_pair", "label", "label_separator")}
     options = {name: value for name, value in options.items() if value}
     own = {name: getattr(given, name) for name in ("id", "answer", "logits")}
-    files = answer_files.read_all(given.files, own | dict.fromkeys(("label", "text", "group")))
     data = datasets.load(given.dataset, **options)
-    importing.check_texts(data, given.dataset)
+    of_words = tasks.of_split(data["test"]) is tasks.TOKENS
+    files = answer_files.read_all(given.files, own | dict.fromkeys(("label", "text", "group")), tags=of_words)
+    imported_tags.check_kind(files[0].tagged is not None, data, given.dataset)
     names, texts = datasets.class_names(data), datasets.joined_texts(data["test"])
     classes = given.classes.split(",") if given.classes else None
-    found = [_predictions(file, texts, names, classes, given.dataset) for file in files]
+    if of_words:
+        words = list(data["test"]["words"])
+        found: list = [_tags(file, file.tagged, words, texts, given.dataset) for file in files if file.tagged]
+    else:
+        found = [_predictions(file, texts, names, classes, given.dataset) for file in files]
     kinds = {file.logits is None: file.path for file in files}
     if len(kinds) > 1:
         raise PielabError(
@@ -76,6 +86,7 @@ def _add(given: argparse.Namespace) -> Any:
         threshold=given.threshold,
         seeds=given.seeds,
         results=given.results,
+        classes=classes if of_words else None,
         **pruned,
         **options,
     )
@@ -106,6 +117,26 @@ def _predictions(
             "name the classes in the order of the logits by --classes, separated by commas",
         )
     return file.logits[:, [columns.index(name) for name in names]][order]
+
+
+def _tags(
+    file: "AnswerFile", tagged: "TaggedWords", words: Sequence[list[str]], texts: Sequence[str], dataset: str
+) -> list[tuple[str, ...]]:
+    """The file's tags of each sentence, in the order of the data's."""
+    import pandas as pd
+
+    places = pd.Index([str(place) for place in range(len(words))])
+    by_place = len(file.ids) == len(places) and places.isin(file.ids).all()
+    order = file.ids.get_indexer(places) if by_place else _order(file, texts, dataset)
+    for place, (row, own) in enumerate(zip(order, words, strict=True)):
+        if tagged.words is not None and tagged.words[row] != own:
+            raise PielabError(
+                "words-of-other-data",
+                f"{file.path} has the words {reprlib.repr(tagged.words[row])} where {dataset} has "
+                f"{reprlib.repr(own)}, sentence {place + 1} of its test split",
+                "predict the words of the data's test split, in its order or with their places, from 0, as ids",
+            )
+    return [tagged.tags["answer"][row] for row in order]
 
 
 def _order(file: "AnswerFile", texts: Sequence[str], dataset: str) -> "np.ndarray":

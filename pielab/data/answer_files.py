@@ -3,7 +3,7 @@
 import json
 import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pielab.data import answer_sets, formats, tables
+from pielab.data import answer_sets, formats, tables, tag_files
 from pielab.data.answer_sets import LABEL_LOGITS, Sets
 from pielab.data.logit_checks import check_logits
+from pielab.data.tag_files import TaggedWords
 from pielab.errors import PielabError
 from pielab.progress import counted
 from pielab.store import digests
@@ -42,6 +43,7 @@ class AnswerFile:
     ids, answers: (texts,) strings. logits: (texts, classes). names: the class of a column of logits, by its place, as
     far as the file tells it. label, text, group: (texts,) strings. None for what the file does not have. sets: the
     labels of each answer and label that is a string of several; None if each text has one, and logits are None if not.
+    tagged: of a file of tagged words, whose answers are sets of entities.
     """
 
     path: Path
@@ -55,51 +57,69 @@ class AnswerFile:
     text: np.ndarray | None
     group: np.ndarray | None
     sets: Sets | None = None
+    tagged: TaggedWords | None = None
 
 
 def read_all(
-    paths: Sequence[Path], given: Mapping[str, str | None], separator: str | None = None, sets: bool = False
+    paths: Sequence[Path],
+    given: Mapping[str, str | None],
+    separator: str | None = None,
+    sets: bool = False,
+    tags: bool = False,
 ) -> list[AnswerFile]:
     """The files, with the same column of ids.
 
     given: the names of columns by option, a key of NAMES or "group"; None for one of the usual names. sets: whether an
-    answer may be a set of labels, a list or joined by the separator.
+    answer may be a set of labels, a list or joined by the separator. tags: whether lists of answers are tags of words;
+    if not, those are that can be nothing else.
 
     Raises PielabError if a file cannot be read, or has no ids or answers, an empty or repeated id, or an empty answer;
-    and if some answers are sets and others not.
+    and if some answers are sets, or tags of words, and others not.
     """
     for path in paths:
         if not path.is_file():
             raise PielabError("no-such-answer-file", f"there is no file {path}", "give the path of a model's answers")
-        if formats.suffix(path) == formats.CONLL:
-            raise PielabError(
-                "answers-of-words",
-                f"{path} has a line for each word, and answers are compared text by text",
-                "give a table with ids and one answer, or set of labels, for each text",
-            )
     headers = [_header(path, given) for path in paths]
     for option in OPTIONAL:
         if (name := given[option]) and not any(name in header for header in headers):
             tables.check_columns(headers[0], {f"--{option}": name}, str(paths[0]))
+    found = [
+        tag_files.find(header, _named(header, given), path, tags) for path, header in zip(paths, headers, strict=True)
+    ]
+    _check_tags(paths, [each is not None for each in found])
+    headers = [each[0] if each else header for each, header in zip(found, headers, strict=True)]
     named = {**given, "id": given["id"] or _common_id(paths, headers)}
     tables_of = []
     labels: dict[Path, Sets | None] = {}
-    for path, header in zip(paths, headers, strict=True):
+    for path, header, of_tags in zip(paths, headers, found, strict=True):
         columns, pair, classes = _columns(path, header, named)
         frame = _rows(path, header, columns, [*pair, *classes])
-        labels[path] = None
-        if sets:
+        labels[path] = of_tags[1] if of_tags else None
+        if sets and not of_tags:
             joined = {option: name for option, name in columns.items() if option in {"--answer", "--label"}}
             frame, labels[path] = answer_sets.write(frame, joined, separator, path)
         if labels[path] is not None:
             columns, classes = {option: name for option, name in columns.items() if option != "--logits"}, []
         tables_of.append((path, frame, columns, pair, classes))
     answer_sets.check_one_form(labels, separator)
-    return [_of_table(*table, labels[table[0]]) for table in tables_of]
+    files = [_of_table(*table, labels[table[0]]) for table in tables_of]
+    return [replace(file, tagged=each and each[2]) for file, each in zip(files, found, strict=True)]
+
+
+def _check_tags(paths: Sequence[Path], have_tags: Sequence[bool]) -> None:
+    if any(have_tags) and not all(have_tags):
+        some, other = (paths[have_tags.index(has)] for has in (True, False))
+        raise PielabError(
+            "tags-beside-other-answers",
+            f"{some} has a tag for each word, and {other} has none",
+            "give files that all have tags, as columns of a .conll file or as lists",
+        )
 
 
 def _header(path: Path, given: Mapping[str, str | None]) -> pd.DataFrame:
     """A file's columns as they are written; of a CSV or TSV their names alone, because reading it needs them."""
+    if formats.suffix(path) == formats.CONLL:
+        return tag_files.conll(path, given)
     # A column that no file has, so that the header comes without rows; the delimiter is that of the most known names.
     known = [*filter(None, given.values()), *(name for names in NAMES.values() for name in names), *chain(*PAIRS)]
     frame = formats.read(path, [*known, "\0"], "\0")
@@ -122,10 +142,8 @@ def _listed(header: pd.DataFrame) -> str:
     return ", ".join(map(str, header.columns))
 
 
-def _columns(
-    path: Path, header: pd.DataFrame, given: Mapping[str, str | None]
-) -> tuple[dict[str, str], Sequence[str], Sequence[str]]:
-    """The file's column for each option, and the names of two columns of texts and of those of logits, if any."""
+def _named(header: pd.DataFrame, given: Mapping[str, str | None]) -> dict[str, str]:
+    """The column of each option that is given, or has a usual name."""
     columns = {
         f"--{option}": column
         for option, column in given.items()
@@ -135,6 +153,14 @@ def _columns(
         free = [name for name in names if name in header and name not in columns.values()]
         if free and not given[option]:
             columns[f"--{option}"] = free[0]
+    return columns
+
+
+def _columns(
+    path: Path, header: pd.DataFrame, given: Mapping[str, str | None]
+) -> tuple[dict[str, str], Sequence[str], Sequence[str]]:
+    """The file's column for each option, and the names of two columns of texts and of those of logits, if any."""
+    columns = _named(header, given)
     pair = next((pair for pair in PAIRS if not given["text"] and set(pair) <= set(header)), ())
     if pair:
         columns.pop("--text", None)

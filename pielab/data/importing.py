@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ import pandas as pd
 
 from pielab.config.parameters import PairParameters, PrunedParameters
 from pielab.config.validation import validate
-from pielab.data import datasets, tasks
+from pielab.data import datasets, imported_tags, tasks
 from pielab.data.logit_checks import check_logits, two_numbers
 from pielab.errors import PielabError
 from pielab.store import files, paths, predictions, records
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def add(
-    test: np.ndarray | Sequence[np.ndarray],
+    test: np.ndarray | Sequence,
     *,
     study: str,
     dataset: str,
@@ -32,19 +34,22 @@ def add(
     seeds: str | Sequence[int] | None = None,
     classes: Sequence[str] | None = None,
     decision_thresholds: float | Sequence[float] | None = None,
-    train: np.ndarray | None = None,
+    train: np.ndarray | Sequence | None = None,
     early: np.ndarray | None = None,
     **more: Any,
 ) -> pd.DataFrame:
     """Write the logits, or the answers, of several models into a study; returns the test score of each seed.
 
-    The score is the accuracy, macro-F1 for multi-label data, or the main metric of a GLUE task.
+    The score is the accuracy, macro-F1 for multi-label data, entity F1 for tagged words, or the main metric of a GLUE
+    task.
 
     test: (seeds, examples, classes), for the texts of `datasets.load(dataset)["test"]` in their order.
         If texts have one label, log-probabilities will do; probabilities p of several labels become logits by
         np.log(p / (1 - p)). If logits are not known, the answers: class ids, integers (seeds, examples), or if texts
         have several labels bool (seeds, examples, classes). Logits that are two numbers alone, such as
         np.eye(n_classes)[ids], are stored as the answers that they are: probabilities of them would be made up.
+        Of tagged words, tags: for each model a list for each sentence, with a tag for each word, a string such as
+        "B-person"; stored as answers.
     pruner, threshold: the name of the compression, such as "quantised", and the share of the model that it removed, in
         percent above 0 and below 100; 0 for models that were trained like compressed ones, with nothing compressed, to
         be named as `control` in 03_pies. Unpruned models have neither.
@@ -62,42 +67,33 @@ def add(
     """
     given = {"study": study, "dataset": dataset, "model": model, "pruner": pruner, "threshold": threshold}
     arrays = {"test": test, "train": train, "early": early}
-    logits = {split: _array(values, split) for split, values in arrays.items() if values is not None}
-    p, configuration = _parameters(given | more, seeds, len(logits["test"]))
+    are_tags = imported_tags.are_strings(test)
+    values: dict[str, Any] = {
+        split: each if are_tags else _array(each, split) for split, each in arrays.items() if each is not None
+    }
+    p, configuration = _parameters(given | more, seeds, len(values["test"]))
     data = datasets.load(**p.data)
-    check_texts(data, p.dataset)
-    logits = {split: _hot(values, split, p, data, classes) for split, values in logits.items()}
-    logits = {split: _in_order(values, split, p, data, classes) for split, values in logits.items()}
-    multi_label = tasks.of_split(data["test"]) is tasks.MULTI_LABEL
-    as_logits = {split: values for split, values in logits.items() if values.dtype != bool}
-    check_logits(as_logits, multi_label)
-    task, targets = datasets.task_of(p.dataset, data), datasets.targets(data["test"])
-    decisions = _decision_thresholds(decision_thresholds, as_logits, p, data)
-    # A class that is said and one that is not are on the two sides of any threshold.
-    answers = {split: task.answers(np.where(values, 9, -9), 0.5) for split, values in logits.items()}
-    answers |= {split: task.answers(values, decisions) for split, values in as_logits.items()}
-    known = {split for split, values in as_logits.items() if not two_numbers(values, multi_label)}
-    if "early" in set(logits) - known:
+    imported_tags.check_kind(are_tags, data, p.dataset)
+    found = (imported_tags.files if are_tags else _files)(values, p, data, classes, decision_thresholds)
+    if any(file.logits is None for file in found.get("early", ())):
         raise PielabError(
             "early-answers-given",
             "the early predictions are answers without logits",
             "give their logits, because EL2N is the error of the probabilities, or leave early out",
         )
-    scores = [task.score(predicted, targets) for predicted in answers["test"]]
+    task, targets = datasets.task_of(p.dataset, data), datasets.targets(data["test"])
+    targets = replace(targets, names=found["test"][0].tags) if are_tags else targets
+    scores = [task.score(file.classes, targets) for file in found["test"]]
     common = configuration.record | {"data": datasets.digest(data), "metric": task.metric}
     folder, contents = configuration.folder(p.study_folder), {}
     for index, seed in enumerate(p.seeds):
-        decision = None if decisions is None else float(decisions[index])
-        record = common | {"seed": seed, "decision_threshold": decision, "test": scores[index]}
-        contents[paths.seed(folder, seed)] = (
-            record,
-            {
-                split: File(record | {"split": split}, values[index])
-                if split in known
-                else File(record | {"split": split, "n_classes": values.shape[2]}, None, answers[split][index])
-                for split, values in logits.items()
-            },
-        )
+        of_seed = {split: runs[index] for split, runs in found.items()}
+        record = common | {"seed": seed, "decision_threshold": of_seed["test"].decision_threshold}
+        record |= {"test": scores[index]}
+        splits = {
+            split: replace(file, metadata=record | {"split": split} | file.metadata) for split, file in of_seed.items()
+        }
+        contents[paths.seed(folder, seed)] = record, splits
     # All folders are checked before the first is written.
     for target in [target for target, content in contents.items() if not _is_written(target, *content)]:
         record, splits = contents[target]
@@ -108,14 +104,34 @@ def add(
     return pd.DataFrame({"seed": p.seeds, task.metric: scores})
 
 
-def check_texts(data: "DatasetDict", dataset: str) -> None:
-    """Raises PielabError if the examples are words with tags, of which no predictions can be imported."""
-    if tasks.of_split(data["test"]) is tasks.TOKENS:
-        raise PielabError(
-            "import-for-tagged-words",
-            f"{dataset} has words with tags, and predictions are imported for texts",
-            "give data whose texts have labels",
-        )
+def _files(
+    values: dict[str, np.ndarray],
+    p: PairParameters,
+    data: "DatasetDict",
+    classes: Sequence[str] | None,
+    decision_thresholds: float | Sequence[float] | None,
+) -> dict[str, list[File]]:
+    """Logits or answers to texts as the files of all seeds, by split; their metadata are what depends on the values."""
+    logits = {split: _hot(each, split, p, data, classes) for split, each in values.items()}
+    logits = {split: _in_order(each, split, p, data, classes) for split, each in logits.items()}
+    task = tasks.of_split(data["test"])
+    multi_label = task is tasks.MULTI_LABEL
+    as_logits = {split: each for split, each in logits.items() if each.dtype != bool}
+    check_logits(as_logits, multi_label)
+    decisions = _decision_thresholds(decision_thresholds, as_logits, p, data)
+    thresholds = [None] * len(p.seeds) if decisions is None else decisions.tolist()
+    found = {}
+    for split, each in logits.items():
+        # A class that is said and one that is not are on the two sides of any threshold.
+        said, above = (each, decisions) if split in as_logits else (np.where(each, 9, -9), 0.5)
+        known = split in as_logits and not two_numbers(each, multi_label)
+        values_of = zip(each, repeat(None)) if known else zip(repeat(None), task.answers(said, above))
+        about = {} if known else {"n_classes": each.shape[2]}
+        found[split] = [
+            File({"decision_threshold": threshold} | about, *own)
+            for threshold, own in zip(thresholds, values_of, strict=True)
+        ]
+    return found
 
 
 def _array(values: np.ndarray | Sequence[np.ndarray], split: str) -> np.ndarray:
@@ -299,5 +315,6 @@ def _is_written(target: Path, record: dict[str, Any], splits: dict[str, File]) -
 
 def _is_same(file: File, other: File) -> bool:
     if file.logits is None or other.logits is None:
-        return file.logits is other.logits and np.array_equal(file.classes, other.classes)
+        same = file.logits is other.logits and file.tags == other.tags
+        return same and np.array_equal(file.classes, other.classes)
     return np.array_equal(file.logits, other.logits)

@@ -35,13 +35,18 @@ def has_words(frames: dict[str, pd.DataFrame], columns: dict[str, str]) -> bool:
 def check_texts(frames: dict[str, pd.DataFrame], where: str) -> None:
     """Raises PielabError if the labels of texts, which are strings here, are the tags of their words."""
     rows = [_plain(cell) for cell in _cells(frames, "label") if _is_list(cell)]
-    tags = all(isinstance(tag, str) and (tag == OUTSIDE or _TAG.fullmatch(tag)) for row in rows for tag in row)
+    tags = all(is_tag(tag) for row in rows for tag in row)
     if tags and (row := next((row for row in rows if len(set(row)) < len(row)), None)):
         raise PielabError(
             "tags-without-words",
             f"{where} has the tags of words as labels, such as {reprlib.repr(row)}, and texts that are strings",
             "give the column of the lists of words as text",
         )
+
+
+def is_tag(value: Any) -> bool:
+    """Whether something is a tag of a word."""
+    return isinstance(value, str) and (value == OUTSIDE or _TAG.fullmatch(value) is not None)
 
 
 def encode(
@@ -59,7 +64,7 @@ def encode(
         )
     frames = {split: frame.map(_plain) for split, frame in frames.items()}
     label_checks.check_form(_cells(frames, "label"), separator, where)
-    tags = {split: _tags(frame, f"{where} ({split})") for split, frame in frames.items()}
+    tags = {split: bio(frame["text"], frame["label"], f"{where} ({split})") for split, frame in frames.items()}
     words = chain.from_iterable(_cells(frames, "text"))
     if all(_NUMBER_OF_WORD.fullmatch(word) for word in words):
         raise PielabError(
@@ -117,18 +122,24 @@ def _cells(frames: dict[str, pd.DataFrame], column: str) -> list:
     return list(chain.from_iterable(frame[column] for frame in frames.values()))
 
 
-def _tags(frame: pd.DataFrame, where: str) -> list[tuple[str, ...]]:
-    """The tags of each sentence, their letters those of BIO."""
+def bio(sentences: Iterable[Any], tagged: Iterable[Any], where: str) -> list[tuple[str, ...]]:
+    """The tags of each sentence, their letters those of BIO; PielabError if they cannot be those of its words."""
     rows = []
-    for number, (words, tags) in enumerate(zip(frame["text"], frame["label"], strict=True), 1):
+    for number, (words, tags) in enumerate(zip(sentences, tagged, strict=True), 1):
         _check_words(words, f"{where}, sentence {number}")
+        if not isinstance(tags, list):
+            raise PielabError(
+                "tags-not-a-list",
+                f"{where}, sentence {number} has {reprlib.repr(tags)} in place of tags",
+                'give a list with a tag for each word, such as ["O", "B-PER"]',
+            )
         if len(tags) != len(words):
             raise PielabError(
                 "words-and-tags-differ",
                 f"{where}, sentence {number} has {counted(len(words), 'word')} and {counted(len(tags), 'tag')}",
                 "give each word a tag",
             )
-        row = tuple(map(_bio, tags))
+        row = tuple(map(_as_bio, tags))
         if "" in row:
             place = row.index("")
             raise PielabError(
@@ -160,7 +171,7 @@ def _check_words(words: Any, where: str) -> None:
             )
 
 
-def _bio(tag: Any) -> str:
+def _as_bio(tag: Any) -> str:
     """The tag, its letter one of BIO; empty if it is none of words."""
     if not isinstance(tag, str) or tag == OUTSIDE:
         return tag if isinstance(tag, str) else ""

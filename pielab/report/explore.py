@@ -39,7 +39,7 @@ class Split:
     """One split of the data of a pair, which its configurations share.
 
     source: identifies the data it was read from. class_names: in the order of class ids. texts: one per example.
-    percentile: (examples,), how hard an example is for the unpruned models, 100 for the hardest.
+    percentile: (examples,), how hard an example is for the unpruned models, 100 for the hardest; None without logits.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Split:
     examples: "Dataset"
     class_names: list[str]
     texts: list[str]
-    percentile: np.ndarray
+    percentile: np.ndarray | None
 
 
 def read_split(
@@ -66,8 +66,13 @@ def read_split(
     dense, of_file = folder.parent / DENSE, "early" if name == "train" else name
     runs = predictions.read_seeds(dense, record["seeds"], of_file)
     results.check_same_data(data, runs, runs, split=name)
-    norms = el2n.error_norms_of(dense, runs, of_file, datasets.targets(data[name]))
-    percentile = 100 * stats.rankdata(norms) / len(norms)
+    try:
+        norms = el2n.error_norms_of(dense, runs, of_file, datasets.targets(data[name]))
+        percentile = 100 * stats.rankdata(norms) / len(norms)
+    except PielabError as error:
+        if error.id != "logits-not-kept":
+            raise
+        percentile = None
     texts = datasets.joined_texts(data[name])
     return Split(name, source, data[name], datasets.class_names(data), texts, percentile)
 
@@ -76,8 +81,9 @@ def pies(folder: Path, split: Split, study: Path | results.Results | None = None
     """The PIEs of a configuration, those with the largest P(PIE) - P(null) first.
 
     Columns: dataset, model, pruner, threshold; example (its index in the split), text, label, unpruned votes, pruned
-    votes (in words), P(PIE), P(null); a percentile, see PERCENTILE; the scores of readability; and votes, the
-    rows of the table that figures.votes takes. For the training set, P(PIE) and P(null) are computed here.
+    votes (in words), P(PIE), P(null); a percentile, see PERCENTILE, unless models have answers alone; the scores of
+    readability; and votes, the rows of the table that figures.votes takes. For the training set, P(PIE) and P(null) are
+    computed here.
     """
     frame, record = results.read(study or folder.parents[1]).pies(folder)
     if split.name == "train":
@@ -108,7 +114,7 @@ def pies(folder: Path, split: Split, study: Path | results.Results | None = None
             },
             "P(PIE)": pie_rows["p_pie"].to_numpy(),
             "P(null)": pie_rows["p_null"].to_numpy(),
-            PERCENTILE[split.name]: split.percentile[places],
+            **({} if split.percentile is None else {PERCENTILE[split.name]: split.percentile[places]}),
         }
     )
     return pd.concat([table, scores.reset_index(drop=True)], axis=1).assign(
@@ -167,9 +173,9 @@ def show(frame: pd.DataFrame, rows: int = 1000, without: Sequence[str] = ()) -> 
 
 def as_html(frame: pd.DataFrame, without: Sequence[str] = (), text_limit: int | None = None) -> str:
     """PIEs as the HTML of an interactive table, in which texts are escaped."""
-    percentile = next(name for name in PERCENTILE.values() if name in frame)
+    percentile = [name for name in PERCENTILE.values() if name in frame]
     digits = {"P(PIE)": 2, "P(null)": 2, **dict.fromkeys(readability.SCORES, 1)}
-    whole = dict.fromkeys([percentile, "difficult words", readability.LENGTH], 0)
+    whole = dict.fromkeys([*percentile, "difficult words", readability.LENGTH], 0)
     texts = data_table.one_line(frame["text"], text_limit)
     table = frame.assign(text=texts, threshold=settings.joined(list(tables.setting_texts(frame)))).round(digits | whole)
     table = table.astype(dict.fromkeys(whole, int)).drop(columns=["votes", "marked", *without])
