@@ -5,20 +5,21 @@ several, intervals are for other runs at these texts, as in `paired_change` and 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from pielab.analysis import agreement, exchange, file_calibration, null, paired_change
+from pielab.analysis import agreement, exchange, file_calibration, file_entities, null, paired_change
 from pielab.analysis.exact import difference_of_shares, percent, welch
 from pielab.analysis.paired_change import SPLIT
 from pielab.data import tasks
 from pielab.data.paired_answers import PairedAnswers
 from pielab.data.text_groups import NONE
 from pielab.data.votes import differ
+from pielab.store.entities import EntitySets
 from pielab.store.predictions import Predictions
 
 ENDS = ["estimate", "low", "high"]
@@ -44,7 +45,9 @@ class Comparison:
     before, and several. groups: of `file_groups.compare`, None without groups.
     matrix: texts by answer before (rows) and after, a mean over runs. None for more than `MOST_CLASSES`, and for sets.
     labels: where an answer is a set, a row for each label, and "(none)" for the empty set, those that changed most
-    first: on how many texts it was given before and after, gained and lost, means over compared pairs of runs.
+    first: on how many texts it was given before and after, gained and lost, means over compared pairs of runs. Of
+    tagged words instead of `file_entities.by_type`. levels, entity_f1: of `file_entities`, None without tags or labels.
+    entities: which entities are said before and after, and are right if that is known; None without tags.
     by_text: a row a text, in the order of the first file: id, text, group and label, if known; the answers of each run;
     changed, the share of compared pairs of runs that differ; majority_changed, as of `majorities`; and confidence, the
     mean probability of the answers on the side that is less sure, if there are logits.
@@ -60,13 +63,15 @@ class Comparison:
     by_text: pd.DataFrame
     labels: pd.DataFrame | None = None
     calibration: pd.DataFrame | None = None
+    levels: pd.DataFrame | None = None
+    entity_f1: pd.DataFrame | None = None
+    entities: list[EntitySets] | None = None
 
     @property
     def numbers(self) -> dict[str, Any]:
         """All of them but those of single texts, as plain lists and numbers, for JSON; None for what is not known."""
-        tables = {
-            name: getattr(self, name) for name in ("changes", "accuracy", "calibration", "models", "groups", "labels")
-        }
+        of_texts = ("changes", "accuracy", "calibration", "models", "groups", "labels")
+        tables = {name: getattr(self, name) for name in (*of_texts, "levels", "entity_f1")}
         records = {
             name: table.astype(object).where(table.notna(), None).to_dict("records")
             for name, table in tables.items()
@@ -83,14 +88,10 @@ class Comparison:
 def compare(answers: PairedAnswers) -> Comparison:
     """The comparison of two sides of one or several runs each."""
     before, after, targets = _within_texts(answers)
-    # A majority of sets is one for each label.
-    votes = (
-        (before, after)
-        if answers.members is None
-        else [answers.members[side] for side in (answers.before, answers.after)]
-    )
-    by_text = _by_text(answers, before, after, votes)
-    return Comparison(
+    pairs = list(zip(*_pairs(before, after), strict=True))
+    sets = None if answers.sentences is None else file_entities.sets(answers.sentences)
+    votes = _votes(answers, before, after, sets)
+    found = Comparison(
         answers,
         _changes(answers, before, after, targets),
         None if targets is None else _accuracy(before == targets, after == targets),
@@ -98,10 +99,30 @@ def compare(answers: PairedAnswers) -> Comparison:
         _models(before, after) if len(before) == len(after) > 1 else None,
         _groups(before, after, targets, answers.groups),
         _matrix(answers) if answers.members is None and len(answers.classes) <= MOST_CLASSES else None,
-        by_text,
-        None if answers.members is None else _labels(answers, *votes),
+        _by_text(answers, before, after, votes, sets),
+        None if answers.members is None or sets is not None else _labels(answers, *votes),
         file_calibration.compare(answers),
     )
+    if answers.sentences is None or sets is None:
+        return found
+    return replace(
+        found,
+        labels=file_entities.by_type(sets[0], sets[1], pairs),
+        levels=file_entities.levels(answers.sentences, sets[0], sets[1], pairs),
+        entity_f1=file_entities.f1(*sets) if len(sets) == 3 else None,
+        entities=sets,
+    )
+
+
+def _votes(
+    answers: PairedAnswers, before: np.ndarray, after: np.ndarray, sets: list[EntitySets] | None
+) -> list[np.ndarray]:
+    """Both sides' answers as a majority takes them: of sets one for each label, or entity."""
+    if sets is not None:
+        return [side.sets for side in sets[:2]]
+    if answers.members is None:
+        return [before, after]
+    return [answers.members[side] for side in (answers.before, answers.after)]
 
 
 def _within_texts(answers: PairedAnswers) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -238,14 +259,21 @@ def _labels(answers: PairedAnswers, before: np.ndarray, after: np.ndarray) -> pd
 
 
 def _by_text(
-    answers: PairedAnswers, before: np.ndarray, after: np.ndarray, votes: Sequence[np.ndarray]
+    answers: PairedAnswers,
+    before: np.ndarray,
+    after: np.ndarray,
+    votes: Sequence[np.ndarray],
+    sets: list[EntitySets] | None,
 ) -> pd.DataFrame:
-    words = np.array(answers.classes, dtype=object)
+    coded = [answers.before, answers.after, *([] if answers.targets is None else [answers.targets[None]])]
+    if answers.sentences is None or sets is None:
+        written = [np.array(answers.classes, dtype=object)[side] for side in coded]
+    else:
+        written = [file_entities.written(side, answers.sentences.words) for side in sets]
     own = {"id": answers.ids, "text": answers.texts, "group": answers.groups}
-    own["label"] = None if answers.targets is None else words[answers.targets]
+    own["label"] = None if answers.targets is None else written[2][0]
     columns = {name: values for name, values in own.items() if values is not None}
-    for side in SIDES:
-        said = words[getattr(answers, side)]
+    for side, said in zip(SIDES, written, strict=False):
         columns |= {side if len(said) == 1 else f"{side}_{run}": of_run for run, of_run in enumerate(said, 1)}
     runs = _pairs(before, after)
     columns["changed"] = (before[runs[0]] != after[runs[1]]).mean(axis=0)

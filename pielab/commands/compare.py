@@ -14,12 +14,14 @@ EXAMPLES = """examples:
   pielab compare --before a.csv --after b.csv --id uid --label gold --group dialect --csv changed.csv
   pielab compare --before seed*.json.gz --after pruned/seed*.json.gz --id uid --out pruned.html
   pielab compare --before tags.csv --after tags-int8.csv --separator ";"
+  pielab compare --before bert.conll --after bert-int8.conll
   pielab compare results/demo results/mine --csv both.csv
 
 A file has a row for each text: its id, the model's answer or logits, and perhaps its label, text and group. Answers
-and labels may be several to a text: lists in JSON and Parquet, or strings with a --separator. With several files a
-side, the first before is compared with the first after, and so on, and what runs of the same model differ stands
-beside it.
+and labels may be several to a text: lists in JSON and Parquet, or strings with a --separator. Of tagged words they are
+lists of tags, or the last two columns of a .conll file, in which gold tags stand before the model's. With several
+files a side, the first before is compared with the first after, and so on, and what runs of the same model differ
+stands beside it.
 """
 COLUMNS = {
     "id": "ids, which pair the answers (default: id, uid, pairID, guid, example_id, doc_id, example, index or idx)",

@@ -86,7 +86,6 @@ def read_all(
     found = [
         tag_files.find(header, _named(header, given), path, tags) for path, header in zip(paths, headers, strict=True)
     ]
-    _check_tags(paths, [each is not None for each in found])
     headers = [each[0] if each else header for each, header in zip(found, headers, strict=True)]
     named = {**given, "id": given["id"] or _common_id(paths, headers)}
     tables_of = []
@@ -101,6 +100,7 @@ def read_all(
         if labels[path] is not None:
             columns, classes = {option: name for option, name in columns.items() if option != "--logits"}, []
         tables_of.append((path, frame, columns, pair, classes))
+    _check_tags(paths, [each is not None for each in found])
     answer_sets.check_one_form(labels, separator)
     files = [_of_table(*table, labels[table[0]]) for table in tables_of]
     return [replace(file, tagged=each and each[2]) for file, each in zip(files, found, strict=True)]

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pielab.data import answer_files
+from pielab.data import answer_files, tag_files
 from pielab.data.answer_files import AnswerFile
 from pielab.data.label_checks import NUMBER, check_spelling
+from pielab.data.tag_files import Sentences
 from pielab.errors import PielabError
 from pielab.progress import counted
 
@@ -25,6 +26,7 @@ class PairedAnswers:
     None for a class that no answer tells. targets: (texts,), places in `classes`. texts, groups: (texts,) strings. None
     for what no file has. left_out: how many texts are left out, because some file lacks them. labels, members: where
     an answer is a set, all labels, and which of them each of `classes` has, bool (classes, labels); else None.
+    sentences: of tagged words, their tags; an answer is then the set of a sentence's entities, labels are types.
     """
 
     before_files: list[AnswerFile]
@@ -42,6 +44,7 @@ class PairedAnswers:
     labels: list[str] | None = None
     members: np.ndarray | None = None
     logit_classes: list[str | None] | None = None
+    sentences: Sentences | None = None
 
     @property
     def is_paired(self) -> bool:
@@ -71,6 +74,8 @@ def read(
     def agreed(option: str) -> np.ndarray | None:
         return _agreed(files, places, ids, option)
 
+    tagged = [(file.path, file.tagged) for file in files if file.tagged]
+    sentences = tag_files.together(tagged, places, len(before)) if tagged else None
     answers = [file.answers[place] for file, place in zip(files, places, strict=True)]
     label = agreed("label")
     _check_words(files, answers[: len(before)], answers[len(before) :], label)
@@ -96,6 +101,7 @@ def read(
         labels=labels,
         members=members,
         logit_classes=logit_classes,
+        sentences=sentences,
     )
 
 

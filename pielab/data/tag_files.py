@@ -82,7 +82,7 @@ def together(files: Sequence[tuple[Path, TaggedWords]], places: Sequence[np.ndar
 
 
 def conll(path: Path, given: Mapping[str, str | None]) -> pd.DataFrame:
-    """The columns of a .conll file under the names by which answers are found, a row for each sentence.
+    """The columns of a .conll file under the names by which answers are found, a row a sentence, numbered from 0.
 
     text is the first column and answer the last; label is the one before it if it has tags. given: the numbers of
     others, by option.
@@ -94,7 +94,7 @@ def conll(path: Path, given: Mapping[str, str | None]) -> pd.DataFrame:
         del usual["label"]
     named = {column for column in given.values() if column}
     names = {column: option for option, column in usual.items() if not given[option] and column not in named}
-    return frame.rename(columns=names)
+    return frame.rename(columns=names).assign(id=[str(number) for number in range(len(frame))])
 
 
 def find(

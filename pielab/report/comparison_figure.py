@@ -81,10 +81,10 @@ def matrix(counts: pd.DataFrame) -> Figure:
 
 
 @style.styled
-def labels(table: pd.DataFrame) -> Figure:
+def labels(table: pd.DataFrame, title: str) -> Figure:
     """On how many texts each label was lost, to the left, and gained, to the right; the most changed first.
 
-    table: of `file_comparison.Comparison`.
+    table: of `file_comparison.Comparison`; of tagged words it counts entities by type.
     """
     shown = table[table["gained"] + table["lost"] > 0].head(MOST_LABELS)
     figure, axes = plt.subplots(figsize=(WIDTH, 1.2 + 0.26 * len(shown)), layout="constrained")
@@ -96,7 +96,7 @@ def labels(table: pd.DataFrame) -> Figure:
     axes.xaxis.set_major_formatter(lambda value, place: f"{abs(value):,g}")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.grid(axis="y", visible=False)
-    axes.set_title("texts that lost or gained a label", loc="left")
+    axes.set_title(title, loc="left")
     style.legend(figure)
     return figure
 

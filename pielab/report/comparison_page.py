@@ -1,6 +1,7 @@
 """One page of what changed between two models whose answers are in files, readable without server or network."""
 
 import base64
+import html
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,11 +10,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pielab.analysis import file_entities
 from pielab.analysis.file_comparison import ENDS, SIDES, Comparison
 from pielab.analysis.paired_change import SPLIT
 from pielab.data.text_groups import NONE
 from pielab.progress import counted
-from pielab.report import comparison_figure, render
+from pielab.report import comparison_figure, marked, render
 from pielab.report.comparison_sentences import counted_texts, interval, sentences
 
 MOST_ROWS = 1000
@@ -42,6 +44,8 @@ def page(comparison: Comparison) -> str:
         changed=len(changed),
         shown=min(len(changed), MOST_ROWS),
         explore=_explore(_most_changed(changed)) if len(changed) else "",
+        sentences=_marked(comparison, _most_changed(changed)),
+        has_votes=len(answers.before) > 1 or len(answers.after) > 1,
     )
 
 
@@ -53,7 +57,8 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
     if comparison.matrix is not None:
         yield "Texts by their answer before and after", comparison_figure.matrix(comparison.matrix)
     if comparison.labels is not None and comparison.changes["estimate"].iloc[0]:
-        yield "Texts that lost or gained a label", comparison_figure.labels(comparison.labels)
+        title = "Texts that lost or gained a label" if comparison.levels is None else "Entities lost and gained"
+        yield title, comparison_figure.labels(comparison.labels, title.lower())
 
 
 def image(figure: Figure) -> str:
@@ -80,15 +85,14 @@ def _tables(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]:
     yield "What changed", f"In percent of the texts, KL in nats. In brackets: {of_what}.", table
     if comparison.accuracy is not None:
         yield "Accuracy", _accuracy_note(comparison, runs), _accuracy(comparison.accuracy, comparison.calibration)
-    if comparison.labels is not None:
-        labels = comparison.labels
-        table = pd.DataFrame({"label": labels["label"]})
-        for name in ("before", "after", "gained", "lost"):
-            table[name] = [counted_texts(value) for value in labels[name]]
+    if comparison.levels is not None:
+        yield from _entity_tables(comparison)
+    elif comparison.labels is not None:
+        table = _gained_and_lost(comparison.labels)
         note = "On how many texts, a mean over runs, a label was given before and after, and gained and lost; "
         note += f'"{NONE}" is no label at all.'
         if len(table) > MOST_LABELS:
-            note += f" The {MOST_LABELS} of {len(table):,} that changed most; --json prints all."
+            note += f" {_most(table)}"
         yield "Labels gained and lost", note, table.head(MOST_LABELS)
     if comparison.models is not None:
         models = comparison.models
@@ -115,6 +119,41 @@ def _tables(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]:
         yield "Who pays: by group", note, table
 
 
+def _gained_and_lost(labels: pd.DataFrame, name: str = "label") -> pd.DataFrame:
+    """Labels, or types of entities, with the numbers of texts, or entities, as they are read."""
+    numbers = labels[["before", "after", "gained", "lost"]].map(counted_texts)
+    return numbers.assign(**{name: labels["label"]})[[name, *numbers]]
+
+
+def _most(table: pd.DataFrame) -> str:
+    return f"The {MOST_LABELS} of {len(table):,} that changed most; --json prints all."
+
+
+def _entity_tables(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """The tables of tagged words, as of `_tables`."""
+    levels, f1 = comparison.levels, comparison.entity_f1
+    assert levels is not None and comparison.labels is not None
+    table = pd.DataFrame({"": levels["quantity"], "after against before": _with_ends(levels)})
+    for name, title in ANOTHER.items():
+        if levels[name].notna().any():
+            table[title] = levels[name].map(_number)
+    note = "In percent: words with another tag; and 100 less F1 of two runs' entities. Words of a sentence change "
+    note += "together, so that one run a side gives no interval."
+    yield "Words and entities", note, table
+    if f1 is not None:
+        cells = dict(zip(f1["quantity"], _with_ends(f1), strict=True))
+        note = "F1 over all entities in percent, and its difference in points; intervals from three runs on."
+        yield "Entity F1", note, pd.DataFrame([{"": "entity F1"} | cells])
+    types = _gained_and_lost(comparison.labels, "type")
+    note = (
+        "How many entities, a mean over runs, were said before and after, and gained and lost. One with another first "
+    )
+    note += "or last word, or type, is another entity, so that a moved end is one lost and one gained."
+    if len(types) > MOST_LABELS:
+        note += f" {_most(types)}"
+    yield "Entities gained and lost, by type", note, types.head(MOST_LABELS)
+
+
 def _accuracy(accuracy: pd.DataFrame, calibration: pd.DataFrame | None) -> pd.DataFrame:
     """A row for each measure: accuracy, and those of calibration if they are known."""
     rows = [{"": "accuracy"} | dict(zip(accuracy["quantity"], _with_ends(accuracy), strict=True))]
@@ -129,7 +168,8 @@ def _accuracy(accuracy: pd.DataFrame, calibration: pd.DataFrame | None) -> pd.Da
 def _accuracy_note(comparison: Comparison, runs: list[int]) -> str:
     note = "Accuracy in percent of the texts, and its difference in points."
     if comparison.labels is not None:
-        note += " A set of labels is right as a whole (subset accuracy)."
+        what = "set of labels" if comparison.levels is None else "sentence's set of entities"
+        note += f" A {what} is right as a whole (subset accuracy)."
     if comparison.calibration is not None:
         note += (
             " The Brier score is the sum over classes (0 to 2), the expected calibration error is that of the largest "
@@ -201,6 +241,21 @@ def _explore(rows: pd.DataFrame) -> str:
     if "confidence" in rows:
         table["confidence"] = rows["confidence"].round(2)
     return sortable(table, ["label", "group", *SIDES, "majority changed"])
+
+
+def _marked(comparison: Comparison, rows: pd.DataFrame) -> list[str]:
+    """The changed sentences with the entities of label and both sides marked, each as HTML; none without words."""
+    sentences, sets = comparison.answers.sentences, comparison.entities
+    if sentences is None or sentences.words is None or sets is None:
+        return []
+    voted = {name: file_entities.voted(side) for name, side in zip((*SIDES, "label"), sets, strict=False)}
+    shown = []
+    for place, id in rows["id"].items():
+        words = sentences.words[place]
+        lines = {name: marked.sentence(words, voted[name][place]) for name in ("label", *SIDES) if name in voted}
+        paragraphs = [marked.paragraph(f"<b>{name}</b>: {line}") for name, line in lines.items()]
+        shown.append(f"<p><b>{html.escape(id)}</b></p>{''.join(paragraphs)}")
+    return shown
 
 
 def sortable(table: pd.DataFrame, choose: Sequence[str]) -> str:

@@ -16,13 +16,17 @@ def sentences(comparison: Comparison) -> list[str]:
     answers = comparison.answers
     runs = len(answers.before), len(answers.after)
     found = [_changed(comparison, runs)]
-    if comparison.labels is not None:
+    if comparison.levels is not None and comparison.labels is not None:
+        found += _entities(comparison.levels, comparison.labels)
+    elif comparison.labels is not None:
         found += _labels(comparison.labels)
     found.append(_another_run(comparison.changes))
     if comparison.models is not None:
         found.append(_moved(comparison.models, runs[0]))
     if comparison.accuracy is not None:
         found.append(_accuracy(comparison.accuracy))
+        if comparison.entity_f1 is not None:
+            found.append(_entity_f1(comparison.entity_f1))
         found += _calibration(comparison)
     if comparison.majorities:
         found.append(_majorities(comparison.majorities))
@@ -72,6 +76,30 @@ def _labels(labels: pd.DataFrame) -> list[str]:
         said,
         f"The label that changed most is {most['label']}: gained by {gained} and lost by {lost} of the texts.",
     ]
+
+
+def _entities(levels: pd.DataFrame, types: pd.DataFrame) -> list[str]:
+    words, entities = levels.set_index("quantity").loc[["words", "entities"], "estimate"]
+    found = [
+        "An answer is the set of a sentence's entities, and changed if any of them did: "
+        f"{words:.2f} % of the words have another tag, and the entities differ by {entities:.2f} % (100 less F1)."
+    ]
+    if types[["gained", "lost"]].to_numpy().sum():
+        before, gained, lost = (counted_texts(types[name].sum()) for name in ("before", "gained", "lost"))
+        most = types.iloc[0]
+        found.append(
+            f"Of {before} entities before {lost} are lost, and {gained} are gained; most of the type {most['label']}, "
+            f"{counted_texts(most['lost'])} lost and {counted_texts(most['gained'])} gained."
+        )
+    return found
+
+
+def _entity_f1(table: pd.DataFrame) -> str:
+    before, after, difference = table.to_dict("records")
+    return (
+        f"Entity F1 is {before['estimate']:.2f} % before and {after['estimate']:.2f} % after, a difference of "
+        f"{difference['estimate']:+z.2f} points{interval(difference['low'], difference['high'])}."
+    )
 
 
 def counted_texts(number: float) -> str:

@@ -21,7 +21,7 @@ from pielab.analysis.null import estimate
 from pielab.data import datasets
 from pielab.errors import PielabError
 from pielab.progress import Progress, counted
-from pielab.report import data_table, figures
+from pielab.report import data_table, figures, marked
 from pielab.store import predictions, settings
 from pielab.store.paths import DENSE, Configuration
 
@@ -197,7 +197,7 @@ def example(frame: pd.DataFrame, place: int = 0) -> HTML:
         f'<img alt="{html.escape(votes)}" src="data:image/png;base64,{plot}" style="align-self: flex-start">'
         f'<div style="flex: 1; min-width: 24em; max-width: 60em"><p><b>Example {row["example"]}</b>, '
         f"label <b>{html.escape(row['label'])}</b>; {html.escape(votes)}</p>"
-        f"{row['marked'] or _paragraph(html.escape(row['text']))}</div></div>"
+        f"{row['marked'] or marked.paragraph(html.escape(row['text']))}</div></div>"
     )
 
 
@@ -269,28 +269,14 @@ def _label(row: dict[str, Any]) -> np.ndarray:
     return np.atleast_1d(row.get("gold", row["label"])).astype(int)
 
 
-def _paragraph(text: str) -> str:
-    return f'<p style="white-space: pre-wrap">{text}</p>'
-
-
 def _marked(row: dict[str, Any], split: "Dataset") -> str:
     """A tagged sentence three times, with the entities of the label and of both votes marked; else nothing."""
     if "entities" not in row:
         return ""
     words, parts = split["words"][row["example"]], []
     for side in ("gold", "unpruned", "pruned"):
-        chosen = [row["entities"][index].partition(" ") for index in row[side]]
-        ends = {place.split("-")[0]: (int(place.split("-")[1]), kind) for place, _, kind in chosen}
-        shown, last = [], -1
-        for place, word in enumerate(words):
-            opening, closing = "", ""
-            if str(place) in ends:
-                last, kind = ends[str(place)]
-                opening = f'<mark title="{html.escape(kind)}">'
-            if place == last:
-                closing = f" <sub>{html.escape(kind)}</sub></mark>"
-            shown.append(f"{opening}{html.escape(word)}{closing}")
-        parts.append(_paragraph(f"<b>{'label' if side == 'gold' else side}</b>: {' '.join(shown)}"))
+        shown = marked.sentence(words, [row["entities"][index] for index in row[side]])
+        parts.append(marked.paragraph(f"<b>{'label' if side == 'gold' else side}</b>: {shown}"))
     return "".join(parts)
 
 
