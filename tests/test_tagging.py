@@ -16,6 +16,7 @@ from tokenizers.trainers import BpeTrainer
 from pielab.commands import export
 from pielab.config.parameters import PruneParameters
 from pielab.data import datasets
+from pielab.data.prediction_texts import PredictionTexts
 from pielab.models import batches, fine_tuned, tagging, tokens
 from pielab.store import paths, predictions, records
 from pielab.training import distillation, loop, pruned_seed, runs, seed
@@ -282,5 +283,15 @@ def test_a_seed_of_tagged_words_is_kept_and_loads_in_transformers_alone(experime
             first = [inputs.word_ids().index(word) for word in range(len(words))]
             plain = model(**inputs).logits[0, first].detach().numpy()
             np.testing.assert_allclose(plain, logits[slice(*test.starts[number : number + 2])], atol=1e-5)
-    with refused("seed-of-another-task", "pielab export", "gives each word of a text a tag"):
-        fine_tuned.check(str(folder), None)
+    # pielab predict reads both seeds as the study did.
+    words = experiment.splits["test"]["words"]
+    rows = (list(range(len(words))), list(map(" ".join, words)))
+    sentences = PredictionTexts("a.conll", *rows, None, None, [], None, "", words=list(words))
+    for of in (folder, dense):
+        model = fine_tuned.check(str(of), sentences)
+        assert model.class_names == list(NAMES)
+        again = loop.predict(model.build(), model.encoder, model.tokens)
+        np.testing.assert_allclose(again, predictions.read(of / "test.parquet")[0], atol=1e-5)
+    texts = PredictionTexts("a.csv", [0], ["the cat"], None, None, [], None, "")
+    with refused("seed-of-another-task", "give a .conll file", "gives each word a tag, and a.csv has texts"):
+        fine_tuned.check(str(folder), texts)

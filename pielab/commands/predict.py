@@ -26,6 +26,7 @@ EXAMPLES = """examples:
   pielab predict my-bert-0 --data pairs.jsonl --text premise --text-pair hypothesis --label gold --id pairID
   pielab predict acme/reviews-bert --revision v2 --data reviews.csv
   pielab predict results/demo/bbc-news-minilm-2l/dense/seeds/0* --data bbc-news --label label
+  pielab predict my-tagger-0 my-tagger-1 --data test.conll --label label
 """
 
 
@@ -115,7 +116,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
     add = parser.add_argument
     add("models", nargs="+", metavar="MODEL", help="a folder of save_pretrained, a Hub id, or a seed's folder")
     add("--revision", metavar="NAME", help="a branch, tag or commit of a Hub id (the latest commit)")
-    add("--data", required=True, metavar="FILE", help="CSV, TSV, Parquet, JSONL or JSON, or a data set of pielab's")
+    add(
+        "--data",
+        required=True,
+        metavar="FILE",
+        help="CSV, TSV, Parquet, JSONL, JSON or .conll, or a data set of pielab's",
+    )
     add("--text", default="text", metavar="COLUMN", help="the column of the texts (text)")
     add("--text-pair", metavar="COLUMN", help="the column of the second texts, of pairs")
     add("--label", metavar="COLUMN", help="the column of the gold labels, by which the order of the classes is checked")
@@ -154,6 +160,8 @@ def _predict(options: argparse.Namespace, classes: list[str] | None) -> None:
         class_order.of_logits(model.given, model.class_names, model.n_classes, texts.classes, classes)
         for model in models
     ]
+    if texts.words is not None:
+        class_order.check_tags([model.given for model in models], logits_of)
     given = [model.given for model in models]
     common = logits_of[0] if classes else class_order.common(given, logits_of, texts.classes)
     jobs = []
@@ -215,7 +223,7 @@ def _recipe(model: "FineTuned", texts: "PredictionTexts", classes: list[str]) ->
     """What the predictions depend on, besides the options of the computation and of the file."""
     from pielab.store import records
 
-    types = [] if model.tokens.types is None else [model.tokens.types]
+    types = [array for array in (model.tokens.types, model.tokens.first) if array is not None]
     return {
         "model": model.digest,
         "data": texts.digest,
@@ -248,7 +256,7 @@ def _write(
 
     import numpy as np
 
-    from pielab.data import tasks
+    from pielab.data import predicted_tags, tasks
     from pielab.data.text_groups import NONE
     from pielab.store import prediction_tables
 
@@ -259,6 +267,14 @@ def _write(
             "give --precision float32; if they still are not, its weights are damaged",
         )
     task = tasks.MULTI_LABEL if job.model.multi_label else tasks.SINGLE_LABEL
+    task = task if texts.words is None else tasks.TOKENS
+    metadata |= {"recipe": job.recipe, "classes": classes, "task": task.name}
+    metadata |= {"model": job.model.given, "commit": job.model.commit}
+    metadata |= {"versions": {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")}}
+    if texts.words is not None:
+        of_words, score = predicted_tags.columns(texts, logits.argmax(axis=1), classes)
+        prediction_tables.write(job.file, of_words, logits, metadata, starts=job.model.tokens.word_starts)
+        return score
     answers = task.answers(logits, job.model.decision_threshold)
     hot = answers if job.model.multi_label else task.hot(answers, len(classes))
     separator, score = metadata["parameters"]["label_separator"] or ";", "no gold labels"
@@ -277,9 +293,6 @@ def _write(
         if not job.model.multi_label:
             _warn_of_order(job.model.given, answers, targets, classes)
     columns["prediction"] = joined([[classes[number] for number in np.flatnonzero(row)] for row in hot])
-    metadata |= {"recipe": job.recipe, "classes": classes, "task": task.name}
-    metadata |= {"model": job.model.given, "commit": job.model.commit}
-    metadata |= {"versions": {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")}}
     # By another name, because the largest of several labels' logits is not the answer, as it is of "logits".
     name = "label_logits" if job.model.multi_label else "logits"
     prediction_tables.write(job.file, columns, logits, metadata, name)

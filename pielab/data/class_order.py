@@ -8,6 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import gammaln
 from scipy.stats import binom
 
+from pielab.data import tagged
 from pielab.errors import PielabError
 
 # A better order of the classes is warned of if chance finds one as good less often than this.
@@ -104,6 +105,17 @@ def common(models: Sequence[str], names: Sequence[Sequence[str]], labels: Sequen
                 "predict with models of the same classes, or give --classes if both mean the same",
             )
     return list(labels) if set(labels) == set(names[0]) else list(names[0])
+
+
+def check_tags(models: Sequence[str], names: Sequence[Sequence[str]]) -> None:
+    """Raises PielabError unless the classes of all models are tags of words. names: of each model's logits."""
+    for model, own in zip(models, names, strict=True):
+        if others := [name for name in own if not tagged.is_tag(name)]:
+            raise PielabError(
+                "classes-no-tags",
+                f"{model} has the classes {_listed(own)}, of which {others[0]} is no tag of a word",
+                "give --classes, the tag of each logit, such as O,B-PER,I-PER",
+            )
 
 
 def better_order(predicted: np.ndarray, gold: np.ndarray, n_classes: int) -> tuple[float, float, list[int]] | None:

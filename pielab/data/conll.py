@@ -26,7 +26,8 @@ def table(text: str, columns: Collection[str], label: str | None, path: Path) ->
     is one of -DOCSTART-. One that begins with "# ", above the words of a sentence, is a comment, unless it has as many
     columns as a word, and a tag among them.
 
-    Raises PielabError if there is one column, or lines have different numbers of them; ValueError without any words.
+    Raises PielabError if there is one column and tags are wanted, or lines have different numbers of them; ValueError
+    without any words.
     """
     lines = io.StringIO(text, newline=None).read().split("\n")
     lines = ["" if not line.strip() or _DOCUMENT.match(line) else line for line in lines]
@@ -52,7 +53,7 @@ def table(text: str, columns: Collection[str], label: str | None, path: Path) ->
                 "give all words as many columns, separated by tabs, or by spaces if no word has one; comments begin "
                 'with "# ", above the words of a sentence',
             )
-    if width == 1:
+    if width == 1 and label is not None:
         raise PielabError(
             "single-column",
             f"{path} has one column, and so no tags",

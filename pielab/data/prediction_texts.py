@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from pielab.data import corpora, glue, label_checks, labels, tables
+from pielab.data import corpora, glue, label_checks, labels, tables, tagged
 from pielab.data.tables import SPLITS
 from pielab.data.words import SEPARATOR
 from pielab.errors import PielabError
@@ -33,6 +34,8 @@ class PredictionTexts:
     classes: list[str]
     multi_label: bool | None
     digest: str
+    words: list[list[str]] | None = field(default=None, repr=False)
+    tags: list[tuple[str, ...]] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.firsts)
@@ -66,6 +69,8 @@ def read(
     given = {"text": text, "text_pair": text_pair, "label": label, "id": id}
     columns = {parameter: column for parameter, column in given.items() if column is not None}
     frame = _split_of(name, columns, split, bool(label_separator))
+    if text in frame and any(isinstance(cell, (list, np.ndarray)) for cell in frame[text]):
+        return _words(frame, columns, name, limit)
     chosen = tables.select(frame, columns, name, joined=bool(label_separator))
     parts = [part for part in ("text", "text_pair") if part in chosen]
     tables.check_texts({"all": chosen[parts].assign(label="")}, name)
@@ -73,8 +78,26 @@ def read(
     gold, classes, multi_label = (None, [], None) if label is None else _gold(chosen, label_separator, name)
     firsts, *seconds = (list(chosen[part])[:limit] for part in parts)
     cut = (ids[:limit], firsts, seconds[0] if seconds else None, gold and gold[:limit])
-    digest = hashlib.sha256(json.dumps(cut).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return PredictionTexts(name, *cut, classes, multi_label, digest)
+    return PredictionTexts(name, *cut, classes, multi_label, _digest(cut))
+
+
+def _words(frame: pd.DataFrame, columns: dict[str, str], where: str, limit: int | None) -> PredictionTexts:
+    """`read` of sentences that are lists of words, perhaps with lists of gold tags."""
+    tagged.check_unpaired("text_pair" in columns, where)
+    chosen = tables.select(frame, columns, where, words=True)
+    chosen = chosen.map(lambda cell: cell.tolist() if isinstance(cell, np.ndarray) else cell)
+    if "id" in chosen:
+        chosen["id"] = chosen["id"].astype(str)
+    ids, words = _ids(chosen, columns.get("id"), where)[:limit], list(chosen["text"])
+    tags = tagged.bio(words, chosen["label"], where)[:limit] if "label" in chosen else None
+    tagged.check_words(words, where)
+    words = words[:limit]
+    digest = _digest((ids, words, tags))
+    return PredictionTexts(where, ids, list(map(" ".join, words)), None, None, [], None, digest, words, tags)
+
+
+def _digest(values: tuple) -> str:
+    return hashlib.sha256(json.dumps(values).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _split_of(name: str, columns: dict[str, str], split: str | None, joined: bool) -> pd.DataFrame:

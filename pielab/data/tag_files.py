@@ -87,7 +87,7 @@ def conll(path: Path, given: Mapping[str, str | None]) -> pd.DataFrame:
     text is the first column and answer the last; label is the one before it if it has tags. given: the numbers of
     others, by option.
     """
-    frame = formats.read(path, [], None)
+    frame = formats.read(path, [], "label")
     usual = {"text": frame.columns[0], "answer": frame.columns[-1], "label": frame.columns[-2]}
     gold = chain.from_iterable(frame[usual["label"]])
     if given["answer"] or len(frame.columns) < 3 or not all(tagged.is_tag(tag) for tag in gold):

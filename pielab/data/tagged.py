@@ -58,10 +58,7 @@ def encode(
 
     frames: with lists as text and label. Raises PielabError for words and tags that cannot be meant.
     """
-    if any("text_pair" in frame for frame in frames.values()):
-        raise PielabError(
-            "pairs-of-tagged-words", f"text_pair was given, and {where} has words with tags", "give None as text_pair"
-        )
+    check_unpaired(any("text_pair" in frame for frame in frames.values()), where)
     frames = {split: frame.map(_plain) for split, frame in frames.items()}
     label_checks.check_form(_cells(frames, "label"), separator, where)
     tags = {split: bio(frame["text"], frame["label"], f"{where} ({split})") for split, frame in frames.items()}
@@ -110,6 +107,16 @@ def _begun_inside(tags: Tags) -> int:
     return int(np.array([name.startswith("I-") for name in tags.names])[first].sum())
 
 
+def check_unpaired(is_pair: bool, where: str) -> None:
+    """Raises PielabError for pairs of lists of words."""
+    if is_pair:
+        raise PielabError(
+            "pairs-of-tagged-words",
+            f"text_pair was given, and {where} has words with tags",
+            "leave text_pair out, or give None",
+        )
+
+
 def _is_list(cell: Any) -> bool:
     return isinstance(cell, (list, np.ndarray))
 
@@ -126,7 +133,7 @@ def bio(sentences: Iterable[Any], tagged: Iterable[Any], where: str) -> list[tup
     """The tags of each sentence, their letters those of BIO; PielabError if they cannot be those of its words."""
     rows = []
     for number, (words, tags) in enumerate(zip(sentences, tagged, strict=True), 1):
-        _check_words(words, f"{where}, sentence {number}")
+        _check_sentence(words, f"{where}, sentence {number}")
         if not isinstance(tags, list):
             raise PielabError(
                 "tags-not-a-list",
@@ -151,7 +158,13 @@ def bio(sentences: Iterable[Any], tagged: Iterable[Any], where: str) -> list[tup
     return rows
 
 
-def _check_words(words: Any, where: str) -> None:
+def check_words(sentences: Iterable[Any], where: str) -> None:
+    """Raises PielabError unless each sentence is a list of words."""
+    for number, words in enumerate(sentences, 1):
+        _check_sentence(words, f"{where}, sentence {number}")
+
+
+def _check_sentence(words: Any, where: str) -> None:
     if not isinstance(words, list):
         raise PielabError(
             "words-beside-texts",

@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,10 +13,11 @@ from safetensors.torch import load_model
 from torch import nn
 
 from pielab.compression import masks
+from pielab.data import tasks
 from pielab.data.prediction_texts import PredictionTexts
 from pielab.errors import PielabError, TransientError, as_transient, first_line, warn
-from pielab.models import classifier, pretrained
-from pielab.models.encoders import TextEncoder
+from pielab.models import classifier, pretrained, saved_files, tagging
+from pielab.models.encoders import SubwordEncoder, TextEncoder
 from pielab.models.tokens import Tokens
 from pielab.progress import counted
 from pielab.store import digests, paths, predictions, records
@@ -25,12 +25,11 @@ from pielab.store import digests, paths, predictions, records
 # What is fetched of a model on the Hub: configuration, tokenizer and weights, without copies in other formats.
 HUB_FILES = [*classifier.WEIGHT_FILES, "model-*-of-*.safetensors", "adapter_config.json", "tokenizer*", "vocab*"]
 HUB_FILES += ["merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model"]
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 @dataclass(frozen=True)
 class FineTuned:
-    """A trained classifier, with the texts encoded for it.
+    """A trained classifier of texts, or of their words, with the texts encoded for it.
 
     given: its folder or Hub id, as the user gave it. parts: of its path, the last of which name it best. commit: on the
     Hub, else None. digest: a hash of its configuration and weights. class_names: in the order of its logits, None if a
@@ -58,8 +57,8 @@ def check(given: str, texts: PredictionTexts, max_tokens: int | None = None, rev
         such; or the folder of a seed in a study's results. max_tokens: as many as the model reads if None, or as many
         as the seed read in its study. revision: a branch, tag or commit of a Hub id, None for the latest commit.
 
-    Raises PielabError if a file is missing or does not belong to the others, if it is no sequence classifier or needs
-    Python code from its folder, or if it reads fewer tokens.
+    Raises PielabError if a file is missing or does not belong to the others, if it is no sequence classifier (of words,
+    no token classifier) or needs Python code from its folder, or if it reads fewer tokens.
     """
     path = paths.find(given)
     if path is None and given in {"bilstm", "minilm", "minilm-2l"}:
@@ -83,7 +82,7 @@ def check(given: str, texts: PredictionTexts, max_tokens: int | None = None, rev
         return _open_seed(given, folder, texts, max_tokens)
     if folder.name == "model" and folder.parents[1].name == "seeds":
         return _open_seed(given, folder.parent, texts, max_tokens)
-    _check_files(given, folder)
+    saved_files.check(given, folder)
     with _fine_tuned(given):
         return _open_saved(given, folder.parts, texts, max_tokens)
 
@@ -105,7 +104,7 @@ def _open_hub(given: str, texts: PredictionTexts, max_tokens: int | None, revisi
             f"there is no folder {given} here, and the Hub does not give that model {at}({first_line(error)})",
             "give a folder of save_pretrained, a seed's folder, or a Hub id that this machine can fetch",
         ) from None
-    _check_files(given, folder)
+    saved_files.check(given, folder)
     with _fine_tuned(given):
         return _open_saved(given, tuple(given.split("/")), texts, max_tokens, commit=folder.name)
 
@@ -114,11 +113,12 @@ def _open_saved(
     given: str, parts: tuple[str, ...], texts: PredictionTexts, max_tokens: int | None, commit: str | None = None
 ) -> FineTuned:
     config = pretrained.load_config(given, revision=commit)
-    n_classes, multi_label = _check_config(given, config)
-    encoder = classifier.subword_encoder(given, config, texts.joined, max_tokens, commit)
+    head = _head(texts)
+    n_classes, multi_label = saved_files.check_config(given, config, head)
+    encoder = _encoder(given, config, texts, max_tokens, commit)
     with pretrained.loading(given):
-        tokens = encoder.encode_with_types(texts.firsts, texts.seconds)
-    if not _embeds_types(pretrained.without_weights(given, config), tokens):
+        tokens = _encode_words(encoder, texts) or encoder.encode_with_types(texts.firsts, texts.seconds)
+    if tokens.types is not None and not _embeds_types(pretrained.without_weights(given, config), tokens):
         tokens = Tokens(tokens.ids, tokens.starts)
     return FineTuned(
         given=given,
@@ -131,8 +131,29 @@ def _open_saved(
         decision_threshold=0.5,
         encoder=encoder,
         tokens=tokens,
-        build=lambda: load(given, config, commit),
+        build=lambda: load(given, config, commit, head),
     )
+
+
+def _head(texts: PredictionTexts) -> str:
+    return pretrained.HEAD if texts.words is None else tagging.HEAD
+
+
+def _encoder(
+    model: str, config: Any, texts: PredictionTexts, max_tokens: int | None, commit: str | None = None
+) -> SubwordEncoder:
+    """The encoder of a saved model, for texts or words."""
+    encoder = classifier.subword_encoder(model, config, texts.joined, max_tokens, commit, _head(texts))
+    if texts.words is not None:
+        tagging.set_words_apart(model, encoder.tokenizer)
+    return encoder
+
+
+def _encode_words(encoder: TextEncoder, texts: PredictionTexts) -> Tokens | None:
+    """The tokens of sentences of words; None of texts."""
+    if texts.words is None or not isinstance(encoder, SubwordEncoder):
+        return None
+    return encoder.encode_words(texts.words, texts.where)
 
 
 def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int | None) -> FineTuned:
@@ -145,26 +166,30 @@ def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int
             f"{folder} has the predictions of a seed, and not its weights",
             "give an unpruned seed, or prune it again with save_weights: true under another study name",
         )
-    if task := record.get("task"):  # a text is one answer in the records that name none
+    tags = record.get("task") == tasks.TOKENS.name
+    if tags != (texts.words is not None):
+        has = "words" if texts.words is not None else "texts"
         raise PielabError(
             "seed-of-another-task",
-            f"{folder} is of the task {task}, and gives each word of a text a tag",
-            "export it by pielab export, and predict with it in transformers",
+            f"{folder} gives {'each word a tag' if tags else 'a text its labels'}, and {texts.where} has {has}",
+            "give a .conll file or lists of words to models of tagged words, and texts to others",
         )
     n_classes, commit = predictions.read_file(folder / "test.parquet").shape[1], record.get("model_revision")
     max_tokens = max_tokens or p["max_tokens"]
     encoder: TextEncoder
     if saved.is_dir():
         config = pretrained.load_config(str(saved))
-        encoder = classifier.subword_encoder(str(saved), config, texts.joined, max_tokens)
+        encoder = _encoder(str(saved), config, texts, max_tokens)
+    elif tags:
+        encoder = tagging.encoder(p["model"], texts.joined, max_tokens, revision=commit)
     else:
         encoder = classifier.encoder(p["model"], texts.joined, max_tokens, p["word_vectors"], p["padding"], commit)
 
     def build() -> nn.Module:
         if saved.is_dir():
-            return load(str(saved), config)
+            return load(str(saved), config, head=_head(texts))
         options = {"vectors": getattr(encoder, "vectors", None), "num_hidden_layers": p["num_hidden_layers"]}
-        network = classifier.build(p["model"], n_classes, **options, revision=commit)
+        network = (tagging.build if tags else classifier.build)(p["model"], n_classes, **options, revision=commit)
         with records.checked_read(weights, records.retraining_cure(folder)):
             load_model(network, weights)
         return network
@@ -182,7 +207,7 @@ def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int
         multi_label=threshold is not None,
         decision_threshold=0.5 if threshold is None else threshold,
         encoder=encoder,
-        tokens=encoder.encode(texts.joined, texts.seconds and texts.firsts),
+        tokens=_encode_words(encoder, texts) or encoder.encode(texts.joined, texts.seconds and texts.firsts),
         build=build,
     )
 
@@ -195,10 +220,10 @@ def _embeds_types(network: nn.Module, tokens: Tokens) -> bool:
     return tokens.types.max() < n_types and "token_type_ids" in inspect.signature(network.forward).parameters
 
 
-def load(model: str, config: Any, revision: str | None = None) -> nn.Module:
-    """A sequence classifier with all its weights, in float32; PielabError if one is missing or of another size."""
+def load(model: str, config: Any, revision: str | None = None, head: str = pretrained.HEAD) -> nn.Module:
+    """A classifier with all its weights, in float32; PielabError if one is missing or of another size."""
     with _fine_tuned(model):
-        network, info = pretrained.read_weights(model, config, revision)
+        network, info = pretrained.read_weights(model, config, revision, head)
     if missing := sorted(info["missing_keys"]):
         raise PielabError(
             "fine-tuned-weights-missing",
@@ -225,64 +250,6 @@ def load(model: str, config: Any, revision: str | None = None) -> nn.Module:
 
 
 _warn_once = functools.cache(warn)  # not again when weights that were checked are loaded to predict
-
-
-def _check_files(given: str, folder: Path) -> None:
-    """Raises PielabError if a folder cannot be that of a whole model in safetensors."""
-    names = sorted(file.name for file in folder.iterdir())
-    if "adapter_config.json" in names:
-        with pretrained.loading(given):
-            base = json.loads((folder / "adapter_config.json").read_text()).get("base_model_name_or_path")
-        raise PielabError(
-            "model-is-an-adapter",
-            f"{given} is an adapter of {base}, and no whole model",
-            "merge the two and save them, by merge_and_unload() and save_pretrained of peft, and give that folder",
-        )
-    if "config.json" not in names:
-        inside = sorted(path.parent.relative_to(folder).as_posix() for path in folder.glob("*/config.json"))
-        inside += sorted(path.parent.relative_to(folder).as_posix() for path in folder.glob("**/seeds/*/metrics.json"))
-        raise PielabError(
-            "no-model-in-folder",
-            f"{given} has no config.json",
-            f"give a folder with one, such as {given}/{inside[0]}" if inside else "give a folder of save_pretrained",
-        )
-    if not {"model.safetensors", classifier.INDEX} & set(names):
-        pickles = [name for name in names if name.endswith(PICKLES) and name != "training_args.bin"]
-        if pickles:
-            raise PielabError(
-                "weights-are-a-pickle",
-                f"{given} has its weights in {pickles[0]}, a pickle, which may run any code and is never read",
-                "load it where you trust it and save it again by save_pretrained, which writes model.safetensors",
-            )
-        raise PielabError(
-            "no-weights-in-folder",
-            f"{given} has no model.safetensors",
-            "give a folder with the weights beside config.json, as save_pretrained writes",
-        )
-
-
-def _check_config(given: str, config: Any) -> tuple[int, bool | None]:
-    """The number of classes, and whether a text may have several; PielabError if it is no classifier."""
-    architecture = next(iter(getattr(config, "architectures", None) or []), "SequenceClassification")
-    if not architecture.endswith("SequenceClassification"):
-        raise PielabError(
-            "no-sequence-classifier",
-            f"{given} is a {architecture}, which gives a text no class",
-            "give a model that was fine-tuned to classify texts",
-        )
-    if config.num_labels == 1 or config.problem_type == "regression":
-        raise PielabError(
-            "model-is-a-regression",
-            f"{given} gives a text one number (num_labels = {config.num_labels}), and no class",
-            "give a classifier of two classes or more",
-        )
-    if sorted(config.id2label) != list(range(config.num_labels)):
-        raise PielabError(
-            "class-ids-misnumbered",
-            f"the id2label of {given} has the ids {', '.join(map(str, config.id2label))}",
-            f"number them from 0 to {config.num_labels - 1} in config.json",
-        )
-    return config.num_labels, {None: None, "multi_label_classification": True}.get(config.problem_type, False)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def encoder(model: str, texts: Sequence[str] | None, max_tokens: int, *, revisio
     _check_architecture(model, config)
     masks.prunable(pretrained.without_weights(model, config, HEAD))  # raises PielabError before anything is trained
     encoder = classifier.subword_encoder(model, config, texts, max_tokens, revision, HEAD)
-    _set_words_apart(model, encoder.tokenizer)
+    set_words_apart(model, encoder.tokenizer)
     return encoder
 
 
@@ -48,8 +48,11 @@ def _check_architecture(model: str, config: Any) -> None:
         )
 
 
-def _set_words_apart(model: str, tokenizer: Any) -> None:
-    """Make a tokenizer read words that are given one by one as it reads them in a text."""
+def set_words_apart(model: str, tokenizer: Any) -> None:
+    """Make a tokenizer read words that are given one by one as it reads them in a text.
+
+    Raises PielabError if it does not tell which word a token is of, or where one begins.
+    """
     if not tokenizer.is_fast:
         raise PielabError(
             "tokenizer-without-words",

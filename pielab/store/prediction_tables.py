@@ -11,17 +11,23 @@ import pyarrow.parquet as pq
 
 from pielab.errors import PielabError
 from pielab.store import files, records
+from pielab.store.columns import lists, ragged
 
 
 def write(
-    path: Path, columns: Mapping[str, Sequence], logits: np.ndarray, metadata: Mapping[str, Any], name: str = "logits"
+    path: Path,
+    columns: Mapping[str, Sequence],
+    logits: np.ndarray,
+    metadata: Mapping[str, Any],
+    name: str = "logits",
+    starts: np.ndarray | None = None,
 ) -> None:
     """Write the columns, and after them logits (texts, classes) float32 as lists; metadata are stored as JSON.
 
-    name: of the column of logits.
+    name: of the column of logits. starts: where each sentence of words begins, if logits are (words, tags).
     """
-    values = pa.array(np.ascontiguousarray(logits, dtype=np.float32).ravel())
-    arrays = [*map(pa.array, columns.values()), pa.FixedSizeListArray.from_arrays(values, logits.shape[1])]
+    values = lists(np.asarray(logits, dtype=np.float32))
+    arrays = [*map(pa.array, columns.values()), values if starts is None else ragged(values, starts)]
     stored = {key: json.dumps(value) for key, value in metadata.items()}
     with files.atomic_file(path, digest=True) as partial:
         pq.write_table(pa.table(arrays, names=[*columns, name], metadata=stored), partial)
