@@ -200,5 +200,5 @@ def test_the_notebooks_run_on_tags_and_leave_out_what_needs_probabilities(mine, 
         return {entity for entity, votes in said.items() if votes > 2}
 
     assert frame["pie"].tolist() == [vote("unpruned", place) != vote("int8", place) for place in range(40)]
-    assert {"shares", "agreement", "by_type"} == set(record["summary"]["levels"])
+    assert {"shares", "agreement", "by_length", "by_type"} == set(record["summary"]["levels"])
     assert (tmp_path / "results/mine/report/index.html").exists()
