@@ -50,7 +50,7 @@ def main(arguments: list[str], program: str = "pielab compare") -> int:
 def _parser(program: str) -> argparse.ArgumentParser:
     about = "Compare the answers of two models to the same texts, from files of any framework; or two studies."
     parser = parser_for(program, about, EXAMPLES)
-    kinds = "CSV, TSV, Parquet, JSON or JSON lines, perhaps gzipped; one run each"
+    kinds = "CSV, TSV, Parquet, JSON, JSON lines or .conll, perhaps gzipped; one run each"
     sides: dict[str, Any] = {"nargs": "+", "type": Path, "metavar": "FILE"}
     parser.add_argument("studies", nargs="*", metavar="STUDY", help="the folders of two studies, instead of files")
     parser.add_argument("--before", **sides, help=f"answers before: {kinds}")
