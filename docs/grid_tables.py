@@ -56,12 +56,13 @@ def blocks(folder: Path) -> dict[str, str]:
             table["threshold"] = table["threshold"].map(settings.of_text)
     against = tables.against_control(read["decomposition"])
     found = read["verdicts"]
+    scores = read["effectiveness"].drop_duplicates(results.CONFIGURATION)  # of several metrics the first
     return {
         "verdicts": _markdown(_verdict_counts(found), index=True),
         "moved": _by_threshold(against[against["quantity"] == "moved"], _tested),
         "spread": _by_threshold(against[against["quantity"] == "spread"], _tested),
         "shares": _by_threshold(_paper(read["pie_shares"]), _share),
-        "effectiveness": _by_threshold(read["effectiveness"], lambda row: f"{row['mean']:.3f}"),
+        "effectiveness": _by_threshold(scores, lambda row: f"{row['mean']:.3f}"),
         "best": _markdown(read["best_and_worst"].drop(columns=["dataset", "model", "seeds"])),
         "growth": _markdown(_of_all_steps(read["growth"])),
         "change": _by_threshold(_one_shot(read["change"]), _changed),
@@ -93,10 +94,10 @@ def _of_tagged_words(read: dict[str, pd.DataFrame]) -> dict[str, str]:
         "levels": _compared_with_null(levels, "level", "excess", "low", "high"),
         "levels_moved": _by_configuration(levels, "level", "moved", "moved_low", "moved_high"),
         "levels_own": _by_configuration(levels, "level", "changed", "changed_low", "changed_high"),
-        "lengths": _compared_with_null(lengths, "words", "excess", "low", "high"),
-        "el2n": _compared_with_null(el2n.rename(columns={"p_null": "null"}), "bin", "excess", "low", "high"),
-        "types": _by_configuration(types.assign(type=_with_numbers(types)), "type", "more", "low", "high"),
-        "longer": _compared_with_null(longer, "score", "more", "more_low", "more_high", digits=2),
+        "by_length": _compared_with_null(lengths, "words", "excess", "low", "high"),
+        "by_el2n": _compared_with_null(el2n.rename(columns={"p_null": "null"}), "bin", "excess", "low", "high"),
+        "by_type": _by_configuration(types.assign(type=_with_numbers(types)), "type", "more", "low", "high"),
+        "length_ratio": _compared_with_null(longer, "score", "more", "more_low", "more_high", digits=2),
     }
 
 

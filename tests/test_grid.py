@@ -79,7 +79,8 @@ def test_the_csvs_have_what_the_answers_say(grid, answers):
         assert row.seeds == len(dense) and row.examples == dense.shape[1]
         share = 100 * pies.find(dense, classes[row.pruner, row.threshold]).mean()
         assert row.pies_percent == pytest.approx(share, rel=1e-5)
-    for row in read(grid, "effectiveness").itertuples():
+    main = read(grid, "effectiveness").drop_duplicates(["pruner", "threshold"])  # of several metrics the first
+    for row in main.itertuples():
         assert row.mean == pytest.approx(np.mean(scores[row.pruner, row.threshold]), rel=1e-5)
     decomposition = read(grid, "decomposition")
     assert len(decomposition.groupby(["pruner", "threshold"])) > 4

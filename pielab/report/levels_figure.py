@@ -88,7 +88,8 @@ def entity_types(table: pd.DataFrame) -> Figure:
     for axes in (left, right):
         axes.axvline(0, color=style.UNPRUNED, linestyle="--", linewidth=0.8)
         axes.grid(axis="y", visible=False)
-        axes.hlines(np.arange(len(types) - 1) + 0.5, *axes.get_xlim(), color="0.92", linewidth=0.8)
+        for place in range(1, len(types)):
+            axes.axhline(place - 0.5, color="0.9", linewidth=0.8)
     for number, (rows, lane) in enumerate(zip(parts, lanes, strict=True)):
         y = rows["type"].map(places).to_numpy() + lane
         title = style.short(Configuration.of(rows.iloc[0]).title, 30)
