@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pielab.__main__ import main
+from pielab.analysis.examples import el2n
 from pielab.config.parameters import PruneParameters
 from pielab.data import conll, data_card, datasets, tasks
 from pielab.store import entities, paths
@@ -182,6 +183,15 @@ def test_the_digest_is_of_words_their_bounds_tags_and_what_these_mean(tmp_path):
     ]
     assert len({digest(one, two), *(digest(*other) for other in others)}) == 8
     assert digest(one, two) == digest(one, two)
+
+
+def test_a_sentence_is_shown_with_the_types_of_its_entities(tmp_path):
+    data = load(
+        tmp_path / "words.conll", [[("Rome", "B-LOC")], [("Anna", "B-PER"), ("Rome", "B-LOC")], [("x", "O")]] * 8
+    )
+    shown = el2n.extremes(np.arange(len(data["train"]), dtype=float), data["train"], 9)
+    types = {"Rome": "LOC", "Anna Rome": "LOC, PER", "x": ""}
+    assert shown["label"].tolist() == shown["text"].map(types).tolist() and set(shown["text"]) == set(types)
 
 
 def test_fewer_sentences_are_drawn_with_the_types_in_proportion(tmp_path):

@@ -56,15 +56,19 @@ def scores(p: PairParameters, data: "DatasetDict") -> np.ndarray:
 
 
 def extremes(scores: np.ndarray, split: "Dataset", number: int = 3, characters: int = 200) -> pd.DataFrame:
-    """The texts with the lowest and with the highest EL2N, `number` each; columns EL2N, label, text (cut)."""
+    """The texts with the lowest and with the highest EL2N, `number` each; columns EL2N, label, text (cut).
+
+    label: the text's classes, the types of a sentence's entities, or the question word.
+    """
     order = np.argsort(scores, kind="stable")
     places = [*order[:number], *order[max(number, len(order) - number) :]]
     chosen, task = split.select(places), tasks.of_split(split)
-    names = task.class_names(split)
+    targets = task.targets(chosen)
+    names, _ = task.kinds(targets, task.class_names(split))
     return pd.DataFrame(
         {
             "EL2N": scores[places],
-            "label": [", ".join(names[each] for each in np.atleast_1d(ids)) for ids in task.ids(task.targets(chosen))],
+            "label": [", ".join(names[each] for each in np.atleast_1d(ids)) for ids in task.ids(targets)],
             "text": [text[:characters] for text in datasets.joined_texts(chosen)],
         }
     )
