@@ -69,7 +69,8 @@ def shares(given: tuple[Tags, list[Predictions]]) -> Any:
 
 
 def agreement(given: tuple[Tags, list[Predictions]]) -> Any:
-    return levels.agreement(*given[1])
+    gold, (dense, control, pruned) = given
+    return levels.agreement(dense, control, pruned, gold)
 
 
 def by_type(given: tuple[Tags, list[Predictions]]) -> Any:
