@@ -103,11 +103,12 @@ def test_the_page_of_all_files_knows_each_that_a_study_writes_with_its_columns(s
                 assert is_number or known.empty or type_name not in numbers, (name, column)
                 assert type_name != "integer" or (known == known.round()).all(), (name, column)
                 assert type_name != "bool" or known.dtype == bool, (name, column)
-    # What the smoke study has none of: a search, groups, saved models, equal budgets, the paper's own data.
+    # What the smoke study has none of: a search, groups, saved models, equal budgets, the paper's own data, tagged words.
     missing = {kind.name for kind in (*written.FILES, *written.TABLES)} - found
     seed = "<pair>/<configuration>/seeds/<seed>"
     of_others = {f"{seed}/shared.safetensors", f"{seed}/model/<file>", "<pair>/tune/<file>"}
     of_others |= {f"report/tables/{name}.csv" for name in ("groups", "table_<number>_beside_published")}
+    of_others |= {kind.name for kind in LEVEL_TABLES}
     if not has_recurrent_bfloat16():
         of_others.add(f"{seed}/test-precision.parquet")
     assert missing == of_others
