@@ -14,6 +14,7 @@ from conftest import has_recurrent_bfloat16, snakemake, snakemake_command, wait_
 
 from pielab.jobs import status
 from pielab.report import render, written
+from pielab.report.written_levels import LEVEL_TABLES
 from pielab.store import paths
 
 
@@ -103,7 +104,7 @@ def test_the_page_of_all_files_knows_each_that_a_study_writes_with_its_columns(s
                 assert is_number or known.empty or type_name not in numbers, (name, column)
                 assert type_name != "integer" or (known == known.round()).all(), (name, column)
                 assert type_name != "bool" or known.dtype == bool, (name, column)
-    # What the smoke study has none of: a search, groups, saved models, equal budgets, the paper's own data, tagged words.
+    # What the smoke study has none of: a search, groups, saved models, equal budgets, the paper's own data, tags.
     missing = {kind.name for kind in (*written.FILES, *written.TABLES)} - found
     seed = "<pair>/<configuration>/seeds/<seed>"
     of_others = {f"{seed}/shared.safetensors", f"{seed}/model/<file>", "<pair>/tune/<file>"}
