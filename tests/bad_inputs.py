@@ -263,14 +263,11 @@ TAGGED = [
         "words.jsonl",
     ),
     BadInput(
-        "compare of words",
-        "compare --before a.conll --after b.conll",
-        "a.conll has a line for each word",
-        "one answer, or set of labels, for each text",
-        {"a.conll": WORDS, "b.conll": WORDS},
-    ),
-    BadInput(
-        "words to predict", "predict x --data words.conll", "row 1 is of the type list", "join", {"words.conll": WORDS}
+        "compare of words and texts",
+        "compare --before a.conll --after b.csv",
+        "a.conll has a tag for each word, and b.csv has none",
+        "give files that all have tags",
+        {"a.conll": WORDS, "b.csv": "id,prediction\n0,O\n"},
     ),
     BadInput(
         "words for the BiLSTM",
@@ -283,8 +280,8 @@ TAGGED = [
     BadInput(
         "import for words",
         "import-predictions a.csv --study s --dataset words.conll --model m",
-        "words.conll has words with tags",
-        "give data whose texts have labels",
+        "the test predictions are numbers, and words.conll has words with tags",
+        "give tags, for each model a list for each sentence",
         {"words.conll": WORDS * 8, "a.csv": "id,prediction\n0,O\n"},
         frozenset({"datasets"}),
     ),

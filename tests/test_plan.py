@@ -480,7 +480,7 @@ def test_a_study_with_a_mistake_ends_with_one_sentence(config, tmp_path):
     assert done.stderr.startswith("error: epochs = 'many' is not accepted by the study, ")
     done = run("params/studies/papr.yaml")
     assert done.returncode == 2 and done.stderr.startswith("error: there is no study file ")
-    assert "papr.yaml: give a file, or one of params/studies: aapd, conll2003, grid," in done.stderr
+    assert "papr.yaml: give a file, or one of params/studies: aapd, conll2003, demo," in done.stderr
     file.write_text("study: [")
     said = run(file).stderr
     assert said.startswith(f"error: {file} is not YAML (") and "params/studies/demo.yaml" in said
