@@ -76,6 +76,28 @@ def lists(name: str, words: object, tags: object, given: str, cure: str, options
     return data(name, "\n".join(map(json.dumps, rows)), given, cure, "words.jsonl", options)
 
 
+def questions(name: str, given: str, cure: str, options: str = "", file: str = "qa.jsonl", **changes: object):
+    """Questions with answers in a context, in the last row of four changes; None takes a column out."""
+    row = {"context": "Anna \U0001f600 sings", "answers": [ANSWER]}
+    rows = [{"id": f"q{place}", "question": f"Who sings {place}?"} | row for place in (1, 2, 3, 4)]
+    rows[-1] = {column: cell for column, cell in (rows[-1] | changes).items() if cell is not None}
+    content = "\n".join(map(json.dumps, rows))
+    return BadInput(name, f"new {file} {options}", given, cure, {file: content})
+
+
+def squad(name: str, articles: object, given: str, cure: str):
+    """SQuAD's JSON, of these articles."""
+    return BadInput(name, "new qa.json", given, cure, {"qa.json": json.dumps({"version": "1.1", "data": articles})})
+
+
+def article(**changes: object) -> dict:
+    """One article with one question; None takes a key of its out."""
+    question = {"id": "q1", "question": f"Who sings {changes.get('id')}?", "answers": [ANSWER]} | changes
+    context = question.pop("context", "Anna sings")
+    question = {key: value for key, value in question.items() if value is not None}
+    return {"title": "Anna", "paragraphs": [{"context": context, "qas": [question]}]}
+
+
 def parameter(name: str, value: str, given: str, cure: str, notebook: str = "02_prune", **files: str | bytes):
     """A parameter of a notebook by name, as in -p seeds 0-."""
     return BadInput(f"{name} = {value}", f"run {notebook} -p {name} {shlex.quote(value)}", given, cure, files)
@@ -137,6 +159,7 @@ POINTER = (
     "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32\nsize 12345\n"
 )
 PARQUET = b"PAR1" + bytes(40) + b"PAR1"
+ANSWER = {"text": "Anna", "answer_start": 0}
 WORDS = "Anna\tB-PER\nsings\tO\n\n"
 BEFORE, AFTER = answers("a", "b", "a", "b"), answers("a", "b", "b", "b")
 NO_SPLIT = "put train.csv"
@@ -283,6 +306,87 @@ TAGGED = [
         "the test predictions are numbers, and words.conll has words with tags",
         "give tags, for each model a list for each sentence",
         {"words.conll": WORDS * 8, "a.csv": "id,prediction\n0,O\n"},
+        frozenset({"datasets"}),
+    ),
+]
+
+SPANS = [
+    questions(
+        "answer elsewhere",
+        "question 'q4' has the answer 'Anna' at 1, where its context has 'nna ",
+        "from 0",
+        answers=[{"text": "Anna", "start": 1}],
+    ),
+    questions(
+        "answer nowhere",
+        "its context has 'Ann', and nowhere that answer",
+        "how many characters of the context",
+        answers=[{"text": "Eve", "answer_start": 0}],
+    ),
+    questions(
+        "answer counted in UTF-16",
+        "as if it were counted in UTF-16",
+        "as Python does",
+        answers={"text": ["sings"], "answer_start": [8]},
+    ),
+    questions(
+        "answer counted in bytes",
+        "as if it were counted in bytes of UTF-8",
+        "as Python does",
+        answers=[{"text": "sings", "start": 10}],
+    ),
+    questions(
+        "question and context exchanged",
+        "its question has that answer",
+        "exchange text and text_pair",
+        "--text context --text-pair question --label answers",
+    ),
+    questions("no contexts", "text_pair was not given", "contexts as text_pair", "--text question --label answers"),
+    questions("context missing", "has 1 rows with no 'context'", "fill or drop", context=None),
+    questions("empty context", "question 'q4' has an empty context", "leave it out", context=" "),
+    questions("empty question", "question 'q4' has an empty question", "leave it out", question=""),
+    questions(
+        "empty answer",
+        "question 'q4' has an answer that is empty",
+        "leave that answer out",
+        answers=[ANSWER, {"text": "", "start": 0}],
+    ),
+    questions(
+        "answers without places", "question 'q4' has the answers ['Anna']", 'a list of {"text"', answers=["Anna"]
+    ),
+    questions("answer as a string", "question 'q4' has the answers 'Anna'", "or call the column", answers="Anna"),
+    questions("answers that are classes", "question 'q4' has the answers 1", "or call the column", answers=1),
+    questions(
+        "answer at a word's number",
+        "has the answers [{'start': 1.5",
+        '"answer_start"',
+        answers=[{"text": "Anna", "start": 1.5}],
+    ),
+    questions(
+        "answers and places of two lengths",
+        "question 'q4' has the answers {",
+        'or {"text": [...]',
+        answers={"text": ["Anna"], "answer_start": []},
+    ),
+    questions("no answer", "question 'q4' has no answer, and so 1 of 4 questions", "set no_answer", answers=[]),
+    questions("separator of answers", "label_separator = ';'", "omit label_separator", "--label-separator ';'"),
+    squad("impossible with answers", [article(is_impossible=True)], "'q1' has the answer 'Anna', and is_", "plausible"),
+    squad("SQuAD without qas", [{"paragraphs": [{"context": "Anna"}]}], 'list under "qas" (it has context)', "give {"),
+    squad("SQuAD without context", [article(context=None)], "paragraph 1 of article 1 has no text", '"context": ...'),
+    squad("SQuAD without answers", [article(answers=None)], 'list under "answers" (it has id, question)', "give {"),
+    squad("SQuAD of strings", ["Who sings?"], 'article 1 has no list under "paragraphs" (it is \'Who', "give {"),
+    squad("SQuAD without questions", [], "as json (it has no questions)", "check that it is complete"),
+    squad(
+        "SQuAD with an id twice", [article(), article()], "1 id of more than one question, such as 'q1'", "leave out"
+    ),
+    squad("SQuAD of one context", [article(id=place) for place in range(9)], "all on one context", "on more contexts"),
+    data("no_answer without questions", GOOD, "no_answer is true, and reviews.csv has", "leave", options="--no-answer"),
+    BadInput(
+        "questions for the BiLSTM",
+        "new qa.json",
+        "qa.json has questions with answers in a context, and the bilstm",
+        "give --model minilm-2l",
+        {"qa.json": json.dumps({"data": [article(id=place, context=f"Anna {place}") for place in range(9)]})},
         frozenset({"datasets"}),
     ),
 ]
@@ -527,7 +631,7 @@ COMMANDS = [
     ),
 ]
 
-BAD_INPUTS = [*COMMANDS, *PARAMETERS, *STUDIES, *DATA, *TAGGED]
+BAD_INPUTS = [*COMMANDS, *PARAMETERS, *STUDIES, *DATA, *TAGGED, *SPANS]
 
 
 def outcome(bad: BadInput, folder: Path) -> dict:

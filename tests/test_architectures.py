@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from tokenizers.trainers import BpeTrainer
 
 from pielab.compression import masks
-from pielab.models import classifier, tagging
+from pielab.models import classifier, question_answering, tagging
 from pielab.training import loop
 
 PROJECT = Path(__file__).parents[1]
@@ -253,10 +253,22 @@ def test_what_cannot_be_pruned_is_refused_by_name_before_anything_is_trained(tmp
 def test_an_architecture_tags_words(tmp_path, family):
     folder, sentences = save(tmp_path, family), [text.split()[: READS // 2] for text in TEXTS]
     encoder, model = tagging.encoder(folder, TEXTS, READS), tagging.build(folder, 4)
-    tokens = encoder.encode_words(sentences)
+    check_outputs(encoder, model, encoder.encode_words(sentences), (sum(map(len, sentences)), 4))
+
+
+@pytest.mark.parametrize("family", ["Roberta", "DebertaV2", "DistilBert", "ModernBert", "Bart", "T5", "GPT2"])
+def test_an_architecture_answers_questions(tmp_path, family):
+    folder = save(tmp_path, family)
+    encoder, model = question_answering.encoder(folder, TEXTS, READS), question_answering.build(folder, 2)
+    tokens = encoder.encode_questions(["the cat", "bread"] * 4, TEXTS)
+    check_outputs(encoder, model, tokens, (sum(len(text.split()) + 1 for text in TEXTS), 2))
+
+
+def check_outputs(encoder, model, tokens, shape):
+    """Logits do not depend on the batch, and all but the last layer and embeddings is pruned."""
     together = loop.predict(model, encoder, tokens)
     alone = np.concatenate([loop.predict(model, encoder, tokens[index : index + 1]) for index in range(len(tokens))])
-    assert together.shape == (sum(map(len, sentences)), 4)
+    assert together.shape == shape
     assert np.abs(together - alone).max() < 1e-5 * np.abs(alone).max() + 1e-6 < np.ptp(alone, axis=0).min()
     last = masks.last_layer(model)
     embeddings = [module.weight for module in model.modules() if isinstance(module, torch.nn.Embedding)]

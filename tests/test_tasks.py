@@ -16,8 +16,8 @@ from pielab.store import predictions
 from pielab.training import tasks as training_tasks
 
 CLASSES = 4
-# Of tagged words, only the data are a row of the tables.
-OF_TEXTS = {name: task for name, task in tasks.TASKS.items() if task is not tasks.TOKENS}
+# Of tagged words and questions, only the data are a row of the tables.
+OF_TEXTS = {name: task for name, task in tasks.TASKS.items() if name not in tasks.NO_CLASSES}
 EACH_TASK = pytest.mark.parametrize("task", OF_TEXTS.values(), ids=OF_TEXTS)
 SEEDS = st.integers(0, 1000)
 
@@ -48,7 +48,8 @@ def draw_answers(task, seed, seeds=5):
 
 
 def test_every_table_has_the_same_tasks():
-    assert list(tasks.TASKS) == list(training_tasks.TASKS) == list(predictions.ANSWERS) == list(measures.MEASURES)
+    others = (training_tasks.TASKS, predictions.ANSWERS, measures.MEASURES)
+    assert all(list(tasks.TASKS) == list(table) for table in others)
     assert all(task.name == name for name, task in tasks.TASKS.items())
 
 
@@ -62,7 +63,8 @@ def test_labels_become_targets_and_ids_again(task, seed):
     assert task.class_names(split) == [f"class {index}" for index in range(CLASSES)]
     assert [tuple(np.atleast_1d(cell).tolist()) for cell in task.ids(targets)] == ids
     assert [tuple(np.flatnonzero(row)) for row in task.hot(targets, CLASSES)] == ids
-    assert np.array_equal(task.counts(targets, CLASSES), task.hot(targets, CLASSES).sum(axis=0))
+    names, counts = task.counts(targets, list("abcd"))
+    assert names == list("abcd") and np.array_equal(counts, task.hot(targets, CLASSES).sum(axis=0))
     cells = [list(row) if task is tasks.MULTI_LABEL else row[0] for row in ids]
     assert list(map(task.labels, cells)) == ids and tasks.of_label(cells[0]) is task
 
@@ -114,7 +116,7 @@ def test_the_loss_is_that_of_the_log_probabilities(task, seed):
     row = training_tasks.of_targets(targets)
     assert row is training_tasks.TASKS[task.name]
     logits = torch.from_numpy(np.random.default_rng(seed).normal(size=(len(targets), CLASSES)))
-    log_p = row.log_probabilities(logits)
+    log_p = row.log_probabilities(logits, torch.from_numpy(targets))
     assert torch.allclose(log_p.exp().sum(-1), torch.ones(()).double())
     # The choice that is right: of a class, or of yes (0) or no (1) for each label.
     right = torch.from_numpy(targets if task is tasks.SINGLE_LABEL else 1 - targets).long()

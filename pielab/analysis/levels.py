@@ -53,9 +53,7 @@ def shares(
 def of_configuration(
     dense: Predictions, control: Predictions | None, pruned: Predictions, targets: Any, n_splits: int, n_bootstrap: int
 ) -> dict[str, Any]:
-    """`shares`, `agreement`, `by_length` and `by_type` as an entry of a configuration's summary; none for texts."""
-    if dense.starts is None:
-        return {}
+    """`shares`, `agreement`, `by_length` and `by_type` as an entry of a configuration's summary."""
     tables = {
         "shares": shares(dense, pruned, targets, n_splits=n_splits, n_bootstrap=n_bootstrap),
         "agreement": agreement(dense, control, pruned, targets),

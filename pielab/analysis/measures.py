@@ -7,7 +7,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from pielab.analysis import half_splits, pies
 from pielab.data import tasks
-from pielab.data.votes import check_classes
+from pielab.data.votes import agree, check_classes, numbered
 from pielab.errors import PielabError
 from pielab.store.predictions import Predictions
 
@@ -15,18 +15,19 @@ from pielab.store.predictions import Predictions
 def flips(dense: np.ndarray, pruned: np.ndarray, targets: np.ndarray) -> float:
     """The share of answers that turn from right to wrong or from wrong to right (Dutta et al. 2024), mean over seeds.
 
-    dense, pruned: class ids (seeds, examples) of the same seeds in the same order. targets: class ids (examples,).
+    dense, pruned: class ids (seeds, examples) of the same seeds in the same order. targets: class ids (examples,), or
+        bool (examples, classes), which of them are right.
     A wrong answer that turns into another wrong one is no flip.
     """
     for answers in (dense, pruned):
         check_classes(answers)
-    if dense.shape != pruned.shape or dense.shape[-1:] != targets.shape:
+    if dense.shape != pruned.shape or dense.shape[-1:] != targets.shape[:1]:
         raise PielabError(
             "predictions-of-other-shape",
             f"predictions {dense.shape}, {pruned.shape} and targets {targets.shape} do not fit",
             "give the predictions of the same seeds as (seeds, examples), and targets as (examples,)",
         )
-    return float(((dense == targets) != (pruned == targets)).mean())
+    return float((agree(dense, targets) != agree(pruned, targets)).mean())
 
 
 def spearman(dense: np.ndarray, pruned: np.ndarray) -> np.ndarray:
@@ -110,7 +111,8 @@ def compare_with_null(dense: Predictions, pruned: Predictions, targets: np.ndarr
     """
     measures_of = MEASURES[dense.task]
     (dense, targets), (pruned, _) = (tasks.by_word(side, targets) for side in (dense, pruned))
-    answers, of_sides = (dense.classes, pruned.classes), (dense.logits, pruned.logits)
+    *answers, targets = numbered(dense.classes, pruned.classes, targets)
+    of_sides = dense.logits, pruned.logits
     found = [tasks.TASKS[dense.task].probabilities(logits) for logits in of_sides if logits is not None]
     probabilities = found if len(found) == len(of_sides) else None
     all_seeds = np.ones(len(dense.seeds), dtype=bool)
@@ -165,4 +167,5 @@ MEASURES = {
     "single-label": _single_label_measures,
     "multi-label": _multi_label_measures,
     "tokens": _single_label_measures,
+    "spans": _single_label_measures,
 }

@@ -91,6 +91,8 @@ def numerical(folder: Path, seeds: Sequence[int]) -> dict[str, Predictions]:
 
 def by_seed(before: Predictions, after: Predictions, targets: Any) -> pd.DataFrame:
     """QUANTITIES of each seed, a row a seed; arguments and units as in `between`."""
+    if before.task == "spans":
+        return by_seed(*_answers(before, after, targets=targets))
     if before.starts is not None:
         table, of_sets = (by_seed(*view) for view in _views(before, after, targets=targets))
         return table.assign(**of_sets[["changed", *SPLIT]])
@@ -118,11 +120,17 @@ def by_seed(before: Predictions, after: Predictions, targets: Any) -> pd.DataFra
     return pd.DataFrame(columns)[QUANTITIES]
 
 
+def _answers(*sides: Predictions, targets: Any) -> list[Any]:
+    """Predictions as answers alone, in one numbering, and the targets in it."""
+    *answers, gold = numbered(*(side.classes for side in sides), targets)
+    n_classes = gold.shape[-1]
+    of = zip(sides, answers, strict=True)
+    return [*(Predictions(None, side.seeds, answers=own, n_classes=n_classes) for side, own in of), gold]
+
+
 def _views(*sides: Predictions, targets: Tags) -> tuple[list[Any], list[Any]]:
     """Predictions of tagged words and their targets, by word, and by sentence as sets of entities, answers alone."""
-    *answers, gold = numbered(*(side.classes for side in sides), targets)
-    sets = [Predictions(None, side.seeds, answers=of_side) for side, of_side in zip(sides, answers, strict=True)]
-    return [*(side.by_word for side in sides), targets.ids], [*sets, gold]
+    return [*(side.by_word for side in sides), targets.ids], _answers(*sides, targets=targets)
 
 
 # What is said with which probability, and whether it is so: (seeds, events) each, once flattened.
@@ -148,6 +156,9 @@ def _another_seed(before: Predictions, targets: Any, confidence: float) -> pd.Da
 
     From model i to model j is a kernel of the pair, whose mean over i != j is a U-statistic.
     """
+    if before.task == "spans":
+        own, gold = _answers(before, targets=targets)
+        return _another_seed(own, gold, confidence)
     if before.starts is not None:
         table, of_sets = (_another_seed(runs, gold, confidence) for runs, gold in _views(before, targets=targets))
         table.loc[["changed", *SPLIT]] = of_sets.loc[["changed", *SPLIT]]

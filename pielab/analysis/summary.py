@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import group_differences, intervals, levels, null, paired_change, pies, sides, tables
+from pielab.analysis import group_differences, intervals, levels, null, paired_change, pies, sides, span_levels, tables
 from pielab.config.parameters import PieParameters
 from pielab.data import datasets, tasks
 from pielab.data.votes import numbered
@@ -17,6 +17,9 @@ from pielab.store.predictions import Predictions
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
+# What changes at each level, of tasks that have several.
+LEVELS = {"tokens": levels.of_configuration, "spans": span_levels.of_configuration}
+
 
 def examples(split: "Dataset", dense: Predictions, pruned: Predictions, estimate: null.Null) -> pd.DataFrame:
     """One row per example of the split, in its order.
@@ -24,7 +27,8 @@ def examples(split: "Dataset", dense: Predictions, pruned: Predictions, estimate
     Columns: example; label (class id, or the ids of its classes); unpruned, pruned (the majority class, or the set
     of majority classes); unpruned_votes, pruned_votes (a count for each class); pie; p_pie and p_null as in null.Null.
     Of tagged words also entities, those that any model or the label names, such as "3-4 person"; gold, which of them
-    are the label's; and unpruned, pruned and votes are of these.
+    are the label's; and unpruned, pruned and votes are of these. Of questions so answers, such as "12 Ada Lovelace",
+    which begins at the context's character 12, or "-1 " for none; label is the word that asks.
 
     Raises PielabError for a null of another vote.
     """
@@ -33,10 +37,12 @@ def examples(split: "Dataset", dense: Predictions, pruned: Predictions, estimate
     targets, sides = task.targets(split), (dense.classes, pruned.classes)
     frame = pd.DataFrame({"example": np.arange(len(split)), "label": task.ids(targets)})
     frame = frame.assign(**task.entities(*sides, targets))
-    *answers_of, _ = numbered(*sides, targets)
+    *answers_of, gold = numbered(*sides, targets)
+    # As many as any question has answers, where these are numbered within it.
+    n_classes = gold.shape[1] if gold.ndim == 2 else dense.shape[2]
     for side, answers in zip(("unpruned", "pruned"), answers_of, strict=True):
         frame[side] = task.ids(task.majority(answers))
-        frame[f"{side}_votes"] = task.votes(answers, dense.shape[2]).tolist()
+        frame[f"{side}_votes"] = task.votes(answers, n_classes).tolist()
     return frame.assign(pie=pies.find(*answers_of), p_pie=estimate.p_pie, p_null=estimate.p_null)
 
 
@@ -99,6 +105,7 @@ def summary(
     kinds, hot = tasks.TASKS[dense.task].kinds(targets, datasets.class_names(data))
     beside_null = null.beside_null(*both, hot, n_splits=parameters.n_splits)
     numerical = paired_change.numerical(parameters.dense_folder, parameters.seeds)
+    levels_of, numbers = LEVELS.get(dense.task), (parameters.n_splits, parameters.n_bootstrap)
     return {
         **parameters.configuration.record,
         "metric": tasks.TASKS[dense.task].metric,
@@ -127,9 +134,7 @@ def summary(
         "change": paired_change.between(dense, pruned, targets, numerical)[paired_change.COLUMNS].to_dict("list"),
         "group": parameters.group,
         "groups": group_differences.of_split(data["test"], *both),
-        **levels.of_configuration(
-            dense, control.predictions, pruned, targets, parameters.n_splits, parameters.n_bootstrap
-        ),
+        **(levels_of(dense, control.predictions, pruned, targets, *numbers) if levels_of else {}),
     }
 
 

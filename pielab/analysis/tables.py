@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 
+# How an empty answer to a question is written.
+NO_ANSWER = "(no answer)"
+
+
 def effectiveness(seeds: pd.DataFrame) -> pd.DataFrame:
     """Table 9: mean and standard deviation over seeds per configuration, and the change against unpruned models."""
     grouped = seeds.groupby([*CONFIGURATION, "metric"], sort=False)["effectiveness"]
@@ -139,7 +143,9 @@ def save(frame: pd.DataFrame, report: Path, name: str) -> None:
 
 
 def answer_names(row: Mapping[str, Any] | pd.Series, split: "Dataset", names: Sequence[str]) -> Sequence[str]:
-    """What the votes of a row of `summary.examples` are for: the classes, or the entities of its sentence in words."""
+    """What the votes of a row of `summary.examples` are for: the classes, the entities of its sentence, or answers."""
+    if "answers" in row:
+        return [answer.partition(" ")[2] or NO_ANSWER for answer in row["answers"]]
     if "entities" not in row:
         return names
     words = split["words"][row["example"]]

@@ -21,7 +21,7 @@ In a terminal it asks for columns that were not given.
 """
 # Names that columns of texts and labels often have, the likeliest first.
 TEXTS = ("text", "sentence", "body", "review", "content", "premise", "question", "title")
-LABELS = ("label", "labels", "class", "category", "sentiment", "stars", "rating", "target", "gold_label")
+LABELS = ("label", "labels", "class", "category", "sentiment", "stars", "rating", "target", "gold_label", "answers")
 BILSTM = {"epochs": 5, "batch_size": 64, "learning_rate": 3e-3, "seeds": "0-7"}
 TRANSFORMER = {"epochs": 3, "batch_size": 32, "learning_rate": 3e-5, "seeds": "0-5"}
 RECIPES = {"bilstm": BILSTM, "minilm-2l": TRANSFORMER | {"learning_rate": 3e-4}}
@@ -32,11 +32,12 @@ PRUNERS = {"IMP-FT": [50, 90], "MP-AI": [90], "RTN": [4], "Magnitude": [50]}
 def main(arguments: list[str], program: str = "pielab new") -> int:
     """Check the data, write both files and say what to do next."""
     parser = parser_for(program, "Write params/NAME.yaml and params/studies/NAME.yaml for data of your own.", EXAMPLES)
-    parser.add_argument("data", help="a CSV, Parquet, JSONL or .conll file, or a folder with train and test files")
+    parser.add_argument("data", help="a CSV, Parquet, JSONL or .conll file, SQuAD's JSON, or a folder of such files")
     parser.add_argument("--text", help="the column of the texts")
     parser.add_argument("--text-pair", help="the column of the second texts, if there are pairs")
     parser.add_argument("--label", help="the column of the labels")
     parser.add_argument("--label-separator", help="what separates several labels of a text, such as ';'")
+    parser.add_argument("--no-answer", action="store_true", help="questions may have no answer, as in SQuAD 2.0")
     parser.add_argument("--group", help="a column to compare by: a dialect, a source")
     parser.add_argument("--model", default="bilstm", help="bilstm, minilm, minilm-2l, a Hub id, or a folder")
     parser.add_argument("--name", help="the name of both files and of the study; that of the data if not given")
@@ -60,20 +61,21 @@ def main(arguments: list[str], program: str = "pielab new") -> int:
 
 def _params(given: argparse.Namespace) -> dict[str, Any]:
     """The params file's content, after the data have been read as a notebook would read them."""
-    from pielab.data import datasets, tagged
+    from pielab.data import datasets, tagged, tasks
 
-    columns = {"text": given.text, "label": given.label}
+    columns: dict[str, Any] = {"text": given.text, "label": given.label}
     if None in columns.values():
         columns = _columns(given.data, columns)
-    optional = {"text_pair": given.text_pair, "label_separator": given.label_separator, "group": given.group}
-    optional = {name: value for name, value in optional.items() if value}
-    data = datasets.load(given.data, **columns, **optional)
+    optional = ("text_pair", "label_separator", "no_answer", "group")
+    columns |= {name: getattr(given, name) for name in optional if getattr(given, name)}
+    data = datasets.load(given.data, **columns)
     names = datasets.class_names(data)
     tagged.warn_of_begun_inside(map(datasets.targets, data.values()))
-    if "words" in data["train"].column_names and given.model == "bilstm":
+    examples = tasks.NO_CLASSES.get(tasks.of_split(data["train"]).name)
+    if examples and given.model == "bilstm":
         raise PielabError(
-            "words-without-transformer",
-            f"{given.data} has words with tags, and the bilstm gives whole texts a class",
+            "task-without-transformer",
+            f"{given.data} has {examples}, and the bilstm gives whole texts a class",
             "give --model minilm-2l, minilm, a Hub id, or the folder of a transformer",
         )
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
@@ -84,11 +86,14 @@ def _params(given: argparse.Namespace) -> dict[str, Any]:
     path = paths.find(given.data)
     dataset = str(path.absolute()) if path else given.data
     model = {"model": given.model, "max_tokens": _tokens(data, given.model)}
-    return {"dataset": dataset, **columns, **optional, "limit": None, **model, **RECIPES.get(given.model, TRANSFORMER)}
+    return {"dataset": dataset, **columns, "limit": None, **model, **RECIPES.get(given.model, TRANSFORMER)}
 
 
-def _columns(data: str, given: dict[str, str | None]) -> dict[str, str | None]:
-    """The columns of texts and labels, asked for in a terminal; PielabError elsewhere, with those that there are."""
+def _columns(data: str, given: dict[str, str | None]) -> dict[str, Any]:
+    """The columns of texts and labels, asked for in a terminal; PielabError elsewhere, with those that there are.
+
+    Those of SQuAD's questions and answers have contexts as well, as text_pair.
+    """
     frame = _head(data)
     likely = {
         "text": next((name for name in TEXTS if name in frame), None),
@@ -109,7 +114,11 @@ def _columns(data: str, given: dict[str, str | None]) -> dict[str, str | None]:
         answers = {name: _ask(name, likely[name]) for name in missing}
     for name in missing:
         print(f"{name} column: {answers[name]}")
-    return given | answers
+    columns = given | answers
+    if (columns["text"], columns["label"]) == ("question", "answers") and "context" in frame:
+        print("text_pair column: context")
+        columns["text_pair"] = "context"
+    return columns
 
 
 def _ask(name: str, likely: str | None) -> str:

@@ -9,7 +9,19 @@ import pydantic
 from pydantic import BaseModel, Field
 
 from pielab.compression import pruners
-from pielab.config.types import NEVER, ColumnName, Count, Name, PrunerName, Revision, Seeds, StudyName, Threshold
+from pielab.config.types import (
+    NEVER,
+    UNLESS_DEFAULT,
+    Bool,
+    ColumnName,
+    Count,
+    Name,
+    PrunerName,
+    Revision,
+    Seeds,
+    StudyName,
+    Threshold,
+)
 from pielab.store import paths
 
 
@@ -46,7 +58,8 @@ class DataParameters(Parameters):
     """The texts and labels."""
 
     dataset: Name = Field(
-        description="bbc-news, a CSV, Parquet, JSONL or .conll file, a folder of these, a Hub id, or glue-rte and so on"
+        description="bbc-news, a CSV, Parquet, JSONL or .conll file, SQuAD's JSON, a folder of these, a Hub id, or "
+        "glue-rte and so on"
     )
     dataset_revision: Annotated[Revision, NEVER] = None  # a hash of the texts and labels is in the recipe
     data_dir: Annotated[Name | None, NEVER] = Field(None, description="a folder, or None")
@@ -54,13 +67,16 @@ class DataParameters(Parameters):
     text_pair: Name | None = Field(None, description="the name of the second text column, or None")
     label: ColumnName = Field("label", description="the name of the label column, or its number in a .conll file")
     label_separator: Name | None = Field(None, description="what separates several labels in the label column, or None")
+    no_answer: Annotated[Bool, UNLESS_DEFAULT] = Field(
+        False, description="True or False: whether questions may have no answer in their context"
+    )
     group: Annotated[Name | None, NEVER] = Field(None, description="the name of a column to compare by, or None")
     limit: Count | None = Field(None, description="how many examples of each split to keep, from 1, or None for all")
 
     @property
     def data(self) -> dict[str, Any]:
         """The arguments of pielab.datasets.load."""
-        names = ("dataset_revision", "data_dir", "text", "text_pair", "label", "label_separator", "group", "limit")
+        names = [name for name in DataParameters.model_fields if name not in {"dataset", *Parameters.model_fields}]
         return {"name": self.dataset, **{name: getattr(self, name) for name in names}}
 
 

@@ -53,13 +53,15 @@ def data_card(data: "DatasetDict") -> pd.Series:
 def class_counts(data: "DatasetDict") -> pd.DataFrame:
     """The number of examples, or of words, of each class (rows) in each split (columns), and of all examples.
 
-    Warns of an "I-" tag that continues no entity.
+    Of questions: how many ask who, what and so on, and how many have no answer. Warns of an "I-" tag that continues no
+    entity.
     """
     names, task = datasets.class_names(data), tasks.of_split(data["train"])
     targets = {split: task.targets(data[split]) for split in datasets.SPLITS}
     tagged.warn_of_begun_inside(targets.values())
-    counts = {split: [*task.counts(each, len(names)), len(each)] for split, each in targets.items()}
-    return pd.DataFrame(counts, index=[*names, "examples"])
+    counted = {split: task.counts(each, names) for split, each in targets.items()}
+    counts = {split: [*numbers, len(targets[split])] for split, (_, numbers) in counted.items()}
+    return pd.DataFrame(counts, index=[*counted["train"][0], "examples"])
 
 
 def max_tokens(length: float) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pielab.data import corpora, glue, labels, splits, tables, tagged, tasks, text_groups
+from pielab.data import corpora, glue, labels, questions, spans, splits, tables, tagged, tasks, text_groups
 from pielab.data.tables import SPLITS
 from pielab.data.words import SEPARATOR
 from pielab.errors import PielabError
@@ -29,6 +29,7 @@ def load(
     text_pair: str | None = None,
     label: str = "label",
     label_separator: str | None = None,
+    no_answer: bool = False,
     group: str | None = None,
 ) -> "DatasetDict":
     """A data set with the splits train, validation and test.
@@ -42,16 +43,21 @@ def load(
         A relative path is looked for in the working directory, in `data_dir`, in $PIELAB_DATA, then in the project.
     limit: the largest number of examples in each split, drawn with `seed` in proportion to the classes.
     dataset_revision: the branch, tag or commit of a data set on the Hub; its latest commit if not given.
-    seed: also fixes the split of data that have none (70 / 15 / 15 %, stratified).
+    seed: also fixes the split of data that have none (70 / 15 / 15 %, stratified; of questions with each context in one
+        split).
     text, text_pair, label: columns. A label column of lists (of names, or a 0 or 1 for each class, which is then called
         by its position), or of strings joined by `label_separator`, makes the task multi-label. Lists of words as text
         and of their tags as label make it tokens; of a .conll file these are the first column and the last, or "2" and
-        so on.
+        so on. Answers in a context as label, a list of {"text", "answer_start"}, make it spans, of questions as text
+        and contexts as text_pair; if none of the three is given, columns called question, context and answers are
+        these, as of SQuAD's JSON, unless there is one called text or label.
+    no_answer: whether questions may have no answer in their context, as in SQuAD 2.0.
     group: a further column by whose values results are compared, at most 50. Numbers of more than 10 values are cut
         into quarters.
 
     Columns: text, text_pair for pairs, label (a class id) or labels (one 0 or 1 for each class), or words and tags (of
-    each a list, and text has the words joined by spaces), and group, a string, if one is given.
+    each a list, and text has the words joined by spaces), or answers (for each question a list of {"text", "start"}),
+    and group, a string, if one is given.
 
     Raises PielabError if the data, a column or a label is missing, if texts or labels cannot be meant, or if data with
     a revision are not on the Hub; warns of what may be meant.
@@ -69,6 +75,7 @@ def load(
     else:
         columns = {"text": text, **({"text_pair": text_pair} if text_pair else {}), "label": label}
         frames = tables.load(name, folders, columns, joined=bool(label_separator), revision=dataset_revision)
+        columns = spans.columns(frames, columns)
     of_hub = next(iter(frames.values())).attrs
     if dataset_revision and not of_hub:
         raise PielabError(
@@ -77,26 +84,38 @@ def load(
             "give None, or the Hub id of a data set",
         )
     groups = text_groups.names(frames, group, columns, name) if group else {}
-    words = tagged.has_words(frames, columns)
-    frames = {
-        split: tables.select(frame, columns, f"{name} ({split})", joined=bool(label_separator), words=words)
-        for split, frame in frames.items()
-    }
-    if words:
-        frames, names = tagged.encode(frames, label_separator, name)
-        task = tasks.TOKENS
-    else:
-        tables.check_texts(frames, name)
-        tagged.check_texts(frames, name)
-        frames, names, task = labels.encode(frames, label_separator, name)
+    frames, names, task = _encode(frames, columns, label_separator, no_answer, name)
     frames = {split: frame.assign(**({"group": groups[split]} if groups else {})) for split, frame in frames.items()}
-    frames = splits.complete(frames, seed, name)
+    frames = splits.complete(frames, seed, name, task.together)
     if limit:
         frames = {split: splits.draw(frame, limit, seed) for split, frame in frames.items()}
     about = {"classes": names, **of_hub}
     from datasets import DatasetDict  # here, because it takes a second, and whatever is wrong was told above
 
     return DatasetDict({split: _dataset(frames[split], about, task) for split in SPLITS})
+
+
+def _encode(
+    frames: tables.Frames, columns: dict[str, str], separator: str | None, no_answer: bool, where: str
+) -> tuple[tables.Frames, list[str], tasks.Task]:
+    """Frames of the columns that a data set has, but its labels as class ids; the classes' names; the task."""
+    if not (words := tagged.has_words(frames, columns)) and spans.has_answers(frames, columns):
+        return spans.encode(frames, columns, separator, no_answer, where), list(questions.LOGITS), tasks.SPANS
+    if no_answer:
+        raise PielabError(
+            "no-answer-without-questions",
+            f"no_answer is true, and {where} has no answers to questions as {columns['label']!r}, but labels",
+            "leave no_answer out, or give the columns of question, context and answers as text, text_pair and label",
+        )
+    frames = {
+        split: tables.select(frame, columns, f"{where} ({split})", joined=bool(separator), words=words)
+        for split, frame in frames.items()
+    }
+    if words:
+        return *tagged.encode(frames, separator, where), tasks.TOKENS
+    tables.check_texts(frames, where)
+    tagged.check_texts(frames, where)
+    return labels.encode(frames, separator, where)
 
 
 def task_of(name: str, data: "DatasetDict") -> tasks.Task:
@@ -119,7 +138,7 @@ def revision(data: "DatasetDict") -> str | None:
 
 
 def targets(split: "Dataset") -> Any:
-    """Class ids (examples,) int64, multi-hot labels (examples, classes) float32, or `entities.Tags` of words."""
+    """Class ids (examples,) int64, multi-hot labels (examples, classes) float32, Tags of words, or GoldAnswers."""
     return tasks.of_split(split).targets(split)
 
 
@@ -148,14 +167,14 @@ def _digested(split: "Dataset") -> Iterable[str]:
 def _dataset(frame: pd.DataFrame, about: dict[str, Any], task: tasks.Task) -> "Dataset":
     from datasets import Dataset, Features, List, Value
 
+    given, names = task.column if task.column in frame else "label", about["classes"]
     columns: dict[str, Any] = {
-        column: list(frame[column]) for column in frame.columns if column not in ("label", "tags")
+        column: list(frame[column]) for column in frame.columns if column not in ("label", given)
     }
     features: dict[str, Any] = {column: Value("string") for column in columns}
     if "words" in columns:
         features["words"] = List(Value("string"))
-    ids, names = frame["tags" if "tags" in frame else "label"], about["classes"]
-    columns[task.column], features[task.column] = task.cells(list(ids), len(names)), task.feature(names)
+    columns[task.column], features[task.column] = task.cells(list(frame[given]), len(names)), task.feature(names)
     data = Dataset.from_dict(columns, features=Features(features))
     data.info.description = json.dumps(about)
     return data

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from pielab.data import conll
+from pielab.data import conll, squad
 from pielab.errors import PielabError, first_line
 
 # Of the kinds whose cells have no types.
@@ -78,7 +78,7 @@ def read(path: Path, columns: Collection[str], label: str | None) -> pd.DataFram
         text = _decode(data, path)
         if suffix(path) in DELIMITERS:
             return _table(text, DELIMITERS[suffix(path)], columns, label, path)
-        return conll.table(text, columns, label, path) if suffix(path) == CONLL else _json(text)
+        return conll.table(text, columns, label, path) if suffix(path) == CONLL else _json(text, path)
     except PielabError:
         raise
     except (ValueError, OSError, EOFError, zlib.error) as error:
@@ -112,8 +112,11 @@ def _decode(data: bytes, path: Path) -> str:
     return text
 
 
-def _json(text: str) -> pd.DataFrame:
-    """An object for each row: on a line of its own, or all in one array."""
+def _json(text: str, path: Path) -> pd.DataFrame:
+    """An object for each row: on a line of its own, or all in one array; or SQuAD's JSON."""
+    whole = _one_value(text)
+    if squad.is_json(whole):
+        return squad.table(whole, path)
     if text.lstrip().startswith("["):
         rows = json.loads(text)
     else:
@@ -127,6 +130,14 @@ def _json(text: str) -> pd.DataFrame:
     if not rows or not all(isinstance(row, dict) for row in rows):
         raise ValueError("it has no rows" if not rows else "not every row is an object of columns and values")
     return pd.DataFrame(rows, dtype=object)
+
+
+def _one_value(text: str) -> Any:
+    """The object that the whole text is; None if it is none, as several lines are not."""
+    try:
+        return json.loads(text) if text.lstrip().startswith("{") else None
+    except json.JSONDecodeError:
+        return None
 
 
 def _row(line: str, number: int) -> Any:

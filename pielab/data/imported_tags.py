@@ -27,8 +27,15 @@ def are_strings(values: Any) -> bool:
 
 
 def check_kind(are_tags: bool, data: "DatasetDict", dataset: str) -> None:
-    """Raises PielabError for tags of texts that have labels, and for numbers where words have tags."""
-    if are_tags == (tasks.of_split(data["test"]) is tasks.TOKENS):
+    """Raises PielabError for questions, tags of texts that have labels, and numbers where words have tags."""
+    task = tasks.of_split(data["test"])
+    if task is tasks.SPANS:
+        raise PielabError(
+            "import-of-questions",
+            f"{dataset} has {tasks.NO_CLASSES[task.name]}, of which no predictions can be imported yet",
+            "give data whose texts have labels, or whose words have tags",
+        )
+    if are_tags == (task is tasks.TOKENS):
         return
     if are_tags:
         raise PielabError(

@@ -286,7 +286,7 @@ def _decision_thresholds(
         )
     if given is None:
         targets = datasets.targets(data["train"])
-        given = [best(values, targets) for values in logits["train"]]
+        given = [best(values, targets) or 0.0 for values in logits["train"]]
     thresholds = np.array(given, dtype=np.float32)
     if thresholds.shape not in {(), (len(p.seeds),)} or not ((thresholds >= 0) & (thresholds < 1)).all():
         raise PielabError(

@@ -2,15 +2,22 @@
 
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 
 from pielab.errors import PielabError
+from pielab.progress import counted
 
 
-def complete(frames: dict[str, pd.DataFrame], seed: int, where: str) -> dict[str, pd.DataFrame]:
+def complete(
+    frames: dict[str, pd.DataFrame], seed: int, where: str, together: str | None = None
+) -> dict[str, pd.DataFrame]:
     """train, validation and test; a missing test or validation set is 15 % of all examples, cut off those to train on.
 
     If there are test examples alone, the other splits are empty.
+
+    together: a column of which each value stays in one split; a set that is cut off then has at most 15 %, or all
+        examples of the rarest value.
 
     Raises PielabError if there are too few examples to cut off.
     """
@@ -27,7 +34,9 @@ def complete(frames: dict[str, pd.DataFrame], seed: int, where: str) -> dict[str
                     f"{where} has {len(frames['train'])} examples, too few to split",
                     "give 7 at least, or a folder with a file of each split",
                 )
-            frames["train"], frames[split] = _cut(frames["train"], size, seed)
+            train = frames["train"]
+            parts = _cut_together(train, together, size, seed, where) if together else _cut(train, size, seed)
+            frames["train"], frames[split] = parts
     return frames
 
 
@@ -48,3 +57,24 @@ def _cut(frame: pd.DataFrame, size: int, seed: int) -> tuple[pd.DataFrame, pd.Da
     sizes = Counter(strata)
     possible = min(sizes.values()) > 1 and min(size, len(frame) - size) >= len(sizes)
     return train_test_split(frame, test_size=size, stratify=strata if possible else None, random_state=seed)
+
+
+def _cut_together(
+    frame: pd.DataFrame, column: str, size: int, seed: int, where: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rest, and all rows with some random values of a column: at most `size`, or those of its rarest value."""
+    codes, values = pd.factorize(frame[column])
+    if len(values) < 2:
+        raise PielabError(
+            "too-few-contexts-to-split",
+            f"{where} has {counted(len(frame), 'question')} left to train on, all on one context, none to set aside",
+            "give questions on more contexts, or a folder with a file of each split",
+        )
+    counts, chosen = np.bincount(codes), np.zeros(len(values), dtype=bool)
+    for code in np.random.default_rng(seed).permutation(len(values)):
+        chosen[code] = counts[code] <= size
+        size -= counts[code] * chosen[code]
+    if not chosen.any():
+        chosen[counts.argmin()] = True
+    cut = chosen[codes]
+    return frame[~cut], frame[cut]

@@ -11,37 +11,44 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pielab.data import votes
+from pielab.data import questions, votes
+from pielab.data.metrics import accuracy, best_decision_threshold, macro_f1
 from pielab.data.votes import Disagreements, JudgedDisagreements
 from pielab.store import entities, predictions
 from pielab.store.entities import EntitySets, Tags, sets_of, together
+from pielab.store.span_answers import GoldAnswers, SpanAnswers
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-# The value of a metric, from answers and targets, (examples,) or (examples, classes), or of tagged words.
-Metric = Callable[[np.ndarray, Any], float]
+# The value of a metric, from answers and targets, (examples,) or (examples, classes), or of tagged words or questions.
+Metric = Callable[[Any, Any], float]
 
 
 @dataclass(frozen=True)
 class Task:
     """A kind of task, as functions of arrays: targets (examples, ...), answers (seeds, examples, ...).
 
-    The targets of tagged words are `Tags`, and answers beside them, of one model, the ids of tags (words,).
+    The targets of tagged words are `Tags`, and answers beside them, of one model, the ids of tags (words,). Those of
+    questions are `GoldAnswers`, and answers beside them texts (questions,), "" for none.
 
     answer: what a model says of an example, in words. hub: the task as the Hub calls it.
-    column: of a split, with the labels. labels: a cell of a file's label column, as a tuple of labels.
-    cells: what `column` holds, from a tuple of class ids for each example and the number of classes.
-    feature: of `column`, from the class names. targets, class_names: of a split. counts: how many examples (or
-        words) have each class, from targets and the number of classes. hot: targets as (examples, classes) of
-        0 and 1, given the number of classes. ids: targets or votes as tables hold them, class ids or lists of them.
+    column: of a split, with the labels. together: the column of which pielab cuts each text into one split; None if
+        examples are cut one by one. labels: a cell of a file's label column, as a tuple of labels.
+    cells: what `column` holds, from a tuple of class ids for each example (of questions from their answers) and the
+        number of classes.
+    feature: of `column`, from the class names. targets, class_names: of a split. counts: the classes and how many
+        examples (or words) have each, from targets and class names; of questions their kinds. hot: targets as
+        (examples, classes) of 0 and 1, given the number of classes. ids: targets or votes as tables hold them, class
+        ids or lists of them.
     kinds: what texts are counted by, from targets and class names: the names, and for each text which it has,
         (examples, kinds) of 0 and 1. by_example: the mean of each example's values, from values as `hot` has rows, and
         targets.
     entities: from the answers of both sides and the targets, the columns of a table of examples that say what their
         votes are for, and which of it is right; no columns where votes are for classes.
     probabilities: of logits. answers: from logits and decision thresholds (`predictions.ANSWERS`).
-    decision_threshold: the best one, from logits and targets; None if the task has none.
+    decision_threshold: the best one, from logits and targets; None if the task has none. threshold_split: the split on
+        which it is the best.
     metrics: by name, the main one first.
     votes: how many seeds answered each class, (examples, classes), given the number of classes. vote: its name.
         majority: the vote, (examples, ...). disagreements: of `pies.disagreements`.
@@ -54,20 +61,22 @@ class Task:
     answer: str
     hub: str
     column: str
+    together: str | None
     labels: Callable[[Any], tuple]
     cells: Callable[[Sequence[tuple[int, ...]], int], list]
     feature: Callable[[list[str]], Any]
     targets: Callable[["Dataset"], Any]
     class_names: Callable[["Dataset"], list[str]]
-    counts: Callable[[Any, int], np.ndarray]
+    counts: Callable[[Any, list[str]], tuple[list[str], np.ndarray]]
     hot: Callable[[Any, int], np.ndarray]
     ids: Callable[[Any], list]
     kinds: Callable[[Any, list[str]], tuple[list[str], np.ndarray]]
     by_example: Callable[[np.ndarray, Any], np.ndarray]
     entities: Callable[[Any, Any, Any], dict[str, list]]
     probabilities: Callable[[np.ndarray], np.ndarray]
-    answers: Callable[[np.ndarray, Any], np.ndarray]
-    decision_threshold: Metric | None
+    answers: Callable[[Any, Any], Any]
+    decision_threshold: Callable[[Any, Any], float | None] | None
+    threshold_split: str
     metrics: Mapping[str, Metric]
     votes: Callable[[np.ndarray, int], np.ndarray]
     vote: str
@@ -98,17 +107,17 @@ def with_metrics(name: str, metrics: Mapping[str, Metric]) -> Task:
 
 def of_answers(answers: np.ndarray) -> Task:
     """The task of answers: class ids (seeds, examples), bool (seeds, examples, classes), or probabilities, float."""
-    if isinstance(answers, EntitySets):
-        return TOKENS
+    if isinstance(answers, EntitySets | SpanAnswers):
+        return TOKENS if isinstance(answers, EntitySets) else SPANS
     if answers.ndim == 3 and answers.dtype.kind == "f":
         return SOFT_VOTE
     return MULTI_LABEL if answers.ndim == 3 else SINGLE_LABEL
 
 
 def of_targets(targets: np.ndarray) -> Task:
-    """The task of targets, or of one model's answers: class ids (examples,), multi-hot (examples, classes), or Tags."""
-    if isinstance(targets, Tags):
-        return TOKENS
+    """The task of targets, or of one model's answers: class ids, multi-hot (examples, classes), Tags or GoldAnswers."""
+    if isinstance(targets, (Tags, GoldAnswers)):
+        return TOKENS if isinstance(targets, Tags) else SPANS
     return MULTI_LABEL if targets.ndim == 2 else SINGLE_LABEL
 
 
@@ -131,45 +140,6 @@ def of_split(split: "Dataset") -> Task:
 def by_word(runs: predictions.Predictions, targets: Any) -> tuple[predictions.Predictions, np.ndarray]:
     """Predictions and targets of tagged words with each word as an example of one label; all others as they are."""
     return (runs, targets) if runs.starts is None else (runs.by_word, targets.ids)
-
-
-def accuracy(predicted: np.ndarray, targets: np.ndarray) -> float:
-    """The share of answers that are right."""
-    return float((predicted == targets).mean())
-
-
-def best_decision_threshold(logits: np.ndarray, targets: np.ndarray) -> float:
-    """The decision threshold of the best macro-F1, from 0.00, 0.01 ... 0.99; the lowest of several.
-
-    logits, targets: (examples, classes), of the training set.
-    """
-    # In single precision, as the answers are found (predictions.ANSWERS).
-    steps = (np.arange(100) / 100).astype(np.float32)
-    # How many steps each probability exceeds; the class is predicted at exactly those, so one count serves all steps.
-    exceeded = np.searchsorted(steps, predictions.sigmoid(np.asarray(logits, dtype=np.float32)), side="left")
-    true = targets.astype(bool)
-    classes = targets.shape[1]
-    cells = exceeded + np.arange(classes) * (len(steps) + 1)
-
-    def predicted(chosen: np.ndarray) -> np.ndarray:
-        """(classes, steps): how many of the cells are predicted positive at each step."""
-        counts = np.bincount(chosen, minlength=classes * (len(steps) + 1)).reshape(classes, -1)
-        return counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
-
-    right, total = predicted(cells[true]), predicted(cells.ravel()) + true.sum(axis=0)[:, None]
-    # Summed over classes in the order of macro_f1, so that rounding resolves ties the same way.
-    scores = np.ascontiguousarray((2 * right / np.maximum(total, 1)).T).mean(axis=1)
-    return int(np.argmax(scores)) / 100
-
-
-def macro_f1(predicted: np.ndarray, targets: np.ndarray) -> float:
-    """The mean over classes of F1; (examples, classes) of 0 and 1. A class that is neither true nor predicted counts 0.
-
-    The same number as scikit-learn's, without its checks, which take seconds over a hundred thresholds.
-    """
-    positive, true = predicted.astype(bool), targets.astype(bool)
-    right, total = (positive & true).sum(axis=0), positive.sum(axis=0) + true.sum(axis=0)
-    return float((2 * right / np.maximum(total, 1)).mean())
 
 
 def _entities(dense: EntitySets, pruned: EntitySets, targets: Tags) -> dict[str, list]:
@@ -221,13 +191,15 @@ SINGLE_LABEL = Task(
     answer="one class for a text",
     hub="text-classification",
     column="label",
+    together=None,
     labels=lambda cell: (cell,),
     cells=lambda ids, n_classes: [class_id for (class_id,) in ids],
     feature=_class_label,
     targets=lambda split: np.asarray(split["label"], dtype=np.int64),
     class_names=lambda split: split.features["label"].names,
-    counts=lambda targets, n_classes: np.bincount(targets, minlength=n_classes),
-    hot=lambda targets, n_classes: np.eye(n_classes)[targets],
+    counts=lambda targets, names: (names, np.bincount(targets, minlength=len(names))),
+    # Where several answers are right, `votes.numbered` gives bool (examples, answers).
+    hot=lambda targets, n_classes: targets * 1.0 if targets.dtype == bool else np.eye(n_classes)[targets],
     ids=lambda targets: targets.tolist(),
     kinds=lambda targets, names: (names, np.eye(len(names))[targets]),
     by_example=lambda values, targets: values,
@@ -235,13 +207,14 @@ SINGLE_LABEL = Task(
     probabilities=predictions.softmax,
     answers=predictions.ANSWERS["single-label"],
     decision_threshold=None,
+    threshold_split="train",
     metrics={"accuracy": accuracy},
     votes=votes.count,
     vote="majority",
     majority=votes.majority,
     disagreements=votes.class_disagreements,
     by_text="accuracy",
-    judged=lambda answers, targets: votes.majority(answers)[None] == targets,
+    judged=lambda answers, targets: votes.agree(votes.majority(answers)[None], targets),
     judged_disagreements=votes.judged_class_disagreements,
 )
 MULTI_LABEL = Task(
@@ -249,13 +222,14 @@ MULTI_LABEL = Task(
     answer="several classes for a text",
     hub="text-classification",
     column="labels",
+    together=None,
     labels=tuple,
     cells=lambda ids, n_classes: [[int(class_id in labels) for class_id in range(n_classes)] for labels in ids],
     feature=_hot_list,
     targets=lambda split: np.asarray(split["labels"], np.float32).reshape(-1, split.features["labels"].length),
     # No feature of such a column holds names.
     class_names=lambda split: json.loads(split.info.description)["classes"],
-    counts=lambda targets, n_classes: targets.sum(axis=0).astype(int),
+    counts=lambda targets, names: (names, targets.sum(axis=0).astype(int)),
     hot=lambda targets, n_classes: targets,
     ids=lambda targets: [np.flatnonzero(row).tolist() for row in targets],
     kinds=lambda targets, names: (names, targets),
@@ -264,6 +238,7 @@ MULTI_LABEL = Task(
     probabilities=predictions.sigmoid,
     answers=predictions.ANSWERS["multi-label"],
     decision_threshold=best_decision_threshold,
+    threshold_split="train",
     metrics={"macro-F1": macro_f1},
     votes=lambda answers, n_classes: answers.sum(axis=0),
     vote="majority",
@@ -284,7 +259,7 @@ TOKENS = dataclasses.replace(
     feature=_tag_list,
     targets=lambda split: Tags.of_sentences(split["tags"], split.features["tags"].feature.names),
     class_names=lambda split: split.features["tags"].feature.names,
-    counts=lambda targets, n_classes: np.bincount(targets.ids, minlength=n_classes),
+    counts=lambda targets, names: (names, np.bincount(targets.ids, minlength=len(names))),
     hot=lambda targets, n_classes: np.eye(n_classes)[targets.ids],
     ids=lambda given: MULTI_LABEL.ids(entities.types_by_sentence(given) if isinstance(given, Tags) else given),
     kinds=lambda targets, names: (targets.types, entities.types_by_sentence(targets)),
@@ -296,6 +271,31 @@ TOKENS = dataclasses.replace(
     entities=_entities,
     by_text="F1 of the entities of each sentence",
 )
+# Answers are voted on as classes are, numbered within each question.
+SPANS = dataclasses.replace(
+    SINGLE_LABEL,
+    name="spans",
+    answer="a part of the context for a question, or none",
+    hub="question-answering",
+    column="answers",
+    together="text_pair",
+    cells=lambda answers, n_classes: list(answers),
+    feature=lambda names: questions.feature(),
+    targets=questions.gold_answers,
+    class_names=lambda split: list(questions.LOGITS),
+    counts=lambda targets, names: questions.counts(targets),
+    ids=lambda given: (questions.words_asked(given) if isinstance(given, GoldAnswers) else given).tolist(),
+    kinds=lambda targets, names: questions.kinds(targets),
+    answers=predictions.ANSWERS["spans"],
+    decision_threshold=questions.decision_threshold,
+    threshold_split="validation",
+    metrics={
+        "exact match": lambda answers, targets: questions.exact_match(answers.texts, targets),
+        "F1": lambda answers, targets: questions.f1(answers.texts, targets),
+    },
+    entities=questions.answers_of,
+    by_text="exact match",
+)
 # The single-label task of probabilities (seeds, examples, classes) in place of class ids. No data set is of it, so that
 # it is not in `TASKS`.
 SOFT_VOTE = dataclasses.replace(
@@ -305,4 +305,6 @@ SOFT_VOTE = dataclasses.replace(
     majority=votes.soft_vote,
     judged=lambda answers, targets: votes.soft_vote(answers)[None] == targets,
 )
-TASKS = {task.name: task for task in (SINGLE_LABEL, MULTI_LABEL, TOKENS)}
+# What the examples of a task are that have no class each, in a sentence.
+NO_CLASSES = {"tokens": "words with tags", "spans": "questions with answers in a context"}
+TASKS = {task.name: task for task in (SINGLE_LABEL, MULTI_LABEL, TOKENS, SPANS)}

@@ -3,13 +3,17 @@
 `first` and `second` are the weights of the two sides' votes, (half-splits, seeds).
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from pielab.data import distinct_texts
+from pielab.data.answer_texts import normalised_span
 from pielab.errors import PielabError
 from pielab.store.entities import EntitySets, Tags, sets_of, together
+from pielab.store.span_answers import GoldAnswers, SpanAnswers
 
 # Blocks of votes that stay in a processor's cache during one matrix product over all half-splits.
 EXAMPLES_AT_ONCE, COLUMNS_AT_ONCE = 512, 512
@@ -64,14 +68,38 @@ def numbered(*answers: Any) -> list[Any]:
     """The answers of several sides, and perhaps targets, as arrays in which the same number means the same everywhere.
 
     Sets of entities (EntitySets, or the Tags of one model) become sets of labels, bool (seeds, sentences, entities) or
-    (sentences, entities). Arrays, and None, stay as they are.
+    (sentences, entities). SpanAnswers become class ids (seeds, questions), the same for answers that SQuAD takes as
+    the same, the shorter ones first; GoldAnswers become bool (questions, answers), which of these are right. Arrays,
+    and None, stay as they are.
     """
+    if any(isinstance(each, SpanAnswers | GoldAnswers) for each in answers):
+        return numbered_spans(*answers)[0]
     sides = [sets_of(each) if isinstance(each, Tags) else each for each in answers]
     places = [place for place, side in enumerate(sides) if isinstance(side, EntitySets)]
     for place, side in zip(places, together(*(sides[place] for place in places)) if places else [], strict=True):
         is_one = isinstance(answers[place], Tags) and answers[place].ids.ndim == 1
         sides[place] = side.sets[0] if is_one else side.sets
     return sides
+
+
+def numbered_spans(*answers: Any) -> tuple[list[Any], list[list[str]]]:
+    """As `numbered`, of SpanAnswers, GoldAnswers and None; and the texts of each question by number, normalised."""
+    given = {place: each for place, each in enumerate(answers) if each is not None}
+    as_models = [each.as_models if isinstance(each, GoldAnswers) else each for each in given.values()]
+    normalised: dict[str, str] = {}
+    for text in itertools.chain.from_iterable(each.texts.flat for each in as_models):
+        if text not in normalised:
+            normalised[text] = normalised_span(text)
+    texts = [np.frompyfunc(normalised.__getitem__, 1, 1)(each.texts) for each in as_models]
+    # By length, and not by where they begin, which depends on the models: so a tie is broken alike in any company.
+    ids, distinct = distinct_texts.numbered(*texts, starts=[np.zeros_like(each.starts) for each in as_models])
+    found: list[Any] = [None] * len(answers)
+    for (place, each), own in zip(given.items(), ids, strict=True):
+        found[place] = own
+        if isinstance(each, GoldAnswers):
+            found[place] = np.zeros((own.shape[1], max(map(len, distinct), default=0)), dtype=bool)
+            found[place][np.arange(own.shape[1]), own] = True
+    return found, distinct
 
 
 def differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -83,8 +111,10 @@ def agree(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Whether the answers of models are those of other models, or the targets, bool (seeds, examples).
 
     first: class ids (seeds, examples), or bool (seeds, examples, classes), sets that are equal as a whole.
-    second: in the same form, or one for all seeds.
+    second: in the same form, or one for all seeds; or, of class ids, bool (examples, classes), which of them are right.
     """
+    if first.ndim == 2 and second.dtype == bool:
+        return second[np.arange(len(second)), first]
     equal = first == second
     return equal.all(axis=2) if equal.ndim == 3 else equal
 
@@ -100,12 +130,11 @@ def judged_class_disagreements(
 ) -> JudgedDisagreements:
     """Where the voted classes differ, and whether those of the first, unpruned, and the second, pruned, side are right.
 
-    dense, pruned: class ids (seeds, examples), or probabilities (seeds, examples, classes). targets: class ids
-        (examples,).
+    dense, pruned: class ids (seeds, examples), or probabilities (seeds, examples, classes). targets: as of `agree`.
     """
     for block, reference, of_null, of_pruned in _class_votes(dense, pruned, first, second):
         right = targets[block]
-        yield reference != of_null, reference != of_pruned, reference == right, of_pruned == right
+        yield reference != of_null, reference != of_pruned, agree(reference, right), agree(of_pruned, right)
 
 
 def _class_votes(dense: np.ndarray, pruned: np.ndarray, first: np.ndarray, second: np.ndarray) -> _SideVotes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -35,9 +35,10 @@ class Encoder(Protocol):
 class Batch(NamedTuple):
     """A batch of a model's inputs, and which of its outputs they give.
 
-    places: (outputs,), the indices of its texts, or of the words of its sentences. inputs: (texts, width) each.
-    first: (outputs,), the first token of each word, of all tokens of the batch laid out flat; None if a text is an
-        output.
+    places: (outputs,), the indices of its texts, of the words of its sentences or of the candidates of its questions.
+    inputs: (texts, width) each.
+    first: (outputs,), the first token of each word, or each candidate, of all tokens of the batch laid out flat; None
+        if a text is an output.
     """
 
     places: Tensor
@@ -55,8 +56,8 @@ class DeviceTokens:
 
     ids: (tokens,). starts: (texts,), where each text begins. lengths: (texts,), in tokens. types: (tokens,), as of
         Tokens.
-    On the CPU, where reading them does not wait for the device: known, the lengths; and of tagged words, word_starts,
-        as of Tokens, and offsets, (words,), how many tokens of the sentence come before each word.
+    On the CPU, where reading them does not wait for the device: known, the lengths; and of tagged words or candidates,
+        word_starts, as of Tokens, and offsets, (words,), how many tokens of the sentence come before each word.
     """
 
     encoder: Encoder
@@ -104,6 +105,13 @@ class DeviceTokens:
 
     def _types(self, positions: Tensor, mask: Tensor | int = 1) -> dict[str, Tensor]:
         return {} if self.types is None else {"token_type_ids": self.types[positions].long() * mask}
+
+
+def logits(output: Any) -> Any:
+    """The logits of a model's output; of a reader of questions, which has two outputs, (texts, tokens, 2)."""
+    if hasattr(output, "start_logits"):
+        return torch.stack([output.start_logits, output.end_logits], dim=-1)
+    return getattr(output, "logits", None)
 
 
 def to_device(tokens: Tokens, encoder: Encoder, device: torch.device) -> DeviceTokens:

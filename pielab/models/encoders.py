@@ -11,13 +11,15 @@ import pyarrow.compute as pc
 
 from pielab.data.words import SEPARATOR, WORD, words
 from pielab.errors import PielabError, warn
-from pielab.models import tokens
+from pielab.models import candidates, tokens
 from pielab.models.tokens import Tokens
 from pielab.models.word_vectors import load
 
 PADDING, UNKNOWN = 0, 1
 # A larger share of unknown words, or of unknown characters, in the texts is warned of.
 UNKNOWN_WARNED_OF = 0.5
+# Questions that are tokenized at once, because a tokenizer's own lists need many times the memory of the arrays.
+QUESTIONS_AT_ONCE = 1000
 
 
 def split(texts: Sequence[str]) -> tuple[Tokens, Sequence[str]]:
@@ -147,6 +149,59 @@ class SubwordEncoder:
                 f"raise max_tokens to {longest}, or split the sentence",
             )
         return found
+
+    def encode_questions(self, questions: Sequence[str], contexts: Sequence[str], of: str = "the data") -> Tokens:
+        """The tokens of questions with their contexts, of which the ends are cut, with the candidates marked.
+
+        The encoder is that of `question_answering`, and the tokens and types are those of tokenizer(question, context).
+        of: as of `encode_words`.
+
+        Raises PielabError if a question leaves no room for its context, or the model does not embed a token.
+        """
+        has_types = "token_type_ids" in self.tokenizer.model_input_names
+        made_by = ["questions", self.max_tokens, self.tokenizer.truncation_side, has_types, self._rules()]
+
+        def make() -> tuple[Tokens, list[str]]:
+            self._check_room(questions, of)
+            rows = []
+            for start in range(0, len(questions), QUESTIONS_AT_ONCE):
+                chosen = slice(start, start + QUESTIONS_AT_ONCE)
+                rows += self._questions(list(questions[chosen]), list(contexts[chosen]))
+            ids, types, first, offsets = zip(*rows, strict=True) if rows else ((),) * 4
+            return replace(
+                tokens.join(ids),
+                types=tokens.join(types).ids if has_types else None,
+                first=np.concatenate([np.empty(0, bool), *first]),
+                offsets=np.concatenate([np.empty((0, 2), np.int32), *offsets]),
+            ), []
+
+        written = [json.dumps(pair) for pair in zip(questions, contexts, strict=True)]
+        return self._checked(tokens.cached(written, json.dumps(made_by), make)[0])
+
+    def _check_room(self, questions: Sequence[str], of: str) -> None:
+        alone = self.tokenizer(list(questions) or [""], add_special_tokens=False, verbose=False)["input_ids"]
+        lengths, special = list(map(len, alone)), self.tokenizer.num_special_tokens_to_add(pair=True)
+        if (longest := max(lengths)) + special >= self.max_tokens:
+            number = lengths.index(longest) + 1
+            raise PielabError(
+                "question-does-not-fit",
+                f"question {number} of {of} has {longest} tokens, which with the {special} that the model adds leaves "
+                f"none of max_tokens = {self.max_tokens} for its context",
+                f"raise max_tokens to {longest + special + 1} at least, or shorten the question",
+            )
+
+    def _questions(self, questions: list[str], contexts: list[str]) -> list[tuple[np.ndarray, ...]]:
+        """The ids and types of each question's tokens, which of them are candidates, and the offsets of these."""
+        options = {"truncation": "only_second", "max_length": self.max_tokens, "verbose": False}
+        options |= {"return_offsets_mapping": True, "return_attention_mask": False}
+        encoded = self.tokenizer(questions, contexts, **options)
+        types, rows = encoded.get("token_type_ids", encoded["input_ids"]), []
+        for number, context in enumerate(contexts):
+            ids = [np.array(each[number], dtype=np.int32) for each in (encoded["input_ids"], types)]
+            is_context = np.array(encoded.sequence_ids(number)) == 1
+            marked = candidates.of_context(np.array(encoded["offset_mapping"][number]), is_context, context)
+            rows.append((*ids, *marked))
+        return rows
 
     def _checked(self, encoded: Tokens) -> Tokens:
         highest = encoded.ids.max(initial=0)

@@ -1,7 +1,6 @@
 """Models that are trained already: folders of save_pretrained, Hub ids, and the folders of a study's seeds."""
 
 import functools
-import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -118,7 +117,8 @@ def _open_saved(
     encoder = _encoder(given, config, texts, max_tokens, commit)
     with pretrained.loading(given):
         tokens = _encode_words(encoder, texts) or encoder.encode_with_types(texts.firsts, texts.seconds)
-    if tokens.types is not None and not _embeds_types(pretrained.without_weights(given, config), tokens):
+    embeds = pretrained.embeds_types(pretrained.without_weights(given, config), tokens.types)
+    if tokens.types is not None and not embeds:
         tokens = Tokens(tokens.ids, tokens.starts)
     return FineTuned(
         given=given,
@@ -210,14 +210,6 @@ def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int
         tokens=_encode_words(encoder, texts) or encoder.encode(texts.joined, texts.seconds and texts.firsts),
         build=build,
     )
-
-
-def _embeds_types(network: nn.Module, tokens: Tokens) -> bool:
-    """Whether the model is to be told which text of a pair a token is of: some kinds take no types, or ignore them."""
-    if tokens.types is None or not tokens.types.any():
-        return False
-    n_types = getattr(network.config, "type_vocab_size", float("inf"))
-    return tokens.types.max() < n_types and "token_type_ids" in inspect.signature(network.forward).parameters
 
 
 def load(model: str, config: Any, revision: str | None = None, head: str = pretrained.HEAD) -> nn.Module:

@@ -1,16 +1,19 @@
 """Load a transformer's configuration, tokenizer and weights, and refuse those that do not belong together."""
 
 import contextlib
+import inspect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from pielab.data import assets
 from pielab.data.words import SEPARATOR
 from pielab.errors import PielabError, first_line, transient_error, warn
+from pielab.models import batches
 from pielab.models.encoders import UNKNOWN_WARNED_OF
 from pielab.store import paths
 
@@ -136,6 +139,17 @@ def n_embeddings(config: Any) -> float:
     return getattr(config, "vocab_size", None) or float("inf")
 
 
+def embeds_types(network: nn.Module, types: Any) -> bool:
+    """Whether a model is to be told which text of a pair a token is of: some kinds take no types, or ignore them.
+
+    types: of some tokens, from 0; None if its tokenizer gives none.
+    """
+    if types is None or not np.any(types):
+        return False
+    n_types = getattr(network.config, "type_vocab_size", float("inf"))
+    return np.max(types) < n_types and "token_type_ids" in inspect.signature(network.forward).parameters
+
+
 def unknown_share(model: str, tokenizer: Any, texts: Sequence[str]) -> float:
     """The share of the characters of texts, spaces aside, that no token stands for; of many texts, in a sample.
 
@@ -218,8 +232,12 @@ def check_padding(model: str, network: "PreTrainedModel") -> None:
     padding = [config.pad_token_id] * len(text)
     alone, mask = torch.tensor([text]), torch.tensor([[1] * len(text) + [0] * len(text)])
     with loading(model):
-        logits = network.eval()(input_ids=alone).logits.flatten(0, -2)  # of the text, or of each of its tokens
-        padded = network(input_ids=torch.tensor([text + padding]), attention_mask=mask).logits.flatten(0, -2)
+        outputs = (
+            network.eval()(input_ids=alone),
+            network(input_ids=torch.tensor([text + padding]), attention_mask=mask),
+        )
+    # Of the text, or of each of its tokens.
+    logits, padded = (batches.logits(output).flatten(0, -2) for output in outputs)
     if not logits.isfinite().all():
         raise PielabError(
             "pretrained-weights-not-finite",

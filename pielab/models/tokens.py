@@ -13,6 +13,7 @@ from pielab.store.entities import items
 
 # Fewer characters than this are tokenized again in less than a second.
 CACHE_FROM_CHARACTERS = 1_000_000
+_NOT_OF_ALL = ("types", "first", "offsets")
 
 
 @dataclass(frozen=True)
@@ -21,22 +22,29 @@ class Tokens:
 
     ids: (tokens,) int32. starts: (texts + 1,) int64, where each text begins in `ids`, and the end of the last.
     types: (tokens,) int32, which text of a pair a token is of, for a model that is told; else None.
-    first: bool (tokens,), of sentences of tagged words, whether a token is the first of a word; else None.
+    first: bool (tokens,), of sentences of tagged words, whether a token is the first of a word; of questions, whether
+        it is a candidate, with which an answer may begin or end; else None.
+    offsets: (candidates, 2) int32, of questions, where each candidate begins and ends in the context, in characters;
+        (-1, -1) for the first token of a question, which stands for no answer; else None.
     """
 
     ids: np.ndarray = field(repr=False)
     starts: np.ndarray = field(repr=False)
     types: np.ndarray | None = field(default=None, repr=False)
     first: np.ndarray | None = field(default=None, repr=False)
+    offsets: np.ndarray | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
     def __getitem__(self, chosen: slice | np.ndarray) -> "Tokens":
-        """The tokens of the chosen texts, in the order given, without types."""
+        """The tokens of the chosen texts, in the order given."""
         places = items(self.starts, chosen)
-        first = None if self.first is None else self.first[places]
-        return Tokens(self.ids[places], _starts(self.lengths[chosen]), first=first)
+        types, first = (None if each is None else each[places] for each in (self.types, self.first))
+        offsets = self.offsets
+        if offsets is not None and self.word_starts is not None:
+            offsets = offsets[items(self.word_starts, chosen)]
+        return Tokens(self.ids[places], _starts(self.lengths[chosen]), types, first, offsets)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -45,16 +53,19 @@ class Tokens:
 
     @property
     def word_starts(self) -> np.ndarray | None:
-        """Where the words of each sentence begin among all words, and the end of the last, (texts + 1,); or None."""
+        """Where the words of each sentence begin among all words, and the end of the last, (texts + 1,); or None.
+
+        Of questions, their candidates.
+        """
         return None if self.first is None else _starts(self.first)[self.starts]
 
     def cut(self, longest: int) -> "Tokens":
-        """The first `longest` tokens of each text, or all of a shorter one; not for tagged words."""
+        """The first `longest` tokens of each text, or all of a shorter one; not for tagged words or questions."""
         positions = np.arange(len(self.ids)) - np.repeat(self.starts[:-1], self.lengths)
         return Tokens(self.ids[positions < longest], _starts(np.minimum(self.lengths, longest)))
 
     def replace(self, rows: Mapping[int, Sequence[int] | np.ndarray]) -> "Tokens":
-        """The same tokens with other rows for some texts, by the texts' indices; not for tagged words."""
+        """The same tokens with other rows for some texts, by the texts' indices; not where `cut` is not."""
         if not rows:
             return self
         return join([rows.get(index, own) for index, own in enumerate(np.split(self.ids, self.starts[1:-1]))])
@@ -103,15 +114,15 @@ def cached(
 def _read(path: Path) -> tuple[Tokens, Sequence[str]]:
     stored = load_file(path)
     words = stored["words"].tobytes().decode("utf-8", "surrogatepass")
-    tokens = Tokens(stored["ids"], stored["starts"], first=stored.get("first"))
+    tokens = Tokens(stored["ids"], stored["starts"], **{name: stored.get(name) for name in _NOT_OF_ALL})
     return tokens, words.split("\n") if words else []
 
 
 def _write(tokens_and_words: tuple[Tokens, Sequence[str]], path: Path) -> None:
     tokens, words = tokens_and_words
     word_bytes = np.frombuffer("\n".join(words).encode("utf-8", "surrogatepass"), dtype=np.uint8)
-    first = {} if tokens.first is None else {"first": tokens.first}
-    save_file({"ids": tokens.ids, "starts": tokens.starts, "words": word_bytes, **first}, path)
+    some = {name: each for name in _NOT_OF_ALL if (each := getattr(tokens, name)) is not None}
+    save_file({"ids": tokens.ids, "starts": tokens.starts, "words": word_bytes, **some}, path)
 
 
 def _starts(lengths: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import html
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -270,12 +271,19 @@ def _label(row: dict[str, Any]) -> np.ndarray:
 
 
 def _marked(row: dict[str, Any], split: "Dataset") -> str:
-    """A tagged sentence three times, with the entities of the label and of both votes marked; else nothing."""
-    if "entities" not in row:
+    """A tagged sentence three times, with the entities of the label and of both votes marked, or a context with the
+    answers; else nothing."""
+    parts = []
+    if "answers" in row:
+        asked = split[int(row["example"])]
+        text, parts = asked["text_pair"], [marked.paragraph(f"<b>question</b>: {html.escape(asked['text'])}")]
+        mark, named = partial(marked.context, text), row["answers"]
+    elif "entities" in row:
+        mark, named = partial(marked.sentence, split["words"][row["example"]]), row["entities"]
+    else:
         return ""
-    words, parts = split["words"][row["example"]], []
     for side in ("gold", "unpruned", "pruned"):
-        shown = marked.sentence(words, [row["entities"][index] for index in row[side]])
+        shown = mark([named[index] for index in np.atleast_1d(row[side])])
         parts.append(marked.paragraph(f"<b>{'label' if side == 'gold' else side}</b>: {shown}"))
     return "".join(parts)
 

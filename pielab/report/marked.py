@@ -1,6 +1,7 @@
-"""A sentence as HTML in which entities are marked."""
+"""A sentence as HTML in which entities are marked, or a context with answers."""
 
 import html
+import itertools
 from collections.abc import Sequence
 
 
@@ -18,6 +19,23 @@ def sentence(words: Sequence[str], named: Sequence[str]) -> str:
             closing = f" <sub>{html.escape(kind)}</sub></mark>"
         shown.append(f"{opening}{html.escape(word)}{closing}")
     return " ".join(shown)
+
+
+def context(text: str, answers: Sequence[str]) -> str:
+    """A context, escaped, with the first place of each answer marked; answers are as "12 Ada Lovelace", "-1 " for none.
+
+    Answers that overlap are marked as one.
+    """
+    inside = [False] * len(text)
+    for answer in answers:
+        start, _, words = answer.partition(" ")
+        for place in range(int(start), int(start) + len(words)):
+            inside[place] = True
+    parts = []
+    for is_marked, run in itertools.groupby(range(len(text)), key=inside.__getitem__):
+        shown = html.escape("".join(text[place] for place in run))
+        parts.append(f"<mark>{shown}</mark>" if is_marked else shown)
+    return "".join(parts)
 
 
 def paragraph(text: str) -> str:

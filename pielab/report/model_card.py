@@ -13,6 +13,7 @@ from safetensors import safe_open
 
 from pielab.compression import pruners
 from pielab.data import glue, tasks, words
+from pielab.data.questions import MAX_ANSWER_TOKENS
 from pielab.report import markdown, model_card_results, provenance
 from pielab.store import records, settings
 from pielab.store.paths import Configuration
@@ -66,6 +67,27 @@ with torch.no_grad():
 # A word's tag is that of its first token.
 first = [tokens.word_ids(0).index(place) for place in range(len(words))]
 answers = [model.config.id2label[number] for number in logits[first].argmax(dim=-1).tolist()]"""
+LOAD_QUESTIONS = """import torch
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+folder = {folder}  # this folder, or its id on the Hub
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForQuestionAnswering.from_pretrained(folder).eval()
+question, context = "Who wrote it?", "Ada Lovelace wrote it."
+cut = {{"truncation": "only_second", "max_length": {max_tokens}, "return_offsets_mapping": True}}
+tokens = tokenizer(question, context, return_tensors="pt", **cut)
+places = tokens.pop("offset_mapping")[0].tolist()
+with torch.no_grad():
+    output = model(**tokens)
+# The best part of the context, of {longest} tokens at most.
+of_context = [place for place, text in enumerate(tokens.sequence_ids(0)) if text == 1]
+start, end = output.start_logits[0], output.end_logits[0]
+spans = [(i, j) for i in of_context for j in of_context if i <= j < i + {longest}]
+first, last = max(spans, key=lambda span: (start[span[0]] + end[span[1]]).item())
+answer = context[places[first][0] : places[last][1]].strip(){none}"""
+NO_ANSWER = """
+if start[0] + end[0] - start[first] - end[last] > {}:
+    answer = ""  # the context has none"""
 ONE_ANSWER = "answers = [names[number] for number in logits.argmax(dim=-1).tolist()]"
 SEVERAL = "answers = [[names[number] for number, p in enumerate(row) if p > {}] for row in logits.sigmoid().tolist()]"
 
@@ -187,8 +209,18 @@ def _use_of_words(record: dict[str, Any], name: str) -> dict[str, str]:
     return {"code": Markup(LOAD_WORDS.format(folder=json.dumps(name))), "reading": said}
 
 
+def _use_of_questions(record: dict[str, Any], name: str) -> dict[str, str]:
+    """`_use_of_texts` of a model that answers questions."""
+    most, threshold = record["parameters"]["max_tokens"], record["decision_threshold"]
+    said = f"A question and its context had at most {most} tokens; of longer ones the end of the context was cut."
+    none = "" if threshold is None else NO_ANSWER.format(threshold)
+    code = LOAD_QUESTIONS.format(folder=json.dumps(name), max_tokens=most, longest=MAX_ANSWER_TOKENS, none=none)
+    return {"code": Markup(code), "reading": said}
+
+
 # By `data.tasks.Task.hub`.
 USE = {"text-classification": _use_of_texts, "token-classification": _use_of_words}
+USE |= {"question-answering": _use_of_questions}
 
 
 def _compressed(record: dict[str, Any], method: pruners.Pruner, weights: Path) -> dict[str, Any]:

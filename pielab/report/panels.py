@@ -73,7 +73,7 @@ PANELS = {
         tagged_words.of_study,
         BY_PAIR,
         saved=True,
-        nothing=tagged_words.NO_TAGS,
+        nothing=tagged_words.NO_LEVELS,
     ),
     "sentence_lengths": Panel(
         "PIEs by the length of a sentence",

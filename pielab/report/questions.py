@@ -99,8 +99,9 @@ NOTES = {
         "does; of <b>entities</b>, PIEs are those that one vote alone says, in percent of those that either says. "
         "<b>null</b> and <b>excess</b> are of halves of the seeds. <b>own answers changed</b> and <b>moved</b> are of "
         "single models; of entities, one minus the F1 of two models' entities of a sentence. Longer sentences are PIEs "
-        "more often, whatever made the models differ, so a share says nothing without its null. In brackets: 95 % "
-        "intervals, over seeds."
+        "more often, whatever made the models differ, so a share says nothing without its null. Of questions: whether "
+        "the most frequent answers differ, whether one side is right and the other is not, and one minus the F1 of the "
+        "words of two answers. In brackets: 95 % intervals, over seeds."
     ),
     "entity_types_by_configuration": (
         "In percent of a type's gold entities. <b>recall, change</b> is that of a single model, compressed less "

@@ -15,7 +15,8 @@ LOGITS = {
     "example": "integer: place in the split, from 0",
     "logits": "list of float32: one for each class, in their order; where only answers are known, `answer` in their "
     "place, an integer or a list of bool, and perhaps `error_norm`, float32: the L2 norm of p(x) - y. Of tagged words "
-    "a list of these, one for each word",
+    "a list of these, one for each word; of questions `answer`, a string, `start`, its first character in the context, "
+    "-1 for no answer, `score` and `error_norm`",
 }
 # What may stand in the place of a name in <>.
 PLACES = {"<pair>": "(?!report/|logs/)[^/]+", "<notebook>": r"\d\d_\w+", "<seed>": r"\d+", "<number>": r"\d+"}
@@ -73,7 +74,7 @@ FILES = (
         CONFIGURATION
         | {
             "seed": "integer: the seed",
-            "task": "string: if words are tagged: tokens",
+            "task": "string: if words are tagged: tokens; if questions are answered: spans",
             "classes": "list: names of the classes, or tags, in the order of the logits",
             "metric": "string: accuracy, macro-F1 or another",
             "train": "number: the metric on the training texts",
@@ -111,7 +112,9 @@ FILES = (
         "<pair>/<configuration>/pies.parquet",
         "the test texts with the votes on both sides; its metadata have the summary that 03_pies shows, as JSON. Of "
         "tagged words also `entities`, what models or the label say, such as 3-4 person (first word, last word, type), "
-        "and `gold`, the places in it of the label's; votes are for these, and `label` has their types",
+        "and `gold`, the places in it of the label's; votes are for these, and `label` has their types. Of questions "
+        "`answers`, such as 12 Ada Lovelace (the first character in the context, and the words), and `gold` likewise; "
+        "`label` has the word that asks",
         {
             "example": "integer: place in the split, from 0",
             "label": "integer: its class; a list, if texts have several labels",

@@ -12,12 +12,13 @@ OVER_HALVES = {
 LEVEL_TABLES = (
     table(
         "levels",
-        "of tagged words: what changes by word, sentence and entity",
+        "of tagged words: what changes by word, sentence and entity; of questions: by answer and by its words",
         CONFIGURATION
         | SEEDS
         | COMPARED
         | {
-            "level": "string: words, words in entities, sentences or entities",
+            "level": "string: words, words in entities, sentences or entities; of questions answers, right or "
+            "wrong, or words of the answers",
             "number": "integer: of words, sentences or gold entities",
             "all_seeds": "number: PIEs in percent, all seeds on both sides; of entities, those that one vote alone "
             "says, in percent of those that either says",

@@ -19,6 +19,7 @@ from pielab.errors import PielabError
 from pielab.store import files, paths, predictions, records
 from pielab.store.paths import Configuration
 from pielab.store.predictions import File
+from pielab.store.span_answers import SpanAnswers
 
 SPLITS = ("test", "train", "early", "test-batch-size", "test-precision")
 CURE = "bring it back from where the archive is from, or delete it and archive the study again"
@@ -58,19 +59,32 @@ SCHEMA = pa.schema(
     }
 )
 # The answers of one split as whole numbers, one for each text or byte, and back; given the number of classes. Of tagged
-# words one for each word, and after each sentence the number of tags, which is none of their ids.
+# words one for each word, and after each sentence the number of tags, which is none of their ids. Of questions the
+# bytes of their answers as JSON.
 PACK: dict[str, Callable[[File, int], np.ndarray]] = {
     "single-label": lambda file, n_classes: file.classes.astype(np.uint16),
     "multi-label": lambda file, n_classes: np.packbits(file.classes, axis=1).ravel(),
     "tokens": lambda file, n_classes: np.insert(file.classes.astype(np.uint16), np.asarray(file.starts)[1:], n_classes),
+    "spans": lambda file, n_classes: np.frombuffer(_spans_as_json(file.classes), np.uint8).astype(np.uint16),
 }
-UNPACK: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+UNPACK: dict[str, Callable[[np.ndarray, int], Any]] = {
     "single-label": lambda packed, n_classes: packed.astype(np.int64),
     "multi-label": lambda packed, n_classes: np.unpackbits(
         packed.astype(np.uint8).reshape(-1, -(-n_classes // 8)), axis=1, count=n_classes
     ).astype(bool),
     "tokens": lambda packed, n_classes: packed[packed != n_classes].astype(np.int64),
+    "spans": lambda packed, n_classes: _spans_of_json(packed.astype(np.uint8).tobytes()),
 }
+
+
+def _spans_as_json(answers: SpanAnswers) -> bytes:
+    scores = [round(score, 4) for score in answers.scores.astype(float).tolist()]
+    return json.dumps([answers.texts.tolist(), answers.starts.tolist(), scores], ensure_ascii=False).encode()
+
+
+def _spans_of_json(packed: bytes) -> SpanAnswers:
+    texts, starts, scores = json.loads(packed)
+    return SpanAnswers(np.array(texts, dtype=object), np.array(starts, np.int64), np.array(scores, np.float32))
 
 
 def file(folder: Path, pair: str, seed: int) -> Path:
@@ -152,10 +166,12 @@ def _row(row: Mapping[str, Any], about: Mapping[str, Any]) -> Row:
         split, n_classes, norms = stored["split"], about["n_classes"], stored["error_norms"]
         packed = np.array(stored["answers"])
         answers = UNPACK[about["task"]](packed, n_classes)
-        if answers.max(initial=0) >= n_classes:
+        if isinstance(answers, np.ndarray) and answers.max(initial=0) >= n_classes:
             raise ValueError(f"it has answers beyond its {n_classes} classes")
         of_split = {"split": split, "n_classes": n_classes, "logits_digest": stored["logits_digest"]}
         starts = None
+        if about["task"] == "spans":
+            of_split |= {"task": about["task"]}
         if "tags" in about:
             of_split |= {"task": about["task"], "tags": about["tags"]}
             ends = np.flatnonzero(packed == n_classes)
@@ -189,13 +205,18 @@ def _check_same(folder: Path, row: Row, path: Path) -> None:
     same = records.read(folder).get("parameters") == row.record.get("parameters")
     for split, file in row.splits.items():
         of_folder = folder / f"{split}.parquet"
-        same = same and of_folder.exists() and np.array_equal(predictions.read_file(of_folder).classes, file.classes)
+        same = same and of_folder.exists() and _is_same(predictions.read_file(of_folder), file)
     if not same:
         raise PielabError(
             "other-seed-in-place",
             f"{folder} is another seed than that of {path}",
             f"delete {folder}, or give another folder by --results",
         )
+
+
+def _is_same(first: File, second: File) -> bool:
+    one, other = (PACK[each.task](each, each.shape[1]) for each in (first, second))
+    return first.task == second.task and np.array_equal(one, other)
 
 
 def read_study(folder: Path) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pielab.errors import PielabError
+from pielab.store.span_answers import SpanAnswers
 
 
 def lists(values: np.ndarray) -> pa.Array:
@@ -82,6 +83,29 @@ def tags(metadata: Mapping[str, Any], path: Path, number: int | None = None) -> 
             "give their names as tags in the metadata, and each word one number for each of them",
         )
     return names
+
+
+def spans(table: pa.Table, path: Path) -> SpanAnswers:
+    """The columns answer, start and score of answers to questions, (questions,) each.
+
+    Raises PielabError if they are missing or of other kinds, or if an answer stands nowhere.
+    """
+    columns = [table[name].combine_chunks() for name in ("answer", "start", "score") if name in table.column_names]
+    kinds = (pa.types.is_string, pa.types.is_integer, pa.types.is_floating)
+    fits = len(columns) == len(kinds) and all(
+        is_kind(column.type) and not column.null_count for is_kind, column in zip(kinds, columns, strict=True)
+    )
+    if fits:
+        texts, starts, scores = (column.to_numpy(zero_copy_only=False) for column in columns)
+        fits = bool(((starts >= 0) == (texts != "")).all() and np.isfinite(scores).all())
+    if not fits:
+        raise PielabError(
+            "stored-spans-not-accepted",
+            f"{path} has no answers to questions in its columns answer, start and score",
+            "give each question a string as the answer, the place of its first character in the context, or -1 for the "
+            "empty string, which is no answer, and a finite number as the score",
+        )
+    return SpanAnswers(texts.astype(object), starts.astype(np.int64), scores.astype(np.float32))
 
 
 def error_norms(table: pa.Table, path: Path) -> np.ndarray | None:

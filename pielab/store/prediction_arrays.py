@@ -8,6 +8,7 @@ import numpy as np
 from pielab.errors import PielabError
 from pielab.store import entities, records
 from pielab.store.probabilities import ANSWERS, sigmoid, softmax
+from pielab.store.span_answers import SpanAnswers
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Predictions:
     logits: (seeds, examples, classes) float32, or None; of tagged words, words in place of examples.
     decision_thresholds: (seeds,), the probability above which a class is predicted if multi-label; else None.
     data_digest: the hash of the texts and labels, if the files have one.
-    answers: in place of logits, class ids (seeds, examples), or bool (seeds, examples, classes). n_classes: with them.
+    answers: in place of logits, class ids (seeds, examples), or bool (seeds, examples, classes), with n_classes; or
+        SpanAnswers of questions.
     error_norms: (seeds, examples) float32, the L2 norm of p(x) - y, if the files of answers have it.
     stored_digests: of each seed's logits, where these are not there; None where it is not known.
     starts, tags: of tagged words, where each sentence begins, and the names of the tags (`entities.Tags`).
@@ -27,7 +29,7 @@ class Predictions:
     seeds: tuple[int, ...]
     decision_thresholds: np.ndarray | None = None
     data_digest: str | None = None
-    answers: np.ndarray | None = None
+    answers: np.ndarray | SpanAnswers | None = None
     n_classes: int | None = None
     error_norms: np.ndarray | None = None
     stored_digests: tuple[str | None, ...] = ()
@@ -36,7 +38,10 @@ class Predictions:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """How many seeds, examples and classes, or tags."""
+        """How many seeds, examples and classes, or tags; a question's answer has a start and an end, as two classes."""
+        if isinstance(self.answers, SpanAnswers):
+            seeds, questions = self.answers.shape
+            return seeds, questions, 2
         seeds, examples, *classes = (self._answers if self.logits is None else self.logits).shape
         examples = examples if self.starts is None else len(self.starts) - 1
         return seeds, examples, *(classes or [self.n_classes])
@@ -46,12 +51,14 @@ class Predictions:
         """The task's name in `data.tasks`."""
         if self.starts is not None:
             return "tokens"
+        if isinstance(self.answers, SpanAnswers):
+            return "spans"
         sets = self.decision_thresholds is not None if self.answers is None else self.answers.ndim == 3
         return "multi-label" if sets else "single-label"
 
     @property
     def classes(self) -> Any:
-        """The answers: class ids (seeds, examples), bool (seeds, examples, classes) if multi-label, or EntitySets."""
+        """Class ids (seeds, examples), bool (seeds, examples, classes) if multi-label, EntitySets or SpanAnswers."""
         return self._answers if self.starts is None else entities.sets_of(self.tagged)
 
     @property
@@ -65,9 +72,9 @@ class Predictions:
         return replace(self, starts=None, tags=None, error_norms=None, n_classes=len(self.tags or ()))
 
     @property
-    def _answers(self) -> np.ndarray:
+    def _answers(self) -> Any:
         if self.logits is None:
-            return np.asarray(self.answers)
+            return self.answers if isinstance(self.answers, SpanAnswers) else np.asarray(self.answers)
         return ANSWERS[self.task](self.logits, self.decision_thresholds)
 
     @property
@@ -93,7 +100,7 @@ class File:
 
     metadata: dict[str, Any]
     logits: np.ndarray | None
-    answers: np.ndarray | None = None
+    answers: np.ndarray | SpanAnswers | None = None
     error_norms: np.ndarray | None = None
     starts: np.ndarray | None = None
 
@@ -109,9 +116,8 @@ class File:
     @property
     def run(self) -> Predictions:
         """The same as predictions of one seed."""
-        logits, answers, norms = (
-            None if values is None else values[None] for values in (self.logits, self.answers, self.error_norms)
-        )
+        kept: list[Any] = [self.logits, self.answers, self.error_norms]
+        logits, answers, norms = (None if values is None else values[None] for values in kept)
         threshold = self.decision_threshold
         thresholds = None if threshold is None else np.array([threshold], dtype=np.float32)
         of, seed = self.metadata.get, self.metadata.get("seed", 0)
@@ -125,8 +131,9 @@ class File:
         return self.run.shape[1:]
 
     @property
-    def classes(self) -> np.ndarray:
-        """The predicted classes: ids (examples,), bool (examples, classes) if multi-label, or ids of tags (words,)."""
+    def classes(self) -> Any:
+        """The answers: class ids (examples,), bool (examples, classes) if multi-label, ids of tags (words,), or
+        SpanAnswers."""
         return self.run._answers[0]
 
     @property

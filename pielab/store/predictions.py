@@ -11,6 +11,9 @@ in its metadata `n_classes` and, where known, `logits_digest`, the `records.dige
 Of sentences with a tag for each word, each row has a list with an entry for each word: logits, one for each tag, or a
 tag's id as the answer; and the metadata have `task`, "tokens", and `tags`, their names. In memory the words stand one
 after the other.
+
+Of questions, each row has the `answer`, a string of the question's context, `start`, the place of its first character
+there, and `score`; the answer "" at -1 is no answer. The metadata have `task`, "spans". Logits are not kept.
 """
 
 import contextlib
@@ -28,6 +31,7 @@ from pielab.errors import PielabError
 from pielab.store import columns, paths, records
 from pielab.store.prediction_arrays import File, Predictions, logits_not_kept
 from pielab.store.probabilities import ANSWERS, sigmoid, softmax
+from pielab.store.span_answers import SpanAnswers
 
 __all__ = ["ANSWERS", "File", "Predictions", "logits_not_kept", "read", "read_file", "read_seeds", "sigmoid"]
 __all__ += ["softmax", "write", "write_answers", "write_file"]
@@ -44,20 +48,27 @@ def write(path: Path, logits: np.ndarray, metadata: Mapping[str, Any], starts: n
 
 def write_answers(
     path: Path,
-    answers: np.ndarray,
+    answers: np.ndarray | SpanAnswers,
     metadata: Mapping[str, Any],
     error_norms: np.ndarray | None = None,
     starts: np.ndarray | None = None,
 ) -> None:
-    """Write answers without logits: class ids (examples,), or bool (examples, classes); and perhaps error norms.
+    """Write answers without logits: class ids (examples,), bool (examples, classes), or SpanAnswers; and error norms.
 
     metadata, starts: as of `write`, with n_classes and, where it is known, logits_digest.
     """
-    column = pa.array(answers.astype(np.int64)) if answers.ndim == 1 else columns.lists(answers)
-    arrays = {"answer": column if starts is None else columns.ragged(column, starts)}
+    arrays = _columns(answers, starts)
     if error_norms is not None:
         arrays["error_norm"] = pa.array(np.asarray(error_norms, dtype=np.float32))
     _write(path, arrays, metadata)
+
+
+def _columns(answers: np.ndarray | SpanAnswers, starts: np.ndarray | None) -> dict[str, pa.Array]:
+    if isinstance(answers, SpanAnswers):
+        texts = pa.array(list(answers.texts), type=pa.string())
+        return {"answer": texts, "start": pa.array(answers.starts), "score": pa.array(answers.scores)}
+    column = pa.array(answers.astype(np.int64)) if answers.ndim == 1 else columns.lists(answers)
+    return {"answer": column if starts is None else columns.ragged(column, starts)}
 
 
 def write_file(path: Path, file: File) -> None:
@@ -100,8 +111,8 @@ def read_file(path: Path) -> File:
         has_answers = "answer" in table.column_names and "logits" not in table.column_names
         column = table["answer" if has_answers else "logits"].combine_chunks()
     metadata = _metadata(table.schema.metadata or {})
-    starts = None
-    if metadata.get("task") == "tokens":
+    starts, task = None, metadata.get("task")
+    if task == "tokens":
         column, starts = columns.unragged(column, path)
     logits = None if has_answers else columns.matrix(column, path)
     if not np.array_equal(examples, np.arange(len(table))):
@@ -118,6 +129,8 @@ def read_file(path: Path) -> File:
         )
     if "split" in metadata:  # else they are of another program, whose seed may be another number
         records.require_place(metadata, path)
+    if task == "spans":
+        return File(metadata, None, columns.spans(table, path), columns.error_norms(table, path))
     if logits is None:
         n_classes = metadata.get("n_classes") if starts is None else len(columns.tags(metadata, path))
         answers = columns.answers(column, n_classes, path)
@@ -181,9 +194,10 @@ def read_seeds(folder: Path | str, seeds: Sequence[int], split: str = "test") ->
         return of_seeds(np.stack(logits))
     # Some seeds may have been trained after the others were restored from an archive.
     norms = [run.error_norms for run in runs if run.error_norms is not None]
+    of_runs = [run.classes for run in runs]
     return of_seeds(
         None,
-        answers=np.stack([run.classes for run in runs]),
+        answers=SpanAnswers.stack(of_runs) if isinstance(of_runs[0], SpanAnswers) else np.stack(of_runs),
         n_classes=runs[0].shape[1],
         error_norms=np.stack(norms) if len(norms) == len(runs) else None,
         stored_digests=tuple(run.logits_digest for run in runs),

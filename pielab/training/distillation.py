@@ -21,17 +21,19 @@ def loss(logits: Tensor, taught: Tensor, targets: Tensor, task: TrainingTask | N
 
     logits, taught: of student and teacher, (examples, classes). targets: class ids (examples,), or multi-hot
     (examples, classes) float: then each label is a choice of two, and H, KL and cross-entropy are means over labels.
+    Of questions, starts and ends are examples, and the candidates of their question classes.
     task: by default the one that the shape of the targets tells.
     """
     task = task or of_targets(targets)
-    log_p = task.log_probabilities(logits)
+    log_p = task.log_probabilities(logits, targets)
     with torch.no_grad():
-        certainty = _by_example(1 + (log_p.exp() * log_p).sum(-1) / math.log(log_p.shape[-1]))
-    student = task.log_probabilities(logits / TEMPERATURE)
-    teacher = task.log_probabilities(taught / TEMPERATURE)
-    divergence = functional.kl_div(student, teacher, log_target=True, reduction="none").sum(-1) * TEMPERATURE**2
+        certainty = _by_example(1 + task.total(log_p.exp() * log_p, targets) / task.log_choices(log_p, targets))
+    student = task.log_probabilities(logits / TEMPERATURE, targets)
+    teacher = task.log_probabilities(taught / TEMPERATURE, targets)
+    divergence = functional.kl_div(student, teacher, log_target=True, reduction="none")
+    divergence = task.total(divergence, targets) * TEMPERATURE**2
     cross_entropy = _by_example(task.loss(logits, targets, reduction="none"))
-    return (certainty * _by_example(divergence) + (1 - certainty) * cross_entropy).mean()
+    return task.mean(certainty * _by_example(divergence) + (1 - certainty) * cross_entropy, targets)
 
 
 def _by_example(values: Tensor) -> Tensor:

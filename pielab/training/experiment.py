@@ -35,9 +35,10 @@ class Experiment(Generic[P_co]):
     """A configuration with its texts encoded, shared by all its seeds.
 
     precision: of training and predictions (`loop.choose_precision`). encoder: of the model (`classifier.encoder`).
-    tokens: of the texts of each split. targets: of each split, class ids (examples,), multi-hot (examples, classes)
-    float, or `entities.Tags`. class_names: in the order of the ids. data_digest: a hash of texts and labels. task: of
-    the data set (`datasets.task_of`).
+    tokens: of the texts of each split. seconds: the second texts of pairs, and none of others. targets: of each split,
+    class ids (examples,), multi-hot (examples, classes) float, `entities.Tags` or `span_answers.GoldAnswers`.
+    class_names: in the order of the ids. data_digest: a hash of texts and labels. task: of the data set
+    (`datasets.task_of`).
     inputs: hashes of what the parameters only name, "token_ids" and "word_vectors" or "model_files"; they do not depend
     on a file's path or date. revisions: "model_revision" and "dataset_revision", the commits of what is on the Hub;
     all seeds start from that of the model.
@@ -48,6 +49,7 @@ class Experiment(Generic[P_co]):
     precision: torch.dtype
     encoder: TextEncoder = field(repr=False)
     tokens: dict[str, Tokens] = field(repr=False)
+    seconds: dict[str, list[str]] = field(repr=False)
     targets: dict[str, Any] = field(repr=False)
     class_names: list[str]
     data_digest: str
@@ -115,12 +117,16 @@ class Experiment(Generic[P_co]):
         options |= {"warmup": p.warmup, "decay": p.decay, "weight_decay": p.weight_decay}
         options |= {"bucketed": p.bucketed, "precision": self.precision, "seed": loop.derive_seed(seed, phase)}
         task = self.training_task
-        data = (self.encoder, self.tokens["train"], task.gold(self.targets["train"]))
+        data = (self.encoder, self.tokens["train"], task.gold(self.targets["train"], self.tokens["train"]))
         return loop.train(model, *data, **options, task=task, on_epoch=on_epoch)
 
     def predict(self, model: nn.Module, split: str) -> np.ndarray:
-        """Logits (examples, classes) float32 of a split, or (words, tags)."""
+        """Logits (examples, classes) float32 of a split, (words, tags), or (candidates, 2)."""
         return loop.predict(model, self.encoder, self.tokens[split], self.precision)
+
+    def read(self, logits: np.ndarray, split: str) -> Any:
+        """What the answers of a split are read from: the logits, or of questions the best part of each context."""
+        return self.training_task.read(logits, self.tokens[split], self.seconds[split])
 
     def predict_otherwise(self: "Experiment[TrainParameters]", model: nn.Module) -> dict[str, np.ndarray]:
         """The same of the test split in batches as in training, and in the other precision.
@@ -160,6 +166,9 @@ def prepare(parameters: P, data: DatasetDict) -> Experiment[P]:
         precision=loop.choose_precision(p.precision, device),
         encoder=encoder,
         tokens=tokens,
+        seconds={
+            split: data[split]["text_pair"] if "text_pair" in data[split].column_names else [] for split in tokens
+        },
         targets={split: datasets.targets(data[split]) for split in datasets.SPLITS},
         class_names=datasets.class_names(data),
         data_digest=datasets.digest(data),
@@ -178,7 +187,8 @@ def _inputs(encoder: TextEncoder, tokens: dict[str, Tokens], model_files: str) -
 
     model_files: the hash of a transformer's files, which word vectors replace.
     """
-    arrays = [array for part in tokens.values() for array in (part.starts, part.ids, part.first) if array is not None]
+    of_split = [(part.starts, part.ids, part.first, part.types, part.offsets) for part in tokens.values()]
+    arrays = [array for part in of_split for array in part if array is not None]
     source = {"model_files": model_files}
     if isinstance(encoder, WordEncoder):
         source = {"word_vectors": records.digest_arrays(encoder.vectors)}

@@ -118,7 +118,7 @@ def train(
 
     Adam, by default with a constant learning rate; gradients clipped to norm 1; cross-entropy for class ids (examples,)
     or binary cross-entropy for multi-hot targets (examples, classes) (paper, A.4 and Table 8). Of tagged words, targets
-    are tag ids (words,).
+    are tag ids (words,); of questions, those of `TrainingTask.gold`.
 
     seed: fixes the order of the examples and the dropout.
     bucketed: texts of like length share a batch, if the encoder pads to the longest of a batch.
@@ -215,7 +215,8 @@ def predict(
     batch_size: int | None = None,
     on_batch: Callable[[int], None] = lambda texts: None,
 ) -> np.ndarray:
-    """Logits (examples, classes) float32, in the order of the texts; of tagged words, (words, tags).
+    """Logits (examples, classes) float32, in the order of the texts; of tagged words, (words, tags); of questions,
+    (candidates, 2).
 
     batch_size: texts in a batch; by default, as many as are quick. on_batch: called with the texts of each batch.
 
@@ -260,7 +261,8 @@ def gradients(
             if isinstance(module, nn.RNNBase):
                 module.train()
         for batch in batches.to_device(tokens, encoder, device).in_batches(plan):
-            task.loss(batch.outputs(model(**batch.inputs).logits), gold[batch.places], reduction="sum").backward()
+            outputs = batch.outputs(batches.logits(model(**batch.inputs)))
+            task.loss(outputs, gold[batch.places], reduction="sum").backward()
     summed = {
         name: torch.zeros_like(weight) if weight.grad is None else weight.grad.detach().clone()
         for name, weight in weights.items()
@@ -272,7 +274,7 @@ def gradients(
 def _logits(model: nn.Module, batch: Batch, precision: torch.dtype) -> Tensor:
     """Logits (outputs, classes), float32."""
     with torch.autocast(batch.places.device.type, dtype=precision, enabled=precision != torch.float32):
-        return batch.outputs(model(**batch.inputs).logits).float()
+        return batch.outputs(batches.logits(model(**batch.inputs))).float()
 
 
 def derive_seed(seed: int, phase: int, use: int = 0) -> int:

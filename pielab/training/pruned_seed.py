@@ -117,7 +117,9 @@ def check_start(experiment: Experiment[PruneParameters], seeds: Sequence[int]) -
 
 def _was_restored(folder: Path) -> bool:
     """Whether an unpruned seed came from an archive, which keeps neither logits nor weights."""
-    return predictions.read_file(folder / "test.parquet").logits is None
+    return not (folder / "weights.safetensors").exists() and (
+        predictions.read_file(folder / "test.parquet").logits is None
+    )
 
 
 def finished(experiment: Experiment[PruneParameters], seed: int) -> bool:
@@ -220,8 +222,8 @@ def _start(
     state = {"phase": 0, "losses": [], "seconds": 0.0}
     if p.trajectory.start != "initial":
         load_unpruned(experiment, seed, model, branch=p.trajectory.start == "branch")
-        logits, _ = predictions.read(paths.seed(p.dense_folder, seed) / "test.parquet")
-        state["starts_from"] = records.digest_arrays(logits)
+        unpruned = predictions.read_file(paths.seed(p.dense_folder, seed) / "test.parquet")
+        state["starts_from"] = unpruned.logits_digest
     return dense_masks(weights), state
 
 

@@ -93,14 +93,14 @@ def sample(experiment: Experiment[PruneParameters], number: int, seed: int, phas
     tokens, targets = experiment.tokens["train"], experiment.targets["train"]
     number = min(number, len(tokens))
     chosen = np.random.default_rng((seed, phase, 1)).choice(len(tokens), size=number, replace=False)
-    return tokens[chosen], experiment.training_task.gold(targets[chosen])
+    return tokens[chosen], experiment.training_task.gold(targets[chosen], tokens[chosen])
 
 
 def compress(own: OwnFunction, experiment: Experiment[PruneParameters], model: nn.Module, seed: int) -> nn.Module:
     """The model that a user's own compressor returns, in evaluation mode.
 
-    It is given the model, the setting, and as batches a list of inputs, such that model(**inputs).logits are those of
-    a batch of training texts, `calibration_examples` in all.
+    It is given the model, the setting, and as batches a list of inputs, such that model(**inputs).logits, or
+    .start_logits and .end_logits, are those of a batch of training texts, `calibration_examples` in all.
 
     Raises PielabError if it returns something else than a model that answers.
     """
@@ -122,14 +122,14 @@ def compress(own: OwnFunction, experiment: Experiment[PruneParameters], model: n
         )
     try:
         with torch.inference_mode(), loop.evaluating(found):
-            output = found(**inputs[0])
+            logits = batches.logits(found(**inputs[0]))
     except Exception as error:
         raise PielabError(
             "own-model-fails",
             f"the model that {own.name} returned stopped with {type(error).__name__}: {' '.join(str(error).split())}",
             "return a model that takes the inputs of the one given",
         ) from error
-    logits, shape = getattr(output, "logits", None), tuple(inputs[0]["input_ids"].shape)
+    shape = tuple(inputs[0]["input_ids"].shape)
     rows, what = (shape[:1], "texts") if tokens.first is None else (shape, "tokens")
     if not isinstance(logits, Tensor) or tuple(logits.shape) != (*rows, experiment.n_classes):
         given_shape = tuple(logits.shape) if isinstance(logits, Tensor) else "none"
@@ -137,7 +137,8 @@ def compress(own: OwnFunction, experiment: Experiment[PruneParameters], model: n
             "model-of-other-logits",
             f"the model that {own.name} returned gives logits {given_shape} for {' x '.join(map(str, rows))} {what} "
             f"and {experiment.n_classes} classes",
-            "return a model whose output has .logits (texts, classes), or (texts, tokens, tags), as the one given",
+            "return a model whose output has .logits (texts, classes), or (texts, tokens, tags), or .start_logits and "
+            ".end_logits (texts, tokens), as the one given",
         )
     if not torch.isfinite(logits).all():
         raise PielabError(

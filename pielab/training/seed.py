@@ -33,18 +33,19 @@ def evaluate(
     model: nn.Module,
     seed: int,
     splits: Iterable[str] = datasets.SPLITS,
-    threshold_split: str = "train",
+    threshold_split: str | None = None,
 ) -> tuple[dict[str, np.ndarray], float | None, dict[str, dict[str, float]], dict[str, float]]:
     """Logits as of `Experiment.predict`, the decision threshold, by metric its value, and the seconds a text.
 
     All but the threshold by split. The seconds are those of predicting the split, over its texts.
 
-    threshold_split: added to the splits if the task has a decision threshold, which is the best one on that split; if
-        it has none, the threshold is None.
+    threshold_split: added to the splits if the task has a decision threshold, which is the best one on that split, by
+        default the task's own; if it has none, the threshold is None.
 
     Raises PielabError if the logits are not finite.
     """
     task, threshold, seconds = experiment.task, None, {}
+    threshold_split = threshold_split or task.threshold_split
     needed = dict.fromkeys([*splits, *([threshold_split] if task.decision_threshold else [])])
     logits = {}
     for split in needed:
@@ -58,9 +59,10 @@ def evaluate(
             f"{experiment.parameters.learning_rate:g}",
             "lower learning_rate",
         )
+    read = {split: experiment.read(logits[split], split) for split in logits}
     if task.decision_threshold:
-        threshold = task.decision_threshold(logits[threshold_split], experiment.targets[threshold_split])
-    answers = {split: task.answers(logits[split], threshold) for split in logits}
+        threshold = task.decision_threshold(read[threshold_split], experiment.targets[threshold_split])
+    answers = {split: task.answers(read[split], threshold) for split in logits}
     scores = {
         name: {split: task.score(answers[split], experiment.targets[split], name) for split in logits}
         for name in task.metrics
@@ -99,10 +101,11 @@ def save_seed(
     metric = further.pop(experiment.metric)
     configuration = p.configuration if pruned and isinstance(p, PruneParameters) else p.unpruned
     identity = configuration.record | {"seed": seed}
-    of_words: dict[str, Any] = {"task": experiment.task.name} if experiment.tokens["test"].first is not None else {}
+    # Absent of texts with labels, as before there were other tasks.
+    named: dict[str, Any] = {"task": experiment.task.name} if experiment.tokens["test"].first is not None else {}
     record = {
         **identity,
-        **of_words,
+        **named,
         "classes": experiment.class_names,
         "metric": experiment.metric,
         **metric,
@@ -123,15 +126,14 @@ def save_seed(
     }
     metadata = identity | {"decision_threshold": threshold, "parameters_hash": digest(recipe)}
     metadata |= {"data": experiment.data_digest, "device": record["device"], "versions": record["versions"]}
-    metadata |= of_words and {**of_words, "tags": experiment.class_names}
+    metadata |= named | ({"tags": experiment.class_names} if named and not experiment.training_task.error_norms else {})
     with files.atomic_folder(paths.seed(folder, seed)) as partial:
         for name, saved in {"train": logits["train"], "test": logits["test"], **extra}.items():
-            starts = _word_starts(experiment, name)
-            predictions.write(partial / f"{name}.parquet", saved, {**metadata, "split": name}, starts)
+            _write(partial / f"{name}.parquet", experiment, name, saved, metadata)
         (partial / "metrics.json").write_text(json.dumps(record, indent=1))
         encoder = experiment.encoder
         if save_weights and pruned and isinstance(encoder, SubwordEncoder) and hasattr(model, "save_pretrained"):
-            tokenizer, is_multi_label = encoder.tokenizer, threshold is not None
+            tokenizer, is_multi_label = encoder.tokenizer, threshold is not None and not named
             network: Any = model
             pretrained.save(partial / "model", network, tokenizer, experiment.class_names, is_multi_label)
         elif save_weights:
@@ -140,10 +142,19 @@ def save_seed(
             save_file(dict(shared), partial / "shared.safetensors")
 
 
-def _word_starts(experiment: Experiment[TrainParameters], name: str) -> np.ndarray | None:
-    """Where the words of each sentence begin in the logits of a file of that name, or None."""
-    split = "train" if name == "early" else name.partition("-")[0]
-    return experiment.tokens[split].word_starts
+def _write(
+    path: Path, experiment: Experiment[TrainParameters], name: str, logits: np.ndarray, metadata: dict[str, Any]
+) -> None:
+    """Write the logits of a file of that name, or the answers that are kept in their place."""
+    split, task = "train" if name == "early" else name.partition("-")[0], experiment.training_task
+    metadata = {**metadata, "split": name}
+    if task.error_norms is None:
+        predictions.write(path, logits, metadata, experiment.tokens[split].word_starts)
+        return
+    answers = experiment.task.answers(experiment.read(logits, split), metadata["decision_threshold"])
+    gold = task.gold(experiment.targets[split], experiment.tokens[split])
+    metadata |= {"n_classes": experiment.n_classes, "logits_digest": records.digest_arrays(logits)}
+    predictions.write_answers(path, answers, metadata, task.error_norms(logits, gold))
 
 
 def save_checkpoint(folder: Path, seed: int, model: nn.Module, masks: dict[str, Tensor], state: dict[str, Any]) -> None:

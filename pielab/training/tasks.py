@@ -3,7 +3,8 @@
 The other half is in `data.tasks`, under the same names.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -16,9 +17,11 @@ from torch.nn import functional
 
 from pielab.config.parameters import BuildParameters
 from pielab.data import datasets, tasks
-from pielab.models import classifier, tagging
+from pielab.errors import warn
+from pielab.models import candidates, classifier, question_answering, tagging
 from pielab.models.encoders import TextEncoder
 from pielab.models.tokens import Tokens
+from pielab.training import candidate_losses
 
 
 def encode_texts(data: DatasetDict, p: BuildParameters) -> tuple[TextEncoder, dict[str, Tokens]]:
@@ -49,39 +52,86 @@ def encode_words(data: DatasetDict, p: BuildParameters) -> tuple[TextEncoder, di
     }
 
 
+def encode_questions(data: DatasetDict, p: BuildParameters) -> tuple[TextEncoder, dict[str, Tokens]]:
+    """The encoder of the model, and the tokens of each split's questions with their contexts, whose ends are cut.
+
+    Warns of answers that are cut.
+
+    Raises PielabError if the model answers no questions, or if a question leaves no room for its context.
+    """
+    everything = [text for split in datasets.SPLITS for name in ("text", "text_pair") for text in data[split][name]]
+    encoder = question_answering.encoder(p.model, everything, p.max_tokens, revision=p.model_revision)
+    encoded = {
+        split: encoder.encode_questions(data[split]["text"], data[split]["text_pair"], f"the {split} split")
+        for split in datasets.SPLITS
+    }
+    lost = {split: candidates.behind_cut(datasets.targets(data[split]), encoded[split]) for split in datasets.SPLITS}
+    if any(lost.values()):
+        counts = (f"of {len(data[split]):,} {split} questions {number:,}" for split, number in lost.items() if number)
+        warn(
+            f"{', '.join(counts)} have an answer behind max_tokens = {p.max_tokens}; models are not trained on these, "
+            "and answer them wrong"
+        )
+    return encoder, encoded
+
+
 @dataclass(frozen=True)
 class TrainingTask:
     """How models of a task are trained.
 
-    loss: of logits and targets, (outputs, ...) both, an output for each example, or for each of its words; its
-        `reduction` is torch's: "mean", "sum" or "none", one for each output or label. log_probabilities: of logits,
-        with the choices of each output or label on the last axis.
+    loss: of logits and targets, (outputs, ...) both, an output for each example, or for each of its words or
+        candidates; its `reduction` is torch's: "mean", "sum" or "none", one for each choice that a model makes: for
+        each output or label, or for the start and the end of each answer.
+    log_probabilities: of logits and targets, with what can be chosen for each output or label on the last axis. total:
+        of values like these and targets, their sums, one for each choice. log_choices: of the log-probabilities and
+        targets, the log of how many there are to choose from. mean: over choices, of values of each, and targets.
     encode: texts to tokens, as `encode_texts` does. models: the module that builds its models and their encoders.
-    gold: the targets of outputs, (outputs, ...), from those of examples, which `datasets.targets` gives.
+    gold: the targets of outputs, (outputs, ...), from those of examples, which `datasets.targets` gives, and their
+        tokens.
+    read: what answers are read from, of logits, tokens and the second texts of pairs; by default the logits.
+    error_norms: the L2 norm of p(x) - y of each example, from logits and gold, where these are kept in place of logits.
     """
 
     loss: Callable[..., Tensor]
-    log_probabilities: Callable[[Tensor], Tensor]
+    log_probabilities: Callable[[Tensor, Tensor], Tensor]
+    total: Callable[[Tensor, Tensor], Tensor] = lambda values, targets: values.sum(-1)
+    log_choices: Callable[[Tensor, Tensor], Tensor | float] = lambda log_p, targets: math.log(log_p.shape[-1])
+    mean: Callable[[Tensor, Tensor], Tensor] = lambda values, targets: values.mean()
     encode: Callable[[DatasetDict, BuildParameters], tuple[TextEncoder, dict[str, Tokens]]] = encode_texts
     models: ModuleType = classifier
-    gold: Callable[[Any], np.ndarray] = lambda targets: targets
+    gold: Callable[[Any, Tokens], np.ndarray] = lambda targets, tokens: targets
+    read: Callable[[np.ndarray, Tokens, Sequence[str]], Any] = lambda logits, tokens, seconds: logits
+    error_norms: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
 
 
 SINGLE_LABEL = TrainingTask(
     loss=functional.cross_entropy,
-    log_probabilities=lambda logits: functional.log_softmax(logits, dim=-1),
+    log_probabilities=lambda logits, targets: functional.log_softmax(logits, dim=-1),
 )
 TASKS = {
     "single-label": SINGLE_LABEL,
     # Each label is a choice between yes and no.
     "multi-label": TrainingTask(
         loss=functional.binary_cross_entropy_with_logits,
-        log_probabilities=lambda logits: torch.stack(
+        log_probabilities=lambda logits, targets: torch.stack(
             [functional.logsigmoid(logits), functional.logsigmoid(-logits)], dim=-1
         ),
     ),
     # Each word is one of the classes.
-    "tokens": replace(SINGLE_LABEL, encode=encode_words, models=tagging, gold=lambda tags: tags.ids),
+    "tokens": replace(SINGLE_LABEL, encode=encode_words, models=tagging, gold=lambda tags, tokens: tags.ids),
+    # Start and end are each one of a question's candidates.
+    "spans": TrainingTask(
+        loss=candidate_losses.loss,
+        log_probabilities=candidate_losses.log_softmax,
+        total=candidate_losses.total,
+        log_choices=candidate_losses.log_choices,
+        mean=candidate_losses.mean,
+        encode=encode_questions,
+        models=question_answering,
+        gold=candidates.gold,
+        read=candidates.best_spans,
+        error_norms=candidates.error_norms,
+    ),
 }
 
 

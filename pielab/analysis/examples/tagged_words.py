@@ -9,6 +9,7 @@ from pielab.analysis import levels, results, tables
 from pielab.store.paths import CONFIGURATION, Configuration
 
 NO_TAGS = "No configuration of this study tags words."
+NO_LEVELS = "No configuration of this study tags words or answers questions."
 QUESTION = "Which entities are lost?"
 # Of single models at each level: moved and own answers changed from unpruned models, and moved from the control.
 SINGLE = {
@@ -73,9 +74,10 @@ def lengths_of_configuration(summary: dict[str, Any]) -> pd.DataFrame:
 
 
 def _rows(summary: dict[str, Any], name: str, columns: list[str]) -> pd.DataFrame:
-    if not summary.get("levels"):
+    found = summary.get("levels", {}).get(name)
+    if found is None:
         return pd.DataFrame(columns=columns)
-    return pd.DataFrame(summary["levels"][name]).assign(**{known: summary[known] for known in KNOWN})[columns]
+    return pd.DataFrame(found).assign(**{known: summary[known] for known in KNOWN})[columns]
 
 
 def _of_study(study: Path | results.Results, of_summary: Any, columns: list[str]) -> pd.DataFrame:
