@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pielab.analysis import half_splits, intervals, null, pies
-from pielab.analysis.agreement import count, f1_distance, quantities
+from pielab.analysis.agreement import Agreement, count, f1_distance, quantities
 from pielab.data.votes import numbered
 from pielab.store.entities import OUTSIDE, EntitySets, Tags, sets_of, spans, together
 from pielab.store.predictions import Predictions
@@ -39,11 +39,9 @@ def shares(
     entities it is those that one vote alone says, of all that either says. NaN for fewer than four seeds.
     """
     sides, rows = (dense.classes, pruned.classes), []
-    for level, (unpruned, compressed) in _views(targets, dense, pruned).items():
-        found = null.estimate(unpruned, compressed, n_splits=n_splits, n_bootstrap=n_bootstrap, confidence=confidence)
-        halved = (found.pruned, found.null, found.excess, found.low, found.high)
-        numbers = [100 * float(share) for share in (pies.find(unpruned, compressed).mean(), *halved)]
-        rows.append((level, unpruned.shape[1], *numbers))
+    options: dict[str, Any] = {"n_splits": n_splits, "n_bootstrap": n_bootstrap, "confidence": confidence}
+    for level, views in _views(targets, dense, pruned).items():
+        rows.append((level, views[0].shape[1], *of_votes(views[0], views[1], **options)))
     splits = half_splits.draw(len(dense.seeds), n_splits, n_bootstrap)
     unpruned_sets, pruned_sets = together(*sides)
     rows.append(("entities", len(spans(targets)), *_of_entities(unpruned_sets, pruned_sets, splits, confidence)))
@@ -60,7 +58,25 @@ def of_configuration(
         "by_length": by_length(dense, pruned, targets, n_splits=n_splits, n_bootstrap=n_bootstrap),
         "by_type": by_type(dense, pruned, targets, n_splits=n_splits),
     }
+    return record(tables)
+
+
+def record(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """The tables of a configuration as the entry of its summary."""
     return {"levels": {name: table.to_dict("list") for name, table in tables.items()}}
+
+
+def of_votes(dense: np.ndarray, pruned: np.ndarray, **options: Any) -> list[float]:
+    """The numbers of `shares` of one level, all_seeds to high; options: of `null.estimate`, as are the arrays."""
+    found = null.estimate(dense, pruned, **options)
+    shares = (pies.find(dense, pruned).mean(), found.pruned, found.null, found.excess, found.low, found.high)
+    return [100 * float(share) for share in shares]
+
+
+def of_agreements(counted: dict[str, Agreement], confidence: float) -> pd.DataFrame:
+    """The quantities of each level, one table below the other, with the columns `AGREEMENT`."""
+    parts = [quantities(each, confidence).assign(level=level) for level, each in counted.items()]
+    return pd.concat(parts, ignore_index=True)[AGREEMENT]
 
 
 def _views(targets: Tags, *sides: Predictions | None) -> dict[str, list[Any]]:
@@ -119,12 +135,9 @@ def agreement(
     sentence. Columns: level, comparison, quantity, estimate, low, high.
     """
     views = _views(targets, dense, control, pruned)
-    views["entities"] = views["sentences"]
-    parts = []
-    for level, (first, second, third) in views.items():
-        found = count(first, second, third, distance=f1_distance if level == "entities" else None)
-        parts.append(quantities(found, confidence).assign(level=level))
-    return pd.concat(parts, ignore_index=True)[AGREEMENT]
+    counted = {level: count(*sides) for level, sides in views.items()}
+    first, second, third = views["sentences"]
+    return of_agreements(counted | {"entities": count(first, second, third, f1_distance)}, confidence)
 
 
 def by_length(

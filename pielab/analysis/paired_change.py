@@ -17,7 +17,6 @@ from pielab.analysis import agreement, intervals, null, pies
 from pielab.data import tasks
 from pielab.data.votes import agree, numbered
 from pielab.store import paths, predictions
-from pielab.store.entities import Tags
 from pielab.store.predictions import Predictions
 
 BINS = 15
@@ -91,11 +90,9 @@ def numerical(folder: Path, seeds: Sequence[int]) -> dict[str, Predictions]:
 
 def by_seed(before: Predictions, after: Predictions, targets: Any) -> pd.DataFrame:
     """QUANTITIES of each seed, a row a seed; arguments and units as in `between`."""
-    if before.task == "spans":
-        return by_seed(*_answers(before, after, targets=targets))
-    if before.starts is not None:
-        table, of_sets = (by_seed(*view) for view in _views(before, after, targets=targets))
-        return table.assign(**of_sets[["changed", *SPLIT]])
+    if views := VIEWS.get(before.task):
+        tables = [by_seed(*view) for view in views(before, after, targets=targets)]
+        return tables[0].assign(**tables[-1][["changed", *SPLIT]])
     seeds, texts, classes = before.shape
     counts, divergence = np.zeros((3, seeds)), np.zeros(seeds)
     gaps, errors = np.zeros((2, seeds, BINS)), np.zeros((2, seeds))
@@ -128,9 +125,15 @@ def _answers(*sides: Predictions, targets: Any) -> list[Any]:
     return [*(Predictions(None, side.seeds, answers=own, n_classes=n_classes) for side, own in of), gold]
 
 
-def _views(*sides: Predictions, targets: Tags) -> tuple[list[Any], list[Any]]:
-    """Predictions of tagged words and their targets, by word, and by sentence as sets of entities, answers alone."""
-    return [*(side.by_word for side in sides), targets.ids], _answers(*sides, targets=targets)
+# Predictions and targets of tasks whose answers are numbered within each example, as those of classes: by word, and by
+# sentence as sets of entities, answers alone; of questions as answers alone. The last view counts what changed.
+VIEWS: dict[str, Callable[..., list[list[Any]]]] = {
+    "tokens": lambda *sides, targets: [
+        [*(side.by_word for side in sides), targets.ids],
+        _answers(*sides, targets=targets),
+    ],
+    "spans": lambda *sides, targets: [_answers(*sides, targets=targets)],
+}
 
 
 # What is said with which probability, and whether it is so: (seeds, events) each, once flattened.
@@ -156,13 +159,10 @@ def _another_seed(before: Predictions, targets: Any, confidence: float) -> pd.Da
 
     From model i to model j is a kernel of the pair, whose mean over i != j is a U-statistic.
     """
-    if before.task == "spans":
-        own, gold = _answers(before, targets=targets)
-        return _another_seed(own, gold, confidence)
-    if before.starts is not None:
-        table, of_sets = (_another_seed(runs, gold, confidence) for runs, gold in _views(before, targets=targets))
-        table.loc[["changed", *SPLIT]] = of_sets.loc[["changed", *SPLIT]]
-        return table
+    if views := VIEWS.get(before.task):
+        tables = [_another_seed(own, gold, confidence) for own, gold in views(before, targets=targets)]
+        tables[0].loc[["changed", *SPLIT]] = tables[-1].loc[["changed", *SPLIT]]
+        return tables[0]
     seeds, texts, _ = before.shape
     names = ["changed", *SPLIT, "KL"]
     columns = ["another_seed", "another_seed_low", "another_seed_high"]

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import half_splits, intervals, medoids, null, pies
-from pielab.analysis.agreement import count, quantities, similarity_distance
-from pielab.analysis.levels import AGREEMENT, SHARES
+from pielab.analysis import half_splits, intervals, levels, medoids
+from pielab.analysis.agreement import count, similarity_distance
 from pielab.data import distinct_texts, votes
 from pielab.data.answer_texts import token_f1
 from pielab.store.predictions import Predictions
@@ -37,16 +36,15 @@ def shares(
     """
     views, texts = _views(targets, dense, pruned)
     rows = []
+    options: dict[str, Any] = {"n_splits": n_splits, "n_bootstrap": n_bootstrap, "confidence": confidence}
     for level, sides in views.items():
-        found = null.estimate(*sides, n_splits=n_splits, n_bootstrap=n_bootstrap, confidence=confidence)
-        numbers = (pies.find(*sides).mean(), found.pruned, found.null, found.excess, found.low, found.high)
-        rows.append((level, len(targets), *(100 * float(number) for number in numbers)))
+        rows.append((level, len(targets), *levels.of_votes(sides[0], sides[1], **options)))
     if len(dense.seeds) // 2 >= medoids.LEAST_MODELS:
         splits = half_splits.draw(len(dense.seeds), n_splits, n_bootstrap)
         unpruned, compressed = views["answers"]
         apart = _medoids_apart(unpruned, compressed, distinct_texts.similarities(texts, F1), splits, confidence)
         rows.append((LEVELS[-1], len(targets), *apart))
-    return pd.DataFrame(rows, columns=SHARES)
+    return pd.DataFrame(rows, columns=levels.SHARES)
 
 
 def agreement(
@@ -64,9 +62,7 @@ def agreement(
     counted = {level: count(*sides) for level, sides in views.items()}
     distance = similarity_distance(distinct_texts.similarities(texts, F1))
     first, second, third = views["answers"]
-    counted[LEVELS[-1]] = count(first, second, third, distance)
-    parts = [quantities(found, confidence).assign(level=level) for level, found in counted.items()]
-    return pd.concat(parts, ignore_index=True)[AGREEMENT]
+    return levels.of_agreements(counted | {LEVELS[-1]: count(first, second, third, distance)}, confidence)
 
 
 def of_configuration(
@@ -77,7 +73,7 @@ def of_configuration(
         "shares": shares(dense, pruned, targets, n_splits=n_splits, n_bootstrap=n_bootstrap),
         "agreement": agreement(dense, control, pruned, targets),
     }
-    return {"levels": {name: table.to_dict("list") for name, table in tables.items()}}
+    return levels.record(tables)
 
 
 def _views(targets: GoldAnswers, *sides: Predictions | None) -> tuple[dict[str, list[Any]], list[list[str]]]:

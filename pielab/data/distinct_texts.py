@@ -18,29 +18,20 @@ Similarity = Callable[[Sequence[str]], np.ndarray]
 PARTS = 2**20
 
 
-def numbered(
-    *sides: np.ndarray, starts: Sequence[np.ndarray] | None = None
-) -> tuple[list[np.ndarray], list[list[str]]]:
+def numbered(*sides: np.ndarray, shortest_first: bool = False) -> tuple[list[np.ndarray], list[list[str]]]:
     """The answers of several sides by number, (models, examples) each, and the texts of each example by number.
 
     sides: texts, (models, examples) each, of the same examples; normalised, if what that takes away is no difference.
-    starts: where each answer begins in its context, in the shape of `sides`, such as -1 for no answer.
 
-    The numbers are in the order of the texts' characters, or with `starts` in that of where a text begins first, then
-    of its length, so that a vote whose ties go to the smallest number depends on no order of models.
+    The numbers are in the order of the texts' characters, or of their lengths before these, so that a vote whose ties
+    go to the smallest number depends neither on the order of models nor on which others are numbered with them.
     """
     answers = np.concatenate([np.asarray(side, dtype=object) for side in sides])
-    distinct = sorted(set(answers.ravel()))
+    distinct = sorted(set(answers.ravel()), key=(lambda text: (len(text), text)) if shortest_first else None)
     places = {text: place for place, text in enumerate(distinct)}
     codes = np.fromiter(map(places.__getitem__, answers.flat), dtype=np.int64).reshape(answers.shape)
     found, ids = np.unique(np.arange(answers.shape[1]) * len(distinct) + codes, return_inverse=True)
     example, code = np.divmod(found, max(len(distinct), 1))
-    if starts is not None:
-        first = np.full(len(found), np.iinfo(np.int64).max)
-        np.minimum.at(first, ids, np.concatenate(starts))
-        lengths = np.array([len(text) for text in distinct], dtype=np.int64)[code]
-        order = np.lexsort((code, lengths, first, example))
-        ids, code = np.argsort(order)[ids], code[order]
     ids -= np.searchsorted(example, np.arange(answers.shape[1]))
     ends = np.searchsorted(example, np.arange(answers.shape[1] + 1))
     texts = [[distinct[place] for place in code[begin:end]] for begin, end in pairwise(ends)]

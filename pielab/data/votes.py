@@ -91,8 +91,7 @@ def numbered_spans(*answers: Any) -> tuple[list[Any], list[list[str]]]:
         if text not in normalised:
             normalised[text] = normalised_span(text)
     texts = [np.frompyfunc(normalised.__getitem__, 1, 1)(each.texts) for each in as_models]
-    # By length, and not by where they begin, which depends on the models: so a tie is broken alike in any company.
-    ids, distinct = distinct_texts.numbered(*texts, starts=[np.zeros_like(each.starts) for each in as_models])
+    ids, distinct = distinct_texts.numbered(*texts, shortest_first=True)
     found: list[Any] = [None] * len(answers)
     for (place, each), own in zip(given.items(), ids, strict=True):
         found[place] = own

@@ -56,7 +56,7 @@ class SpanAnswers:
 
     texts: (questions,) or (seeds, questions) of strings, as the context has them; "" is no answer. starts: int64 of the
     same shape, where each begins in the context, in characters; -1 for no answer. scores: float32 of the same shape,
-    how far each is above what else the model could have answered, as `models.question_answering` gives them.
+    the sum of the logits of its start and its end.
     """
 
     texts: np.ndarray = field(repr=False)
