@@ -194,7 +194,7 @@ def sentence_lengths(table: pd.DataFrame) -> Figure:
     for axes, _ in panels:
         axes.set_xticks(words["quarter"], words["words"])
         axes.set(xlabel="words of a sentence", ylabel="PIEs, % of the sentences")
-    style.legend(figure)
+    style.legend(figure, _note(table, "bands"))
     return figure
 
 

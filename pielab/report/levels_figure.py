@@ -11,11 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pielab.analysis import intervals
+from pielab.analysis.span_levels import LEVELS as LEVELS_OF_ANSWERS
 from pielab.progress import counted
 from pielab.report import style
 from pielab.store.paths import CONFIGURATION, Configuration
 
 _PALETTE = sns.color_palette("colorblind")
+WORDS = LEVELS_OF_ANSWERS[-1]
 PIES, MOVED, FROM_CONTROL = _PALETTE[1], _PALETTE[4], _PALETTE[3]
 
 
@@ -34,13 +36,16 @@ def levels(table: pd.DataFrame) -> Figure:
         rows = table[table["level"] == level]
         _draw_pies(above, rows)
         _draw_moved(below, rows)
-        above.set_title(f"{level}\nPIEs, %", loc="left")
+        above.set_title(f"{level}\n{'1 - F1' if level == WORDS else 'PIEs'}, %", loc="left")
         below.set_title("moved, points", loc="left")
     for axes in grid[:, 0]:
         axes.set_yticks(range(len(names)), names)
     grid[0, 0].set_ylim(len(names) - 0.4, -0.6)
-    numbers = ", ".join(f"{number:,} {level}" for level, number in _numbers(table))
-    figure.suptitle(f"{style.pair(table)}: {counted(table['seeds'].max(), 'seed')}; {numbers}", fontsize="medium")
+    numbers = dict(_numbers(table))
+    if len(set(numbers.values())) == 1:  # each level has the same questions
+        numbers = {"questions": numbers.popitem()[1]}
+    counts = ", ".join(f"{number:,} {level}" for level, number in numbers.items())
+    figure.suptitle(f"{style.pair(table)}: {counted(table['seeds'].max(), 'seed')}; {counts}", fontsize="medium")
     of_pies = "of PIEs that of the excess over the null"
     style.legend(figure, f"PIEs: halves of the seeds; lines: {intervals.level(table)} intervals, {of_pies}")
     return figure
