@@ -117,8 +117,8 @@ def _open_saved(
     encoder = _encoder(given, config, texts, max_tokens, commit)
     with pretrained.loading(given):
         tokens = _encode_words(encoder, texts) or encoder.encode_with_types(texts.firsts, texts.seconds)
-    embeds = pretrained.embeds_types(pretrained.without_weights(given, config), tokens.types)
-    if tokens.types is not None and not embeds:
+    types = tokens.types
+    if types is not None and not pretrained.embeds_types(pretrained.without_weights(given, config), types):
         tokens = Tokens(tokens.ids, tokens.starts)
     return FineTuned(
         given=given,
