@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from pielab.data import assets, tables
+from pielab.data import assets, qamr, tables
 from pielab.data.tables import Frames, text_columns
 from pielab.errors import PielabError, first_line
 
@@ -290,4 +290,5 @@ CORPORA = {
     "snli": Corpus(SNLI, ("snli_1.0.zip", "snli_1.0_dev.*"), _snli, _snli_of_hub),
     "reuters": Corpus(REUTERS, ("reuters21578.tar.gz", "reut2-*.sgm"), _reuters),
     "aapd": Corpus(AAPD, ("label_*", "aapd_*.tsv*"), _aapd),
+    "qamr": Corpus(qamr.SOURCE, qamr.FILES, qamr.read),
 }

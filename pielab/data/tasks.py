@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pielab.data import questions, votes
+from pielab.data import generation, questions, votes
 from pielab.data.metrics import accuracy, best_decision_threshold, macro_f1
 from pielab.data.votes import Disagreements, JudgedDisagreements
 from pielab.store import entities, predictions
 from pielab.store.entities import EntitySets, Tags, sets_of, together
 from pielab.store.span_answers import GoldAnswers, SpanAnswers
+from pielab.store.text_answers import GoldTexts, TextAnswers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -30,7 +31,8 @@ class Task:
     """A kind of task, as functions of arrays: targets (examples, ...), answers (seeds, examples, ...).
 
     The targets of tagged words are `Tags`, and answers beside them, of one model, the ids of tags (words,). Those of
-    questions are `GoldAnswers`, and answers beside them texts (questions,), "" for none.
+    questions are `GoldAnswers`, and answers beside them `SpanAnswers`; those of generated texts `GoldTexts` and
+    `TextAnswers`.
 
     answer: what a model says of an example, in words. hub: the task as the Hub calls it.
     column: of a split, with the labels. together: the column of which pielab cuts each text into one split; None if
@@ -48,7 +50,7 @@ class Task:
         votes are for, and which of it is right; no columns where votes are for classes.
     probabilities: of logits. answers: from logits and decision thresholds (`predictions.ANSWERS`).
     decision_threshold: the best one, from logits and targets; None if the task has none. threshold_split: the split on
-        which it is the best.
+        which it is the best. shares_threshold: whether that of unpruned models is that of pruned ones too.
     metrics: by name, the main one first.
     votes: how many seeds answered each class, (examples, classes), given the number of classes. vote: its name.
         majority: the vote, (examples, ...). disagreements: of `pies.disagreements`.
@@ -77,6 +79,7 @@ class Task:
     answers: Callable[[Any, Any], Any]
     decision_threshold: Callable[[Any, Any], float | None] | None
     threshold_split: str
+    shares_threshold: bool
     metrics: Mapping[str, Metric]
     votes: Callable[[np.ndarray, int], np.ndarray]
     vote: str
@@ -107,17 +110,18 @@ def with_metrics(name: str, metrics: Mapping[str, Metric]) -> Task:
 
 def of_answers(answers: np.ndarray) -> Task:
     """The task of answers: class ids (seeds, examples), bool (seeds, examples, classes), or probabilities, float."""
-    if isinstance(answers, EntitySets | SpanAnswers):
-        return TOKENS if isinstance(answers, EntitySets) else SPANS
+    if not isinstance(answers, np.ndarray):
+        return {EntitySets: TOKENS, SpanAnswers: SPANS, TextAnswers: GENERATION}[type(answers)]
     if answers.ndim == 3 and answers.dtype.kind == "f":
         return SOFT_VOTE
     return MULTI_LABEL if answers.ndim == 3 else SINGLE_LABEL
 
 
 def of_targets(targets: np.ndarray) -> Task:
-    """The task of targets, or of one model's answers: class ids, multi-hot (examples, classes), Tags or GoldAnswers."""
-    if isinstance(targets, (Tags, GoldAnswers)):
-        return TOKENS if isinstance(targets, Tags) else SPANS
+    """The task of targets, or of one model's answers: class ids, multi-hot (examples, classes), Tags, GoldAnswers or
+    GoldTexts."""
+    if task := {Tags: TOKENS, GoldAnswers: SPANS, GoldTexts: GENERATION}.get(type(targets)):
+        return task
     return MULTI_LABEL if targets.ndim == 2 else SINGLE_LABEL
 
 
@@ -208,6 +212,7 @@ SINGLE_LABEL = Task(
     answers=predictions.ANSWERS["single-label"],
     decision_threshold=None,
     threshold_split="train",
+    shares_threshold=False,
     metrics={"accuracy": accuracy},
     votes=votes.count,
     vote="majority",
@@ -239,6 +244,7 @@ MULTI_LABEL = Task(
     answers=predictions.ANSWERS["multi-label"],
     decision_threshold=best_decision_threshold,
     threshold_split="train",
+    shares_threshold=False,
     metrics={"macro-F1": macro_f1},
     votes=lambda answers, n_classes: answers.sum(axis=0),
     vote="majority",
@@ -296,6 +302,27 @@ SPANS = dataclasses.replace(
     entities=questions.answers_of,
     by_text="exact match",
 )
+# A text is wrong or right, and these are voted on as classes.
+GENERATION = dataclasses.replace(
+    SINGLE_LABEL,
+    name="generation",
+    answer="a text for another text",
+    hub="text-generation",
+    column="targets",
+    cells=lambda targets, n_classes: list(targets),
+    feature=lambda names: generation.feature(),
+    targets=generation.gold_texts,
+    class_names=lambda split: list(generation.CLASSES),
+    counts=lambda targets, names: generation.counts(targets),
+    ids=lambda given: (generation.lengths(given) if isinstance(given, GoldTexts) else given).tolist(),
+    kinds=lambda targets, names: generation.kinds(targets),
+    answers=predictions.ANSWERS["generation"],
+    decision_threshold=generation.threshold,
+    threshold_split="validation",
+    shares_threshold=True,
+    metrics={"chrF": generation.mean_chrf},
+    by_text="share of right texts",
+)
 # The single-label task of probabilities (seeds, examples, classes) in place of class ids. No data set is of it, so that
 # it is not in `TASKS`.
 SOFT_VOTE = dataclasses.replace(
@@ -306,5 +333,9 @@ SOFT_VOTE = dataclasses.replace(
     judged=lambda answers, targets: votes.soft_vote(answers)[None] == targets,
 )
 # What the examples of a task are that have no class each, in a sentence.
-NO_CLASSES = {"tokens": "words with tags", "spans": "questions with answers in a context"}
-TASKS = {task.name: task for task in (SINGLE_LABEL, MULTI_LABEL, TOKENS, SPANS)}
+NO_CLASSES = {
+    "tokens": "words with tags",
+    "spans": "questions with answers in a context",
+    "generation": "texts to generate",
+}
+TASKS = {task.name: task for task in (SINGLE_LABEL, MULTI_LABEL, TOKENS, SPANS, GENERATION)}

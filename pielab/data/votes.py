@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from pielab.data import distinct_texts
+from pielab.data import distinct_texts, generation
 from pielab.data.answer_texts import normalised_span
 from pielab.errors import PielabError
 from pielab.store.entities import EntitySets, Tags, sets_of, together
 from pielab.store.span_answers import GoldAnswers, SpanAnswers
+from pielab.store.text_answers import GoldTexts, TextAnswers
 
 # Blocks of votes that stay in a processor's cache during one matrix product over all half-splits.
 EXAMPLES_AT_ONCE, COLUMNS_AT_ONCE = 512, 512
@@ -69,9 +70,11 @@ def numbered(*answers: Any) -> list[Any]:
 
     Sets of entities (EntitySets, or the Tags of one model) become sets of labels, bool (seeds, sentences, entities) or
     (sentences, entities). SpanAnswers become class ids (seeds, questions), the same for answers that SQuAD takes as
-    the same, the shorter ones first; GoldAnswers become bool (questions, answers), which of these are right. Arrays,
-    and None, stay as they are.
+    the same, the shorter ones first; GoldAnswers become bool (questions, answers), which of these are right. Generated
+    texts become 0 or 1, whether they are right (`generation.right_or_wrong`). Arrays, and None, stay as they are.
     """
+    if any(isinstance(each, TextAnswers | GoldTexts) for each in answers):
+        return generation.right_or_wrong(*answers)
     if any(isinstance(each, SpanAnswers | GoldAnswers) for each in answers):
         return numbered_spans(*answers)[0]
     sides = [sets_of(each) if isinstance(each, Tags) else each for each in answers]

@@ -20,6 +20,7 @@ from pielab.store import files, paths, predictions, records
 from pielab.store.paths import Configuration
 from pielab.store.predictions import File
 from pielab.store.span_answers import SpanAnswers
+from pielab.store.text_answers import TextAnswers
 
 SPLITS = ("test", "train", "early", "test-batch-size", "test-precision")
 CURE = "bring it back from where the archive is from, or delete it and archive the study again"
@@ -59,13 +60,14 @@ SCHEMA = pa.schema(
     }
 )
 # The answers of one split as whole numbers, one for each text or byte, and back; given the number of classes. Of tagged
-# words one for each word, and after each sentence the number of tags, which is none of their ids. Of questions the
-# bytes of their answers as JSON.
+# words one for each word, and after each sentence the number of tags, which is none of their ids. Of questions and
+# generated texts the bytes of their answers as JSON.
 PACK: dict[str, Callable[[File, int], np.ndarray]] = {
     "single-label": lambda file, n_classes: file.classes.astype(np.uint16),
     "multi-label": lambda file, n_classes: np.packbits(file.classes, axis=1).ravel(),
     "tokens": lambda file, n_classes: np.insert(file.classes.astype(np.uint16), np.asarray(file.starts)[1:], n_classes),
     "spans": lambda file, n_classes: np.frombuffer(_spans_as_json(file.classes), np.uint8).astype(np.uint16),
+    "generation": lambda file, n_classes: np.frombuffer(_texts_as_json(file.classes), np.uint8).astype(np.uint16),
 }
 UNPACK: dict[str, Callable[[np.ndarray, int], Any]] = {
     "single-label": lambda packed, n_classes: packed.astype(np.int64),
@@ -74,6 +76,7 @@ UNPACK: dict[str, Callable[[np.ndarray, int], Any]] = {
     ).astype(bool),
     "tokens": lambda packed, n_classes: packed[packed != n_classes].astype(np.int64),
     "spans": lambda packed, n_classes: _spans_of_json(packed.astype(np.uint8).tobytes()),
+    "generation": lambda packed, n_classes: _texts_of_json(packed.astype(np.uint8).tobytes()),
 }
 
 
@@ -85,6 +88,24 @@ def _spans_as_json(answers: SpanAnswers) -> bytes:
 def _spans_of_json(packed: bytes) -> SpanAnswers:
     texts, starts, scores = json.loads(packed)
     return SpanAnswers(np.array(texts, dtype=object), np.array(starts, np.int64), np.array(scores, np.float32))
+
+
+def _texts_as_json(answers: TextAnswers) -> bytes:
+    # As many digits as tell two numbers of single precision apart, because nearness tells which texts are right.
+    numbers = [
+        [None if np.isnan(number) else float(f"{number:.9g}") for number in each.tolist()]
+        for each in (answers.nearness, answers.scores, answers.target_scores)
+    ]
+    return json.dumps([answers.texts.tolist(), *numbers, answers.threshold], ensure_ascii=False).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def _texts_of_json(packed: bytes) -> TextAnswers:
+    texts, *numbers, threshold = json.loads(packed.decode("utf-8", "surrogatepass"))
+    return TextAnswers(
+        np.array(texts, dtype=object), *(np.array(each, np.float32) for each in numbers), threshold=threshold
+    )
 
 
 def file(folder: Path, pair: str, seed: int) -> Path:
@@ -170,10 +191,10 @@ def _row(row: Mapping[str, Any], about: Mapping[str, Any]) -> Row:
             raise ValueError(f"it has answers beyond its {n_classes} classes")
         of_split = {"split": split, "n_classes": n_classes, "logits_digest": stored["logits_digest"]}
         starts = None
-        if about["task"] == "spans":
+        if not isinstance(answers, np.ndarray) or "tags" in about:
             of_split |= {"task": about["task"]}
         if "tags" in about:
-            of_split |= {"task": about["task"], "tags": about["tags"]}
+            of_split |= {"tags": about["tags"]}
             ends = np.flatnonzero(packed == n_classes)
             starts = np.concatenate([[0], ends - np.arange(len(ends))])
         splits[split] = File(metadata | of_split, None, answers, norms and np.array(norms, np.float32), starts)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from pielab.errors import PielabError
 from pielab.store.span_answers import SpanAnswers
+from pielab.store.text_answers import TextAnswers
 
 
 def lists(values: np.ndarray) -> pa.Array:
@@ -106,6 +107,28 @@ def spans(table: pa.Table, path: Path) -> SpanAnswers:
             "empty string, which is no answer, and a finite number as the score",
         )
     return SpanAnswers(texts.astype(object), starts.astype(np.int64), scores.astype(np.float32))
+
+
+def texts(table: pa.Table, threshold: Any, path: Path) -> TextAnswers:
+    """The columns answer, nearness, score and target_score of generated texts, (examples,) each; null is NaN in scores.
+
+    threshold: of the metadata. Raises PielabError if columns are missing or of other kinds, or a nearness is none.
+    """
+    names = ("answer", "nearness", "score", "target_score")
+    found = [table[name].combine_chunks() for name in names if name in table.column_names]
+    fits = len(found) == len(names) and pa.types.is_string(found[0].type) and not found[0].null_count
+    if fits and (fits := all(pa.types.is_floating(column.type) for column in found[1:])):
+        nearness = found[1].to_numpy(zero_copy_only=False)
+        fits = bool(((nearness >= 0) & (nearness <= 1)).all()) and isinstance(threshold, float | int | None)
+    if not fits:
+        raise PielabError(
+            "stored-texts-not-accepted",
+            f"{path} has no generated texts in its columns {', '.join(names)}",
+            "give each example a string as the answer, a number from 0 to 1 as its nearness to people's texts, and two "
+            "numbers or null as scores",
+        )
+    answers, *numbers = (column.to_numpy(zero_copy_only=False) for column in found)
+    return TextAnswers(answers.astype(object), *(number.astype(np.float32) for number in numbers), threshold=threshold)
 
 
 def error_norms(table: pa.Table, path: Path) -> np.ndarray | None:

@@ -9,6 +9,7 @@ from pielab.errors import PielabError
 from pielab.store import entities, records
 from pielab.store.probabilities import ANSWERS, sigmoid, softmax
 from pielab.store.span_answers import SpanAnswers
+from pielab.store.text_answers import TextAnswers
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Predictions:
     decision_thresholds: (seeds,), the probability above which a class is predicted if multi-label; else None.
     data_digest: the hash of the texts and labels, if the files have one.
     answers: in place of logits, class ids (seeds, examples), or bool (seeds, examples, classes), with n_classes; or
-        SpanAnswers of questions.
+        SpanAnswers of questions, or TextAnswers.
     error_norms: (seeds, examples) float32, the L2 norm of p(x) - y, if the files of answers have it.
     stored_digests: of each seed's logits, where these are not there; None where it is not known.
     starts, tags: of tagged words, where each sentence begins, and the names of the tags (`entities.Tags`).
@@ -29,7 +30,7 @@ class Predictions:
     seeds: tuple[int, ...]
     decision_thresholds: np.ndarray | None = None
     data_digest: str | None = None
-    answers: np.ndarray | SpanAnswers | None = None
+    answers: np.ndarray | SpanAnswers | TextAnswers | None = None
     n_classes: int | None = None
     error_norms: np.ndarray | None = None
     stored_digests: tuple[str | None, ...] = ()
@@ -38,8 +39,9 @@ class Predictions:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """How many seeds, examples and classes, or tags; a question's answer has a start and an end, as two classes."""
-        if isinstance(self.answers, SpanAnswers):
+        """How many seeds, examples and classes, or tags; a question's answer has a start and an end, as two classes,
+        and a generated text is wrong or right."""
+        if isinstance(self.answers, SpanAnswers | TextAnswers):
             seeds, questions = self.answers.shape
             return seeds, questions, 2
         seeds, examples, *classes = (self._answers if self.logits is None else self.logits).shape
@@ -51,14 +53,15 @@ class Predictions:
         """The task's name in `data.tasks`."""
         if self.starts is not None:
             return "tokens"
-        if isinstance(self.answers, SpanAnswers):
-            return "spans"
+        if isinstance(self.answers, SpanAnswers | TextAnswers):
+            return "spans" if isinstance(self.answers, SpanAnswers) else "generation"
         sets = self.decision_thresholds is not None if self.answers is None else self.answers.ndim == 3
         return "multi-label" if sets else "single-label"
 
     @property
     def classes(self) -> Any:
-        """Class ids (seeds, examples), bool (seeds, examples, classes) if multi-label, EntitySets or SpanAnswers."""
+        """Class ids (seeds, examples), bool (seeds, examples, classes) if multi-label, EntitySets, SpanAnswers or
+        TextAnswers."""
         return self._answers if self.starts is None else entities.sets_of(self.tagged)
 
     @property
@@ -74,7 +77,7 @@ class Predictions:
     @property
     def _answers(self) -> Any:
         if self.logits is None:
-            return self.answers if isinstance(self.answers, SpanAnswers) else np.asarray(self.answers)
+            return np.asarray(self.answers) if isinstance(self.answers, list | tuple) else self.answers
         return ANSWERS[self.task](self.logits, self.decision_thresholds)
 
     @property
@@ -100,7 +103,7 @@ class File:
 
     metadata: dict[str, Any]
     logits: np.ndarray | None
-    answers: np.ndarray | SpanAnswers | None = None
+    answers: np.ndarray | SpanAnswers | TextAnswers | None = None
     error_norms: np.ndarray | None = None
     starts: np.ndarray | None = None
 
@@ -132,8 +135,8 @@ class File:
 
     @property
     def classes(self) -> Any:
-        """The answers: class ids (examples,), bool (examples, classes) if multi-label, ids of tags (words,), or
-        SpanAnswers."""
+        """The answers: class ids (examples,), bool (examples, classes) if multi-label, ids of tags (words,),
+        SpanAnswers or TextAnswers."""
         return self.run._answers[0]
 
     @property

@@ -14,6 +14,9 @@ after the other.
 
 Of questions, each row has the `answer`, a string of the question's context, `start`, the place of its first character
 there, and `score`; the answer "" at -1 is no answer. The metadata have `task`, "spans". Logits are not kept.
+
+Of generated texts, each row has the text as `answer`; `nearness`, `score` and `target_score`, as of `TextAnswers`, the
+two last null if not known; and the metadata have `task`, "generation". Those of pruned models have no threshold.
 """
 
 import contextlib
@@ -32,6 +35,7 @@ from pielab.store import columns, paths, records
 from pielab.store.prediction_arrays import File, Predictions, logits_not_kept
 from pielab.store.probabilities import ANSWERS, sigmoid, softmax
 from pielab.store.span_answers import SpanAnswers
+from pielab.store.text_answers import TextAnswers
 
 __all__ = ["ANSWERS", "File", "Predictions", "logits_not_kept", "read", "read_file", "read_seeds", "sigmoid"]
 __all__ += ["softmax", "write", "write_answers", "write_file"]
@@ -48,12 +52,14 @@ def write(path: Path, logits: np.ndarray, metadata: Mapping[str, Any], starts: n
 
 def write_answers(
     path: Path,
-    answers: np.ndarray | SpanAnswers,
+    answers: np.ndarray | SpanAnswers | TextAnswers,
     metadata: Mapping[str, Any],
     error_norms: np.ndarray | None = None,
     starts: np.ndarray | None = None,
 ) -> None:
-    """Write answers without logits: class ids (examples,), bool (examples, classes), or SpanAnswers; and error norms.
+    """Write answers without logits, and error norms.
+
+    answers: class ids (examples,), bool (examples, classes), SpanAnswers or TextAnswers.
 
     metadata, starts: as of `write`, with n_classes and, where it is known, logits_digest.
     """
@@ -63,10 +69,14 @@ def write_answers(
     _write(path, arrays, metadata)
 
 
-def _columns(answers: np.ndarray | SpanAnswers, starts: np.ndarray | None) -> dict[str, pa.Array]:
+def _columns(answers: np.ndarray | SpanAnswers | TextAnswers, starts: np.ndarray | None) -> dict[str, pa.Array]:
     if isinstance(answers, SpanAnswers):
         texts = pa.array(list(answers.texts), type=pa.string())
         return {"answer": texts, "start": pa.array(answers.starts), "score": pa.array(answers.scores)}
+    if isinstance(answers, TextAnswers):
+        numbers = {"nearness": answers.nearness, "score": answers.scores, "target_score": answers.target_scores}
+        columns_of = {name: pa.array(each.astype(np.float32), from_pandas=True) for name, each in numbers.items()}
+        return {"answer": pa.array(list(answers.texts), type=pa.string()), **columns_of}
     column = pa.array(answers.astype(np.int64)) if answers.ndim == 1 else columns.lists(answers)
     return {"answer": column if starts is None else columns.ragged(column, starts)}
 
@@ -131,6 +141,9 @@ def read_file(path: Path) -> File:
         records.require_place(metadata, path)
     if task == "spans":
         return File(metadata, None, columns.spans(table, path), columns.error_norms(table, path))
+    if task == "generation":
+        read = columns.texts(table, metadata.get("decision_threshold"), path)
+        return File(metadata, None, read, columns.error_norms(table, path))
     if logits is None:
         n_classes = metadata.get("n_classes") if starts is None else len(columns.tags(metadata, path))
         answers = columns.answers(column, n_classes, path)
@@ -197,7 +210,7 @@ def read_seeds(folder: Path | str, seeds: Sequence[int], split: str = "test") ->
     of_runs = [run.classes for run in runs]
     return of_seeds(
         None,
-        answers=SpanAnswers.stack(of_runs) if isinstance(of_runs[0], SpanAnswers) else np.stack(of_runs),
+        answers=getattr(type(of_runs[0]), "stack", np.stack)(of_runs),
         n_classes=runs[0].shape[1],
         error_norms=np.stack(norms) if len(norms) == len(runs) else None,
         stored_digests=tuple(run.logits_digest for run in runs),

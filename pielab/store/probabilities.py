@@ -26,4 +26,5 @@ ANSWERS: dict[str, Callable[[Any, Any], Any]] = {
     "tokens": lambda logits, thresholds: logits.argmax(axis=-1),
     # What is read from the logits of a question's candidates.
     "spans": lambda best, thresholds: best.answers(thresholds),
+    "generation": lambda texts, threshold: texts.judged_from(threshold),
 }
