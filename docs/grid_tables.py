@@ -3,7 +3,8 @@
 python docs/grid_tables.py results/grid docs/grid     copies the tables, of the six digits that mean something
 python docs/grid_tables.py docs/grid docs/results.md  writes the Markdown between <!-- grid: name --> and <!-- end -->
 
-In the same way docs/grid-minilm, docs/grid-reuters and docs/wnut17 (tagged words), whose marks begin with their names.
+In the same way docs/grid-minilm, docs/grid-reuters, docs/wnut17 (tagged words) and docs/qamr (questions), whose marks begin
+with their names.
 """
 
 import re
@@ -21,7 +22,8 @@ from pielab.store.paths import Configuration
 
 COPIED = ["decomposition", "change", "pie_shares", "effectiveness", "effectiveness_on_pies", "verdicts"]
 COPIED += ["growth", "best_and_worst"]
-OF_TAGGED_WORDS = ["levels", "sentence_lengths", "entity_types", "el2n", "readability"]
+# Those of tagged words and of questions; the middle two of tagged words alone.
+OF_LEVELS = ["levels", "sentence_lengths", "entity_types", "el2n", "readability"]
 MODELS_A_SIDE = [1, 2, 4, 8, 15, 30]
 SHORT = {verdicts.HOLDS: "holds", verdicts.TRAINING_LONGER: "longer", verdicts.RETRAINING: "retraining"}
 SHORT |= {verdicts.FALSE: "does not", verdicts.UNKNOWN: "?"}
@@ -30,9 +32,10 @@ SHORT |= {verdicts.FALSE: "does not", verdicts.UNKNOWN: "?"}
 def copy(study: Path, folder: Path) -> None:
     """The tables of a study's report, and what its seeds took, rounded to six digits."""
     (folder / "tables").mkdir(parents=True, exist_ok=True)
-    tagged = (study / "report" / "tables" / "levels.csv").exists()
-    for name in COPIED + OF_TAGGED_WORDS * tagged:
-        table = pd.read_csv(study / "report" / "tables" / f"{name}.csv")
+    of_report = study / "report" / "tables"
+    has_levels = (of_report / "levels.csv").exists()
+    for name in COPIED + [name for name in OF_LEVELS if has_levels and (of_report / f"{name}.csv").exists()]:
+        table = pd.read_csv(of_report / f"{name}.csv")
         table.to_csv(folder / "tables" / f"{name}.csv", index=False, float_format="%.6g")
     cost(results.read(study)).to_csv(folder / "tables" / "cost.csv", index=False, float_format="%.6g")
 
@@ -67,7 +70,8 @@ def blocks(folder: Path) -> dict[str, str]:
         "growth": _markdown(_of_all_steps(read["growth"])),
         "change": _by_threshold(_one_shot(read["change"]), _changed),
         **_of_fewer_seeds(folder / "how_many_seeds.csv"),
-        **(_of_tagged_words(read) if "levels" in read else {}),
+        **(_of_levels(read) if "levels" in read else {}),
+        **(_of_tagged_words(read) if "entity_types" in read else {}),
         **{
             finding: _by_threshold(found[found["finding"] == finding], _compared)
             for finding in verdicts.FINDINGS
@@ -85,19 +89,26 @@ def _of_fewer_seeds(path: Path) -> dict[str, str]:
     return {name: _markdown(table, index=True) for name, table in tables.items()}
 
 
-def _of_tagged_words(read: dict[str, pd.DataFrame]) -> dict[str, str]:
-    """What changes at each level; PIEs by length and EL2N, and lost entities by type, a column a configuration."""
-    levels, lengths, types = read["levels"], read["sentence_lengths"], read["entity_types"]
+def _of_levels(read: dict[str, pd.DataFrame]) -> dict[str, str]:
+    """What changes at each level, and PIEs by EL2N and by length, a column a configuration."""
+    levels = read["levels"]
     el2n = read["el2n"].assign(**{name: 100 * read["el2n"][name] for name in ("excess", "low", "high", "p_null")})
     longer = read["readability"][read["readability"]["score"] == readability.LENGTH]
     return {
         "levels": _compared_with_null(levels, "level", "excess", "low", "high"),
         "levels_moved": _by_configuration(levels, "level", "moved", "moved_low", "moved_high"),
         "levels_own": _by_configuration(levels, "level", "changed", "changed_low", "changed_high"),
-        "by_length": _compared_with_null(lengths, "words", "excess", "low", "high"),
         "by_el2n": _compared_with_null(el2n.rename(columns={"p_null": "null"}), "bin", "excess", "low", "high"),
-        "by_type": _by_configuration(types.assign(type=_with_numbers(types)), "type", "more", "low", "high"),
         "length_ratio": _compared_with_null(longer, "score", "more", "more_low", "more_high", digits=2),
+    }
+
+
+def _of_tagged_words(read: dict[str, pd.DataFrame]) -> dict[str, str]:
+    """PIEs by the length of a sentence, and lost entities by type, a column a configuration."""
+    lengths, types = read["sentence_lengths"], read["entity_types"]
+    return {
+        "by_length": _compared_with_null(lengths, "words", "excess", "low", "high"),
+        "by_type": _by_configuration(types.assign(type=_with_numbers(types)), "type", "more", "low", "high"),
     }
 
 

@@ -181,6 +181,48 @@ def test_a_broken_file_of_any_kind_is_one_sentence(tmp_path, name, content):
         datasets.load("snli", data_dir=str(tmp_path))
 
 
+SENTENCES = ["1\tAda , or the countess , wrote it .", "2\tIt rains in Rome ."]
+ASKED = [
+    "1\t0 3\t7\t0\t0\tWho wrote it ?\t0\t11:0 1 2 3\t12:3",
+    "2\t2\t7\t0\t3\tWhat happens in Rome ?\t0 1 3\t11:1\t12:",
+]
+
+
+def write_qamr(folder, *, train=False):
+    (folder / "wiki-sentences.tsv.gz").write_bytes(gzip.compress("\n".join(SENTENCES).encode() + b"\n"))
+    for stem in ("dev", "test", *(["train"] if train else [])):
+        (folder / f"filtered_{stem}.tsv").write_text("".join(f"{row}\n" for row in ASKED * (4 if stem == "dev" else 1)))
+
+
+def test_qamr_has_the_words_of_three_people_as_answers_in_their_sentence(tmp_path):
+    write_qamr(tmp_path)
+    data = datasets.load("qamr", data_dir=str(tmp_path))
+    assert {split: len(data[split]) for split in data} == {"train": 4, "validation": 4, "test": 2}
+    who, what = data["test"]
+    assert who["text"] == "Who wrote it ?" and who["text_pair"] == "Ada , or the countess , wrote it ."
+    assert who["answers"] == [
+        {"text": "Ada", "start": 0},
+        {"text": "Ada , or the", "start": 0},
+        {"text": "the", "start": 9},
+    ]
+    assert what["answers"] == [{"text": "It rains in Rome", "start": 0}, {"text": "rains", "start": 3}]
+    # Each sentence is in one split.
+    assert not set(data["train"]["text_pair"]) & set(data["validation"]["text_pair"])
+
+
+def test_qamr_with_its_training_set_without_its_sentences_and_cut_short(tmp_path):
+    write_qamr(tmp_path, train=True)
+    data = datasets.load("qamr", data_dir=str(tmp_path))
+    assert {split: len(data[split]) for split in data} == {"train": 2, "validation": 8, "test": 2}
+    with (tmp_path / "filtered_test.tsv").open("a") as file:
+        file.write("1\t0\t7")
+    with refused("qamr-cut-short", "get filtered_", f"line 3 of {tmp_path}/filtered_test.tsv has 3 fields and not 9"):
+        datasets.load("qamr", data_dir=str(tmp_path))
+    (tmp_path / "wiki-sentences.tsv.gz").rename(tmp_path / "wiki-sentences.txt")
+    with refused("corpus-not-found", "get filtered_", "qamr needs its original files"):
+        datasets.load("qamr", data_dir=str(tmp_path))
+
+
 @pytest.mark.parametrize("name", ["reuters", "aapd"])
 def test_a_corpus_that_is_not_there_says_where_to_get_it(tmp_path, name, monkeypatch):
     monkeypatch.delenv("PIELAB_DATA", raising=False)

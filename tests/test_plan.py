@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from conftest import refused
 from papermill.cli import _resolve_type
-from transformers import BertConfig
+from transformers import BertConfig, GPT2Config, GPT2LMHeadModel
 
 from pielab.__main__ import main
 from pielab.compression import schedules
@@ -22,7 +23,7 @@ from pielab.config import study
 from pielab.config.parameters import PruneParameters, TrainParameters
 from pielab.data import datasets, published, tasks
 from pielab.jobs import estimate, intervals, plan
-from pielab.models import classifier, pretrained, tagging
+from pielab.models import classifier, pretrained, question_answering, tagging
 from pielab.store import paths, predictions
 from pielab.training import runs
 from pielab.training.experiment import prepare
@@ -390,6 +391,8 @@ def test_a_limit_counts(given):
     assert counts("snli", 10)[:2] == (10, 10) and counts("other") is None
     assert counts("conll2003") == counts("conll2003", 20_000) == (203_621, 46_435, 9, tasks.TOKENS)
     assert counts("conll2003", 3_453)[:2] == (round(203_621 * 3_453 / 14_041), 46_435)
+    assert counts("squad") == (74_460, 10_570, 2, tasks.SPANS)
+    assert counts("e2e", 1000) == (1000, 630, 2, tasks.GENERATION)
 
 
 def test_the_weights_of_a_model_that_tags_words_are_those_of_a_token_classifier(given, tiny_bert):
@@ -401,6 +404,15 @@ def test_the_weights_of_a_model_that_tags_words_are_those_of_a_token_classifier(
     assert estimate.weight_bytes(bert, 9, tasks.TOKENS) == 4 * classifier.count_parameters(built)
 
 
+def test_the_weights_of_readers_and_of_gpt_2_are_those_of_their_models(given):
+    bert, gpt2 = (PruneParameters(**given | {"model": model}) for model in ("bert-base-uncased", "gpt2"))
+    reader = pretrained.without_weights("bert-base-uncased", BertConfig(num_labels=2), question_answering.HEAD)
+    assert estimate.weight_bytes(bert, 2, tasks.SPANS) == 4 * classifier.count_parameters(reader)
+    with torch.device("meta"):
+        generator = GPT2LMHeadModel(GPT2Config())
+    assert estimate.weight_bytes(gpt2, 2, tasks.GENERATION) == 4 * classifier.count_parameters(generator)
+
+
 def test_tagged_words_are_counted_as_what_has_logits(given, tmp_path):
     sentence = [("a", "B-X"), ("b", "O"), ("c", "O")]
     text = "\n\n".join("\n".join(f"{word} {tag}" for word, tag in sentence) for _ in range(20))
@@ -409,8 +421,9 @@ def test_tagged_words_are_counted_as_what_has_logits(given, tmp_path):
     assert estimate.count_examples(p) == (3 * 14, 3 * 3, 2, tasks.TOKENS)
 
 
-def test_conll_2003_is_planned_without_its_data_and_without_the_hub(tmp_path):
-    config = yaml.safe_load((PROJECT / "params/studies/conll2003.yaml").read_text()) | {"results": str(tmp_path)}
+@pytest.mark.parametrize("name", ["conll2003", "squad", "squad-v2", "e2e", "webnlg"])
+def test_a_study_of_pins_is_planned_without_its_data_and_without_the_hub(name, tmp_path):
+    config = yaml.safe_load((PROJECT / f"params/studies/{name}.yaml").read_text()) | {"results": str(tmp_path)}
     read = study.read(config)
     seeds = estimate.seeds(read)
     disk, unknown = estimate.disk(read, seeds, load=False)

@@ -5,23 +5,32 @@ import functools
 import os
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from pielab.compression import schedules
-from pielab.config.parameters import DataParameters, PruneParameters, TrainParameters
+from pielab.config.parameters import PruneParameters, TrainParameters
 from pielab.config.study import Study
 from pielab.config.types import parse_seeds
-from pielab.data import assets, published, tasks
+from pielab.data import tasks
 from pielab.errors import PielabError, missing_package
+from pielab.jobs.counts import Counts, count_examples, published_counts, require_fetched
 from pielab.store import paths, records
-from pielab.store.cache import cache_folder
 
 # Bytes of metrics.json: a kilobyte or two, and a line for each matrix of a pruned transformer.
 RECORD = 3_000
-# The parameters of bert-base-uncased but for the last layer, by `Task.hub`; one that tags words has no pooler.
-BERT_BASE = {"text-classification": 109_482_240, "token-classification": 108_891_648}
+# The parameters of bert-base-uncased but for the last layer, by `Task.hub`; one that tags words or reads has no pooler.
+BERT_BASE = {
+    "text-classification": 109_482_240,
+    "token-classification": 108_891_648,
+    "question-answering": 108_891_648,
+}
+# Those of gpt2, whose last layer is its embeddings.
+GPT2 = 124_439_808
+# The bytes of an answer with its place and scores where texts are kept in place of logits, by task: as measured for
+# QAMR, and for E2E's texts of 110 characters.
+BYTES_OF_ANSWER = {"spans": 40, "generation": 130}
 GLOVE_WIDTHS = {"glove-6b-50d": 50, "glove.840B.300d.txt": 300}
 
 # The kinds of seeds, each with the kinds whose time can stand in for its own, the most similar first.
@@ -31,20 +40,6 @@ KINDS = {
     "at initialization": ("unpruned", "gradual", "iterative"),
     "gradual": ("at initialization", "unpruned", "iterative"),
 }
-
-
-class Counts(NamedTuple):
-    """How many training examples, test examples and classes a data set has; of tagged words, words and tags."""
-
-    train: int
-    test: int
-    classes: int
-    task: tasks.Task
-
-
-# Data sets of tagged words with published counts, and their training and test sentences. CoNLL 2003: Tjong Kim Sang and
-# De Meulder 2003, whose sentences include a -DOCSTART- for each article.
-TAGGED = {"conll2003": (14_041, 3_453, Counts(203_621, 46_435, 9, tasks.TOKENS))}
 
 
 def notebooks(study: Study) -> pd.DataFrame:
@@ -227,35 +222,10 @@ def _read_finished(folder: Path, modified: int) -> dict[str, Any]:
     }
 
 
-def published_counts(p: DataParameters) -> Counts | None:
-    """The counts of one of the paper's four data sets from Table 7, or of one in `TAGGED`; None for another."""
-    if p.dataset in TAGGED:
-        train, test, counts = TAGGED[p.dataset]
-    else:
-        table = published.table("table7_datasets").replace({"dataset": published.DATASETS}).set_index("dataset")
-        if p.dataset not in table.index:
-            return None
-        train, test, classes = (int(table.loc[p.dataset, name]) for name in ("train", "test", "classes"))
-        counts = Counts(train, test, classes, tasks.TASKS[table.loc[p.dataset, "classification"]])
-    share_of_train, share_of_test = (min(1, (p.limit or examples) / examples) for examples in (train, test))
-    return counts._replace(train=round(share_of_train * counts.train), test=round(share_of_test * counts.test))
-
-
-def count_examples(p: DataParameters) -> Counts:
-    """The counts of a data set that is on this machine, or PielabError."""
-    from pielab.data import datasets
-
-    _require_fetched(p.dataset)
-    data = datasets.load(**p.data)
-    # Of tagged words each has logits.
-    train, test = (
-        len(getattr(targets, "ids", targets)) for targets in map(datasets.targets, (data["train"], data["test"]))
-    )
-    return Counts(train, test, len(datasets.class_names(data)), tasks.of_split(data["train"]))
-
-
-def prediction_bytes(examples: int, classes: int) -> int:
-    """The bytes of one file of logits, to a tenth."""
+def prediction_bytes(examples: int, classes: int, task: tasks.Task = tasks.SINGLE_LABEL) -> int:
+    """The bytes of one file of logits, to a tenth, or of answers that are texts, to a half."""
+    if task.name in BYTES_OF_ANSWER:
+        return 1_000 + BYTES_OF_ANSWER[task.name] * examples
     logits = examples * classes
     # As measured for 2 to 54 classes: 4 bytes a logit; 5 an example, whose 8 are compressed; and 2 for the place of a
     # logit in Parquet's dictionary, which is full after 1 MB, or 262,144 logits.
@@ -269,12 +239,14 @@ def weight_bytes(p: TrainParameters, classes: int, task: tasks.Task = tasks.SING
     """
     if p.model == "bilstm":
         return 4 * (407_552 + 800 * _width(p.word_vectors) + 129 * classes)
+    if p.model == "gpt2" and task is tasks.GENERATION and p.num_hidden_layers is None:
+        return 4 * GPT2
     if p.model == "bert-base-uncased" and p.num_hidden_layers is None:
         return 4 * (BERT_BASE[task.hub] + 769 * classes)
     from pielab.models import classifier
     from pielab.training.tasks import TASKS
 
-    _require_fetched(p.model.removesuffix("-2l"))
+    require_fetched(p.model.removesuffix("-2l"))
     layers, revision = p.num_hidden_layers, p.model_revision
     model = TASKS[task.name].models.build(p.model, classes, num_hidden_layers=layers, revision=revision, meta=True)
     return 4 * classifier.count_parameters(model)
@@ -286,7 +258,7 @@ def seed_bytes(p: TrainParameters, counts: Counts, pruned: bool = False, with_we
     pruned: without the logits that only an unpruned seed has, early ones (for EL2N) and those of the numerical null,
         and with the weights once; an unpruned one has them twice if pruners with an equal budget branch off from it.
     """
-    train, test = prediction_bytes(counts.train, counts.classes), prediction_bytes(counts.test, counts.classes)
+    train, test = (prediction_bytes(number, counts.classes, counts.task) for number in (counts.train, counts.test))
     logits = train + test + (0 if pruned else train + 2 * test)
     branches = not pruned and p.budget == "equal" and schedules.branch_epochs(p.epochs) > 0
     return logits + RECORD + (weight_bytes(p, counts.classes, counts.task) * (1 + branches) if with_weights else 0)
@@ -305,9 +277,3 @@ def _width(name: str) -> int:
         first = text.readline().split()
     # Files of word2vec and fastText begin with two counts.
     return int(first[1]) if len(first) == 2 else len(first) - 1
-
-
-def _require_fetched(name: str) -> None:
-    """Raises PielabError for an asset that is not in the cache, because an estimate downloads nothing."""
-    if name in assets.ASSETS and not (cache_folder() / assets.ASSETS[name].filename).exists():
-        raise PielabError("asset-not-in-cache", f"{name} is not in the cache", "run pielab fetch, which downloads it")
