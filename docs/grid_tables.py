@@ -3,8 +3,8 @@
 python docs/grid_tables.py results/grid docs/grid     copies the tables, of the six digits that mean something
 python docs/grid_tables.py docs/grid docs/results.md  writes the Markdown between <!-- grid: name --> and <!-- end -->
 
-In the same way docs/grid-minilm, docs/grid-reuters, docs/wnut17 (tagged words) and docs/qamr (questions), whose marks begin
-with their names.
+In the same way docs/grid-minilm, docs/grid-reuters, docs/wnut17 (tagged words) and docs/qamr (questions), whose marks
+begin with their names.
 """
 
 import re

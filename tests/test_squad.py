@@ -130,6 +130,16 @@ def test_a_folder_keeps_its_splits_and_lacks_none_of_its_own(tmp_path):
     assert len(datasets.targets(data["train"])) == 0
 
 
+def test_squads_own_files_are_trained_on_and_tested_on(tmp_path):
+    for name, number in (("train-v2.0", 8), ("dev-v2.0", 3)):
+        asked = [{"question": f"{name} {place}", "answers": [], "id": f"{name}{place}"} for place in range(number)]
+        paragraphs = [{"context": f"context {place} of {name}", "qas": [each]} for place, each in enumerate(asked)]
+        (tmp_path / f"{name}.json").write_text(json.dumps({"version": "v2.0", "data": [{"paragraphs": paragraphs}]}))
+    data = datasets.load(str(tmp_path), no_answer=True)
+    assert {split: len(data[split]) for split in data} == {"train": 7, "validation": 1, "test": 3}
+    assert all(text.startswith("dev-v2.0") for text in data["test"]["text"])
+
+
 def test_columns_of_the_names_text_or_label_go_before_squads(tmp_path):
     frame = pd.DataFrame(rows()).assign(label=["a", "b"] * 10, text=[f"text {number}" for number in range(20)])
     frame.to_json(tmp_path / "qa.jsonl", orient="records", lines=True)

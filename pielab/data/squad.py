@@ -1,5 +1,6 @@
 """SQuAD's JSON: articles of paragraphs, each with its questions and where their answers are in it."""
 
+import re
 import reprlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,15 @@ def is_json(whole: Any) -> bool:
     if not (isinstance(whole, dict) and isinstance(whole.get("data"), list)):
         return False
     return "version" in whole or any(isinstance(part, dict) and _KEYS & part.keys() for part in whole["data"])
+
+
+def split_of(name: str) -> str | None:
+    """The split of one of SQuAD's own files, such as train-v1.1 or dev-v2.0; None for another name.
+
+    Models are tested on the development set, because the test set is not public.
+    """
+    found = re.fullmatch(r"(train|dev)-v\d+\.\d+", name)
+    return {"train": "train", "dev": "test"}[found[1]] if found else None
 
 
 def table(whole: Mapping[str, Any], path: Path) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pielab.data import formats, label_checks, labels
+from pielab.data import formats, label_checks, labels, squad
 from pielab.errors import PielabError, first_line, near_miss, warn
 from pielab.store import paths
 
@@ -249,7 +249,8 @@ def split_files(path: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     others = []
     for file in sorted(path.iterdir()):
-        split, known = split_of(formats.stem(file)), formats.suffix(file) in formats.SUFFIXES
+        name, known = formats.stem(file), formats.suffix(file) in formats.SUFFIXES
+        split = split_of(name) or squad.split_of(name)
         if not file.is_file() or not (known or split_of(file.name.lower().partition(".")[0])):
             continue
         if not (split and known):
