@@ -243,6 +243,39 @@ def write_tagger(folder: Path, reads: int) -> None:
     BertModel(BertConfig(**sizes)).save_pretrained(folder)
 
 
+def write_generator(folder: Path, kind: str, texts: list[str], reads: int) -> None:
+    """A "gpt2" or "t5" of two layers that reads so many tokens, its tokenizer trained on the texts.
+
+    As those on the Hub, the GPT-2 has no token to pad with, and the T5's tokenizer ends each text.
+    """
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from tokenizers.trainers import BpeTrainer
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer, backend.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    special = ["<pad>", "</s>"] if kind == "t5" else ["</s>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = BpeTrainer(vocab_size=330, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
+    backend.train_from_iterator(texts, trainer)
+    end = backend.token_to_id("</s>")
+    sizes = {"vocab_size": backend.get_vocab_size(), "eos_token_id": end}
+    torch.manual_seed(0)
+    if kind == "gpt2":
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="</s>")
+        sizes |= {"n_positions": reads, "n_embd": 32, "n_layer": 2, "n_head": 2, "bos_token_id": end}
+        model = GPT2LMHeadModel(GPT2Config(**sizes, initializer_range=0.2))
+    else:
+        backend.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", end)])
+        names = {"eos_token": "</s>", "pad_token": "<pad>"}
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, model_max_length=reads, **names)
+        sizes |= {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2, "pad_token_id": 0}
+        model = T5ForConditionalGeneration(T5Config(**sizes, decoder_start_token_id=0))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
 def has_recurrent_bfloat16() -> bool:
     """Whether this CPU has the BiLSTM's layers in bfloat16, as one with AVX-512 does."""
     import torch

@@ -61,6 +61,9 @@ class BuildParameters(ModelParameters):
     word_vectors: Name = Field("glove-6b-50d", description="glove-6b-50d, or the path of a text file of word vectors")
     padding: Literal["random", "zero", "mean"] = Field("random", description="random, zero or mean")
     max_tokens: Count = Field(description="how many tokens of a text to read, from 1")
+    max_answer_tokens: Annotated[Count | None, UNLESS_DEFAULT] = Field(
+        None, description="how many tokens of an answer, from 1, or None: 30 for questions, 64 for generated texts"
+    )
     device: Annotated[Device, NEVER] = "auto"
     threads: Count = Field(1, description="how many CPU threads to compute with, from 1")
     precision: Literal["auto", "float32", "bfloat16"] = Field(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 CLASSES = ("wrong", "right")
+# The most tokens of a text, unless max_answer_tokens says otherwise.
+MAX_ANSWER_TOKENS = 64
 # How many words the text has that models learn from, by which texts are counted: up to each number, and more.
 MOST_WORDS = (10, 20, 40)
 LENGTHS = ("1 to 10 words", "11 to 20 words", "21 to 40 words", "over 40 words")

@@ -58,6 +58,7 @@ class DeviceTokens:
         Tokens.
     On the CPU, where reading them does not wait for the device: known, the lengths; and of tagged words or candidates,
         word_starts, as of Tokens, and offsets, (words,), how many tokens of the sentence come before each word.
+    decoder: the tokens that a decoder reads, whose outputs are all that there are.
     """
 
     encoder: Encoder
@@ -68,9 +69,18 @@ class DeviceTokens:
     types: Tensor | None = field(default=None, repr=False)
     word_starts: np.ndarray | None = field(default=None, repr=False)
     offsets: np.ndarray | None = field(default=None, repr=False)
+    decoder: "DeviceTokens | None" = field(default=None, repr=False)
 
     def in_batches(self, chosen: list[np.ndarray]) -> Iterator[Batch]:
         """Each batch of the chosen texts."""
+        if self.decoder is None:
+            yield from self._in_batches(chosen)
+            return
+        for batch, decoded in zip(self._in_batches(chosen), self.decoder._in_batches(chosen), strict=True):
+            of_decoder = {f"decoder_{name}": each for name, each in decoded.inputs.items()}
+            yield Batch(decoded.places, batch.inputs | of_decoder, decoded.first)
+
+    def _in_batches(self, chosen: list[np.ndarray]) -> Iterator[Batch]:
         if not chosen:
             return
         widths = [self.encoder.width or int(self.known[batch].max()) for batch in chosen]
@@ -121,6 +131,8 @@ def to_device(tokens: Tokens, encoder: Encoder, device: torch.device) -> DeviceT
     ids, starts, lengths = (torch.from_numpy(array).to(device) for array in arrays)
     types = None if tokens.types is None else torch.from_numpy(tokens.types).to(device)
     on_device = DeviceTokens(encoder, ids, starts, lengths, tokens.lengths, types)
+    if tokens.decoder is not None:
+        return replace(on_device, decoder=to_device(tokens.decoder, encoder, device))
     if tokens.first is None or tokens.word_starts is None:
         return on_device
     before = np.repeat(tokens.starts[:-1], np.diff(tokens.word_starts))
@@ -150,10 +162,13 @@ def bucketed(lengths: np.ndarray, size: int, random: np.random.Generator) -> lis
     return [batches[index] for index in random.permutation(len(batches))]
 
 
-def by_length(lengths: np.ndarray, width: int | None, size: int | None = None) -> list[np.ndarray]:
+def by_length(
+    lengths: np.ndarray, width: int | None, size: int | None = None, at_once: int = TOKENS_AT_ONCE
+) -> list[np.ndarray]:
     """Every example once, the shortest first, in batches for predictions.
 
-    lengths: (texts,), in tokens. width: that of the encoder. size: texts in a batch; by default, as many as are quick.
+    lengths: (texts,), in tokens. width: that of the encoder. size: texts in a batch; by default, as many as are quick,
+    with so many tokens `at_once`.
     """
     order = np.argsort(lengths, kind="stable")
     if width and not size:
@@ -162,8 +177,8 @@ def by_length(lengths: np.ndarray, width: int | None, size: int | None = None) -
         return np.split(order, range(size, len(order), size))
     batches, start = [], 0
     while start < len(order):
-        ahead = lengths[order[start : start + TOKENS_AT_ONCE]]
-        size = max(1, int((ahead * np.arange(1, len(ahead) + 1) <= TOKENS_AT_ONCE).sum()))
+        ahead = lengths[order[start : start + at_once]]
+        size = max(1, int((ahead * np.arange(1, len(ahead) + 1) <= at_once).sum()))
         batches.append(order[start : start + size])
         start += size
     return batches

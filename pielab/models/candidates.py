@@ -112,7 +112,7 @@ def behind_cut(answers: GoldAnswers, tokens: Tokens) -> int:
 
 
 def best_spans(
-    logits: np.ndarray, tokens: Tokens, contexts: Sequence[str], max_answer_tokens: int = MAX_ANSWER_TOKENS
+    logits: np.ndarray, tokens: Tokens, contexts: Sequence[str], max_answer_tokens: int | None = None
 ) -> BestSpans:
     """The span of each context with the highest sum of the logits of its start and its end, of so many tokens at most.
 
@@ -125,7 +125,7 @@ def best_spans(
     start[starts[:-1]] = -np.inf
     left = np.repeat(starts[1:], np.diff(starts)) - np.arange(len(start))
     best, length = np.full(len(start), -np.inf), np.zeros(len(start), dtype=np.int64)
-    for more in range(min(max_answer_tokens, left.max(initial=0))):
+    for more in range(min(max_answer_tokens or MAX_ANSWER_TOKENS, left.max(initial=0))):
         ends = np.concatenate([end[more:], np.zeros(more)])
         scores = np.where(left > more, start + ends, -np.inf)
         is_better = scores > best

@@ -2,7 +2,7 @@
 
 import contextlib
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,12 +90,12 @@ def set_padding(model: str, config: Any, tokenizer: Any = None, revision: str | 
     Raises PielabError if there is no such token that the model embeds.
     """
     own: Any = getattr(config, "pad_token_id", None)
-    if not _is_embedded(own, config):
+    if not is_embedded(own, config):
         tokenizer = tokenizer or load_tokenizer(model, revision)
         ends = getattr(config, "eos_token_id", None)
         ends = ends if isinstance(ends, list) else [ends]
         choices = [tokenizer.pad_token_id, tokenizer.eos_token_id, *ends]
-        own = next((token for token in choices if _is_embedded(token, config)), None)
+        own = next((token for token in choices if is_embedded(token, config)), None)
         if own is None:
             raise PielabError(
                 "no-padding-token",
@@ -107,7 +107,8 @@ def set_padding(model: str, config: Any, tokenizer: Any = None, revision: str | 
     return own
 
 
-def _is_embedded(token: Any, config: Any) -> bool:
+def is_embedded(token: Any, config: Any) -> bool:
+    """Whether something is the id of a token that the model embeds."""
     return isinstance(token, int) and 0 <= token < n_embeddings(config)
 
 
@@ -179,19 +180,24 @@ def unknown_share(model: str, tokenizer: Any, texts: Sequence[str]) -> float:
     return unknown
 
 
-def load_weights(model: str, config: Any, revision: str | None = None, head: str = HEAD) -> "PreTrainedModel":
+def load_weights(
+    model: str, config: Any, revision: str | None = None, head: str = HEAD, whole: bool = False
+) -> "PreTrainedModel":
     """The classifier of a model with its pretrained weights, in float32; a new classification layer is random.
+
+    whole: of a language model, whose last layer may not be new.
 
     Raises PielabError if the weights cannot be loaded, or are not all of the configuration's encoder.
     """
     network, info = read_weights(model, config, revision, head)
     # The classification layer and the pooler may be new; a checkpoint that lacks anything else is the wrong one.
-    inside = f"{network.base_model_prefix}."
+    inside = "" if whole else f"{network.base_model_prefix}."
     missing = [key for key in info["missing_keys"] if key.startswith(inside) and "pooler" not in key]
     if missing:
         raise PielabError(
             "encoder-weights-missing",
-            f"the weights of {model} lack {len(missing)} of the encoder's, such as {missing[0]}",
+            f"the weights of {model} lack {len(missing)} of {'the language model' if whole else 'the encoder'}'s, such "
+            f"as {missing[0]}",
             "give a folder whose weights belong to its config.json",
         )
     # With ignore_mismatched_sizes, which the classification layer needs, these would stay random as well.
@@ -217,38 +223,47 @@ def read_weights(
         return _auto_class(head).from_pretrained(source(model)[0], **options)
 
 
-@torch.no_grad()
-def check_padding(model: str, network: "PreTrainedModel") -> None:
-    """Raises PielabError unless a text has finite logits, and the same with masked padding behind it as alone.
+def _alone_and_padded(network: "PreTrainedModel", text: list[int]) -> tuple[Any, Any]:
+    """The logits of a text alone, and with masked padding behind it: of the text, or of each of its tokens."""
+    padding: Any = [network.config.pad_token_id] * len(text)
+    alone, mask = torch.tensor([text]), torch.tensor([[1] * len(text) + [0] * len(text)])
+    outputs = (
+        network.eval()(input_ids=alone),
+        network(input_ids=torch.tensor([text + padding]), attention_mask=mask),
+    )
+    logits, padded = (batches.logits(output).flatten(0, -2) for output in outputs)
+    return logits, padded[: len(logits)]
 
-    Batches pad texts, so its predictions would depend on the others of its batch.
+
+@torch.no_grad()
+def check_padding(
+    model: str,
+    network: "PreTrainedModel",
+    alone_and_padded: Callable[["PreTrainedModel", list[int]], tuple[Any, Any]] = _alone_and_padded,
+) -> None:
+    """Raises PielabError unless a text has finite logits, and the same with masked padding beside it as alone.
+
+    Batches pad texts, so its predictions would depend on the others of its batch. alone_and_padded: gives both logits.
     """
     config: Any = network.config
     end = config.eos_token_id[0] if isinstance(ends := getattr(config, "eos_token_id", None), list) else ends
     special = {config.pad_token_id, end}
     text: list[Any] = [token for token in range(int(min(n_embeddings(config), 100))) if token not in special][-5:]
     # Models with an encoder and a decoder read their logits at the end token.
-    text += [end] if _is_embedded(end, config) and end != config.pad_token_id else []
-    padding = [config.pad_token_id] * len(text)
-    alone, mask = torch.tensor([text]), torch.tensor([[1] * len(text) + [0] * len(text)])
+    text += [end] if is_embedded(end, config) and end != config.pad_token_id else []
     with loading(model):
-        outputs = (
-            network.eval()(input_ids=alone),
-            network(input_ids=torch.tensor([text + padding]), attention_mask=mask),
-        )
-    # Of the text, or of each of its tokens.
-    logits, padded = (batches.logits(output).flatten(0, -2) for output in outputs)
+        logits, padded = alone_and_padded(network, text)
     if not logits.isfinite().all():
         raise PielabError(
             "pretrained-weights-not-finite",
             f"the logits of {type(network).__name__} of {model} are not finite before any training",
             "get its weights again, because some of them are damaged",
         )
-    if not torch.allclose(padded[: len(logits)], logits, rtol=0, atol=PADDING_TOLERANCE * logits.abs().max().item()):
+    if not torch.allclose(padded, logits, rtol=0, atol=PADDING_TOLERANCE * logits.abs().max().item()):
         raise PielabError(
             "padding-changes-logits",
-            f"{type(network).__name__} of {model} gives a text other logits when padding follows it, so predictions "
-            "would depend on the batch",
+            f"{type(network).__name__} of {model} gives a text other logits when it is padded, so predictions would "
+            "depend on the batch",
             "give a model that masks its padding, docs/models.md lists some",
         )
 
@@ -256,9 +271,13 @@ def check_padding(model: str, network: "PreTrainedModel") -> None:
 def save(
     folder: Path, network: "PreTrainedModel", tokenizer: Any, classes: Sequence[str], is_multi_label: bool
 ) -> None:
-    """Write a classifier and its tokenizer as transformers load them, with the classes in the order of the logits."""
-    network.config.id2label = dict(enumerate(classes))
-    network.config.label2id = {name: number for number, name in enumerate(classes)}
+    """Write a model and its tokenizer as transformers load them, with the classes in the order of the logits.
+
+    A language model has no classes: what it gives is a token.
+    """
+    if not network.can_generate():
+        network.config.id2label = dict(enumerate(classes))
+        network.config.label2id = {name: number for number, name in enumerate(classes)}
     if is_multi_label:
         network.config.problem_type = "multi_label_classification"
     with _quiet():

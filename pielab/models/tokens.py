@@ -26,6 +26,9 @@ class Tokens:
         it is a candidate, with which an answer may begin or end; else None.
     offsets: (candidates, 2) int32, of questions, where each candidate begins and ends in the context, in characters;
         (-1, -1) for the first token of a question, which stands for no answer; else None.
+    labels: (outputs,) int32, of texts with those to generate from them, the token that each output should give; else
+        None. Of a model without an encoder, `first` marks the tokens whose outputs these are.
+    decoder: of a model with an encoder, what its decoder reads, an output for each of its tokens; else None.
     """
 
     ids: np.ndarray = field(repr=False)
@@ -33,6 +36,8 @@ class Tokens:
     types: np.ndarray | None = field(default=None, repr=False)
     first: np.ndarray | None = field(default=None, repr=False)
     offsets: np.ndarray | None = field(default=None, repr=False)
+    labels: np.ndarray | None = field(default=None, repr=False)
+    decoder: "Tokens | None" = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -41,10 +46,12 @@ class Tokens:
         """The tokens of the chosen texts, in the order given."""
         places = items(self.starts, chosen)
         types, first = (None if each is None else each[places] for each in (self.types, self.first))
-        offsets = self.offsets
-        if offsets is not None and self.word_starts is not None:
-            offsets = offsets[items(self.word_starts, chosen)]
-        return Tokens(self.ids[places], _starts(self.lengths[chosen]), types, first, offsets)
+        offsets, labels = self.offsets, self.labels
+        if (offsets is not None or labels is not None) and self.word_starts is not None:
+            outputs = items(self.word_starts, chosen)
+            offsets, labels = (None if each is None else each[outputs] for each in (offsets, labels))
+        decoder = None if self.decoder is None else self.decoder[chosen]
+        return Tokens(self.ids[places], starts_of(self.lengths[chosen]), types, first, offsets, labels, decoder)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -55,14 +62,16 @@ class Tokens:
     def word_starts(self) -> np.ndarray | None:
         """Where the words of each sentence begin among all words, and the end of the last, (texts + 1,); or None.
 
-        Of questions, their candidates.
+        Of questions, their candidates; of texts to generate from, the outputs.
         """
-        return None if self.first is None else _starts(self.first)[self.starts]
+        if self.decoder is not None:
+            return self.decoder.starts
+        return None if self.first is None else starts_of(self.first)[self.starts]
 
     def cut(self, longest: int) -> "Tokens":
         """The first `longest` tokens of each text, or all of a shorter one; not for tagged words or questions."""
         positions = np.arange(len(self.ids)) - np.repeat(self.starts[:-1], self.lengths)
-        return Tokens(self.ids[positions < longest], _starts(np.minimum(self.lengths, longest)))
+        return Tokens(self.ids[positions < longest], starts_of(np.minimum(self.lengths, longest)))
 
     def replace(self, rows: Mapping[int, Sequence[int] | np.ndarray]) -> "Tokens":
         """The same tokens with other rows for some texts, by the texts' indices; not where `cut` is not."""
@@ -74,7 +83,7 @@ class Tokens:
 def join(rows: Sequence[Sequence[int] | np.ndarray]) -> Tokens:
     """Tokens from one row of ids per text."""
     ids = np.concatenate([np.empty(0, np.int32), *(np.asarray(row, dtype=np.int32) for row in rows)])
-    return Tokens(ids, _starts(np.array([len(row) for row in rows], dtype=np.int64)))
+    return Tokens(ids, starts_of(np.array([len(row) for row in rows], dtype=np.int64)))
 
 
 def cut_pair(row: Sequence[int] | np.ndarray, first: int, second: int, longest: int) -> np.ndarray:
@@ -114,7 +123,7 @@ def cached(
 def _read(path: Path) -> tuple[Tokens, Sequence[str]]:
     stored = load_file(path)
     words = stored["words"].tobytes().decode("utf-8", "surrogatepass")
-    tokens = Tokens(stored["ids"], stored["starts"], **{name: stored.get(name) for name in _NOT_OF_ALL})
+    tokens = Tokens(stored["ids"], stored["starts"], *(stored.get(name) for name in _NOT_OF_ALL))
     return tokens, words.split("\n") if words else []
 
 
@@ -125,5 +134,6 @@ def _write(tokens_and_words: tuple[Tokens, Sequence[str]], path: Path) -> None:
     save_file({"ids": tokens.ids, "starts": tokens.starts, "words": word_bytes, **some}, path)
 
 
-def _starts(lengths: np.ndarray) -> np.ndarray:
+def starts_of(lengths: np.ndarray) -> np.ndarray:
+    """Where each of things of these lengths begins, one after the other, and the end of the last."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])

@@ -38,7 +38,7 @@ def norms(model: nn.Module, weights: Mapping[str, Tensor], encoder: Encoder, tok
             counts[name] = counts.get(name, 0) + len(rows)
 
     hooks = [_hook(module, add) for module in model.modules()]
-    plan = _of_one_length(tokens.lengths, encoder.width)
+    plan = _of_one_length(tokens, encoder.width)
     texts = batches.to_device(tokens, encoder, next(model.parameters()).device)
     try:
         with loop.evaluating(model):
@@ -62,13 +62,17 @@ def norms(model: nn.Module, weights: Mapping[str, Tensor], encoder: Encoder, tok
     }
 
 
-def _of_one_length(lengths: np.ndarray, width: int | None) -> list[np.ndarray]:
-    """Batches of texts of one length each, the shortest first; all have the same if the width is fixed."""
+def _of_one_length(tokens: Tokens, width: int | None) -> list[np.ndarray]:
+    """Batches of texts of one length each, the shortest first; all have the same if the width is fixed.
+
+    What a decoder reads has one length, too.
+    """
     if width:
-        return batches.by_length(lengths, width)
+        return batches.by_length(tokens.lengths, width)
+    decoded = tokens.decoder.lengths if tokens.decoder else np.zeros(len(tokens), np.int64)
     chosen = []
-    for length in np.unique(lengths):
-        places = np.flatnonzero(lengths == length)
+    for length, of_decoder in np.unique(np.stack([tokens.lengths, decoded]), axis=1).T:
+        places = np.flatnonzero((tokens.lengths == length) & (decoded == of_decoder))
         size = max(1, batches.TOKENS_AT_ONCE // max(int(length), 1))
         chosen += [places[start : start + size] for start in range(0, len(places), size)]
     return chosen

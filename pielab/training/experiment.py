@@ -19,9 +19,10 @@ from pielab.data import datasets, tasks
 from pielab.errors import PielabError
 from pielab.models import classifier
 from pielab.models.encoders import TextEncoder, WordEncoder
+from pielab.models.targets import TargetEncoder
 from pielab.models.tokens import Tokens
 from pielab.store import records
-from pielab.training import loop, precisions
+from pielab.training import decoding, loop, precisions
 from pielab.training.tasks import TASKS, TrainingTask
 from pielab.training.workers import OnEpoch
 
@@ -36,7 +37,8 @@ class Experiment(Generic[P_co]):
 
     precision: of training and predictions (`loop.choose_precision`). encoder: of the model (`classifier.encoder`).
     tokens: of the texts of each split. seconds: the second texts of pairs, and none of others. targets: of each split,
-    class ids (examples,), multi-hot (examples, classes) float, `entities.Tags` or `span_answers.GoldAnswers`.
+    class ids (examples,), multi-hot (examples, classes) float, `entities.Tags`, `span_answers.GoldAnswers` or
+    `text_answers.GoldTexts`.
     class_names: in the order of the ids. data_digest: a hash of texts and labels. task: of the data set
     (`datasets.task_of`).
     inputs: hashes of what the parameters only name, "token_ids" and "word_vectors" or "model_files"; they do not depend
@@ -120,21 +122,28 @@ class Experiment(Generic[P_co]):
         data = (self.encoder, self.tokens["train"], task.gold(self.targets["train"], self.tokens["train"]))
         return loop.train(model, *data, **options, task=task, on_epoch=on_epoch)
 
-    def predict(self, model: nn.Module, split: str) -> np.ndarray:
-        """Logits (examples, classes) float32 of a split, (words, tags), or (candidates, 2)."""
-        return loop.predict(model, self.encoder, self.tokens[split], self.precision)
+    def predict(self, model: nn.Module, split: str) -> Any:
+        """Logits (examples, classes) float32 of a split, (words, tags), or (candidates, 2); or `decoding.Generated`."""
+        return self._predict(model, split, self.precision)
 
-    def read(self, logits: np.ndarray, split: str) -> Any:
+    def _predict(self, model: nn.Module, split: str, precision: torch.dtype, batch_size: int | None = None) -> Any:
+        if isinstance(self.encoder, TargetEncoder):
+            given = (self.encoder, self.tokens[split], self.targets[split])
+            return decoding.predict(model, *given, precision, batch_size)
+        return loop.predict(model, self.encoder, self.tokens[split], precision, batch_size)
+
+    def read(self, logits: Any, split: str) -> Any:
         """What the answers of a split are read from: the logits, or of questions the best part of each context."""
-        return self.training_task.read(logits, self.tokens[split], self.seconds[split])
+        longest = self.parameters.max_answer_tokens
+        return self.training_task.read(logits, self.tokens[split], self.seconds[split], longest)
 
-    def predict_otherwise(self: "Experiment[TrainParameters]", model: nn.Module) -> dict[str, np.ndarray]:
+    def predict_otherwise(self: "Experiment[TrainParameters]", model: nn.Module) -> dict[str, Any]:
         """The same of the test split in batches as in training, and in the other precision.
 
         What they change is the numerical null of a change of the weights. Keys: "test-batch-size", and "test-precision"
         if the device can compute in it.
         """
-        predict = partial(loop.predict, model, self.encoder, self.tokens["test"])
+        predict = partial(self._predict, model, "test")
         logits = {"test-batch-size": predict(self.precision, self.parameters.batch_size)}
         other = torch.float32 if self.precision == torch.bfloat16 else torch.bfloat16
         if self.device.type != "mps" and precisions.can_compute(
@@ -187,7 +196,9 @@ def _inputs(encoder: TextEncoder, tokens: dict[str, Tokens], model_files: str) -
 
     model_files: the hash of a transformer's files, which word vectors replace.
     """
-    of_split = [(part.starts, part.ids, part.first, part.types, part.offsets) for part in tokens.values()]
+    decoded = [part.decoder for part in tokens.values() if part.decoder]
+    parts = [*tokens.values(), *decoded]
+    of_split = [(part.starts, part.ids, part.first, part.types, part.offsets, part.labels) for part in parts]
     arrays = [array for part in of_split for array in part if array is not None]
     source = {"model_files": model_files}
     if isinstance(encoder, WordEncoder):

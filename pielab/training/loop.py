@@ -118,7 +118,7 @@ def train(
 
     Adam, by default with a constant learning rate; gradients clipped to norm 1; cross-entropy for class ids (examples,)
     or binary cross-entropy for multi-hot targets (examples, classes) (paper, A.4 and Table 8). Of tagged words, targets
-    are tag ids (words,); of questions, those of `TrainingTask.gold`.
+    are tag ids (words,); of questions and of texts to generate, those of `TrainingTask.gold`.
 
     seed: fixes the order of the examples and the dropout.
     bucketed: texts of like length share a batch, if the encoder pads to the longest of a batch.
@@ -159,13 +159,13 @@ def train(
         else:
             plan = batches.shuffled(len(tokens), batch_size, random)
         for step, batch in enumerate(texts.in_batches(plan), start=1):
-            logits, batch_targets = _logits(model, batch, precision), gold[batch.places]
+            outputs, batch_targets = logits(model, batch, precision), gold[batch.places]
             if teacher and teacher.model:
                 with torch.no_grad():
-                    teacher_logits = _logits(teacher.model, batch, precision)
-                loss = distillation.loss(logits, teacher_logits, batch_targets, task)
+                    taught = logits(teacher.model, batch, precision)
+                loss = distillation.loss(outputs, taught, batch_targets, task)
             else:
-                loss = task.loss(logits, batch_targets)
+                loss = task.loss(outputs, batch_targets)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -229,11 +229,11 @@ def predict(
     with evaluating(model):
         parts, places = [], []
         for batch, chosen in zip(texts.in_batches(plan), plan, strict=True):
-            parts.append(_logits(model, batch, precision))
+            parts.append(logits(model, batch, precision))
             places.append(batch.places)
             on_batch(len(chosen))
-        logits = torch.cat(parts).cpu().numpy()
-    return logits[np.argsort(torch.cat(places).cpu().numpy(), kind="stable")]
+        found = torch.cat(parts).cpu().numpy()
+    return found[np.argsort(torch.cat(places).cpu().numpy(), kind="stable")]
 
 
 @sdpa_kernel(ATTENTION)
@@ -271,9 +271,14 @@ def gradients(
     return summed
 
 
-def _logits(model: nn.Module, batch: Batch, precision: torch.dtype) -> Tensor:
-    """Logits (outputs, classes), float32."""
-    with torch.autocast(batch.places.device.type, dtype=precision, enabled=precision != torch.float32):
+def computing_in(precision: torch.dtype, device: torch.device) -> torch.autocast:
+    """Compute in the precision inside."""
+    return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
+
+
+def logits(model: nn.Module, batch: Batch, precision: torch.dtype) -> Tensor:
+    """Logits (outputs, classes) of a batch, float32."""
+    with computing_in(precision, batch.places.device):
         return batch.outputs(batches.logits(model(**batch.inputs))).float()
 
 

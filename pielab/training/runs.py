@@ -2,8 +2,8 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 from torch import Tensor
 
@@ -75,7 +75,7 @@ def _train_unpruned(experiment: Experiment[TrainParameters], seed: int, report: 
     p = experiment.parameters
     start = time.perf_counter()
     model = experiment.build(seed)
-    extra: dict[str, np.ndarray] = {}
+    extra: dict[str, Any] = {}
     branch: dict[str, Tensor] = {}
     note = epoch_note(report, seed, "unpruned", p.epochs)
 

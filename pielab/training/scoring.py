@@ -13,6 +13,7 @@ from pielab.compression.pruners import Pruner
 from pielab.config.parameters import PruneParameters
 from pielab.errors import PielabError
 from pielab.models import batches
+from pielab.models.targets import TargetEncoder
 from pielab.training import activations, loop
 from pielab.training.experiment import Experiment
 
@@ -102,7 +103,7 @@ def compress(own: OwnFunction, experiment: Experiment[PruneParameters], model: n
     It is given the model, the setting, and as batches a list of inputs, such that model(**inputs).logits, or
     .start_logits and .end_logits, are those of a batch of training texts, `calibration_examples` in all.
 
-    Raises PielabError if it returns something else than a model that answers.
+    Raises PielabError if it returns something else than a model that answers, or, of texts to generate, generates.
     """
     p = experiment.parameters
     tokens, _ = sample(experiment, p.calibration_examples, seed, 1)
@@ -110,6 +111,8 @@ def compress(own: OwnFunction, experiment: Experiment[PruneParameters], model: n
     plan = batches.by_length(tokens.lengths, experiment.encoder.width)
     inputs = [batch.inputs for batch in texts.in_batches(plan)]
     given = {"model": model.eval(), "setting": p.threshold, "batches": inputs}
+    with torch.inference_mode(), loop.evaluating(model):
+        expected = tuple(batches.logits(model(**inputs[0])).shape)
     # A compressor that draws by chance draws the same for the same seed.
     torch.manual_seed(loop.derive_seed(seed, 1, 1))
     np.random.seed(loop.derive_seed(seed, 1, 1))
@@ -129,20 +132,26 @@ def compress(own: OwnFunction, experiment: Experiment[PruneParameters], model: n
             f"the model that {own.name} returned stopped with {type(error).__name__}: {' '.join(str(error).split())}",
             "return a model that takes the inputs of the one given",
         ) from error
-    shape = tuple(inputs[0]["input_ids"].shape)
-    rows, what = (shape[:1], "texts") if tokens.first is None else (shape, "tokens")
-    if not isinstance(logits, Tensor) or tuple(logits.shape) != (*rows, experiment.n_classes):
+    *rows, classes = expected
+    what = "texts" if len(rows) == 1 else "tokens"
+    if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
         given_shape = tuple(logits.shape) if isinstance(logits, Tensor) else "none"
         raise PielabError(
             "model-of-other-logits",
             f"the model that {own.name} returned gives logits {given_shape} for {' x '.join(map(str, rows))} {what} "
-            f"and {experiment.n_classes} classes",
+            f"and {classes} classes",
             "return a model whose output has .logits (texts, classes), or (texts, tokens, tags), or .start_logits and "
             ".end_logits (texts, tokens), as the one given",
         )
     if not torch.isfinite(logits).all():
         raise PielabError(
             "logits-not-finite", f"the model that {own.name} returned gives logits that are not finite", "check it"
+        )
+    if isinstance(experiment.encoder, TargetEncoder) and not hasattr(found, "generate"):
+        raise PielabError(
+            "model-without-generate",
+            f"the model that {own.name} returned, {type(found).__name__}, generates no texts",
+            "return a model of transformers, such as the one given",
         )
     return found
 

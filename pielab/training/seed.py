@@ -34,7 +34,7 @@ def evaluate(
     seed: int,
     splits: Iterable[str] = datasets.SPLITS,
     threshold_split: str | None = None,
-) -> tuple[dict[str, np.ndarray], float | None, dict[str, dict[str, float]], dict[str, float]]:
+) -> tuple[dict[str, Any], float | None, dict[str, dict[str, float]], dict[str, float]]:
     """Logits as of `Experiment.predict`, the decision threshold, by metric its value, and the seconds a text.
 
     All but the threshold by split. The seconds are those of predicting the split, over its texts.
@@ -52,7 +52,8 @@ def evaluate(
         start = loop.finished_at(experiment.device)
         logits[split] = experiment.predict(model, split)
         seconds[split] = (loop.finished_at(experiment.device) - start) / max(len(experiment.tokens[split]), 1)
-    if not all(np.isfinite(split_logits).all() for split_logits in logits.values()):
+    arrays = experiment.training_task.arrays
+    if not all(np.isfinite(array).all() for split_logits in logits.values() for array in arrays(split_logits)):
         raise PielabError(
             "weights-not-finite",
             f"seed {seed} ended with weights that are not finite, with learning_rate = "
@@ -78,7 +79,7 @@ def save_seed(
     recipe: dict[str, Any],
     record: dict[str, Any],
     save_weights: bool,
-    extra: Mapping[str, np.ndarray] = MappingProxyType({}),
+    extra: Mapping[str, Any] = MappingProxyType({}),
     shared: Mapping[str, Tensor] = MappingProxyType({}),
     packing: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
@@ -98,11 +99,12 @@ def save_seed(
     """
     p, pruned = experiment.parameters, "pruner" in recipe
     logits, threshold, further, seconds = evaluate(experiment, model, seed)
+    threshold = None if pruned and experiment.task.shares_threshold else threshold
     metric = further.pop(experiment.metric)
     configuration = p.configuration if pruned and isinstance(p, PruneParameters) else p.unpruned
     identity = configuration.record | {"seed": seed}
     # Absent of texts with labels, as before there were other tasks.
-    named: dict[str, Any] = {"task": experiment.task.name} if experiment.tokens["test"].first is not None else {}
+    named: dict[str, Any] = {"task": experiment.task.name} if experiment.tokens["test"].word_starts is not None else {}
     record = {
         **identity,
         **named,
@@ -143,7 +145,7 @@ def save_seed(
 
 
 def _write(
-    path: Path, experiment: Experiment[TrainParameters], name: str, logits: np.ndarray, metadata: dict[str, Any]
+    path: Path, experiment: Experiment[TrainParameters], name: str, logits: Any, metadata: dict[str, Any]
 ) -> None:
     """Write the logits of a file of that name, or the answers that are kept in their place."""
     split, task = "train" if name == "early" else name.partition("-")[0], experiment.training_task
@@ -153,7 +155,7 @@ def _write(
         return
     answers = experiment.task.answers(experiment.read(logits, split), metadata["decision_threshold"])
     gold = task.gold(experiment.targets[split], experiment.tokens[split])
-    metadata |= {"n_classes": experiment.n_classes, "logits_digest": records.digest_arrays(logits)}
+    metadata |= {"n_classes": experiment.n_classes, "logits_digest": records.digest_arrays(*task.arrays(logits))}
     predictions.write_answers(path, answers, metadata, task.error_norms(logits, gold))
 
 

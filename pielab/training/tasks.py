@@ -17,8 +17,9 @@ from torch.nn import functional
 
 from pielab.config.parameters import BuildParameters
 from pielab.data import datasets, tasks
+from pielab.data.generation import MAX_ANSWER_TOKENS
 from pielab.errors import warn
-from pielab.models import candidates, classifier, question_answering, tagging
+from pielab.models import candidates, classifier, generation, question_answering, tagging
 from pielab.models.encoders import TextEncoder
 from pielab.models.tokens import Tokens
 from pielab.training import candidate_losses
@@ -75,21 +76,48 @@ def encode_questions(data: DatasetDict, p: BuildParameters) -> tuple[TextEncoder
     return encoder, encoded
 
 
+def encode_targets(data: DatasetDict, p: BuildParameters) -> tuple[TextEncoder, dict[str, Tokens]]:
+    """The encoder of the model, and the tokens of each split's texts with those of their first targets.
+
+    Warns of targets that are cut.
+
+    Raises PielabError if the model generates no texts, or if a text does not fit `max_tokens`.
+    """
+    texts = {split: datasets.joined_texts(data[split]) for split in datasets.SPLITS}
+    targets = {split: [written[0] for written in data[split]["targets"]] for split in datasets.SPLITS}
+    everything = [text for split in datasets.SPLITS for text in (*texts[split], *targets[split])]
+    longest = p.max_answer_tokens or MAX_ANSWER_TOKENS
+    encoder = generation.encoder(p.model, everything, p.max_tokens, longest, revision=p.model_revision)
+    encoded = {
+        split: encoder.encode_targets(texts[split], targets[split], f"the {split} split") for split in datasets.SPLITS
+    }
+    cut = {split: encoder.n_cut(encoded[split]) for split in datasets.SPLITS}
+    if any(cut.values()):
+        counts = (f"of {len(data[split]):,} {split} texts {number:,}" for split, number in cut.items() if number)
+        warn(
+            f"{', '.join(counts)} have more tokens than max_answer_tokens = {longest}, the one that ends them counted; "
+            "models learn only what fits"
+        )
+    return encoder, encoded
+
+
 @dataclass(frozen=True)
 class TrainingTask:
     """How models of a task are trained.
 
-    loss: of logits and targets, (outputs, ...) both, an output for each example, or for each of its words or
-        candidates; its `reduction` is torch's: "mean", "sum" or "none", one for each choice that a model makes: for
-        each output or label, or for the start and the end of each answer.
+    loss: of logits and targets, (outputs, ...) both, an output for each example, or for each of its words, candidates
+        or tokens to generate; its `reduction` is torch's: "mean", "sum" or "none", one for each choice that a model
+        makes: for each output or label, or for the start and the end of each answer.
     log_probabilities: of logits and targets, with what can be chosen for each output or label on the last axis. total:
         of values like these and targets, their sums, one for each choice. log_choices: of the log-probabilities and
         targets, the log of how many there are to choose from. mean: over choices, of values of each, and targets.
     encode: texts to tokens, as `encode_texts` does. models: the module that builds its models and their encoders.
     gold: the targets of outputs, (outputs, ...), from those of examples, which `datasets.targets` gives, and their
         tokens.
-    read: what answers are read from, of logits, tokens and the second texts of pairs; by default the logits.
+    read: what answers are read from, of logits, tokens, the second texts of pairs and the most tokens of an answer, or
+        None for the task's own; by default the logits.
     error_norms: the L2 norm of p(x) - y of each example, from logits and gold, where these are kept in place of logits.
+    arrays: what models predict as arrays of numbers; by default the logits.
     """
 
     loss: Callable[..., Tensor]
@@ -100,8 +128,9 @@ class TrainingTask:
     encode: Callable[[DatasetDict, BuildParameters], tuple[TextEncoder, dict[str, Tokens]]] = encode_texts
     models: ModuleType = classifier
     gold: Callable[[Any, Tokens], np.ndarray] = lambda targets, tokens: targets
-    read: Callable[[np.ndarray, Tokens, Sequence[str]], Any] = lambda logits, tokens, seconds: logits
-    error_norms: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    read: Callable[[Any, Tokens, Sequence[str], int | None], Any] = lambda logits, tokens, seconds, longest: logits
+    error_norms: Callable[[Any, np.ndarray], np.ndarray] | None = None
+    arrays: Callable[[Any], tuple[np.ndarray, ...]] = lambda logits: (logits,)
 
 
 SINGLE_LABEL = TrainingTask(
@@ -131,6 +160,16 @@ TASKS = {
         gold=candidates.gold,
         read=candidates.best_spans,
         error_norms=candidates.error_norms,
+    ),
+    # Each token of a target is one of the vocabulary.
+    "generation": replace(
+        SINGLE_LABEL,
+        encode=encode_targets,
+        models=generation,
+        gold=lambda texts, tokens: np.asarray(tokens.labels, dtype=np.int64),
+        read=lambda generated, tokens, seconds, longest: generated.answers,
+        error_norms=lambda generated, gold: generated.error_norms,
+        arrays=lambda generated: generated.arrays,
     ),
 }
 
