@@ -241,7 +241,7 @@ def weight_bytes(p: TrainParameters, classes: int, task: tasks.Task = tasks.SING
         return 4 * (407_552 + 800 * _width(p.word_vectors) + 129 * classes)
     if p.model == "gpt2" and task is tasks.GENERATION and p.num_hidden_layers is None:
         return 4 * GPT2
-    if p.model == "bert-base-uncased" and p.num_hidden_layers is None:
+    if p.model == "bert-base-uncased" and p.num_hidden_layers is None and task.hub in BERT_BASE:
         return 4 * (BERT_BASE[task.hub] + 769 * classes)
     from pielab.models import classifier
     from pielab.training.tasks import TASKS

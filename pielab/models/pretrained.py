@@ -278,7 +278,7 @@ def save(
     if not network.can_generate():
         network.config.id2label = dict(enumerate(classes))
         network.config.label2id = {name: number for number, name in enumerate(classes)}
-    if is_multi_label:
+    if is_multi_label and not network.can_generate():
         network.config.problem_type = "multi_label_classification"
     with _quiet():
         network.save_pretrained(folder)

@@ -1,0 +1,100 @@
+"""A study of generated texts, by the cells of the notebooks in one process, of a model without an encoder and of one."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from conftest import write_generator
+from datasets import Dataset, DatasetDict, Features, List, Value, load_dataset  # noqa: F401
+from test_tagged_study import run
+
+from pielab.__main__ import main
+from pielab.data import datasets
+from pielab.store import paths, predictions
+
+RUNS = {"control-FT": 0, "IMP-FT": 90, "PINS": 80, "RTN": 4}
+KINDS = ("gpt2", "t5")
+# The notebooks that compare and show what was trained run once the tables of answers know generated texts.
+COMPARED = False
+
+
+def make_rows(number, random):
+    """Facts with a text or two that say them."""
+    rows = []
+    for _ in range(number):
+        name, food, area = (
+            random.choice(["Aromi", "Cocum"]),
+            random.choice(["fish", "rice"]),
+            random.choice(["city", ""]),
+        )
+        where = " in the city" if area else ""
+        texts = [f"{name} sells {food}{where}.", f"You can eat {food} at {name}{where}."]
+        rows.append((f"name {name} food {food} {area}".strip(), [texts[index] for index in random.permutation(2)]))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The folder of a study that has run, with its test sources."""
+    folder, random = tmp_path_factory.mktemp("texts"), np.random.default_rng(0)
+    rows = {split: make_rows(number, random) for split, number in (("train", 48), ("validation", 8), ("test", 16))}
+    features = Features({"text": Value("string"), "targets": List(Value("string"))})
+    data = DatasetDict(
+        {
+            split: Dataset.from_dict(
+                dict(zip(("text", "targets"), map(list, zip(*of, strict=True)), strict=True)), features
+            )
+            for split, of in rows.items()
+        }
+    )
+    given = {"study": "texts", "results": str(folder / "results"), "dataset": "facts", "max_tokens": 24, "epochs": 3}
+    given |= {"max_answer_tokens": 24, "seeds": "0-5", "batch_size": 16, "learning_rate": 5e-3, "device": "cpu"}
+    given |= {"n_splits": 20, "n_bootstrap": 10, "save_weights": True}
+    everything = [text for of in rows.values() for source, targets in of for text in (source, *targets)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(datasets, "load", lambda *names, **more: data)
+        for kind in KINDS:
+            (folder / kind).mkdir()
+            write_generator(folder / kind, kind, everything, 48)
+            run(given | {"model": str(folder / kind)}, "01_train")
+            for pruner, threshold in RUNS.items():
+                own = {"pruner": pruner, "threshold": threshold, "prune_pooler": pruner != "PINS", "window": 2}
+                for name in ("02_prune", *(["03_pies"] if COMPARED else [])):
+                    run(given | own | {"model": str(folder / kind)}, name)
+            for name in ("04_el2n", "05_readability") if COMPARED else ():
+                run(given | {"model": str(folder / kind)}, name)
+        if COMPARED:
+            run(given, "06_report")
+    return folder / "results/texts", [source for source, _ in rows["test"]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_seeds_have_texts_and_the_unpruned_ones_a_threshold(study, kind):
+    pair = study[0] / f"facts-{kind}"
+    for name, sparsity in (("dense", 0), ("control-FT-0", 0), ("IMP-FT-90", 0.9), ("PINS-80", 0.8), ("RTN-4", 0)):
+        folders = [paths.seed(pair / name, seed) for seed in range(6)]
+        records = [json.loads((folder / "metrics.json").read_text()) for folder in folders]
+        runs = predictions.read_seeds(pair / name, range(6))
+        assert all(record["sparsity"] == pytest.approx(sparsity, abs=5e-4) for record in records)
+        assert {record["task"] for record in records} == {"generation"} and runs.shape == (6, 16, 2)
+        given = [record["decision_threshold"] for record in records]
+        assert given == [None] * 6 if name != "dense" else runs.classes.threshold == pytest.approx(np.median(given))
+        assert runs.classes.texts.any() and runs.error_norms.shape == (6, 16)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_code_of_an_exported_models_card_gives_the_answers_of_the_study(study, kind, tmp_path, capsys):
+    folder, sources = study
+    for name in ("dense", "IMP-FT-90", "RTN-4"):
+        seed = paths.seed(folder / f"facts-{kind}" / name, 1)
+        assert main(["export", str(seed), "--out", str(tmp_path / name)]) == 0
+        card = (tmp_path / name / "README.md").read_text()
+        assert "pipeline_tag: text-generation" in card
+        code = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1].replace(f'"{name}"', repr(str(tmp_path / name)))
+        expected = predictions.read_file(seed / "test.parquet").classes.texts
+        for source, text in list(zip(sources, expected, strict=True))[:6]:
+            names: dict = {}
+            exec(re.sub(r"text = .*", f"text = {source!r}", code), names)
+            assert names["answer"] == text
+    capsys.readouterr()
