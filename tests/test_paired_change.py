@@ -15,6 +15,7 @@ from sklearn.metrics import brier_score_loss
 from pielab.analysis import agreement, paired_change
 from pielab.store import paths, predictions
 from pielab.store.predictions import Predictions
+from pielab.store.span_answers import GoldAnswers, SpanAnswers
 
 SHARES = ["changed", *paired_change.SPLIT]
 LOGITS = strategies.floats(-20, 20, width=32)
@@ -248,3 +249,16 @@ def test_answers_alone_give_the_same_changes_and_no_number_of_probabilities(thre
     assert set(both.index[both["estimate"].notna()]) == one
     assert table.loc["KL", "another_seed"] == known.loc["KL", "another_seed"] or 0 in without
     pd.testing.assert_series_equal(table.loc[sorted(one), "estimate"], known.loc[sorted(one), "estimate"])
+
+
+def test_an_answer_that_turns_from_right_to_another_right_is_changed_and_no_wrong_one():
+    gold = GoldAnswers((("Rome", "in Rome"),) * 2, ((3, 0),) * 2)
+    before, after = (
+        Predictions(None, (0, 1), answers=SpanAnswers(np.array(texts, dtype=object), *np.zeros((2, 2, 2))))
+        for texts in ([["Rome", "Oslo"], ["in Rome", "Oslo"]], [["in Rome", "Bern"], ["Rome", "Rome"]])
+    )
+    table = paired_change.between(before, after, gold).set_index("quantity")
+    # Of the first question right to another right in both seeds, of the second to another wrong one and to a right one.
+    assert table.loc[SHARES, "estimate"].tolist() == [100, 0, 25, 25]
+    # Of two unpruned models both are right on the first question, and both say Oslo to the second.
+    assert table.loc[SHARES, "another_seed"].tolist() == [50, 0, 0, 0]

@@ -21,6 +21,7 @@ SINCE = {
     "at initialization": "Trained anew from the same seed, ",
     "gradual": "Trained anew from the same seed, ",
 }
+RIGHT = "right to another right"
 SAME_WEIGHTS = {"another_batch_size": "another batch size", "another_precision": "bfloat16 against float32"}
 
 
@@ -103,13 +104,23 @@ def _extremes(group: list[tuple[Configuration, pd.DataFrame]]) -> str:
     """How many answers change with the first and the last configuration of a group."""
     pieces: list[str] = []
     for configuration, rows in [group[0], *group[1:][-1:]]:
-        split = ", ".join(f"{percent(rows.loc[part, ['estimate']])} {part}" for part in paired_change.SPLIT)
+        split = ", ".join(f"{percent(pd.Series({'estimate': share}))} {part}" for part, share in outcomes(rows).items())
         changed = percent(rows.loc["changed"], unit=" %")
         said = changed if pieces else f"changes {changed} of a model's own answers"
         pieces.append(f"{configuration.title} {said} ({split})")
     if len(group) > 2:
         pieces = [f"{pieces[0]}, the fewest of {len(group)} configurations", f"{pieces[1]}, the most"]
     return ", and ".join(pieces)
+
+
+def outcomes(rows: pd.DataFrame) -> pd.Series:
+    """What the changed answers of a configuration turn into, in percent of all answers, by name.
+
+    rows: as of `by_configuration`. From right to another right only if any do, where several answers are right.
+    """
+    found = rows.loc[paired_change.SPLIT, "estimate"]
+    rest = rows.loc["changed", "estimate"] - found.sum()
+    return pd.concat([found, pd.Series({RIGHT: rest})]) if rest > 1e-9 else found
 
 
 def _beside(changed: pd.Series) -> str:

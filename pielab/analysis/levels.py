@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import half_splits, intervals, null, pies
-from pielab.analysis.agreement import Agreement, count, f1_distance, quantities
+from pielab.analysis import half_splits, intervals, medoids, null, pies
+from pielab.analysis.agreement import Agreement, count, f1_distance, quantities, similarity_distance
 from pielab.data.votes import numbered
 from pielab.store.entities import OUTSIDE, EntitySets, Tags, sets_of, spans, together
 from pielab.store.predictions import Predictions
@@ -71,6 +71,32 @@ def of_votes(dense: np.ndarray, pruned: np.ndarray, **options: Any) -> list[floa
     found = null.estimate(dense, pruned, **options)
     shares = (pies.find(dense, pruned).mean(), found.pruned, found.null, found.excess, found.low, found.high)
     return [100 * float(share) for share in shares]
+
+
+def of_medoids(
+    dense: np.ndarray,
+    pruned: np.ndarray,
+    similarities: np.ndarray,
+    *,
+    n_splits: int = 200,
+    n_bootstrap: int = 200,
+    confidence: float = intervals.RECORDED,
+) -> list[float]:
+    """The numbers of `shares` of one minus the similarity of the medoids, all_seeds to high, a mean over examples.
+
+    dense, pruned: numbers of texts (seeds, examples). similarities: as `data.distinct_texts` gives them.
+    """
+    splits, distance = half_splits.draw(len(dense), n_splits, n_bootstrap), similarity_distance(similarities)
+    whole = distance(*(medoids.of_models(side, similarities) for side in (dense, pruned))).mean()
+    first, second = (np.array(side) for side in zip(*splits.all, strict=True))
+    reference = medoids.of_subsets(dense, similarities, first)
+    others = [medoids.of_subsets(side, similarities, second) for side in (pruned, dense)]
+    apart = np.transpose(
+        [[distance(*two).mean() for two in zip(reference, of_side, strict=True)] for of_side in others]
+    )
+    more = np.array([[1, 0, 1], [0, 1, -1]])
+    estimates, low, high = half_splits.interval(lambda values: values @ more, apart, splits, confidence)
+    return [100 * float(number) for number in (whole, *estimates, low[2], high[2])]
 
 
 def of_agreements(counted: dict[str, Agreement], confidence: float) -> pd.DataFrame:

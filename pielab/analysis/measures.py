@@ -168,4 +168,5 @@ MEASURES = {
     "multi-label": _multi_label_measures,
     "tokens": _single_label_measures,
     "spans": _single_label_measures,
+    "generation": _single_label_measures,
 }

@@ -256,22 +256,24 @@ def effectiveness_on_pies(dense: np.ndarray, pruned: np.ndarray, targets: np.nda
     Single-label: accuracy of the two majority votes. On PIEs of a binary task the two add up to 1.
     Multi-label: macro-F1 of each seed, averaged over seeds. The fewer examples, the lower it is, even if every answer
     is right, because a class that is neither true nor predicted counts 0. So the F1 of each text is averaged as well.
+    Generated texts: chrF of each seed, averaged over seeds, and the share of texts that are right by vote.
 
-    Keys: unpruned_on_all, pruned_on_all, unpruned_on_pies, pruned_on_pies; if multi-label, the same four followed by
-    "_by_text". NaN without PIEs.
+    Keys: unpruned_on_all, pruned_on_all, unpruned_on_pies, pruned_on_pies; if multi-label or generated, the same four
+    followed by "_by_text". NaN without PIEs.
     """
-    task, values = tasks.of_answers(dense), {}
-    dense, pruned, targets = numbered(dense, pruned, targets)
+    task, values, given = tasks.of_answers(dense), {}, (dense, pruned, targets)
+    dense, pruned, targets = numbered(*given)
     pies.check_pair(dense, pruned)
     sides = {"unpruned": dense, "pruned": pruned}
+    *scored, gold = (dense, pruned, targets) if task.of_votes else given
     judged = {side: task.judged(answers, targets) for side, answers in sides.items()}
     by_text = "" if task.by_text == task.metric else "_by_text"
     for chosen, examples in {"on_all": np.ones(len(targets), dtype=bool), "on_pies": pies.find(dense, pruned)}.items():
-        for side, answers in sides.items():
+        for side, answers in zip(sides, scored, strict=True):
             of_texts = judged[side][:, examples]
             values[f"{side}_{chosen}{by_text}"] = float(of_texts.mean()) if of_texts.size else math.nan
             if by_text:
-                scores = [task.score(of_seed[examples], targets[examples]) for of_seed in answers]
+                scores = [task.score(answers[seed][examples], gold[examples]) for seed in range(len(answers))]
                 values[f"{side}_{chosen}"] = float(np.mean(scores)) if of_texts.size else math.nan
     return values
 

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import special
 
 from pielab.analysis import agreement, intervals, null, pies
-from pielab.data import tasks
+from pielab.data import generation, tasks
 from pielab.data.votes import agree, numbered
 from pielab.store import paths, predictions
 from pielab.store.predictions import Predictions
@@ -52,13 +52,14 @@ def between(
     mean over ordered pairs of unpruned models, with its interval, NaN for fewer than four; another_batch_size and
     another_precision, NaN if not measured; confidence, the level of both intervals.
 
-    "changed" and its three parts are percent of the answers; with several labels a set of labels is one answer. "KL" is
-    the mean over texts of the divergence of the probabilities after from those before, in nats; with several labels the
-    sum of those of the labels. "expected calibration error" (15 bins of equal width, from 0 to 1) is that of the
-    largest probability, or of the probabilities of all labels. "Brier score" is the sum over classes (0 to 2, or to the
-    number of labels). Of tagged words, a sentence's set of entities is one answer, and KL and calibration are those of
-    words. Both without "before" or "after" are the differences. What needs logits is NaN if a side has
-    answers alone.
+    "changed" and its three parts are percent of the answers; with several labels a set of labels is one answer. Where
+    several answers are right, as of questions, the parts may add up to less: the rest turn from right to another right.
+    Generated texts change if they differ after `normalised_text`. "KL" is the mean over texts of the divergence of the
+    probabilities after from those before, in nats; with several labels the sum of those of the labels. "expected
+    calibration error" (15 bins of equal width, from 0 to 1) is that of the largest probability, or of the probabilities
+    of all labels. "Brier score" is the sum over classes (0 to 2, or to the number of labels). Of tagged words, a
+    sentence's set of entities is one answer, and KL and calibration are those of words. Both without "before" or
+    "after" are the differences. What needs logits is NaN if a side has answers alone.
     """
     pies.check_pair(*numbered(before.classes, after.classes))
     values = by_seed(before, after, targets)
@@ -94,7 +95,7 @@ def by_seed(before: Predictions, after: Predictions, targets: Any) -> pd.DataFra
         tables = [by_seed(*view) for view in views(before, after, targets=targets)]
         return tables[0].assign(**tables[-1][["changed", *SPLIT]])
     seeds, texts, classes = before.shape
-    counts, divergence = np.zeros((3, seeds)), np.zeros(seeds)
+    counts, divergence = np.zeros((4, seeds)), np.zeros(seeds)
     gaps, errors = np.zeros((2, seeds, BINS)), np.zeros((2, seeds))
     for block in _blocks(before):
         hot = tasks.TASKS[before.task].hot(targets[block], classes)
@@ -102,7 +103,7 @@ def by_seed(before: Predictions, after: Predictions, targets: Any) -> pd.DataFra
         differs = ~agree(*answers)
         was_right, is_right = rights
         parts = was_right & ~is_right, ~was_right & is_right, differs & ~was_right & ~is_right
-        counts += [part.sum(axis=1) for part in parts]
+        counts += [part.sum(axis=1) for part in (differs, *parts)]
         divergence += (np.exp(logs[0]) * (logs[0] - logs[1])).sum(axis=(1, 2))
         for side, (right, log) in enumerate(zip(rights, logs, strict=True)):
             probabilities = np.exp(log[..., :classes])
@@ -110,7 +111,7 @@ def by_seed(before: Predictions, after: Predictions, targets: Any) -> pd.DataFra
             gaps[side] += _gaps(*_CONFIDENCE[before.task](probabilities, right, hot))
     events = texts * (classes if before.task == "multi-label" else 1)
     calibration = {"expected calibration error": np.abs(gaps).sum(axis=2) / events, "Brier score": errors / texts}
-    columns = {"changed": 100 * counts.sum(axis=0) / texts, **dict(zip(SPLIT, 100 * counts / texts, strict=True))}
+    columns = dict(zip(["changed", *SPLIT], 100 * counts / texts, strict=True))
     columns["KL"] = (divergence / texts).clip(min=0)
     for name, (earlier, later) in calibration.items():
         columns |= {f"{name} before": earlier, f"{name} after": later, name: later - earlier}
@@ -119,20 +120,35 @@ def by_seed(before: Predictions, after: Predictions, targets: Any) -> pd.DataFra
 
 def _answers(*sides: Predictions, targets: Any) -> list[Any]:
     """Predictions as answers alone, in one numbering, and the targets in it."""
-    *answers, gold = numbered(*(side.classes for side in sides), targets)
-    n_classes = gold.shape[-1]
-    of = zip(sides, answers, strict=True)
+    return _in_one_numbering(sides, *numbered(*(side.classes for side in sides), targets))
+
+
+def _texts(*sides: Predictions, targets: Any) -> list[Any]:
+    """Generated texts as answers alone, by number, and which of them are right, bool (examples, texts)."""
+    answers, texts = generation.numbered(*(side.classes for side in sides))
+    gold = np.zeros((len(texts), max(map(len, texts), default=0)), dtype=bool)
+    for ids, right in zip(answers, numbered(*(side.classes for side in sides)), strict=True):
+        gold[np.arange(len(texts)), ids] |= right == 1
+    return _in_one_numbering(sides, *answers, gold)
+
+
+def _in_one_numbering(sides: Sequence[Predictions], *answers: np.ndarray) -> list[Any]:
+    """Predictions of the numbers of answers, and the last of the arrays, the targets, as it is."""
+    *of_sides, gold = answers
+    of, n_classes = zip(sides, of_sides, strict=True), gold.shape[-1]
     return [*(Predictions(None, side.seeds, answers=own, n_classes=n_classes) for side, own in of), gold]
 
 
 # Predictions and targets of tasks whose answers are numbered within each example, as those of classes: by word, and by
-# sentence as sets of entities, answers alone; of questions as answers alone. The last view counts what changed.
+# sentence as sets of entities, answers alone; of questions and of generated texts as answers alone. The last view
+# counts what changed.
 VIEWS: dict[str, Callable[..., list[list[Any]]]] = {
     "tokens": lambda *sides, targets: [
         [*(side.by_word for side in sides), targets.ids],
         _answers(*sides, targets=targets),
     ],
     "spans": lambda *sides, targets: [_answers(*sides, targets=targets)],
+    "generation": lambda *sides, targets: [_texts(*sides, targets=targets)],
 }
 
 
@@ -168,14 +184,17 @@ def _another_seed(before: Predictions, targets: Any, confidence: float) -> pd.Da
     columns = ["another_seed", "another_seed_low", "another_seed_high"]
     if seeds < 2:
         return pd.DataFrame(np.nan, index=names, columns=columns)
-    to_wrong, crossed = np.zeros((2, seeds, seeds))
+    to_wrong, both_right, crossed = np.zeros((3, seeds, seeds))
     for block in _blocks(before):
-        _, right, log = _of_block(before, targets, block)
+        answers, right, log = _of_block(before, targets, block)
+        if targets.dtype == bool:  # several answers may be right
+            both = zip(answers, right, strict=True)
+            both_right += [(~agree(answers, own) & right & is_right).sum(axis=1) for own, is_right in both]
         right, log = right.astype(np.float32), log.reshape(seeds, -1)
         to_wrong += right @ (1 - right).T
         crossed += np.exp(log) @ log.T
     differing = agreement.count(before.classes).differing[0, :, 0]
-    counts = np.array([differing, to_wrong, to_wrong.T, differing - to_wrong - to_wrong.T])
+    counts = np.array([differing, to_wrong, to_wrong.T, differing - to_wrong - to_wrong.T - both_right])
     divergence = (crossed.diagonal()[:, None] - crossed).clip(min=0)
     kernels = np.concatenate([100 * counts, divergence[None]]) / texts
     kernels = (kernels + kernels.transpose(0, 2, 1)) / 2 * (1 - np.eye(seeds))

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,11 +20,13 @@ from pielab.analysis.tables import (  # noqa: F401
     describe_votes,
     effectiveness,
     effectiveness_on_pies,
+    label,
     means,
     pie_shares,
     pruner_order,
     save,
     sort_as_paper,
+    texts,
 )
 from pielab.config.parameters import PairParameters, PieParameters
 from pielab.data import datasets
@@ -160,6 +161,8 @@ def seeds(study: Path | Results, further: bool = False) -> pd.DataFrame:
 def pie_examples(study: Path | Results, number: int = 20, folder: Path | None = None) -> pd.DataFrame:
     """Table 1: PIEs with their text, label and both votes, by turns from every configuration, or from one `folder`.
 
+    Of generated texts also "unpruned text" and "pruned text", which stand for the sides (`text_levels.consensus`).
+
     Examples of a configuration are ordered by P(PIE) - P(null), the largest first; no text is shown twice.
     """
     study, queues = read(study), []
@@ -180,7 +183,10 @@ def pie_examples(study: Path | Results, number: int = 20, folder: Path | None = 
             if queue and len(chosen) < number:
                 made_by, row, key = queue.pop(0)
                 chosen[key, row["example"]] = _example(made_by, row, loaded[key])
-    return pd.DataFrame(chosen.values(), columns=EXAMPLE_COLUMNS)
+    texts = {name: None for row in chosen.values() for name in row if name not in EXAMPLE_COLUMNS}
+    after = EXAMPLE_COLUMNS.index("label") + 1
+    columns = [*EXAMPLE_COLUMNS[:after], *texts, *EXAMPLE_COLUMNS[after:]]
+    return pd.DataFrame(chosen.values(), columns=columns).fillna(dict.fromkeys(texts, ""))
 
 
 def save_pair_table(table: pd.DataFrame, p: PairParameters, name: str) -> None:
@@ -237,7 +243,8 @@ def _example(numbers: dict[str, Any], row: dict[str, Any], data: "DatasetDict") 
     return {
         **configuration_of(numbers),
         "text": datasets.joined_texts(data["test"].select([row["example"]]))[0],
-        "label": ", ".join(names[index] for index in np.atleast_1d(row.get("gold", row["label"]))),
+        "label": label(row, data["test"], names),
+        **texts(row),
         "unpruned votes": describe_votes(row["unpruned_votes"], names),
         "pruned votes": describe_votes(row["pruned_votes"], names),
         "P(PIE)": row["p_pie"],

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import half_splits, intervals, levels, medoids
+from pielab.analysis import intervals, levels, medoids
 from pielab.analysis.agreement import count, similarity_distance
 from pielab.data import distinct_texts, votes
 from pielab.data.answer_texts import token_f1
@@ -40,9 +40,8 @@ def shares(
     for level, sides in views.items():
         rows.append((level, len(targets), *levels.of_votes(sides[0], sides[1], **options)))
     if len(dense.seeds) // 2 >= medoids.LEAST_MODELS:
-        splits = half_splits.draw(len(dense.seeds), n_splits, n_bootstrap)
         unpruned, compressed = views["answers"]
-        apart = _medoids_apart(unpruned, compressed, distinct_texts.similarities(texts, F1), splits, confidence)
+        apart = levels.of_medoids(unpruned, compressed, distinct_texts.similarities(texts, F1), **options)
         rows.append((LEVELS[-1], len(targets), *apart))
     return pd.DataFrame(rows, columns=levels.SHARES)
 
@@ -81,24 +80,3 @@ def _views(targets: GoldAnswers, *sides: Predictions | None) -> tuple[dict[str, 
     (*answers, gold), texts = votes.numbered_spans(*(None if side is None else side.classes for side in sides), targets)
     right = [None if each is None else votes.agree(each, gold).astype(np.int64) for each in answers]
     return {"answers": answers, "right or wrong": right}, texts
-
-
-def _medoids_apart(
-    dense: np.ndarray,
-    pruned: np.ndarray,
-    similarities: np.ndarray,
-    splits: half_splits.HalfSplits,
-    confidence: float,
-) -> list[float]:
-    """The numbers of `shares` of the medoids."""
-    distance = similarity_distance(similarities)
-    whole = distance(*(medoids.of_models(side, similarities) for side in (dense, pruned))).mean()
-    first, second = (np.array(side) for side in zip(*splits.all, strict=True))
-    reference = medoids.of_subsets(dense, similarities, first)
-    others = [medoids.of_subsets(side, similarities, second) for side in (pruned, dense)]
-    apart = np.transpose(
-        [[distance(*two).mean() for two in zip(reference, of_side, strict=True)] for of_side in others]
-    )
-    more = np.array([[1, 0, 1], [0, 1, -1]])
-    estimates, low, high = half_splits.interval(lambda values: values @ more, apart, splits, confidence)
-    return [100 * float(number) for number in (whole, *estimates, low[2], high[2])]

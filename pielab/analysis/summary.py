@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import group_differences, intervals, levels, null, paired_change, pies, sides, span_levels, tables
+from pielab.analysis import (
+    group_differences,
+    intervals,
+    levels,
+    null,
+    paired_change,
+    pies,
+    sides,
+    span_levels,
+    tables,
+    text_levels,
+)
 from pielab.config.parameters import PieParameters
 from pielab.data import datasets, tasks
 from pielab.data.votes import numbered
@@ -18,7 +29,13 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 # What changes at each level, of tasks that have several.
-LEVELS = {"tokens": levels.of_configuration, "spans": span_levels.of_configuration}
+LEVELS = {
+    "tokens": levels.of_configuration,
+    "spans": span_levels.of_configuration,
+    "generation": text_levels.of_configuration,
+}
+# What is beside the votes of examples, of tasks whose votes do not say what the answers are; from both sides' answers.
+BESIDE = {"generation": text_levels.consensus}
 
 
 def examples(split: "Dataset", dense: Predictions, pruned: Predictions, estimate: null.Null) -> pd.DataFrame:
@@ -28,15 +45,17 @@ def examples(split: "Dataset", dense: Predictions, pruned: Predictions, estimate
     of majority classes); unpruned_votes, pruned_votes (a count for each class); pie; p_pie and p_null as in null.Null.
     Of tagged words also entities, those that any model or the label names, such as "3-4 person"; gold, which of them
     are the label's; and unpruned, pruned and votes are of these. Of questions so answers, such as "12 Ada Lovelace",
-    which begins at the context's character 12, or "-1 " for none; label is the word that asks.
+    which begins at the context's character 12, or "-1 " for none; label is the word that asks. Of generated texts the
+    votes are for wrong and right; label is the length of the first target (`generation.LENGTHS`); and unpruned_text and
+    pruned_text are as `text_levels.consensus` gives them.
 
     Raises PielabError for a null of another vote.
     """
     _check_vote(estimate)
     task = tasks.of_split(split)
-    targets, sides = task.targets(split), (dense.classes, pruned.classes)
+    targets, sides, beside = task.targets(split), (dense.classes, pruned.classes), BESIDE.get(task.name)
     frame = pd.DataFrame({"example": np.arange(len(split)), "label": task.ids(targets)})
-    frame = frame.assign(**task.entities(*sides, targets))
+    frame = frame.assign(**task.entities(*sides, targets), **(beside(*sides) if beside else {}))
     *answers_of, gold = numbered(*sides, targets)
     # As many as any question has answers, where these are numbered within it.
     n_classes = gold.shape[1] if gold.ndim == 2 else dense.shape[2]
@@ -51,6 +70,8 @@ def votes_of_one(
 ) -> tuple[str, dict[str, Any]]:
     """The text of the clearest PIE, that which retraining alone would change least, and the arguments of its figure.
 
+    Of generated texts, those that stand for the two sides are behind it.
+
     examples: as `examples` gives them; if none is a PIE, the text on which models agree least. names: of the classes.
     The arguments are those of figures.vote_of_seeds.
     """
@@ -60,13 +81,16 @@ def votes_of_one(
     names = tables.answer_names(row, split, names)
     answers = numbered(dense.classes, pruned.classes, task.targets(split))
     sides = dict(zip(("unpruned", pruner), zip(answers[:2], ("unpruned", "pruned"), strict=True), strict=True))
-    return datasets.joined_texts(split.select([place]))[0], {
+    text = datasets.joined_texts(split.select([place]))[0]
+    for side, generated in zip(sides, tables.texts(row).values(), strict=False):
+        text += f" | {side}: {generated}"
+    return text, {
         "answers": {
             side: [_named(ids, names) for ids in task.ids(of_models[:, place])]
             for side, (of_models, _) in sides.items()
         },
         "majorities": {side: _named(row[column], names) for side, (_, column) in sides.items()},
-        "label": _named(row.get("gold", row["label"]), names),
+        "label": tables.label(row, split, names) or "none",
     }
 
 

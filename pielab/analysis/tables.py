@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pielab.analysis import intervals, null
+from pielab.analysis import intervals, null, text_levels
 from pielab.compression.pruners import CONTROLS, KNOWN
 from pielab.store import files, settings
 from pielab.store.entities import in_words
@@ -150,6 +150,26 @@ def answer_names(row: Mapping[str, Any] | pd.Series, split: "Dataset", names: Se
         return names
     words = split["words"][row["example"]]
     return [in_words(entity, words) for entity in row["entities"]]
+
+
+def right_votes(row: Mapping[str, Any] | pd.Series) -> np.ndarray:
+    """Which of what the votes of a row of `summary.examples` are for is the label; nothing of generated texts."""
+    return np.atleast_1d([] if text_levels.CONSENSUS[0] in row else row.get("gold", row["label"])).astype(int)
+
+
+def label(row: Mapping[str, Any] | pd.Series, split: "Dataset", names: Sequence[str]) -> str:
+    """The label of a row of `summary.examples` in words; of generated texts the first that people wrote.
+
+    names: as `answer_names` gives them.
+    """
+    if text_levels.CONSENSUS[0] in row:
+        return split["targets"][int(row["example"])][0]
+    return ", ".join(names[index] for index in right_votes(row))
+
+
+def texts(row: Mapping[str, Any] | pd.Series) -> dict[str, str]:
+    """The generated texts of a row of `summary.examples`, "unpruned text" and "pruned text"; empty if it has none."""
+    return {name.replace("_", " "): row[name] for name in text_levels.CONSENSUS if name in row}
 
 
 def describe_votes(votes: np.ndarray, names: Sequence[str]) -> str:

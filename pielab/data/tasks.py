@@ -51,7 +51,7 @@ class Task:
     probabilities: of logits. answers: from logits and decision thresholds (`predictions.ANSWERS`).
     decision_threshold: the best one, from logits and targets; None if the task has none. threshold_split: the split on
         which it is the best. shares_threshold: whether that of unpruned models is that of pruned ones too.
-    metrics: by name, the main one first.
+    metrics: by name, the main one first. of_votes: whether they take answers as they are voted on.
     votes: how many seeds answered each class, (examples, classes), given the number of classes. vote: its name.
         majority: the vote, (examples, ...). disagreements: of `pies.disagreements`.
     by_text: the name of what `judged` gives: for each text how right the answers of several seeds are, (votes or seeds,
@@ -81,6 +81,7 @@ class Task:
     threshold_split: str
     shares_threshold: bool
     metrics: Mapping[str, Metric]
+    of_votes: bool
     votes: Callable[[np.ndarray, int], np.ndarray]
     vote: str
     majority: Callable[[np.ndarray], np.ndarray]
@@ -214,6 +215,7 @@ SINGLE_LABEL = Task(
     threshold_split="train",
     shares_threshold=False,
     metrics={"accuracy": accuracy},
+    of_votes=True,
     votes=votes.count,
     vote="majority",
     majority=votes.majority,
@@ -246,6 +248,7 @@ MULTI_LABEL = Task(
     threshold_split="train",
     shares_threshold=False,
     metrics={"macro-F1": macro_f1},
+    of_votes=True,
     votes=lambda answers, n_classes: answers.sum(axis=0),
     vote="majority",
     majority=votes.majority_sets,
@@ -299,6 +302,7 @@ SPANS = dataclasses.replace(
         "exact match": lambda answers, targets: questions.exact_match(answers.texts, targets),
         "F1": lambda answers, targets: questions.f1(answers.texts, targets),
     },
+    of_votes=False,
     entities=questions.answers_of,
     by_text="exact match",
 )
@@ -321,6 +325,7 @@ GENERATION = dataclasses.replace(
     threshold_split="validation",
     shares_threshold=True,
     metrics={"chrF": generation.mean_chrf},
+    of_votes=False,
     by_text="share of right texts",
 )
 # The single-label task of probabilities (seeds, examples, classes) in place of class ids. No data set is of it, so that

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, StrMethodFormatter
 
 from pielab.analysis import intervals, paired_change
-from pielab.analysis.change import by_configuration
+from pielab.analysis.change import RIGHT, by_configuration, outcomes
 from pielab.progress import counted
 from pielab.report import style
 
 _PALETTE = sns.color_palette("colorblind")
-COLOURS = dict(zip(paired_change.SPLIT, style.SPLIT, strict=True))
+COLOURS = dict(zip(paired_change.SPLIT, style.SPLIT, strict=True)) | {RIGHT: "0.87"}
 MARKS = {"another_batch_size": ("another batch size", "|"), "another_precision": ("bfloat16 against float32", "x")}
 # So that a number can be read where a line passes behind it.
 _BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
@@ -40,7 +40,7 @@ def change(table: pd.DataFrame) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=(1.5, 1), layout="constrained")
     for place, (_, rows) in zip(places, parts, strict=True):
         _draw_changed(left, rows.loc["changed"], place)
-        _draw_split(right, rows.loc[paired_change.SPLIT, "estimate"], place)
+        _draw_split(right, outcomes(rows), place)
     _scale(left, table)
     left.set_title("% of a model's own answers that change", loc="left")
     right.set_title("of the changed answers, %", loc="left")

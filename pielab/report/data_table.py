@@ -26,13 +26,14 @@ WRAP_TEXT = itables.JavascriptFunction(
 
 
 def as_html(table: pd.DataFrame, left: Sequence[str], choose: Sequence[str]) -> str:
-    """The HTML of a table, in which all cells are escaped; a column "text" is shown in four lines until it is clicked.
+    """The HTML of a table, in which all cells are escaped; texts are shown in four lines until they are clicked.
 
-    left: the columns to align on the left. choose: those whose values can be chosen from a list. Names that the table
-    lacks are passed over.
+    Texts are in columns whose last word is "text". left: the columns to align on the left. choose: those whose values
+    can be chosen from a list. Names that the table lacks are passed over.
     """
-    place = {name: table.columns.get_loc(name) for name in {"text", *left, *choose} & set(table)}
-    wrapped = [{"targets": place["text"], "render": WRAP_TEXT}] if "text" in place else []
+    place = {name: table.columns.get_loc(name) for name in {*left, *choose} & set(table)}
+    texts = [name for name in table if name.split()[-1:] == ["text"]]
+    wrapped = [{"targets": table.columns.get_loc(name), "render": WRAP_TEXT} for name in texts]
     return itables.to_html_datatable(
         table,
         connected=False,

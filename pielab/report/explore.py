@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 PERCENTILE = {"test": "error-norm percentile", "train": "EL2N percentile"}
 TEXT_LIMIT = 500
 FEW_VALUES = [*results.CONFIGURATION, "label"]
+# Of generated texts, as `tables.texts` names them.
+TEXTS = ("unpruned text", "pruned text")
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ def pies(folder: Path, split: Split, study: Path | results.Results | None = None
             **results.configuration_of(record["summary"]),
             "example": places,
             "text": [split.texts[place] for place in places],
-            "label": [", ".join(of[index] for index in _label(row)) for row, of in zip(rows, names, strict=True)],
+            "label": [tables.label(row, split.examples, of) for row, of in zip(rows, names, strict=True)],
+            **{name: [tables.texts(row)[name] for row in rows] for name in (tables.texts(rows[0]) if rows else ())},
             **{
                 f"{side} votes": [
                     results.describe_votes(*each) for each in zip(pie_rows[f"{side}_votes"], names, strict=True)
@@ -143,7 +146,8 @@ def study_pies(study: Path | results.Results, split: str = "test") -> pd.DataFra
             known = read_split(row.folder, split, known, study)
             parts.append(pies(row.folder, known, study))
             progress.step(f"{row.dataset}, {row.model}, {Configuration.of(row._asdict()).title}")
-    return pd.concat(parts, ignore_index=True)
+    frame = pd.concat(parts, ignore_index=True)
+    return frame.fillna(dict.fromkeys(set(TEXTS) & set(frame), ""))
 
 
 def top_rows(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
@@ -177,11 +181,13 @@ def as_html(frame: pd.DataFrame, without: Sequence[str] = (), text_limit: int | 
     percentile = [name for name in PERCENTILE.values() if name in frame]
     digits = {"P(PIE)": 2, "P(null)": 2, **dict.fromkeys(readability.SCORES, 1)}
     whole = dict.fromkeys([*percentile, "difficult words", readability.LENGTH], 0)
-    texts = data_table.one_line(frame["text"], text_limit)
-    table = frame.assign(text=texts, threshold=settings.joined(list(tables.setting_texts(frame)))).round(digits | whole)
+    texts = {name: data_table.one_line(frame[name], text_limit) for name in ("text", *TEXTS) if name in frame}
+    table = frame.assign(**texts, threshold=settings.joined(list(tables.setting_texts(frame)))).round(digits | whole)
     table = table.astype(dict.fromkeys(whole, int)).drop(columns=["votes", "marked", *without])
-    named = [*results.CONFIGURATION, "text", "label", "unpruned votes", "pruned votes"]
-    return data_table.as_html(table, left=named, choose=FEW_VALUES)
+    named = [*results.CONFIGURATION, "text", "label", *TEXTS, "unpruned votes", "pruned votes"]
+    # What people wrote, as the label of generated texts, is another one for each.
+    choose = [name for name in FEW_VALUES if name != "label" or not set(TEXTS) & set(frame)]
+    return data_table.as_html(table, left=named, choose=choose)
 
 
 def example(frame: pd.DataFrame, place: int = 0) -> HTML:
@@ -265,15 +271,13 @@ class Explorer(widgets.VBox):
         self.whole.value = "" if place is None else example(self.pies, place).data
 
 
-def _label(row: dict[str, Any]) -> np.ndarray:
-    """Which of what the votes are for is right."""
-    return np.atleast_1d(row.get("gold", row["label"])).astype(int)
-
-
 def _marked(row: dict[str, Any], split: "Dataset") -> str:
     """A tagged sentence three times, with the entities of the label and of both votes marked, or a context with the
-    answers; else nothing."""
+    answers, or a source with what people and both sides wrote; else nothing."""
     parts = []
+    if texts := tables.texts(row):
+        source = split[int(row["example"])]
+        return marked.texts(source["text"], source["targets"], *texts.values())
     if "answers" in row:
         asked = split[int(row["example"])]
         text, parts = asked["text_pair"], [marked.paragraph(f"<b>question</b>: {html.escape(asked['text'])}")]
@@ -290,6 +294,6 @@ def _marked(row: dict[str, Any], split: "Dataset") -> str:
 
 def _votes(row: dict[str, Any], names: Sequence[str]) -> list[tuple[str, int, int, bool]]:
     """Rows of class name, unpruned votes, pruned votes and whether it is a label, for classes with votes and labels."""
-    own = set(_label(row))
+    own = set(tables.right_votes(row))
     counts = enumerate(zip(row["unpruned_votes"], row["pruned_votes"], strict=True))
     return [(names[index], *pair, index in own) for index, pair in counts if any(pair) or index in own]

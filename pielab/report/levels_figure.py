@@ -1,4 +1,4 @@
-"""The figures of tagged words: what changes by word, sentence and entity, and which gold entities are lost."""
+"""The figures of levels: what changes by word, sentence and entity, of answers and texts; and lost entities."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,12 +12,14 @@ from matplotlib.figure import Figure
 
 from pielab.analysis import intervals
 from pielab.analysis.span_levels import LEVELS as LEVELS_OF_ANSWERS
+from pielab.analysis.text_levels import LEVELS as LEVELS_OF_TEXTS
 from pielab.progress import counted
 from pielab.report import style
 from pielab.store.paths import CONFIGURATION, Configuration
 
 _PALETTE = sns.color_palette("colorblind")
-WORDS = LEVELS_OF_ANSWERS[-1]
+# What is between two votes, where no vote is counted.
+BETWEEN = {LEVELS_OF_ANSWERS[-1]: "1 - F1", LEVELS_OF_TEXTS[-1]: "1 - u"}
 PIES, MOVED, FROM_CONTROL = _PALETTE[1], _PALETTE[4], _PALETTE[3]
 
 
@@ -26,24 +28,24 @@ def levels(table: pd.DataFrame) -> Figure:
     """PIEs beside their null, and how far answers moved, a panel a level with a row for each configuration.
 
     table: as tagged_words.of_study gives it, of one data set and model. Levels have scales of their own, for models
-    that differ on few words differ on many sentences.
+    that differ on few words differ on many sentences. u is the similarity of two texts.
     """
     names, columns = _titles(table), table["level"].unique()
-    width = 1.3 + 0.08 * max(map(len, names)) + 1.75 * len(columns)
+    width = 1.3 + 0.08 * max(map(len, names)) + 1.75 * max(len(columns), 3)
     size = (width, 2 * (0.22 * len(names) + 0.7) + 1.1)
     figure, grid = plt.subplots(2, len(columns), figsize=size, sharey=True, squeeze=False, layout="constrained")
     for (above, below), level in zip(grid.T, columns, strict=True):
         rows = table[table["level"] == level]
         _draw_pies(above, rows)
         _draw_moved(below, rows)
-        above.set_title(f"{level}\n{'1 - F1' if level == WORDS else 'PIEs'}, %", loc="left")
+        above.set_title(f"{level}\n{BETWEEN.get(level, 'PIEs')}, %", loc="left")
         below.set_title("moved, points", loc="left")
     for axes in grid[:, 0]:
         axes.set_yticks(range(len(names)), names)
     grid[0, 0].set_ylim(len(names) - 0.4, -0.6)
     numbers = dict(_numbers(table))
-    if len(set(numbers.values())) == 1:  # each level has the same questions
-        numbers = {"questions": numbers.popitem()[1]}
+    if len(set(numbers.values())) == 1:  # each level has the same questions or texts
+        numbers = {"questions" if LEVELS_OF_ANSWERS[0] in numbers else "texts": numbers.popitem()[1]}
     counts = ", ".join(f"{number:,} {level}" for level, number in numbers.items())
     figure.suptitle(f"{style.pair(table)}: {counted(table['seeds'].max(), 'seed')}; {counts}", fontsize="medium")
     of_pies = "of PIEs that of the excess over the null"

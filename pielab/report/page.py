@@ -11,7 +11,7 @@ import pandas as pd
 from pielab.analysis import findings, intervals, results
 from pielab.arguments import parser_for
 from pielab.errors import PielabError
-from pielab.report import first_page, paper, provenance, render
+from pielab.report import first_page, marked, paper, provenance, render
 
 # Notebooks find the last two here as well.
 from pielab.report.panels import PANELS, draw, show  # noqa: F401
@@ -72,6 +72,8 @@ def sections(study_folder: Path) -> dict[str, Any]:
     if (path := folder / "tables" / "pie_examples.csv").exists():
         # As strings, because a text may consist of the word "None".
         found["examples"] = _csv(path, dtype=str, keep_default_na=False).to_dict("records")
+        for row in found["examples"]:
+            row["texts"] = marked.differing(*(row.get(f"{side} text", "") for side in ("unpruned", "pruned")))
     return found
 
 

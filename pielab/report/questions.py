@@ -71,11 +71,12 @@ NOTES = {
     ),
     "change_by_configuration": (
         "The model of a seed before compression and the model of the same seed after, at these texts. <b>changed</b> "
-        "is the share of its answers that differ, in percent, and the sum of the next three columns; <b>another "
-        "seed</b>, how many differ between two unpruned models; <b>another batch size</b> and <b>bfloat16 against "
-        "float32</b>, how many differ with the same weights. <b>KL</b>, in nats, is the divergence of the "
-        "probabilities after from those before. <b>Expected calibration error</b> has 15 bins, from 0 to 1; the "
-        "<b>Brier score</b> is the sum over classes; these three need logits, and are left out where only answers are "
+        "is the share of its answers that differ, in percent, and the sum of the next three columns, but where "
+        "several answers are right, of questions and texts: the rest is right to another right. <b>another seed</b>, "
+        "how many differ between two unpruned models; <b>another batch size</b> and <b>bfloat16 against float32</b>, "
+        "how many differ with the same weights. <b>KL</b>, in nats, is the divergence of the probabilities after from "
+        "those before. <b>Expected calibration error</b> has 15 bins, from 0 to 1; the <b>Brier score</b> is the sum "
+        "over classes; these three need logits, and are left out where only answers are "
         "known. In brackets: 95 % intervals, over seeds."
     ),
     "sizes": (
@@ -101,7 +102,10 @@ NOTES = {
         "single models; of entities, one minus the F1 of two models' entities of a sentence. Longer sentences are PIEs "
         "more often, whatever made the models differ, so a share says nothing without its null. Of questions: whether "
         "the most frequent answers differ, whether one side is right and the other is not, and one minus the F1 of the "
-        "words of two answers. In brackets: 95 % intervals, over seeds."
+        "words of two answers. Of generated texts: whether one side is right and the other is not, and <b>texts</b>, "
+        "one minus the similarity u of two texts (chrF, after case, punctuation and spaces are taken away); between "
+        "votes it is that of the two medoids, and ? with fewer than three models a side. In brackets: 95 % intervals, "
+        "over seeds."
     ),
     "entity_types_by_configuration": (
         "In percent of a type's gold entities. <b>recall, change</b> is that of a single model, compressed less "
@@ -120,7 +124,7 @@ NOTES = {
         "models disagree with the other half, and compared with the <b>halved</b> numbers, where unpruned halves "
         "disagree with pruned halves; <b>more</b> is by how much they exceed the null, with a 95 % interval. "
         "Macro-F1 falls with the number of examples, even if all answers are right, so tasks with several labels are "
-        "compared by the F1 of each text, averaged over texts."
+        "compared by the F1 of each text, averaged over texts. Generated texts are compared by the share that is right."
     ),
     "growth": (
         "<b>differ</b> is on how many texts, in percent, an unpruned model and a pruned model of another seed differ, "

@@ -12,16 +12,17 @@ OVER_HALVES = {
 LEVEL_TABLES = (
     table(
         "levels",
-        "of tagged words: what changes by word, sentence and entity; of questions: by answer and by its words",
+        "of tagged words: what changes by word, sentence and entity; of questions: by answer and by its words; of "
+        "generated texts: by right or wrong, and by the texts",
         CONFIGURATION
         | SEEDS
         | COMPARED
         | {
             "level": "string: words, words in entities, sentences or entities; of questions answers, right or "
-            "wrong, or words of the answers",
-            "number": "integer: of words, sentences or gold entities",
+            "wrong, or words of the answers; of generated texts right or wrong, or texts",
+            "number": "integer: of words, sentences, gold entities, questions or texts",
             "all_seeds": "number: PIEs in percent, all seeds on both sides; of entities, those that one vote alone "
-            "says, in percent of those that either says",
+            "says, in percent of those that either says; of texts one minus the similarity of the medoids, a mean",
             "halved": "number: the same of halves of the seeds",
             "null": "number: the same of unpruned halves",
             "excess": "number: halved less null",
@@ -31,7 +32,7 @@ LEVEL_TABLES = (
             name: text
             for column, about in {
                 "changed": "own answers changed, percent",
-                "moved": "points, from unpruned models; of entities by one minus F1",
+                "moved": "points, from unpruned models; of entities by one minus F1, of texts by one minus similarity",
                 "moved_from_control": "the same from the control",
             }.items()
             for name, text in {column: f"number: {about}", **ends(column)}.items()

@@ -87,7 +87,10 @@ TABLES = (
         "what changes in the model of the same seed; a row a configuration and quantity",
         CONFIGURATION
         | COUNTED
-        | {"quantity": "string: changed, its parts; KL, calibration error and Brier score, empty without logits"}
+        | {
+            "quantity": "string: changed, its parts (the rest is right to another right); KL, calibration error and "
+            "Brier score, empty without logits"
+        }
         | ESTIMATE
         | {"another_seed": "number: the same between unpruned models of two seeds"}
         | ends("another_seed")
@@ -273,7 +276,9 @@ TABLES = (
         CONFIGURATION
         | {
             "text": "string: the text",
-            "label": "string: its class or classes",
+            "label": "string: its class or classes; of generated texts the first that people wrote",
+            "unpruned text": "string: of generated texts, what stands for the unpruned side; else no such column",
+            "pruned text": "string: the same of the pruned side",
             "unpruned votes": "string: how many unpruned models voted for what",
             "pruned votes": "string: how many pruned ones",
             "P(PIE)": "number: share of half-splits in which it is a PIE",

@@ -1,4 +1,4 @@
-"""What the models of a study that tag words change by word, sentence and entity, and which gold entities they lose."""
+"""What the models of a study change at each level, of tasks that have several, and which gold entities they lose."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from pielab.analysis import intervals, levels, results, tables
 from pielab.store.paths import CONFIGURATION, Configuration
 
 NO_TAGS = "No configuration of this study tags words."
-NO_LEVELS = "No configuration of this study tags words or answers questions."
+NO_LEVELS = "No configuration of this study tags words, answers questions or generates texts."
 QUESTION = "Which entities are lost?"
 # Of single models at each level: moved and own answers changed from unpruned models, and moved from the control.
 SINGLE = {
@@ -26,7 +26,7 @@ MOST = 3
 
 
 def of_study(study: Path | results.Results) -> pd.DataFrame:
-    """The rows of `of_configuration` for every configuration of a study that tags words, in the paper's order."""
+    """The rows of `of_configuration` for every configuration of a study that has levels, in the paper's order."""
     return _of_study(study, of_configuration, LEVELS)
 
 
@@ -45,11 +45,13 @@ def of_configuration(summary: dict[str, Any]) -> pd.DataFrame:
 
     summary: as results.summary gives it. Columns: the configuration; seeds; control; those of `levels.shares`; and,
     with intervals, changed, moved and moved_from_control, as `levels.agreement` gives them. The last is NaN without a
-    control.
+    control. Those of `levels.shares` are NaN at a level where votes take more seeds.
     """
     if not summary.get("levels"):
         return pd.DataFrame(columns=LEVELS)
     found, single = (pd.DataFrame(summary["levels"][name]) for name in ("shares", "agreement"))
+    found = found.set_index("level").reindex(dict.fromkeys([*found["level"], *single["level"]])).reset_index()
+    found["number"] = found["number"].ffill().astype(int)
     single = single.set_index(["level", "comparison", "quantity"])
     if "training longer" not in single.index.unique("comparison"):
         single = single.drop(index="removal", level="comparison")
@@ -92,7 +94,7 @@ def format_levels(table: pd.DataFrame) -> pd.DataFrame:
     shown = _configurations(table)
     shown["level"] = [f"{level} ({number:,})" for level, number in zip(table["level"], table["number"], strict=True)]
     for name, column in {"PIEs, all seeds, %": "all_seeds", "PIEs, halves, %": "halved", "null, %": "null"}.items():
-        shown[name] = table[column].map("{:.1f}".format)
+        shown[name] = table[column].map("{:.1f}".format).replace("nan", "?")
     shown["excess"] = tables.with_intervals(table, "excess", "low", "high", digits=1)
     names = dict(zip(SINGLE, ("own answers changed, %", "moved from unpruned", "moved from control"), strict=True))
     for name, title in names.items():
