@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from pielab.analysis import change, tables
+from pielab.analysis.examples import generated_texts
 from pielab.compression.pruners import CONTROLS
 from pielab.progress import counted
 from pielab.store.paths import CONFIGURATION, Configuration
@@ -12,7 +13,7 @@ from pielab.store.paths import CONFIGURATION, Configuration
 # The kinds of figures that say most, the first that was drawn: own answers changed where nothing is retrained.
 FIGURES = ("decomposition", "change", "pie_shares")
 # Those of all digits that `overview` takes, beside those of the questions.
-TABLES = ("tradeoff", "change", "decomposition")
+TABLES = ("tradeoff", "change", "decomposition", "levels")
 NOTE = (
     "In percent of the test texts, with 95 % intervals over seeds. <b>PIEs</b> are those between halves of the seeds, "
     "as is their <b>null</b>, what retraining alone changes; <b>excess</b> is the difference. "
@@ -21,6 +22,21 @@ NOTE = (
     "control, or against unpruned models if there is none; <b>p</b> is that of an exact test, corrected for all "
     "configurations. Empty: not measured."
 )
+OF_TEXTS = (
+    " Of generated texts, PIEs, <b>moved</b> and <b>p</b> are of right or wrong. <b>own texts apart</b> is how unlike "
+    "each other the texts of models of the same seed are, one minus their similarity u; <b>texts moved</b> is moved "
+    "with that distance."
+)
+
+
+def note(found: Mapping[str, pd.DataFrame]) -> str:
+    """What is said above the table of `overview`."""
+    return NOTE + (OF_TEXTS if len(_texts(found)) else "")
+
+
+def _texts(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The rows of generated texts."""
+    return generated_texts.rows(found["levels"]) if "levels" in found else pd.DataFrame()
 
 
 def abstract(shares: pd.DataFrame) -> str:
@@ -44,8 +60,9 @@ def abstract(shares: pd.DataFrame) -> str:
 def overview(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """A row for each configuration, as text: accuracy, PIEs beside their null, own answers changed, and moved.
 
-    found: tables of the report by name, effectiveness, tradeoff, pie_shares, change and decomposition. The columns of
-        those that are missing, as in reports of earlier versions and of studies that still run, are left out.
+    found: tables of the report by name, effectiveness, tradeoff, pie_shares, change, decomposition and levels. The
+        columns of those that are missing, as in reports of earlier versions and of studies that still run, are left
+        out. Of generated texts, which differ nearly always, how far apart they are stands for how many changed.
     """
     columns, metrics = {}, set()
     if "effectiveness" in found:
@@ -64,6 +81,12 @@ def overview(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         changed = found["change"]
         changed = changed[changed["quantity"] == "changed"]
         columns["own answers changed, %"] = _by_configuration(changed, changed.apply(change.percent, axis="columns"))
+    if len(texts := _texts(found)):
+        columns["own texts apart, %"] = apart = _cells(texts, "changed")
+        columns["own answers changed, %"] = {
+            key: cell for key, cell in columns.get("own answers changed, %", {}).items() if key not in apart
+        }
+        columns["texts moved"] = _cells(texts, "moved")
     if "decomposition" in found:
         compared = tables.against_control(found["decomposition"])
         moved = compared[compared["quantity"] == "moved"]

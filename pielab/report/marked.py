@@ -73,6 +73,8 @@ def texts(source: str, targets: Sequence[str], unpruned: str, pruned: str) -> st
     beside = zip(("unpruned", "pruned"), differing(unpruned, pruned), strict=True)
     columns = "".join(f'<div style="flex: 1">{paragraph(f"<b>{side}</b>: {text}")}</div>' for side, text in beside)
     shown = [paragraph(text) for text in (f"<b>source</b>: {html.escape(source)}", *written)]
+    if normalised_text(unpruned) == normalised_text(pruned):
+        shown.append(paragraph("The same text is most like those of either side, though their votes differ."))
     return f'{"".join(shown)}<div style="display: flex; gap: 2em">{columns}</div>'
 
 

@@ -67,7 +67,7 @@ def sections(study_folder: Path) -> dict[str, Any]:
         shares = read["pie_shares"]
         found["seeds"] = shares["seeds"].agg(["min", "max"]).tolist()
         found["abstract"] = first_page.abstract(shares)
-        note = first_page.NOTE.replace("95 %", intervals.level(pd.concat(read.values())))
+        note = first_page.note(read).replace("95 %", intervals.level(pd.concat(read.values())))
         found["overview"] = (note, _html(first_page.overview(read)))
     if (path := folder / "tables" / "pie_examples.csv").exists():
         # As strings, because a text may consist of the word "None".
