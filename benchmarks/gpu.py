@@ -4,7 +4,8 @@
 
 Needs only a GPU: random tokens in texts as long as those of the paper's data sets, and models with random weights,
 trained as in a study. Should take about five minutes. Without a GPU, --small runs it on the CPU to check that it works.
-Besides, the seconds of a unit of CoNLL 2003 with BERT-base, whose words get tags (params/studies/conll2003.yaml).
+Besides, the seconds of a unit of CoNLL 2003 with BERT-base, whose words get tags (params/studies/conll2003.yaml), and
+those in which GPT-2 writes 256 texts.
 """
 
 import argparse
@@ -30,8 +31,9 @@ from pielab.data import published
 from pielab.jobs import estimate
 from pielab.models import classifier
 from pielab.models.encoders import WordEncoder
-from pielab.models.tokens import Tokens
-from pielab.training import loop, workers
+from pielab.models.targets import TargetEncoder
+from pielab.models.tokens import Tokens, join
+from pielab.training import decoding, loop, workers
 
 PROJECT = Path(__file__).parents[1]
 # Vendors' dense bfloat16 TFLOP/s, by a part of the device's name; the first match counts.
@@ -50,6 +52,8 @@ SEVERAL = {"reuters", "aapd"}
 STEPS, WORDS, WIDTH, VOCABULARY = 60, 50_000, 300, 30_522
 # CoNLL 2003's training, validation and test sentences, and the tags of their words.
 SENTENCES, TAGS = (14_041, 3_250, 3_453), 9
+# Texts that are written, the tokens of what they are written from, and theirs.
+WRITTEN, SOURCE, ANSWER = 256, 50, 64
 # Numbers of BiLSTMs at once, tried on the shortest texts until more are slower or do not fit; others use the fastest.
 WORKERS = (1, 4, 8, 16)
 # Seconds that they train.
@@ -58,6 +62,13 @@ TOGETHER = 10.0
 
 class Padded:
     padding, width = 0, None
+
+
+class Numbers:
+    """In place of a tokenizer, where nobody reads the texts."""
+
+    def decode(self, row: list[int], skip_special_tokens: bool) -> str:
+        return " ".join(map(str, row))
 
 
 @dataclass(frozen=True)
@@ -120,6 +131,28 @@ def tagger(device: torch.device, small: bool, repeats: int, peak: float | None) 
     seconds = training / row["tokens_per_second"] + predicted / row["predicted_per_second"]
     case = "BERT-base that tags words, sentences as long as conll2003's"
     return {"benchmark": "gpu", "case": case, "side": "pielab", "like": "conll2003", "seconds_a_unit": seconds} | row
+
+
+def generator(device: torch.device, small: bool, repeats: int) -> dict[str, Any]:
+    """The seconds in which a language model of GPT-2's size, of random weights, writes texts greedily, by repeat."""
+    from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
+
+    random, number = np.random.default_rng(0), 8 if small else WRITTEN
+    torch.manual_seed(0)
+    config = GPT2Config(**({"n_layer": 1, "n_embd": 64, "n_head": 2} if small else {}))
+    model, end = GPT2LMHeadModel(config).to(device), config.vocab_size - 1
+    model.generation_config = GenerationConfig(do_sample=False, pad_token_id=end, eos_token_id=end)
+    encoder = TargetEncoder(Numbers(), SOURCE, end, max_answer_tokens=ANSWER, end=end)
+    sources = join(random.integers(end, size=(number, SOURCE), dtype=np.int32))
+    precision, taken = loop.choose_precision("auto", device), []
+    for _ in range(repeats + 1):  # the first warms up
+        start = loop.finished_at(device)
+        texts, _ = decoding.write(model, encoder, sources, precision)
+        taken.append(loop.finished_at(device) - start)
+    written = sum(len(text.split()) for text in texts)
+    case = f"{'a small GPT-2' if small else 'GPT-2'} writes {number} texts of {ANSWER} tokens from {SOURCE}"
+    about = {"benchmark": "gpu", "case": case, "side": "pielab", "model": "gpt2", "like": "texts"}
+    return about | {"seconds": taken[1:], "written_tokens": written}
 
 
 def rates(
@@ -294,6 +327,8 @@ def main() -> None:
         trained, predicted = row["tokens_per_second"], row["predicted_per_second"]
         print(f"{row['case']}: {trained:,.0f} tokens/s, {share(row)}, predicts {predicted:,.0f} tokens/s", flush=True)
     print(f"a unit of conll2003: {row['seconds_a_unit']:,.0f} s", flush=True)
+    row = keep(generator(device, given.small, given.repeats))
+    print(f"{row['case']}: {common.spread(row['seconds'])} s", flush=True)
     # What this process keeps of the GPU's memory, others cannot have.
     torch.cuda.empty_cache()
     numbers, best, quickest = (1, 2) if given.small else given.workers, 0.0, 1

@@ -76,9 +76,11 @@ def test_the_benchmark_of_a_gpu_runs_by_its_command_and_in_its_processes(tmp_pat
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     assert len(found["hours"]) == 8 and all(row["hours"] > 0 for row in found["hours"])
-    assert {row["model"] for row in found["rows"]} == {"bilstm", "bert-base-uncased"}
+    assert {row["model"] for row in found["rows"]} == {"bilstm", "bert-base-uncased", "gpt2"}
     assert {row.get("workers") for row in found["rows"]} == {None, 1, 2}
     (tagger,) = [row for row in found["rows"] if row["like"] == "conll2003"]
+    (generator,) = [row for row in found["rows"] if row["model"] == "gpt2"]
+    assert len(generator["seconds"]) == 1 and 0 < generator["written_tokens"] <= 8 * 64
     assert tagger["seconds_a_unit"] > 20 * 14_041 * 3 / tagger["tokens_per_second"]
 
 
