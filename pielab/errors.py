@@ -2,12 +2,14 @@
 
 import contextlib
 import difflib
+import importlib
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# The packages that only training needs, of the extra `train`; `study` has these and all others.
+# The packages that only training needs, of the extra `train`, and those of metrics; `study` has all others.
 TRAIN = {"torch", "transformers"}
+GENERATION = {"sacrebleu"}
 
 
 class PielabError(ValueError):
@@ -72,12 +74,19 @@ def missing_package() -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package in {"", "pielab"}:
             raise
-        extra = "train" if package in TRAIN else "study"
+        extra = "train" if package in TRAIN else "generation" if package in GENERATION else "study"
         raise PielabError(
             "package-missing",
             f"{package} is not installed, and this needs it",
             f"pip install 'pielab[{extra}]'; in a clone, make",
         ) from None
+
+
+def require(packages: Iterable[str]) -> None:
+    """Raises PielabError if a package is not installed."""
+    with missing_package():
+        for package in packages:
+            importlib.import_module(package)
 
 
 def first_line(error: BaseException) -> str:

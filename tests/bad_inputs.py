@@ -85,6 +85,16 @@ def questions(name: str, given: str, cure: str, options: str = "", file: str = "
     return BadInput(name, f"new {file} {options}", given, cure, {file: content})
 
 
+TARGETS = "--text source --target target"
+
+
+def targets(name: str, given: str, cure: str, options: str = TARGETS, **changes: object):
+    """Texts to generate, in the last row of four changes; None takes a column out."""
+    rows = [{"source": f"name[{place}]", "target": f"This is {place}."} for place in (1, 2, 3, 4)]
+    rows[-1] = {column: cell for column, cell in (rows[-1] | changes).items() if cell is not None}
+    return BadInput(name, f"new texts.jsonl {options}", given, cure, {"texts.jsonl": "\n".join(map(json.dumps, rows))})
+
+
 def squad(name: str, articles: object, given: str, cure: str):
     """SQuAD's JSON, of these articles."""
     return BadInput(name, "new qa.json", given, cure, {"qa.json": json.dumps({"version": "1.1", "data": articles})})
@@ -379,8 +389,43 @@ SPANS = [
     squad(
         "SQuAD with an id twice", [article(), article()], "1 id of more than one question, such as 'q1'", "leave out"
     ),
-    squad("SQuAD of one context", [article(id=place) for place in range(9)], "all on one context", "on more contexts"),
+    squad("SQuAD of one context", [article(id=place) for place in range(9)], "all of one context", "of more contexts"),
     data("no_answer without questions", GOOD, "no_answer is true, and reviews.csv has", "leave", options="--no-answer"),
+    targets("empty target", "row 4 has an empty target", "leave it out", target=" "),
+    targets("target missing", "row 4 has an empty target", "leave it out", target=None),
+    targets("an empty one of several targets", "row 4 has an empty target", "leave it out", target=["a", ""]),
+    targets("no targets", "row 4 has an empty list of targets", "leave it out", target=[]),
+    targets("target that is a number", "row 4 has the target 7", "give a text, or a list of texts", target=7),
+    targets("target with its place", "row 4 has the target {", "or a list", target={"text": "a", "answer_start": 0}),
+    targets("targets by name", "row 4 has the target ['a', 1]", "label", "", target=["a", 1]),
+    targets("empty source", "row 4 has an empty source", "leave it out", source=""),
+    targets("source missing", "has 1 rows with no 'source'", "fill or drop", source=None),
+    targets("no column of targets", "has no column 'ref'", "set target to one of", "--text source --target ref"),
+    targets("targets as texts", "text and target are both 'target'", "of its own", "--text target --target target"),
+    *(
+        targets(f"target and {option}", f"{option} = ", f"leave {option} out", f"{TARGETS} --{flag}")
+        for option, flag in {
+            "label": "label source",
+            "text_pair": "text-pair source",
+            "label_separator": "label-separator ';'",
+            "no_answer": "no-answer",
+        }.items()
+    ),
+    BadInput(
+        "texts to generate for the BiLSTM",
+        "new texts.csv",
+        "texts.csv has texts to generate, and the bilstm",
+        "give --model a Hub id such as gpt2",
+        {"texts.csv": rows("a {},b {}", header="source,target")},
+        frozenset({"datasets"}),
+    ),
+    BadInput(
+        "texts to generate of one source",
+        "new texts.csv --model gpt2",
+        "all 12 texts of texts.csv are 'a'",
+        "give the column",
+        {"texts.csv": rows("a,b {}", header="source,target")},
+    ),
     BadInput(
         "questions for the BiLSTM",
         "new qa.json",

@@ -17,7 +17,7 @@ from conftest import install, make_texts
 from packaging.requirements import Requirement
 
 import pielab
-from pielab.errors import TRAIN
+from pielab.errors import GENERATION, TRAIN
 
 PROJECT = Path(__file__).parents[1]
 
@@ -150,9 +150,10 @@ def test_a_command_whose_packages_are_missing_names_the_extra(base):
     assert re.findall("-> (.)", done.stdout) == ["2", "2", "2", "0"]
 
 
-def test_what_training_alone_needs_is_its_extra():
+def test_what_training_or_metrics_alone_need_is_their_extra():
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     assert {Requirement(each).name for each in project["optional-dependencies"]["train"]} == TRAIN
+    assert {Requirement(each).name for each in project["optional-dependencies"]["generation"]} == GENERATION
     assert "pielab[train]" in project["optional-dependencies"]["study"]
 
 

@@ -46,4 +46,4 @@ def test_two_commands_lead_from_a_table_to_a_report(wheel, tmp_path, browser):
     browser.get(pruned)
     until(browser, lambda: "The answer" in browser.find_element("tag name", "body").text)
     text = browser.find_element("tag name", "body").text
-    assert "of 60 test texts" in text and "all 20 parameters" in text and 'pruner = "IMP-FT"' not in text
+    assert "of 60 test texts" in text and "all 21 parameters" in text and 'pruner = "IMP-FT"' not in text

@@ -24,8 +24,16 @@ TEXTS = ("text", "sentence", "body", "review", "content", "premise", "question",
 LABELS = ("label", "labels", "class", "category", "sentiment", "stars", "rating", "target", "gold_label", "answers")
 BILSTM = {"epochs": 5, "batch_size": 64, "learning_rate": 3e-3, "seeds": "0-7"}
 TRANSFORMER = {"epochs": 3, "batch_size": 32, "learning_rate": 3e-5, "seeds": "0-5"}
+MINILM = ("minilm", "minilm-2l")
 RECIPES = {"bilstm": BILSTM, "minilm-2l": TRANSFORMER | {"learning_rate": 3e-4}}
 LONGEST = {"bilstm": 256}
+# Which models cannot do tasks whose examples have no class each, and which can.
+_LABELLERS = (("bilstm",), "minilm-2l, minilm, a Hub id, or the folder of a transformer")
+UNFIT = {
+    "tokens": _LABELLERS,
+    "spans": _LABELLERS,
+    "generation": (("bilstm", *MINILM), "a Hub id such as gpt2 or google-t5/t5-small, or the folder of such a model"),
+}
 PRUNERS = {"IMP-FT": [50, 90], "MP-AI": [90], "RTN": [4], "Magnitude": [50]}
 
 
@@ -36,6 +44,7 @@ def main(arguments: list[str], program: str = "pielab new") -> int:
     parser.add_argument("--text", help="the column of the texts")
     parser.add_argument("--text-pair", help="the column of the second texts, if there are pairs")
     parser.add_argument("--label", help="the column of the labels")
+    parser.add_argument("--target", help="the column of texts to generate, in place of labels")
     parser.add_argument("--label-separator", help="what separates several labels of a text, such as ';'")
     parser.add_argument("--no-answer", action="store_true", help="questions may have no answer, as in SQuAD 2.0")
     parser.add_argument("--group", help="a column to compare by: a dialect, a source")
@@ -64,6 +73,8 @@ def _params(given: argparse.Namespace) -> dict[str, Any]:
     from pielab.data import datasets, tagged, tasks
 
     columns: dict[str, Any] = {"text": given.text, "label": given.label}
+    if given.target:
+        columns = {"text": given.text, "target": given.target} | ({"label": given.label} if given.label else {})
     if None in columns.values():
         columns = _columns(given.data, columns)
     optional = ("text_pair", "label_separator", "no_answer", "group")
@@ -71,12 +82,13 @@ def _params(given: argparse.Namespace) -> dict[str, Any]:
     data = datasets.load(given.data, **columns)
     names = datasets.class_names(data)
     tagged.warn_of_begun_inside(map(datasets.targets, data.values()))
-    examples = tasks.NO_CLASSES.get(tasks.of_split(data["train"]).name)
-    if examples and given.model == "bilstm":
+    task = tasks.of_split(data["train"]).name
+    unfit, fit = UNFIT.get(task, ((), ""))
+    if given.model in unfit:
         raise PielabError(
             "task-without-transformer",
-            f"{given.data} has {examples}, and the bilstm gives whole texts a class",
-            "give --model minilm-2l, minilm, a Hub id, or the folder of a transformer",
+            f"{given.data} has {tasks.NO_CLASSES[task]}, and the {given.model} gives whole texts a class",
+            f"give --model {fit}",
         )
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     print(
@@ -92,13 +104,16 @@ def _params(given: argparse.Namespace) -> dict[str, Any]:
 def _columns(data: str, given: dict[str, str | None]) -> dict[str, Any]:
     """The columns of texts and labels, asked for in a terminal; PielabError elsewhere, with those that there are.
 
-    Those of SQuAD's questions and answers have contexts as well, as text_pair.
+    Those of SQuAD's questions and answers have contexts as well, as text_pair. Sources and targets are not asked for.
     """
+    from pielab.data import sources, spans
+
     frame = _head(data)
-    likely = {
-        "text": next((name for name in TEXTS if name in frame), None),
-        "label": next((name for name in LABELS if name in frame), None),
-    }
+    if not any(given.values()) and (found := sources.columns({"": frame}, spans.DEFAULTS)) != spans.DEFAULTS:
+        print("".join(f"{name} column: {column}\n" for name, column in found.items()), end="")
+        return dict(found)
+    often = {"text": TEXTS, "label": LABELS}
+    likely = {name: next((column for column in columns if column in frame), None) for name, columns in often.items()}
     missing = [name for name, column in given.items() if column is None]
     if not sys.stdin.isatty():
         unclear = [name for name in missing if likely[name] is None]
@@ -115,7 +130,7 @@ def _columns(data: str, given: dict[str, str | None]) -> dict[str, Any]:
     for name in missing:
         print(f"{name} column: {answers[name]}")
     columns = given | answers
-    if (columns["text"], columns["label"]) == ("question", "answers") and "context" in frame:
+    if (columns["text"], columns.get("label")) == ("question", "answers") and "context" in frame:
         print("text_pair column: context")
         columns["text_pair"] = "context"
     return columns
@@ -128,14 +143,15 @@ def _ask(name: str, likely: str | None) -> str:
 
 def _head(data: str) -> "pd.DataFrame":
     """The data's columns; of a folder's test file."""
-    from pielab.data import formats, tables
+    from pielab.data import formats, sources, tables
 
     path = paths.find(data)
     if path is None:
         raise PielabError("no-such-data", f"there is no file or folder {data}", "give the path of your data")
     found = tables.split_files(path)
     # The names decide which delimiter a CSV has; as they are never all there, its rows are not read.
-    return formats.read(found.get("test") or next(iter(found.values())), [*TEXTS, *LABELS], "")
+    names = [*TEXTS, *LABELS, *sources.COLUMNS.values()]
+    return formats.read(found.get("test") or next(iter(found.values())), names, "")
 
 
 def _tokens(data: "DatasetDict", model: str) -> int:
@@ -144,8 +160,8 @@ def _tokens(data: "DatasetDict", model: str) -> int:
 
     from pielab.data import datasets, words
 
-    if "words" in data["train"].column_names:
-        return 512  # no sentence may be cut, because each of its words has a tag
+    if {"words", "targets"} & set(data["train"].column_names):
+        return 512  # no sentence may be cut, because each of its words has a tag, and no source of a text
     lengths = [len(words.words(text)) for text in datasets.joined_texts(data["train"])]
     per_word = 1 if model == "bilstm" else 1.4
     tokens = int(np.ceil(np.quantile(lengths, 0.95) * per_word / 8)) * 8

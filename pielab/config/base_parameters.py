@@ -58,14 +58,17 @@ class DataParameters(Parameters):
     """The texts and labels."""
 
     dataset: Name = Field(
-        description="bbc-news, a CSV, Parquet, JSONL or .conll file, SQuAD's JSON, a folder of these, a Hub id, or "
-        "glue-rte and so on"
+        description="bbc-news, a CSV, Parquet, JSONL or .conll file, SQuAD's JSON, a folder of these, a Hub id, e2e, "
+        "webnlg, or glue-rte and so on"
     )
     dataset_revision: Annotated[Revision, NEVER] = None  # a hash of the texts and labels is in the recipe
     data_dir: Annotated[Name | None, NEVER] = Field(None, description="a folder, or None")
     text: ColumnName = Field("text", description="the name of the text column, or its number in a .conll file")
     text_pair: Name | None = Field(None, description="the name of the second text column, or None")
     label: ColumnName = Field("label", description="the name of the label column, or its number in a .conll file")
+    target: Annotated[Name | None, UNLESS_DEFAULT] = Field(
+        None, description="the name of the column of texts to generate, or None"
+    )
     label_separator: Name | None = Field(None, description="what separates several labels in the label column, or None")
     no_answer: Annotated[Bool, UNLESS_DEFAULT] = Field(
         False, description="True or False: whether questions may have no answer in their context"

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from pielab.data import assets, qamr, tables
+from pielab.data import assets, e2e, qamr, tables, webnlg
 from pielab.data.tables import Frames, text_columns
 from pielab.errors import PielabError, first_line
 
@@ -37,8 +37,10 @@ REUTERS_DOCUMENTS, REUTERS_LEAST_OF_A_TOPIC, REUTERS_TEST, REUTERS_VALIDATION = 
 class Corpus:
     """Where a data set is found, and how it becomes splits.
 
-    files: patterns of names; a folder with such a file is the data set's. source: where to get them.
-    read: the splits in that folder, with the columns text, text_pair of pairs, and label, a string or a list of them.
+    files: patterns of names; a folder with such a file is the data set's if is_own says so. source: where to
+    get them.
+    read: the splits in that folder, with the columns text, text_pair of pairs, and label, a string or a list of them;
+    or text and target. test_alone: whether there may be no training texts, for predictions made elsewhere.
     fetch: the same at a revision on the Hub, if no folder has the files; None if it cannot be fetched.
     """
 
@@ -46,11 +48,13 @@ class Corpus:
     files: tuple[str, ...] = ()
     read: Callable[[Path], Frames] | None = None
     fetch: Callable[[str | None], Frames] | None = None
+    test_alone: bool = False
+    is_own: Callable[[Path], bool] = Path.exists
 
     def find(self, *folders: Path) -> Path | None:
         """The first of `folders`, or of their subfolders, with its files; None if there is none."""
         places = [place for folder in folders for place in (folder, *sorted(folder.glob("*/")))]
-        return next((place for place in places for name in self.files if any(place.glob(name))), None)
+        return next((place for place in places for name in self.files if any(map(self.is_own, place.glob(name)))), None)
 
 
 def load(name: str, folders: Sequence[Path], revision: str | None = None) -> Frames | None:
@@ -76,7 +80,7 @@ def load(name: str, folders: Sequence[Path], revision: str | None = None) -> Fra
         raise PielabError(
             "corpus-broken", f"the {name} files in {folder} are broken ({first_line(error)})", f"get {source}"
         ) from None
-    if "train" not in frames:
+    if "train" not in frames and not (corpus.test_alone and "test" in frames):
         raise PielabError("corpus-without-training-texts", f"{folder} has no training texts of {name}", f"get {source}")
     return frames
 
@@ -291,4 +295,6 @@ CORPORA = {
     "reuters": Corpus(REUTERS, ("reuters21578.tar.gz", "reut2-*.sgm"), _reuters),
     "aapd": Corpus(AAPD, ("label_*", "aapd_*.tsv*"), _aapd),
     "qamr": Corpus(qamr.SOURCE, qamr.FILES, qamr.read),
+    "e2e": Corpus(e2e.SOURCE, e2e.FILES, e2e.read, test_alone=True),
+    "webnlg": Corpus(webnlg.SOURCE, webnlg.FILES, webnlg.read, is_own=webnlg.is_own),
 }

@@ -53,7 +53,8 @@ def data_card(data: "DatasetDict") -> pd.Series:
 def class_counts(data: "DatasetDict") -> pd.DataFrame:
     """The number of examples, or of words, of each class (rows) in each split (columns), and of all examples.
 
-    Of questions: how many ask who, what and so on, and how many have no answer. Warns of an "I-" tag that continues no
+    Of questions: how many ask who, what and so on, and how many have no answer. Of texts to generate: how many have
+    1 to 10 words and so on, and how many sources have several. Warns of an "I-" tag that continues no
     entity.
     """
     names, task = datasets.class_names(data), tasks.of_split(data["train"])

@@ -8,7 +8,7 @@ import numpy as np
 from pielab.data import chrf, distinct_texts
 from pielab.data.answer_texts import normalised_text
 from pielab.data.words import words
-from pielab.errors import PielabError
+from pielab.errors import PielabError, missing_package
 from pielab.store.text_answers import GoldTexts, TextAnswers
 
 if TYPE_CHECKING:
@@ -114,3 +114,18 @@ def numbered(*answers: TextAnswers | None) -> tuple[list[Any], list[list[str]]]:
 def mean_chrf(answers: TextAnswers, targets: GoldTexts) -> float:
     """The mean over texts of sacrebleu's sentence chrF, the largest of those against people's texts, from 0 to 1."""
     return float(np.mean([chrf.chrf(*given) for given in zip(answers.texts, targets.texts, strict=True)]))
+
+
+def bleu(answers: TextAnswers, targets: GoldTexts) -> float:
+    """sacrebleu's BLEU of all texts together, each against all those that people wrote for its source, from 0 to 1.
+
+    Raises PielabError if sacrebleu is not installed.
+    """
+    with missing_package():
+        from sacrebleu import corpus_bleu  # here, because it is an extra
+    most = max(map(len, targets.texts))
+    # Empty where a source has fewer texts than others, which sacrebleu leaves out.
+    references = [[texts[place] if place < len(texts) else "" for texts in targets.texts] for place in range(most)]
+    # force: without a warning that texts seem to be split into words already.
+    score = corpus_bleu(list(answers.texts), references, force=True).score
+    return min(score / 100, 1.0)  # which rounding exceeds

@@ -8,6 +8,9 @@ import pandas as pd
 from pielab.errors import PielabError
 from pielab.progress import counted
 
+# What the rows are, and what the values of the column of which each stays in one split.
+_TOGETHER = {"text_pair": ("question", "context"), "text": ("target", "source")}
+
 
 def complete(
     frames: dict[str, pd.DataFrame], seed: int, where: str, together: str | None = None
@@ -40,6 +43,11 @@ def complete(
     return frames
 
 
+def once(frames: dict[str, pd.DataFrame], column: str) -> dict[str, pd.DataFrame]:
+    """The same, with the first row of each value of a column alone in all splits but train."""
+    return {split: frame if split == "train" else frame.drop_duplicates(column) for split, frame in frames.items()}
+
+
 def draw(frame: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
     """At most `limit` examples, drawn in proportion to the classes."""
     return frame if limit >= len(frame) else _cut(frame, limit, seed)[1]
@@ -64,11 +72,12 @@ def _cut_together(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rest, and all rows with some random values of a column: at most `size`, or those of its rarest value."""
     codes, values = pd.factorize(frame[column])
+    row, value = _TOGETHER[column]
     if len(values) < 2:
         raise PielabError(
             "too-few-contexts-to-split",
-            f"{where} has {counted(len(frame), 'question')} left to train on, all on one context, none to set aside",
-            "give questions on more contexts, or a folder with a file of each split",
+            f"{where} has {counted(len(frame), row)} left to train on, all of one {value}, none to set aside",
+            f"give {row}s of more {value}s, or a folder with a file of each split",
         )
     counts, chosen = np.bincount(codes), np.zeros(len(values), dtype=bool)
     for code in np.random.default_rng(seed).permutation(len(values)):

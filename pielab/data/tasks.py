@@ -3,17 +3,17 @@
 The other half of a row, which needs torch, is in `training.tasks`.
 """
 
+import copyreg
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pielab.data import generation, questions, votes
 from pielab.data.metrics import accuracy, best_decision_threshold, macro_f1
-from pielab.data.votes import Disagreements, JudgedDisagreements
+from pielab.data.task import Metric, Task
 from pielab.store import entities, predictions
 from pielab.store.entities import EntitySets, Tags, sets_of, together
 from pielab.store.span_answers import GoldAnswers, SpanAnswers
@@ -22,91 +22,14 @@ from pielab.store.text_answers import GoldTexts, TextAnswers
 if TYPE_CHECKING:
     from datasets import Dataset
 
-# The value of a metric, from answers and targets, (examples,) or (examples, classes), or of tagged words or questions.
-Metric = Callable[[Any, Any], float]
-
-
-@dataclass(frozen=True)
-class Task:
-    """A kind of task, as functions of arrays: targets (examples, ...), answers (seeds, examples, ...).
-
-    The targets of tagged words are `Tags`, and answers beside them, of one model, the ids of tags (words,). Those of
-    questions are `GoldAnswers`, and answers beside them `SpanAnswers`; those of generated texts `GoldTexts` and
-    `TextAnswers`.
-
-    answer: what a model says of an example, in words. hub: the task as the Hub calls it.
-    column: of a split, with the labels. together: the column of which pielab cuts each text into one split; None if
-        examples are cut one by one. labels: a cell of a file's label column, as a tuple of labels.
-    cells: what `column` holds, from a tuple of class ids for each example (of questions from their answers) and the
-        number of classes.
-    feature: of `column`, from the class names. targets, class_names: of a split. counts: the classes and how many
-        examples (or words) have each, from targets and class names; of questions their kinds. hot: targets as
-        (examples, classes) of 0 and 1, given the number of classes. ids: targets or votes as tables hold them, class
-        ids or lists of them.
-    kinds: what texts are counted by, from targets and class names: the names, and for each text which it has,
-        (examples, kinds) of 0 and 1. by_example: the mean of each example's values, from values as `hot` has rows, and
-        targets.
-    entities: from the answers of both sides and the targets, the columns of a table of examples that say what their
-        votes are for, and which of it is right; no columns where votes are for classes.
-    probabilities: of logits. answers: from logits and decision thresholds (`predictions.ANSWERS`).
-    decision_threshold: the best one, from logits and targets; None if the task has none. threshold_split: the split on
-        which it is the best. shares_threshold: whether that of unpruned models is that of pruned ones too.
-    metrics: by name, the main one first. of_votes: whether they take answers as they are voted on.
-    votes: how many seeds answered each class, (examples, classes), given the number of classes. vote: its name.
-        majority: the vote, (examples, ...). disagreements: of `pies.disagreements`.
-    by_text: the name of what `judged` gives: for each text how right the answers of several seeds are, (votes or seeds,
-        examples), from 0 to 1. judged_disagreements: the same where two sides of the seeds disagree, of
-        `null.effectiveness_beside_null`.
-    """
-
-    name: str
-    answer: str
-    hub: str
-    column: str
-    together: str | None
-    labels: Callable[[Any], tuple]
-    cells: Callable[[Sequence[tuple[int, ...]], int], list]
-    feature: Callable[[list[str]], Any]
-    targets: Callable[["Dataset"], Any]
-    class_names: Callable[["Dataset"], list[str]]
-    counts: Callable[[Any, list[str]], tuple[list[str], np.ndarray]]
-    hot: Callable[[Any, int], np.ndarray]
-    ids: Callable[[Any], list]
-    kinds: Callable[[Any, list[str]], tuple[list[str], np.ndarray]]
-    by_example: Callable[[np.ndarray, Any], np.ndarray]
-    entities: Callable[[Any, Any, Any], dict[str, list]]
-    probabilities: Callable[[np.ndarray], np.ndarray]
-    answers: Callable[[Any, Any], Any]
-    decision_threshold: Callable[[Any, Any], float | None] | None
-    threshold_split: str
-    shares_threshold: bool
-    metrics: Mapping[str, Metric]
-    of_votes: bool
-    votes: Callable[[np.ndarray, int], np.ndarray]
-    vote: str
-    majority: Callable[[np.ndarray], np.ndarray]
-    disagreements: Callable[..., Disagreements]
-    by_text: str
-    judged: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    judged_disagreements: Callable[..., JudgedDisagreements]
-
-    @property
-    def metric(self) -> str:
-        """The main metric's name."""
-        return next(iter(self.metrics))
-
-    def score(self, predicted: np.ndarray, targets: Any, metric: str | None = None) -> float:
-        """A metric, by default the main one, of the answers of one model."""
-        return self.metrics[metric or self.metric](predicted, targets)
-
-    def __reduce__(self) -> tuple[Callable[..., "Task"], tuple[Any, ...]]:
-        # By name, because lambdas cannot be sent to another process.
-        return with_metrics, (self.name, self.metrics)
-
 
 def with_metrics(name: str, metrics: Mapping[str, Metric]) -> Task:
     """The task of that name with other metrics."""
     return dataclasses.replace(TASKS[name], metrics=metrics)
+
+
+# By name, because lambdas cannot be sent to another process.
+copyreg.pickle(Task, lambda task: (with_metrics, (task.name, task.metrics)))
 
 
 def of_answers(answers: np.ndarray) -> Task:
@@ -132,7 +55,7 @@ def of_label(label: Any) -> Task:
 
 
 def of_record(record: Mapping[str, Any]) -> Task:
-    """The task of a seed's record, which names that of tagged words alone."""
+    """The task of a seed's record, which names those alone whose examples have no class each."""
     of_texts = SINGLE_LABEL if record["decision_threshold"] is None else MULTI_LABEL
     return TASKS.get(record.get("task", ""), of_texts)
 
@@ -197,6 +120,7 @@ SINGLE_LABEL = Task(
     hub="text-classification",
     column="label",
     together=None,
+    once=False,
     labels=lambda cell: (cell,),
     cells=lambda ids, n_classes: [class_id for (class_id,) in ids],
     feature=_class_label,
@@ -216,6 +140,7 @@ SINGLE_LABEL = Task(
     shares_threshold=False,
     metrics={"accuracy": accuracy},
     of_votes=True,
+    packages=(),
     votes=votes.count,
     vote="majority",
     majority=votes.majority,
@@ -230,6 +155,7 @@ MULTI_LABEL = Task(
     hub="text-classification",
     column="labels",
     together=None,
+    once=False,
     labels=tuple,
     cells=lambda ids, n_classes: [[int(class_id in labels) for class_id in range(n_classes)] for labels in ids],
     feature=_hot_list,
@@ -249,6 +175,7 @@ MULTI_LABEL = Task(
     shares_threshold=False,
     metrics={"macro-F1": macro_f1},
     of_votes=True,
+    packages=(),
     votes=lambda answers, n_classes: answers.sum(axis=0),
     vote="majority",
     majority=votes.majority_sets,
@@ -313,6 +240,8 @@ GENERATION = dataclasses.replace(
     answer="a text for another text",
     hub="text-generation",
     column="targets",
+    together="text",
+    once=True,
     cells=lambda targets, n_classes: list(targets),
     feature=lambda names: generation.feature(),
     targets=generation.gold_texts,
@@ -324,8 +253,9 @@ GENERATION = dataclasses.replace(
     decision_threshold=generation.threshold,
     threshold_split="validation",
     shares_threshold=True,
-    metrics={"chrF": generation.mean_chrf},
+    metrics={"chrF": generation.mean_chrf, "BLEU": generation.bleu},
     of_votes=False,
+    packages=("sacrebleu",),
     by_text="share of right texts",
 )
 # The single-label task of probabilities (seeds, examples, classes) in place of class ids. No data set is of it, so that

@@ -16,7 +16,7 @@ from pielab.compression.gradual import Gradual
 from pielab.compression.schedules import Schedule, share
 from pielab.config.parameters import BuildParameters, PruneParameters, TrainParameters
 from pielab.data import datasets, tasks
-from pielab.errors import PielabError
+from pielab.errors import PielabError, require
 from pielab.models import classifier
 from pielab.models.encoders import TextEncoder, WordEncoder
 from pielab.models.targets import TargetEncoder
@@ -156,8 +156,8 @@ class Experiment(Generic[P_co]):
 def prepare(parameters: P, data: DatasetDict) -> Experiment[P]:
     """Encode the texts for the model and choose the device.
 
-    Raises PielabError if there are no training texts, if the machine lacks the device, if the model cannot be loaded,
-    or if the schedule of a gradual pruner does not fit the steps of the training.
+    Raises PielabError if there are no training texts, if the machine lacks the device or a package that metrics need,
+    if the model cannot be loaded, or if the schedule of a gradual pruner does not fit the steps of the training.
     """
     p = parameters
     if not len(data["train"]):
@@ -166,6 +166,7 @@ def prepare(parameters: P, data: DatasetDict) -> Experiment[P]:
         )
     device = loop.choose_device(p.device)
     task = datasets.task_of(p.dataset, data)
+    require(task.packages)
     model_files, revision = classifier.contents(p.model, p.model_revision)
     encoder, tokens = TASKS[task.name].encode(data, p.model_copy(update={"model_revision": revision}))
     commits = {"model_revision": revision, "dataset_revision": datasets.revision(data)}
