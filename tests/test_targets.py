@@ -270,6 +270,7 @@ def test_webnlg_of_xml_and_of_json_lines_is_the_same(tmp_path, capsys):
         path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
     (tmp_path / "first").mkdir()
     (tmp_path / "first/train.jsonl").write_text('{"text": "of other data"}')
+    (tmp_path / "first/dev.jsonl.gz").write_bytes(b"broken")
     found = [datasets.load("webnlg", str(tmp_path / name)) for name in ("xml", "lines")]
     assert [len(part) for part in found[0].values()] == [3, 2, 2]
     assert found[0]["test"][0] == {"text": 'A&1 | p | "B, C" && D | q | E', "targets": [texts[0], "Another one."]}

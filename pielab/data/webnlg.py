@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,8 +21,12 @@ BETWEEN = " && "
 
 
 def is_own(path: Path) -> bool:
-    """Whether a file is of WebNLG, as the first row of one of JSON lines tells."""
-    return path.suffix == ".xml" or '"triples"' in next(_lines(path), "")
+    """Whether a file is of WebNLG, as the beginning of one of JSON lines tells; other data have files of its name."""
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            return path.suffix == ".xml" or b'"triples"' in file.read(10_000)
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 def read(folder: Path) -> dict[str, pd.DataFrame]:
