@@ -26,27 +26,28 @@ def are_strings(values: Any) -> bool:
     return isinstance(found, str) and found is not values
 
 
-def check_kind(are_tags: bool, data: "DatasetDict", dataset: str) -> None:
-    """Raises PielabError for questions, tags of texts that have labels, and numbers where words have tags."""
+def check_kind(are_strings: bool, data: "DatasetDict", dataset: str) -> None:
+    """Raises PielabError for strings of texts that have labels, and numbers of tagged words, questions or texts."""
     task = tasks.of_split(data["test"])
-    if task is tasks.SPANS:
-        raise PielabError(
-            "import-of-questions",
-            f"{dataset} has {tasks.NO_CLASSES[task.name]}, of which no predictions can be imported yet",
-            "give data whose texts have labels, or whose words have tags",
-        )
-    if are_tags == (task is tasks.TOKENS):
+    if are_strings == (task.name in tasks.NO_CLASSES):
         return
-    if are_tags:
+    if are_strings:
         raise PielabError(
             "strings-as-answers",
-            f"the test predictions are strings, as tags of words are, and {dataset} has labels of whole texts",
+            "the test predictions are strings, as tags of words, answers to questions and generated texts are, and "
+            f"{dataset} has labels of whole texts",
             "give logits (seeds, examples, classes), or class ids in the order of pielab.datasets.class_names",
         )
+    if task is tasks.TOKENS:
+        raise PielabError(
+            "numbers-for-tagged-words",
+            f"the test predictions are numbers, and {dataset} has words with tags",
+            'give tags, for each model a list for each sentence, such as [[["O", "B-person"], ["O"]]]',
+        )
     raise PielabError(
-        "numbers-for-tagged-words",
-        f"the test predictions are numbers, and {dataset} has words with tags",
-        'give tags, for each model a list for each sentence, such as [[["O", "B-person"], ["O"]]]',
+        "numbers-for-texts",
+        f"the test predictions are no strings, and {dataset} has {tasks.NO_CLASSES[task.name]}",
+        'give for each model a list with one string for each example, such as [["in Rome", ""], ["Rome", "1924"]]',
     )
 
 
