@@ -1,6 +1,7 @@
 """Answers to questions and generated texts of models elsewhere in a study, from lists."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from conftest import refused
 from datasets import DatasetDict
 
+from pielab.__main__ import main
 from pielab.data import answer_texts, datasets, generation, imported_texts, importing, tasks
 from pielab.store import paths, predictions
 
@@ -146,3 +148,63 @@ def test_texts_that_do_not_fit_are_one_sentence_and_nothing_is_written(written, 
     with refused(id, cure, problem):
         importing.add(**written, **given)
     assert not (tmp_path / "results").exists()
+
+
+def imported(*files, dataset, more=()):
+    return main(["import-predictions", *files, "--study", "mine", "--dataset", dataset, "--model", "other", *more])
+
+
+ANSWERS = {"Where was it warm?": "Rome", "Why?": "", "Who met the ambassador?": "Ada Lovelace"}
+
+
+@pytest.mark.parametrize("kind", ["squad", "ids", "questions", "places"])
+def test_files_of_answers_come_to_their_questions(asked, capsys, kind):
+    rows = pd.DataFrame({"id": list(ANSWERS), "question": list(ANSWERS), "prediction": list(ANSWERS.values())})
+    if kind == "squad":
+        Path("answers.json").write_text(json.dumps(ANSWERS))
+    elif kind == "places":
+        rows = rows.assign(id=[1, 2, 0])[["id", "prediction"]]
+        rows.to_csv("answers.csv", index=False)
+    else:
+        rows = rows[["id" if kind == "ids" else "question", "prediction"]]
+        rows.to_json("answers.jsonl", orient="records", lines=True)
+    (file,) = Path().glob("answers.*")
+    assert imported(str(file), dataset="asked", more=["--no-answer"]) == 0
+    assert stored(asked, seeds=[0]).classes.texts.tolist() == [["Ada Lovelace", "Rome", ""]]
+    assert "1.0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["lines", "outputs", "rows"])
+def test_files_of_generated_texts_come_to_their_sources(written, capsys, kind):
+    runs = [TEXTS, TEXTS[::-1]]
+    if kind == "lines":
+        for seed, texts in enumerate(runs):
+            Path(f"run-{seed}.txt").write_text("\r\n".join(texts) + "\n")
+    elif kind == "outputs":
+        Path("run.jsonl").write_text("\n".join(json.dumps({"system": "a", "outputs": texts}) for texts in runs))
+    else:
+        for seed, texts in enumerate(runs):
+            rows = pd.DataFrame({"source": SOURCES, "output": texts}).sample(frac=1, random_state=seed)
+            rows.to_csv(f"run-{seed}.csv", index=False)
+    files = sorted(map(str, Path().glob("run*")))
+    assert imported(*files, dataset="sources", more=["--decision-threshold", "0.5"]) == 0
+    found = stored(written).classes
+    assert found.texts.tolist() == runs and found.threshold == 0.5
+    assert imported(*files, dataset="sources", more=["--pruner", "int8", "--threshold", "75"]) == 0
+    assert stored(written, "int8-75").classes.threshold is None and "chrF" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ([{"id": 0, "answer": "Rome"}], "has 1 answer, and not one to each of the 3 texts"),
+        ([{"id": place, "question": "Who?", "answer": ""} for place in range(3)], "not one to each of the 3 texts"),
+        ([{"id": place, "answer": ["Rome"]} for place in range(3)], "['Rome'] in place of a text"),
+        ([{"id": place, "answer": "Paris"} for place in range(3)], "have 3 that do not stand in their contexts"),
+    ],
+)
+def test_files_of_other_answers_are_one_sentence_and_nothing_is_written(asked, tmp_path, capsys, rows, problem):
+    pd.DataFrame(rows).to_json("answers.jsonl", orient="records", lines=True)
+    assert imported("answers.jsonl", dataset="asked", more=["--no-answer"]) == 2
+    said = capsys.readouterr().err
+    assert problem in said and said.count("\n") == 1 and not (tmp_path / "results").exists()

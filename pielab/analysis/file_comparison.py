@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from pielab.analysis import agreement, exchange, file_calibration, file_entities, null, paired_change
+from pielab.analysis import agreement, exchange, file_calibration, file_entities, file_texts, null, paired_change
 from pielab.analysis.exact import difference_of_shares, percent, welch
 from pielab.analysis.paired_change import SPLIT
-from pielab.data import tasks
+from pielab.data import paired_texts, tasks, text_files
 from pielab.data.paired_answers import PairedAnswers
 from pielab.data.text_groups import NONE
-from pielab.data.votes import differ
+from pielab.data.votes import agree, differ
 from pielab.store.entities import EntitySets
 from pielab.store.predictions import Predictions
 
@@ -50,7 +50,9 @@ class Comparison:
     entities: which entities are said before and after, and are right if that is known; None without tags.
     by_text: a row a text, in the order of the first file: id, text, group and label, if known; the answers of each run;
     changed, the share of compared pairs of runs that differ; majority_changed, as of `majorities`; and confidence, the
-    mean probability of the answers on the side that is less sure, if there are logits.
+    mean probability of the answers on the side that is less sure, if there are logits. Of texts besides distance.
+    unlike, consensus: of `file_texts`, where answers are texts; models are then of that distance where texts are
+    generated, and majorities of whether they are right.
     """
 
     answers: PairedAnswers
@@ -66,12 +68,14 @@ class Comparison:
     levels: pd.DataFrame | None = None
     entity_f1: pd.DataFrame | None = None
     entities: list[EntitySets] | None = None
+    unlike: pd.DataFrame | None = None
+    consensus: dict[str, float] | None = None
 
     @property
     def numbers(self) -> dict[str, Any]:
         """All of them but those of single texts, as plain lists and numbers, for JSON; None for what is not known."""
         of_texts = ("changes", "accuracy", "calibration", "models", "groups", "labels")
-        tables = {name: getattr(self, name) for name in (*of_texts, "levels", "entity_f1")}
+        tables = {name: getattr(self, name) for name in (*of_texts, "levels", "entity_f1", "unlike")}
         records = {
             name: table.astype(object).where(table.notna(), None).to_dict("records")
             for name, table in tables.items()
@@ -82,7 +86,9 @@ class Comparison:
         counts = {"texts": len(self.answers.ids), "left_out": self.answers.left_out, "runs": runs}
         counts["changed_texts"] = int((self.by_text["changed"] > 0).sum())
         majorities = {name: None if np.isnan(value) else value for name, value in self.majorities.items()}
-        return counts | records | {"majorities": majorities} | matrix
+        written: dict[str, Any] = {} if self.consensus is None else {"consensus": self.consensus}
+        written |= {} if self.answers.written is None else {"threshold": self.answers.written.threshold}
+        return counts | records | {"majorities": majorities} | matrix | written
 
 
 def compare(answers: PairedAnswers) -> Comparison:
@@ -94,15 +100,18 @@ def compare(answers: PairedAnswers) -> Comparison:
     found = Comparison(
         answers,
         _changes(answers, before, after, targets),
-        None if targets is None else _accuracy(before == targets, after == targets),
-        _majorities(*votes),
-        _models(before, after) if len(before) == len(after) > 1 else None,
-        _groups(before, after, targets, answers.groups),
-        _matrix(answers) if answers.members is None and len(answers.classes) <= MOST_CLASSES else None,
+        None if targets is None else _accuracy(agree(before, targets), agree(after, targets)),
+        _majorities(*votes) if votes else {},
+        _models(before, after, answers.written) if len(before) == len(after) > 1 else None,
+        _groups(before, after, None if answers.written else targets, answers.groups),
+        _matrix(answers) if answers.members is None and 0 < len(answers.classes) <= MOST_CLASSES else None,
         _by_text(answers, before, after, votes, sets),
         None if answers.members is None or sets is not None else _labels(answers, *votes),
         file_calibration.compare(answers),
     )
+    if answers.written is not None:
+        unlike = file_texts.unlike(answers.written, pairs)
+        return replace(found, unlike=unlike, consensus=file_texts.consensus(answers.written))
     if answers.sentences is None or sets is None:
         return found
     return replace(
@@ -117,7 +126,10 @@ def compare(answers: PairedAnswers) -> Comparison:
 def _votes(
     answers: PairedAnswers, before: np.ndarray, after: np.ndarray, sets: list[EntitySets] | None
 ) -> list[np.ndarray]:
-    """Both sides' answers as a majority takes them: of sets one for each label, or entity."""
+    """Both sides' answers as a majority takes them: of sets one for each label, or entity, and of generated texts
+    whether they are right; empty if that is not known."""
+    if answers.written is not None:
+        return file_texts.votes(answers.written)
     if sets is not None:
         return [side.sets for side in sets[:2]]
     if answers.members is None:
@@ -126,14 +138,19 @@ def _votes(
 
 
 def _within_texts(answers: PairedAnswers) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Answers and targets as ids within each text, few even if there are many classes; their order is kept."""
+    """Answers and targets as ids within each text, few even if there are many classes; their order is kept.
+
+    Of answers that are texts the targets are bool (texts, ids), which of them are right.
+    """
+    if answers.written is not None:
+        return answers.before, answers.after, answers.written.right
     sides = [answers.before, answers.after, *([] if answers.targets is None else [answers.targets[None]])]
     ids = stats.rankdata(np.concatenate(sides), method="dense", axis=0).astype(int) - 1
     before, after, targets = np.split(ids, np.cumsum([len(answers.before), len(answers.after)]))
     return before, after, targets[0] if len(targets) else None
 
 
-def _pairs(before: np.ndarray, after: np.ndarray) -> tuple[list[int], list[int]]:
+def _pairs(before: Any, after: Any) -> tuple[list[int], list[int]]:
     """Which run before is compared with which after: those of the same place, or all if sides are of unequal size."""
     if len(before) == len(after):
         return list(range(len(before))), list(range(len(after)))
@@ -145,8 +162,8 @@ def _changes(answers: PairedAnswers, before: np.ndarray, after: np.ndarray, targ
     texts = before.shape[1]
     shares = ["changed"] if targets is None else ["changed", *SPLIT]
     target = np.zeros(texts, dtype=int) if targets is None else targets
-    classes = np.eye(1 + max(ids.max() for ids in (before, after, target)))
-    table = _between(classes[before], classes[after], target).loc[shares]
+    n_classes = target.shape[1] if target.ndim == 2 else 1 + int(max(ids.max() for ids in (before, after, target)))
+    table = _between(before, after, target, n_classes).loc[shares]
     if len(before) == len(after) == 1:
         counts = (table["estimate"] * texts / 100).round().astype(int)
         table[ENDS] = [percent(count, texts) for count in counts]
@@ -159,19 +176,27 @@ def _changes(answers: PairedAnswers, before: np.ndarray, after: np.ndarray, targ
     return table.rename_axis("quantity").reset_index()[COLUMNS]
 
 
-def _between(before: np.ndarray, after: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
-    """`paired_change.between` of logits, with what another run of each side changes; no intervals if not paired."""
-    first, second = sides = [Predictions(side, tuple(range(len(side)))) for side in (before, after)]
+def _between(before: np.ndarray, after: np.ndarray, targets: np.ndarray, n_classes: int | None = None) -> pd.DataFrame:
+    """`paired_change.between`, with what another run of each side changes; no intervals if not paired.
+
+    before, after: logits, or class ids (runs, texts) with n_classes.
+    """
+    first, second = sides = [_runs(side, n_classes) for side in (before, after)]
     if len(before) == len(after):
         table = paired_change.between(first, second, targets).set_index("quantity")[ENDS]
     else:
         of_first, of_second = _pairs(before, after)
-        pairs = Predictions(before[of_first], tuple(of_first)), Predictions(after[of_second], tuple(of_second))
+        pairs = _runs(before[of_first], n_classes), _runs(after[of_second], n_classes)
         table = paired_change.by_seed(*pairs, targets).mean().to_frame("estimate").assign(low=np.nan, high=np.nan)
     for name, side in zip(SIDES, sides, strict=True):
         another = paired_change.between(side, side, targets).set_index("quantity")[ANOTHER]
         table[[column.replace("seed", name) for column in ANOTHER]] = another
     return table
+
+
+def _runs(side: np.ndarray, n_classes: int | None) -> Predictions:
+    seeds = tuple(range(len(side)))
+    return Predictions(None, seeds, answers=side, n_classes=n_classes) if n_classes else Predictions(side, seeds)
 
 
 def _divergence(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -220,8 +245,9 @@ def _majority_changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return differ(majority(before), majority(after))
 
 
-def _models(before: np.ndarray, after: np.ndarray) -> pd.DataFrame:
-    counted = agreement.count(before, pruned=after)
+def _models(before: np.ndarray, after: np.ndarray, written: paired_texts.Texts | None) -> pd.DataFrame:
+    apart = file_texts.distance(written) if written and written.task == text_files.GENERATION else None
+    counted = agreement.count(before, pruned=after, distance=apart)
     table = agreement.quantities(counted)
     table = table[(table["comparison"] == "both") & table["quantity"].isin(["moved", "spread"])]
     tested = exchange.tests([counted], "unpruned", "pruned").iloc[0]
@@ -265,22 +291,29 @@ def _by_text(
     votes: Sequence[np.ndarray],
     sets: list[EntitySets] | None,
 ) -> pd.DataFrame:
-    coded = [answers.before, answers.after, *([] if answers.targets is None else [answers.targets[None]])]
-    if answers.sentences is None or sets is None:
-        written = [np.array(answers.classes, dtype=object)[side] for side in coded]
-    else:
-        written = [file_entities.written(side, answers.sentences.words) for side in sets]
     own = {"id": answers.ids, "text": answers.texts, "group": answers.groups}
-    own["label"] = None if answers.targets is None else written[2][0]
     columns = {name: values for name, values in own.items() if values is not None}
-    for side, said in zip(SIDES, written, strict=False):
-        columns |= {side if len(said) == 1 else f"{side}_{run}": of_run for run, of_run in enumerate(said, 1)}
-    runs = _pairs(before, after)
+    runs, written = _pairs(before, after), answers.written
+    pairs = list(zip(*runs, strict=True))
+    columns |= file_texts.by_text(written, pairs) if written else _answers_by_text(answers, sets)
     columns["changed"] = (before[runs[0]] != after[runs[1]]).mean(axis=0)
-    if min(len(before), len(after)) >= LEAST_VOTES:
+    if votes and min(len(before), len(after)) >= LEAST_VOTES:
         columns["majority_changed"] = _majority_changed(*votes)
     if answers.before_logits is not None and answers.after_logits is not None:
         logits = answers.before_logits, answers.after_logits
         sure = [special.softmax(side, axis=-1).max(axis=-1).mean(axis=0) for side in logits]
         columns["confidence"] = np.minimum(*sure)
     return pd.DataFrame(columns)
+
+
+def _answers_by_text(answers: PairedAnswers, sets: list[EntitySets] | None) -> dict[str, np.ndarray]:
+    """The columns label, if it is known, and of each run its answers."""
+    coded = [answers.before, answers.after, *([] if answers.targets is None else [answers.targets[None]])]
+    if answers.sentences is None or sets is None:
+        written = [np.array(answers.classes, dtype=object)[side] for side in coded]
+    else:
+        written = [file_entities.written(side, answers.sentences.words) for side in sets]
+    columns = {} if answers.targets is None else {"label": written[2][0]}
+    for side, said in zip(SIDES, written, strict=False):
+        columns |= {side if len(said) == 1 else f"{side}_{run}": of_run for run, of_run in enumerate(said, 1)}
+    return columns

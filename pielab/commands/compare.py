@@ -15,6 +15,8 @@ EXAMPLES = """examples:
   pielab compare --before seed*.json.gz --after pruned/seed*.json.gz --id uid --out pruned.html
   pielab compare --before tags.csv --after tags-int8.csv --separator ";"
   pielab compare --before bert.conll --after bert-int8.conll
+  pielab compare --before reader.json --after reader-int8.json --references dev-v2.0.json
+  pielab compare --before run*.txt --after pruned/run*.txt --references testset_w_refs.csv
   pielab compare results/demo results/mine --csv both.csv
 
 A file has a row for each text: its id, the model's answer or logits, and perhaps its label, text and group. Answers
@@ -22,6 +24,10 @@ and labels may be several to a text: lists in JSON and Parquet, or strings with 
 lists of tags, or the last two columns of a .conll file, in which gold tags stand before the model's. With several
 files a side, the first before is compared with the first after, and so on, and what runs of the same model differ
 stands beside it.
+
+Answers to questions are JSON of strings by id, as SQuAD's script reads them, or a file of rows with --task spans.
+Generated texts are text files with one a line, JSON lines with a list of outputs for each run, or a file of rows with
+--task generation. Which are right is told by --references, or a column of lists of them.
 """
 COLUMNS = {
     "id": "ids, which pair the answers (default: id, uid, pairID, guid, example_id, doc_id, example, index or idx)",
@@ -62,6 +68,17 @@ def _parser(program: str) -> argparse.ArgumentParser:
         metavar="TEXT",
         help="what separates several labels of a text, such as ';', unless they are lists",
     )
+    parser.add_argument(
+        "--task",
+        choices=["spans", "generation"],
+        help="what answers are that are texts, if the files do not tell it: to questions, or generated",
+    )
+    parser.add_argument(
+        "--references",
+        type=Path,
+        metavar="FILE",
+        help="right answers, or texts that people wrote: SQuAD's JSON, a table, or a text file with one a line",
+    )
     parser.add_argument("--common", action="store_true", help="leave out texts that not every file has")
     about = "the page (default: %(default)s)"
     parser.add_argument("--out", type=Path, default=Path("comparison.html"), metavar="FILE", help=about)
@@ -76,7 +93,9 @@ def _compare_files(given: argparse.Namespace) -> int:
     from pielab.data import paired_answers
 
     columns = {option: getattr(given, option) for option in COLUMNS}
-    answers = paired_answers.read(given.before, given.after, columns, given.common, given.separator)
+    answers = paired_answers.read(
+        given.before, given.after, columns, given.common, given.separator, given.task, given.references
+    )
 
     from pielab.analysis import file_comparison
     from pielab.report import comparison_page, render

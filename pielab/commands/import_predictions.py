@@ -28,6 +28,10 @@ probabilities, KL and calibration, is known with logits alone.
 
 Of tagged words a file has the tags: the last column of a .conll file, or a column of lists. Its words, or without them
 the numbers of words, must be those of the data, in its order or by ids that are the places of the sentences.
+
+Of questions a file has the answers: JSON of strings by id, as SQuAD's script reads it, or rows with ids or questions;
+"" is no answer. Of texts to generate it has one text a line (.txt), or a list of outputs for each run (JSON lines), in
+the order of the data, or rows with the sources.
 """
 
 
@@ -45,6 +49,9 @@ def main(arguments: list[str], program: str = "pielab import-predictions") -> in
     parser.add_argument("--results", default="results")
     for option, about in {"text": "texts", "text-pair": "second texts", "label": "labels"}.items():
         parser.add_argument(f"--{option}", help=f"the data's column of the {about}")
+    parser.add_argument("--no-answer", action="store_true", help="questions of the data may have no answer")
+    about = "the nearness from which a generated text of unpruned models is right (their median)"
+    parser.add_argument("--decision-threshold", type=float, metavar="P", help=about)
     parser.add_argument("--label-separator", help="what separates several labels in the data")
     for option in ("id", "answer", "logits"):
         parser.add_argument(f"--{option}", help=f"the files' column of {option}s".replace("logitss", "logits"))
@@ -54,22 +61,32 @@ def main(arguments: list[str], program: str = "pielab import-predictions") -> in
 
 
 def _add(given: argparse.Namespace) -> Any:
-    from pielab.data import answer_files, datasets, imported_tags, importing, tasks
+    from pielab.data import answer_files, datasets, imported_tags, importing, tasks, text_files
 
-    options = {name: getattr(given, name) for name in ("text", "text_pair", "label", "label_separator")}
+    options = {name: getattr(given, name) for name in ("text", "text_pair", "label", "label_separator", "no_answer")}
     options = {name: value for name, value in options.items() if value}
-    own = {name: getattr(given, name) for name in ("id", "answer", "logits")}
+    own = {name: getattr(given, name) for name in ("id", "answer", "logits")} | dict.fromkeys(
+        ("label", "text", "group")
+    )
     data = datasets.load(given.dataset, **options)
-    of_words = tasks.of_split(data["test"]) is tasks.TOKENS
-    files = answer_files.read_all(given.files, own | dict.fromkeys(("label", "text", "group")), tags=of_words)
-    imported_tags.check_kind(files[0].tagged is not None, data, given.dataset)
+    task = tasks.of_split(data["test"]).name
+    of_strings = task in tasks.NO_CLASSES
     names, texts = datasets.class_names(data), datasets.joined_texts(data["test"])
     classes = given.classes.split(",") if given.classes else None
-    if of_words:
-        words = list(data["test"]["words"])
-        found: list = [_tags(file, file.tagged, words, texts, given.dataset) for file in files if file.tagged]
+    if of_strings and task != tasks.TOKENS.name:
+        files = text_files.read_all(given.files, own)
+        ids = text_files.ids_of(given.dataset, data["test"], options)
+        found: list = [_texts(file, list(data["test"]["text"]), ids, given.dataset) for file in files]
     else:
-        found = [_predictions(file, texts, names, classes, given.dataset) for file in files]
+        files = answer_files.read_all(given.files, own, tags=of_strings)
+        imported_tags.check_kind(files[0].tagged is not None, data, given.dataset)
+        words = list(data["test"]["words"]) if of_strings else []
+        found = [
+            _tags(file, file.tagged, words, texts, given.dataset)
+            if file.tagged
+            else _predictions(file, texts, names, classes, given.dataset)
+            for file in files
+        ]
     kinds = {file.logits is None: file.path for file in files}
     if len(kinds) > 1:
         raise PielabError(
@@ -86,7 +103,8 @@ def _add(given: argparse.Namespace) -> Any:
         threshold=given.threshold,
         seeds=given.seeds,
         results=given.results,
-        classes=classes if of_words else None,
+        classes=classes if of_strings else None,
+        decision_thresholds=given.decision_threshold,
         **pruned,
         **options,
     )
@@ -137,6 +155,31 @@ def _tags(
                 "predict the words of the data's test split, in its order or with their places, from 0, as ids",
             )
     return [tagged.tags["answer"][row] for row in order]
+
+
+def _texts(file: "AnswerFile", texts: Sequence[str], ids: Sequence[str] | None, dataset: str) -> list[str]:
+    """The file's answer to each question or source, in the order of the data's.
+
+    By the ids of the data, by the texts, or by ids that are places; whichever the file has all of.
+    """
+    import pandas as pd
+
+    places, spaced = [str(place) for place in range(len(texts))], [_spaced(text) for text in texts]
+    own = None if file.text is None else pd.Index([_spaced(text) for text in file.text])
+    pairs = [(file.ids, ids), (own, spaced), (file.ids, places if len(file.ids) == len(texts) else None)]
+    for keys, wanted in pairs:
+        if keys is None or wanted is None or keys.has_duplicates or not pd.Index(wanted).isin(keys).all():
+            continue
+        order = keys.get_indexer(wanted)
+        if own is None or list(own[order]) == spaced:
+            return file.answers[order].tolist()
+    raise PielabError(
+        "answers-of-other-texts",
+        f"{file.path} has {counted(len(file.ids), 'answer')}, and not one to each of the {counted(len(texts), 'text')} "
+        f"of the test split of {dataset}",
+        "answer the test split (a folder's test file; a single file is split at random), with the data's ids, the "
+        "questions or sources in a column, or the places of these, from 0, as ids; without any, in their order",
+    )
 
 
 def _order(file: "AnswerFile", texts: Sequence[str], dataset: str) -> "np.ndarray":

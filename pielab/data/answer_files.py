@@ -43,7 +43,8 @@ class AnswerFile:
     ids, answers: (texts,) strings. logits: (texts, classes). names: the class of a column of logits, by its place, as
     far as the file tells it. label, text, group: (texts,) strings. None for what the file does not have. sets: the
     labels of each answer and label that is a string of several; None if each text has one, and logits are None if not.
-    tagged: of a file of tagged words, whose answers are sets of entities.
+    tagged: of a file of tagged words, whose answers are sets of entities. gold: the right answers of each text, tuples
+    of strings, where answers are texts (`text_files`), whose label is None.
     """
 
     path: Path
@@ -58,6 +59,7 @@ class AnswerFile:
     group: np.ndarray | None
     sets: Sets | None = None
     tagged: TaggedWords | None = None
+    gold: np.ndarray | None = None
 
 
 def read_all(

@@ -1,6 +1,7 @@
 """One file as a table of values as they are written: CSV, TSV, JSON, Parquet or CoNLL's columns, perhaps gzipped."""
 
 import codecs
+import contextlib
 import csv
 import gzip
 import io
@@ -68,17 +69,37 @@ def read(path: Path, columns: Collection[str], label: str | None) -> pd.DataFram
             f"{path} is of an unknown kind",
             f"give a file that ends in {', '.join(SUFFIXES)}, or in one of these and .gz",
         )
-    try:
-        data = path.read_bytes()
-        _check_beginning(data, path)
-        if path.suffix.lower() == ".gz":
-            data = gzip.decompress(data)
+    with _readable(path):
+        data = _bytes(path)
         if suffix(path) == ".parquet":
             return pd.read_parquet(io.BytesIO(data))
         text = _decode(data, path)
         if suffix(path) in DELIMITERS:
             return _table(text, DELIMITERS[suffix(path)], columns, label, path)
         return conll.table(text, columns, label, path) if suffix(path) == CONLL else _json(text, path)
+
+
+def text(path: Path) -> str:
+    """The text of a file, perhaps gzipped. Raises PielabError if it cannot be read."""
+    with _readable(path):
+        return _decode(_bytes(path), path)
+
+
+def mapping(path: Path) -> dict[str, str] | None:
+    """Strings by strings, as the predictions that SQuAD's script reads; None if that is not the whole of a JSON file.
+
+    Raises PielabError if the file cannot be read.
+    """
+    whole = _one_value(text(path)) if suffix(path) == ".json" else None
+    strings = whole if isinstance(whole, dict) else {}
+    return strings if len(strings) > 1 and all(isinstance(each, str) for each in strings.values()) else None
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What goes wrong in reading a file as a PielabError."""
+    try:
+        yield
     except PielabError:
         raise
     except (ValueError, OSError, EOFError, zlib.error) as error:
@@ -87,6 +108,12 @@ def read(path: Path, columns: Collection[str], label: str | None) -> pd.DataFram
             f"{path} could not be read as {suffix(path)[1:]} ({first_line(error)})",
             "check that it is complete, and of the kind that its name ends in",
         ) from None
+
+
+def _bytes(path: Path) -> bytes:
+    data = path.read_bytes()
+    _check_beginning(data, path)
+    return gzip.decompress(data) if path.suffix.lower() == ".gz" else data
 
 
 def _check_beginning(data: bytes, path: Path) -> None:

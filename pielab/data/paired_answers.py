@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pielab.data import answer_files, tag_files
+from pielab.data import answer_files, paired_texts, tag_files, text_files
 from pielab.data.answer_files import AnswerFile
 from pielab.data.label_checks import NUMBER, check_spelling
 from pielab.data.tag_files import Sentences
@@ -27,6 +27,8 @@ class PairedAnswers:
     for what no file has. left_out: how many texts are left out, because some file lacks them. labels, members: where
     an answer is a set, all labels, and which of them each of `classes` has, bool (classes, labels); else None.
     sentences: of tagged words, their tags; an answer is then the set of a sentence's entities, labels are types.
+    written: of questions and generated texts, their answers; before and after are then numbers within each example, and
+    there are no classes.
     """
 
     before_files: list[AnswerFile]
@@ -45,6 +47,7 @@ class PairedAnswers:
     members: np.ndarray | None = None
     logit_classes: list[str | None] | None = None
     sentences: Sentences | None = None
+    written: paired_texts.Texts | None = None
 
     @property
     def is_paired(self) -> bool:
@@ -58,14 +61,26 @@ def read(
     columns: Mapping[str, str | None],
     common: bool = False,
     separator: str | None = None,
+    task: str | None = None,
+    references: Path | None = None,
 ) -> PairedAnswers:
     """The files of both sides, each one run.
 
     columns: as of `answer_files.read_all`. common: whether texts that some file lacks are left out.
-    separator: of several labels in a string.
+    separator: of several labels in a string. task: of `text_files`, where answers are texts; None if the files tell it.
+    references: of `text_files.read_all`.
 
     Raises PielabError for a file that is given twice, for files of different texts, and for answers in other words.
     """
+    if of_texts := text_files.task_of([*before, *after], task):
+        first, second = (text_files.read_all(side, columns, references) for side in (before, after))
+        return _of_texts(of_texts, first, second, common)
+    if references:
+        raise PielabError(
+            "references-of-classes",
+            f"--references {references} was given, and {before[0]} does not tell that its answers are texts",
+            f"give --task {text_files.QUESTIONS} or {text_files.GENERATION} too, or leave the references out",
+        )
     files = answer_files.read_all([*before, *after], columns, separator, sets=True)
     _check_different(files)
     ids, left_out = _common_ids(files, common)
@@ -102,6 +117,29 @@ def read(
         members=members,
         logit_classes=logit_classes,
         sentences=sentences,
+    )
+
+
+def _of_texts(task: str, before: list[AnswerFile], after: list[AnswerFile], common: bool) -> PairedAnswers:
+    files = [*before, *after]
+    _check_different(files)
+    ids, left_out = _common_ids(files, common)
+    places = [file.ids.get_indexer(ids) for file in files]
+    answers = np.stack([file.answers[place] for file, place in zip(files, places, strict=True)])
+    gold = _agreed(files, places, ids, "gold")
+    people = None if gold is None else gold.tolist()
+    written = paired_texts.together(task, answers[: len(before)], answers[len(before) :], people)
+    return PairedAnswers(
+        before_files=before,
+        after_files=after,
+        ids=ids.to_numpy(object),
+        classes=[],
+        before=written.ids[0],
+        after=written.ids[1],
+        texts=_agreed(files, places, ids, "text"),
+        groups=_agreed(files, places, ids, "group"),
+        left_out=left_out,
+        written=written,
     )
 
 

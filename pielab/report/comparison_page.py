@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pielab.analysis import file_entities
+from pielab.analysis import file_entities, file_texts
 from pielab.analysis.file_comparison import ENDS, SIDES, Comparison
 from pielab.analysis.paired_change import SPLIT
 from pielab.data.text_groups import NONE
 from pielab.progress import counted
 from pielab.report import comparison_figure, marked, render
-from pielab.report.comparison_sentences import counted_texts, interval, sentences
+from pielab.report.comparison_sentences import counted_texts, interval, is_generated, right_named, sentences
 
 MOST_ROWS = 1000
 TEXT_LIMIT = 500
@@ -45,6 +45,7 @@ def page(comparison: Comparison) -> str:
         shown=min(len(changed), MOST_ROWS),
         explore=_explore(_most_changed(changed)) if len(changed) else "",
         sentences=_marked(comparison, _most_changed(changed)),
+        texts=answers.written,
         has_votes=len(answers.before) > 1 or len(answers.after) > 1,
     )
 
@@ -84,7 +85,11 @@ def _tables(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]:
             table[title] = _with_ends(changes, [name, f"{name}_low", f"{name}_high"])
     yield "What changed", f"In percent of the texts, KL in nats. In brackets: {of_what}.", table
     if comparison.accuracy is not None:
-        yield "Accuracy", _accuracy_note(comparison, runs), _accuracy(comparison.accuracy, comparison.calibration)
+        title = right_named(comparison)
+        table = _accuracy(comparison.accuracy, comparison.calibration, title)
+        yield title.capitalize(), _accuracy_note(comparison, runs), table
+    if comparison.unlike is not None:
+        yield _unlike(comparison.unlike)
     if comparison.levels is not None:
         yield from _entity_tables(comparison)
     elif comparison.labels is not None:
@@ -104,6 +109,8 @@ def _tables(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]:
             "text's probabilities of answers changed. spread: half of how much more the runs after differ among "
             "themselves. Intervals from four runs a side, tests by exchange from six."
         )
+        if is_generated(comparison):
+            note += " How far two texts differ is one minus their similarity."
         yield "Did the model move, beyond another run?", note, table
     if comparison.groups is not None:
         groups = comparison.groups
@@ -154,9 +161,19 @@ def _entity_tables(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFr
     yield "Entities gained and lost, by type", note, types.head(MOST_LABELS)
 
 
-def _accuracy(accuracy: pd.DataFrame, calibration: pd.DataFrame | None) -> pd.DataFrame:
-    """A row for each measure: accuracy, and those of calibration if they are known."""
-    rows = [{"": "accuracy"} | dict(zip(accuracy["quantity"], _with_ends(accuracy), strict=True))]
+def _unlike(unlike: pd.DataFrame) -> tuple[str, str, pd.DataFrame]:
+    """How far answers that are texts are apart, as of `_tables`."""
+    table = pd.DataFrame({"": unlike["quantity"], "after against before": _with_ends(unlike)})
+    for name, title in ANOTHER.items():
+        if unlike[name].notna().any():
+            table[title] = unlike[name].map(_number)
+    note = "A mean over texts, in percent. In brackets: 95 % intervals of other runs, from three on."
+    return "How far the answers are apart", note, table
+
+
+def _accuracy(accuracy: pd.DataFrame, calibration: pd.DataFrame | None, title: str) -> pd.DataFrame:
+    """A row for each measure: accuracy, by its title, and those of calibration if they are known."""
+    rows = [{"": title} | dict(zip(accuracy["quantity"], _with_ends(accuracy), strict=True))]
     for measure, part in () if calibration is None else calibration.groupby("measure", sort=False):
         cells = _with_ends(part, digits=4)
         rows.append({"": measure} | dict(zip(part["quantity"], cells, strict=True)))
@@ -166,7 +183,12 @@ def _accuracy(accuracy: pd.DataFrame, calibration: pd.DataFrame | None) -> pd.Da
 
 
 def _accuracy_note(comparison: Comparison, runs: list[int]) -> str:
-    note = "Accuracy in percent of the texts, and its difference in points."
+    title, texts = right_named(comparison), comparison.answers.written
+    note = f"{title.capitalize()} in percent of the texts, and its difference in points."
+    if texts is not None and texts.threshold is not None:
+        note += (
+            f" A text is right if its nearness to people's texts is {texts.threshold:.4f} at least, the median before."
+        )
     if comparison.labels is not None:
         what = "set of labels" if comparison.levels is None else "sentence's set of entities"
         note += f" A {what} is right as a whole (subset accuracy)."
@@ -224,7 +246,8 @@ def _files(comparison: Comparison) -> list[list[dict[str, str]]]:
 
 
 def _most_changed(changed: pd.DataFrame) -> pd.DataFrame:
-    keys = [name for name in ("majority_changed", "changed", "confidence") if name in changed]
+    names = ("distance",) if "distance" in changed else ("majority_changed", "changed", "confidence")
+    keys = [name for name in names if name in changed]
     return changed.sort_values(keys, ascending=False, kind="stable").head(MOST_ROWS)
 
 
@@ -238,13 +261,17 @@ def _explore(rows: pd.DataFrame) -> str:
         table["% of pairs changed"] = (100 * rows["changed"]).round().astype(int)
     if "majority_changed" in rows:
         table["majority changed"] = np.where(rows["majority_changed"], "yes", "no")
-    if "confidence" in rows:
-        table["confidence"] = rows["confidence"].round(2)
+    for name in ("distance", "confidence"):
+        if name in rows:
+            table[name] = rows[name].round(2)
     return sortable(table, ["label", "group", *SIDES, "majority changed"])
 
 
 def _marked(comparison: Comparison, rows: pd.DataFrame) -> list[str]:
-    """The changed sentences with the entities of label and both sides marked, each as HTML; none without words."""
+    """The changed sentences with the entities of label and both sides marked, each as HTML; none without words.
+    Of answers that are texts, those of both sides with the words that differ marked."""
+    if comparison.answers.written is not None:
+        return _beside(file_texts.shown(comparison.answers.written), rows)
     sentences, sets = comparison.answers.sentences, comparison.entities
     if sentences is None or sentences.words is None or sets is None:
         return []
@@ -255,6 +282,16 @@ def _marked(comparison: Comparison, rows: pd.DataFrame) -> list[str]:
         lines = {name: marked.sentence(words, voted[name][place]) for name in ("label", *SIDES) if name in voted}
         paragraphs = [marked.paragraph(f"<b>{name}</b>: {line}") for name, line in lines.items()]
         shown.append(f"<p><b>{html.escape(id)}</b></p>{''.join(paragraphs)}")
+    return shown
+
+
+def _beside(sides: Sequence[np.ndarray], rows: pd.DataFrame) -> list[str]:
+    shown = []
+    for place, row in rows.iterrows():
+        lines = {name: html.escape(row[name]) for name in ("text", "label") if name in row}
+        lines |= dict(zip(SIDES, marked.differing(*(side[place] for side in sides)), strict=True))
+        paragraphs = [marked.paragraph(f"<b>{name}</b>: {line}") for name, line in lines.items()]
+        shown.append(f"<p><b>{html.escape(row['id'])}</b></p>{''.join(paragraphs)}")
     return shown
 
 

@@ -6,7 +6,9 @@ from pielab.analysis.exchange import LEAST_SEEDS_TO_TEST
 from pielab.analysis.file_calibration import unknown_label
 from pielab.analysis.file_comparison import SIDES, Comparison
 from pielab.analysis.half_splits import LEAST_SEEDS_FOR_AN_INTERVAL
+from pielab.analysis.medoids import LEAST_MODELS
 from pielab.analysis.paired_change import SPLIT
+from pielab.data import text_files
 from pielab.data.text_groups import NONE
 from pielab.progress import counted
 
@@ -20,16 +22,20 @@ def sentences(comparison: Comparison) -> list[str]:
         found += _entities(comparison.levels, comparison.labels)
     elif comparison.labels is not None:
         found += _labels(comparison.labels)
+    elif comparison.unlike is not None:
+        found += _unlike(comparison)
     found.append(_another_run(comparison.changes))
     if comparison.models is not None:
         found.append(_moved(comparison.models, runs[0]))
     if comparison.accuracy is not None:
-        found.append(_accuracy(comparison.accuracy))
+        found.append(_accuracy(comparison.accuracy, right_named(comparison)))
         if comparison.entity_f1 is not None:
             found.append(_entity_f1(comparison.entity_f1))
         found += _calibration(comparison)
     if comparison.majorities:
         found.append(_majorities(comparison.majorities))
+    if comparison.consensus:
+        found.append(_medoids(comparison.consensus))
     if comparison.groups is not None:
         found += _groups(comparison.groups)
     elif answers.groups is not None:
@@ -63,6 +69,46 @@ def _changed(comparison: Comparison, runs: tuple[int, int]) -> str:
     if SPLIT[0] not in changes.index or not row["estimate"]:
         return f"{first}."
     return f"{first}; {', '.join(f'{amounts[part]} from {part}' for part in SPLIT)}."
+
+
+def is_generated(comparison: Comparison) -> bool:
+    """Whether the answers are generated texts, which are said to move by a distance."""
+    written = comparison.answers.written
+    return written is not None and written.task == text_files.GENERATION
+
+
+def right_named(comparison: Comparison) -> str:
+    """What the share of right answers is called."""
+    if comparison.answers.written is None:
+        return "accuracy"
+    return "share of right texts" if is_generated(comparison) else "exact match"
+
+
+def _unlike(comparison: Comparison) -> list[str]:
+    row = comparison.unlike.iloc[0]  # type: ignore[union-attr]  # only called with it
+    what = (
+        "one minus their similarity, chrF of both directions" if is_generated(comparison) else "one minus F1 of words"
+    )
+    another = " and ".join(f"{row[name]:.2f} % {side}" for side in SIDES if pd.notna(row[name := f"another_{side}"]))
+    articles = "" if is_generated(comparison) else ", and a, an and the"
+    beside = f"; two runs of the same model by {another}" if another else ""
+    return [
+        f"Answers are the same if they are but for capitals, spaces and punctuation{articles}. On average they differ "
+        f"by {row['estimate']:.2f} %{interval(row['low'], row['high'])}, {what}{beside}."
+    ]
+
+
+def _medoids(found: dict[str, float]) -> str:
+    first = (
+        f"Each side's medoids, the answers that are most like those of its other runs, differ by {found['apart']:.2f} %"
+    )
+    if "null" not in found:
+        return f"{first}; a null needs {2 * LEAST_MODELS} runs a side."
+    return (
+        f"{first}. Between halves of the runs it is {found['halved']:.2f} %, between two halves of those before "
+        f"{found['null']:.2f} %: an excess of {found['excess']:z.2f} points"
+        f"{interval(found['excess_low'], found['excess_high'])} over retraining alone."
+    )
 
 
 def _labels(labels: pd.DataFrame) -> list[str]:
@@ -107,13 +153,13 @@ def counted_texts(number: float) -> str:
     return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.1f}"
 
 
-def _accuracy(accuracy: pd.DataFrame) -> str:
+def _accuracy(accuracy: pd.DataFrame, title: str) -> str:
     before, after, difference = accuracy.to_dict("records")
     ends = interval(difference["low"], difference["high"])
     exact = "" if pd.isna(difference["p"]) else f", McNemar's exact p {_p(difference['p'])}"
     return (
-        f"Accuracy is {before['estimate']:.2f} % before and {after['estimate']:.2f} % after, a difference of "
-        f"{difference['estimate']:+z.2f} points{ends}{exact}."
+        f"{title.capitalize()} is {before['estimate']:.2f} % before and {after['estimate']:.2f} % after, a difference "
+        f"of {difference['estimate']:+z.2f} points{ends}{exact}."
     )
 
 
