@@ -1,11 +1,10 @@
 """pielab predict: models that are trained already in, one file of predictions for each out."""
 
 import argparse
-import contextlib
 import functools
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ EXAMPLES = """examples:
   pielab predict acme/reviews-bert --revision v2 --data reviews.csv
   pielab predict results/demo/bbc-news-minilm-2l/dense/seeds/0* --data bbc-news --label label
   pielab predict my-tagger-0 my-tagger-1 --data test.conll --label label
+  pielab predict my-reader-0 my-reader-1 --data dev-v2.0.json --decision-threshold 0
 """
 
 
@@ -107,12 +107,6 @@ def _parser(program: str) -> argparse.ArgumentParser:
             raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
         return int(text)
 
-    def probability(text: str) -> float:
-        with contextlib.suppress(ValueError):
-            if 0 <= (value := float(text)) < 1:
-                return value
-        raise argparse.ArgumentTypeError(f"{text} is not a probability from 0 to below 1")
-
     add = parser.add_argument
     add("models", nargs="+", metavar="MODEL", help="a folder of save_pretrained, a Hub id, or a seed's folder")
     add("--revision", metavar="NAME", help="a branch, tag or commit of a Hub id (the latest commit)")
@@ -128,8 +122,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
     add("--label-separator", metavar="TEXT", help="what separates several labels in that column, such as ';'")
     add("--id", metavar="COLUMN", help="a column that names each text (the rows' numbers, from 0)")
     add("--classes", metavar="NAME,NAME", help="the classes as the data write them, in the order of the models' logits")
-    above = "the probability above which a class is predicted, if a text may have several (0.5, or a seed's own)"
-    add("--decision-threshold", type=probability, metavar="P", help=above)
+    above = "the probability above which a class is predicted, if a text may have several (0.5, or a seed's own); of "
+    above += "questions, by how much the score of no answer must exceed the best (all are answered, or a seed's own)"
+    add("--decision-threshold", type=float, metavar="P", help=above)
     add("--split", metavar="NAME", help="the split of a folder or data set (test)")
     add("--limit", type=count, metavar="N", help="predict the first N texts only")
     add("--out", default="predictions", metavar="FOLDER", help="where to write (predictions)")
@@ -155,7 +150,7 @@ def _predict(options: argparse.Namespace, classes: list[str] | None) -> None:
     device = loop.choose_device(options.device)
     precision = loop.choose_precision(options.precision, device)
     models = [fine_tuned.check(model, texts, options.max_tokens, options.revision) for model in options.models]
-    models = [_decided(model, texts, options.decision_threshold) for model in models]
+    models = [fine_tuned.decided(model, texts, options.decision_threshold) for model in models]
     logits_of = [
         class_order.of_logits(model.given, model.class_names, model.n_classes, texts.classes, classes)
         for model in models
@@ -196,29 +191,6 @@ def _predict(options: argparse.Namespace, classes: list[str] | None) -> None:
     print(f"predictions of {counted(len(jobs), 'model')} for {counted(len(texts), 'text')} in {options.out}")
 
 
-def _decided(model: "FineTuned", texts: "PredictionTexts", threshold: float | None) -> "FineTuned":
-    """The model, which says whether a text may have several classes, and above which probability it has one.
-
-    Raises PielabError if a text may in the data, and the model gives one; or if there is a threshold and none may.
-    """
-    if texts.multi_label and model.multi_label is False:
-        raise PielabError(
-            "model-of-one-label",
-            f"{texts.where} has several labels to a text, and {model.given} gives each one class",
-            "give a model whose config.json has the problem_type multi_label_classification, or a column of one label",
-        )
-    if threshold is not None and not (texts.multi_label or model.multi_label):
-        raise PielabError(
-            "threshold-of-one-label",
-            f"--decision-threshold {threshold:g} was given, and {model.given} gives each text one class, the likeliest",
-            "leave it out, or give a model whose config.json has the problem_type multi_label_classification",
-        )
-    above = model.decision_threshold if threshold is None else threshold
-    if texts.multi_label and model.multi_label is None:
-        warn(f"config.json of {model.given} has no problem_type: each class above probability {above:g} is predicted")
-    return replace(model, multi_label=bool(texts.multi_label or model.multi_label), decision_threshold=above)
-
-
 def _recipe(model: "FineTuned", texts: "PredictionTexts", classes: list[str]) -> dict[str, Any]:
     """What the predictions depend on, besides the options of the computation and of the file."""
     from pielab.store import records
@@ -230,13 +202,13 @@ def _recipe(model: "FineTuned", texts: "PredictionTexts", classes: list[str]) ->
         "max_tokens": model.encoder.max_tokens,
         "tokens": records.digest_arrays(model.tokens.starts, model.tokens.ids, *types),
         "classes": classes,
-        "decision_threshold": model.decision_threshold if model.multi_label else None,
+        "decision_threshold": model.decision_threshold if model.multi_label or texts.asked else None,
     }
 
 
 def _print_jobs(jobs: list[Job], texts: "PredictionTexts", classes: list[str]) -> None:
     """The classes, which model is written where, and how many texts it may read in part."""
-    print(f"classes: {', '.join(classes)}")
+    print("answers to questions" if texts.asked else f"classes: {', '.join(classes)}")
     for job in jobs:
         longest = job.model.encoder.max_tokens
         full = int((job.model.tokens.lengths >= longest).sum())
@@ -256,7 +228,7 @@ def _write(
 
     import numpy as np
 
-    from pielab.data import predicted_tags, tasks
+    from pielab.data import predicted_answers, predicted_tags, tasks
     from pielab.data.text_groups import NONE
     from pielab.store import prediction_tables
 
@@ -267,10 +239,17 @@ def _write(
             "give --precision float32; if they still are not, its weights are damaged",
         )
     task = tasks.MULTI_LABEL if job.model.multi_label else tasks.SINGLE_LABEL
-    task = task if texts.words is None else tasks.TOKENS
+    task = tasks.SPANS if texts.asked else task if texts.words is None else tasks.TOKENS
     metadata |= {"recipe": job.recipe, "classes": classes, "task": task.name}
     metadata |= {"model": job.model.given, "commit": job.model.commit}
     metadata |= {"versions": {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")}}
+    if texts.asked:
+        from pielab.models import candidates
+
+        best = candidates.best_spans(logits, job.model.tokens, texts.seconds or [])
+        of_questions, score = predicted_answers.columns(texts, best.answers(job.model.decision_threshold))
+        prediction_tables.write(job.file, of_questions, None, metadata)
+        return score
     if texts.words is not None:
         of_words, score = predicted_tags.columns(texts, logits.argmax(axis=1), classes)
         prediction_tables.write(job.file, of_words, logits, metadata, starts=job.model.tokens.word_starts)

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pielab.data import corpora, glue, label_checks, labels, tables, tagged
+from pielab.data import corpora, glue, label_checks, labels, spans, tables, tagged
 from pielab.data.tables import SPLITS
 from pielab.data.words import SEPARATOR
 from pielab.errors import PielabError
+from pielab.store.span_answers import GoldAnswers
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class PredictionTexts:
     ids: (texts,), those of a column as strings, or the rows' numbers from 0. firsts, seconds: the texts, and the
     second texts of pairs or None. gold: the names of each text's labels, or None if no label was asked for.
     classes: the names of all labels of the file, in their order; empty without labels. multi_label: whether a text may
-    have several labels, None without labels. digest: a hash of all of these.
+    have several labels, None without labels. digest: a hash of all of these. words, tags: of sentences of words. asked:
+    whether firsts are questions and seconds their contexts; answers: the gold ones, None if the file has none.
     """
 
     where: str
@@ -36,6 +38,8 @@ class PredictionTexts:
     digest: str
     words: list[list[str]] | None = field(default=None, repr=False)
     tags: list[tuple[str, ...]] | None = field(default=None, repr=False)
+    asked: bool = False
+    answers: GoldAnswers | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.firsts)
@@ -61,7 +65,8 @@ def read(
     """The texts of a file, or of a split of a folder or of any other data set of `datasets.load`, in its order.
 
     text, text_pair, label, id: columns. label_separator: as of `datasets.load`. split: test if not given; a file has
-        none. limit: only the first so many texts; the classes are still those of all.
+        none. limit: only the first so many texts; the classes are still those of all. Columns called question, context
+        and perhaps answers and id, as SQuAD's, are these if there is none called `text`.
 
     Raises PielabError if the data or a column is missing, if texts, labels or ids cannot be meant, or if two texts have
     the same id.
@@ -69,6 +74,14 @@ def read(
     given = {"text": text, "text_pair": text_pair, "label": label, "id": id}
     columns = {parameter: column for parameter, column in given.items() if column is not None}
     frame = _split_of(name, columns, split, bool(label_separator))
+    if text not in frame and {"question", "context"} <= set(frame):
+        usual = {key: part for key, part in {**spans.COLUMNS, "id": "id"}.items() if part in frame}
+        columns = usual | {key: column for key, column in columns.items() if key != "text"}
+        # The rows of a CSV are read once all columns are there.
+        frame = _split_of(name, columns, split, False) if frame.empty else frame
+        return _questions(frame, columns, name, limit)
+    if text_pair and label and spans.has_answers({"all": frame}, columns):
+        return _questions(frame, columns, name, limit)
     if text in frame and any(isinstance(cell, (list, np.ndarray)) for cell in frame[text]):
         return _words(frame, columns, name, limit)
     chosen = tables.select(frame, columns, name, joined=bool(label_separator))
@@ -79,6 +92,23 @@ def read(
     firsts, *seconds = (list(chosen[part])[:limit] for part in parts)
     cut = (ids[:limit], firsts, seconds[0] if seconds else None, gold and gold[:limit])
     return PredictionTexts(name, *cut, classes, multi_label, _digest(cut))
+
+
+def _questions(frame: pd.DataFrame, columns: dict[str, str], where: str, limit: int | None) -> PredictionTexts:
+    """`read` of questions with their contexts, perhaps with gold answers."""
+    given = {"label": "answers"} | columns
+    frame = frame if "label" in columns else frame.assign(answers=[[] for _ in range(len(frame))])
+    encoded = spans.encode({"all": frame}, {key: given[key] for key in spans.COLUMNS}, None, True, where)["all"][:limit]
+    ids = _ids(
+        tables.select(frame, {"id": columns["id"]}, where) if "id" in columns else frame, columns.get("id"), where
+    )
+    firsts, seconds = list(encoded["text"]), list(encoded["text_pair"])
+    texts, starts = (
+        tuple(tuple(answer[key] for answer in row) for row in encoded["answers"]) for key in ("text", "start")
+    )
+    answers = GoldAnswers(texts, starts) if "label" in columns else None
+    digest = _digest((ids[:limit], firsts, seconds, answers and [answers.texts, answers.starts]))
+    return PredictionTexts(where, ids[:limit], firsts, seconds, None, [], None, digest, asked=True, answers=answers)
 
 
 def _words(frame: pd.DataFrame, columns: dict[str, str], where: str, limit: int | None) -> PredictionTexts:

@@ -4,7 +4,7 @@ import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from torch import nn
 from pielab.compression import masks
 from pielab.data import tasks
 from pielab.data.prediction_texts import PredictionTexts
+from pielab.data.questions import LOGITS
 from pielab.errors import PielabError, TransientError, as_transient, first_line, warn
-from pielab.models import classifier, pretrained, saved_files, tagging
+from pielab.models import classifier, pretrained, question_answering, saved_files, tagging
 from pielab.models.encoders import SubwordEncoder, TextEncoder
 from pielab.models.tokens import Tokens
 from pielab.progress import counted
@@ -25,15 +26,19 @@ from pielab.store import digests, paths, predictions, records
 HUB_FILES = [*classifier.WEIGHT_FILES, "model-*-of-*.safetensors", "adapter_config.json", "tokenizer*", "vocab*"]
 HUB_FILES += ["merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model"]
 
+# What builds the models, and the encoders, of examples that have no class each.
+_MODELS: dict[str | None, Any] = {tasks.TOKENS.name: tagging, tasks.SPANS.name: question_answering}
+
 
 @dataclass(frozen=True)
 class FineTuned:
-    """A trained classifier of texts, or of their words, with the texts encoded for it.
+    """A trained classifier of texts, or of their words, or reader of questions, with the texts encoded for it.
 
     given: its folder or Hub id, as the user gave it. parts: of its path, the last of which name it best. commit: on the
     Hub, else None. digest: a hash of its configuration and weights. class_names: in the order of its logits, None if a
     seed's record does not say them. multi_label: None if it does not say. decision_threshold: the probability above
-    which a multi-label model predicts a class. build: the model with its weights, which are checked, on the CPU.
+    which a multi-label model predicts a class; by how much no answer to a question must exceed the best one, None if
+    all have an answer. build: the model with its weights, which are checked, on the CPU.
     """
 
     given: str
@@ -43,7 +48,7 @@ class FineTuned:
     class_names: list[str] | None
     n_classes: int
     multi_label: bool | None
-    decision_threshold: float
+    decision_threshold: float | None
     encoder: TextEncoder = field(repr=False)
     tokens: Tokens = field(repr=False)
     build: Callable[[], nn.Module] = field(repr=False)
@@ -116,7 +121,7 @@ def _open_saved(
     n_classes, multi_label = saved_files.check_config(given, config, head)
     encoder = _encoder(given, config, texts, max_tokens, commit)
     with pretrained.loading(given):
-        tokens = _encode_words(encoder, texts) or encoder.encode_with_types(texts.firsts, texts.seconds)
+        tokens = _encode_apart(encoder, texts) or encoder.encode_with_types(texts.firsts, texts.seconds)
     types = tokens.types
     if types is not None and not pretrained.embeds_types(pretrained.without_weights(given, config), types):
         tokens = Tokens(tokens.ids, tokens.starts)
@@ -125,34 +130,45 @@ def _open_saved(
         parts=parts,
         commit=commit,
         digest=classifier.contents(given, commit)[0],
-        class_names=[str(config.id2label[number]) for number in range(n_classes)],
+        class_names=list(LOGITS) if texts.asked else [str(config.id2label[number]) for number in range(n_classes)],
         n_classes=n_classes,
         multi_label=multi_label,
-        decision_threshold=0.5,
+        decision_threshold=None if texts.asked else 0.5,
         encoder=encoder,
         tokens=tokens,
         build=lambda: load(given, config, commit, head),
     )
 
 
+def _task(texts: PredictionTexts) -> str | None:
+    """The task that the record of a seed names; None of texts with labels."""
+    return tasks.SPANS.name if texts.asked else None if texts.words is None else tasks.TOKENS.name
+
+
 def _head(texts: PredictionTexts) -> str:
-    return pretrained.HEAD if texts.words is None else tagging.HEAD
+    return {tasks.SPANS.name: question_answering.HEAD, tasks.TOKENS.name: tagging.HEAD}.get(
+        _task(texts) or "", pretrained.HEAD
+    )
 
 
 def _encoder(
     model: str, config: Any, texts: PredictionTexts, max_tokens: int | None, commit: str | None = None
 ) -> SubwordEncoder:
-    """The encoder of a saved model, for texts or words."""
+    """The encoder of a saved model, for texts, words or questions."""
+    if texts.asked:
+        return question_answering.encoder(model, texts.joined, max_tokens, revision=commit)
     encoder = classifier.subword_encoder(model, config, texts.joined, max_tokens, commit, _head(texts))
     if texts.words is not None:
         tagging.set_words_apart(model, encoder.tokenizer)
     return encoder
 
 
-def _encode_words(encoder: TextEncoder, texts: PredictionTexts) -> Tokens | None:
-    """The tokens of sentences of words; None of texts."""
-    if texts.words is None or not isinstance(encoder, SubwordEncoder):
+def _encode_apart(encoder: TextEncoder, texts: PredictionTexts) -> Tokens | None:
+    """The tokens of sentences of words, or of questions with their contexts; None of texts."""
+    if not isinstance(encoder, SubwordEncoder) or _task(texts) is None:
         return None
+    if texts.words is None:
+        return encoder.encode_questions(texts.firsts, texts.seconds or [], texts.where)
     return encoder.encode_words(texts.words, texts.where)
 
 
@@ -166,13 +182,15 @@ def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int
             f"{folder} has the predictions of a seed, and not its weights",
             "give an unpruned seed, or prune it again with save_weights: true under another study name",
         )
-    tags = record.get("task") == tasks.TOKENS.name
-    if tags != (texts.words is not None):
-        has = "words" if texts.words is not None else "texts"
+    task = record.get("task")
+    if task != _task(texts):
+        has = {None: "texts", tasks.TOKENS.name: "words", tasks.SPANS.name: "questions"}[_task(texts)]
+        gives = tasks.TASKS[task].answer if task else "a text its labels"
         raise PielabError(
             "seed-of-another-task",
-            f"{folder} gives {'each word a tag' if tags else 'a text its labels'}, and {texts.where} has {has}",
-            "give a .conll file or lists of words to models of tagged words, and texts to others",
+            f"{folder} gives {gives}, and {texts.where} has {has}",
+            "give a .conll file or lists of words to models of tagged words, questions with contexts to readers, and "
+            "texts to classifiers",
         )
     n_classes, commit = predictions.read_file(folder / "test.parquet").shape[1], record.get("model_revision")
     max_tokens = max_tokens or p["max_tokens"]
@@ -180,8 +198,8 @@ def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int
     if saved.is_dir():
         config = pretrained.load_config(str(saved))
         encoder = _encoder(str(saved), config, texts, max_tokens)
-    elif tags:
-        encoder = tagging.encoder(p["model"], texts.joined, max_tokens, revision=commit)
+    elif task:
+        encoder = _MODELS[task].encoder(p["model"], texts.joined, max_tokens, revision=commit)
     else:
         encoder = classifier.encoder(p["model"], texts.joined, max_tokens, p["word_vectors"], p["padding"], commit)
 
@@ -189,7 +207,7 @@ def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int
         if saved.is_dir():
             return load(str(saved), config, head=_head(texts))
         options = {"vectors": getattr(encoder, "vectors", None), "num_hidden_layers": p["num_hidden_layers"]}
-        network = (tagging.build if tags else classifier.build)(p["model"], n_classes, **options, revision=commit)
+        network = _MODELS.get(task, classifier).build(p["model"], n_classes, **options, revision=commit)
         with records.checked_read(weights, records.retraining_cure(folder)):
             load_model(network, weights)
         return network
@@ -204,12 +222,45 @@ def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int
         digest=classifier.contents(str(saved))[0] if saved.is_dir() else digests.of(weights),
         class_names=record.get("classes"),
         n_classes=n_classes,
-        multi_label=threshold is not None,
-        decision_threshold=0.5 if threshold is None else threshold,
+        multi_label=threshold is not None and not texts.asked,
+        decision_threshold=0.5 if threshold is None and not texts.asked else threshold,
         encoder=encoder,
-        tokens=_encode_words(encoder, texts) or encoder.encode(texts.joined, texts.seconds and texts.firsts),
+        tokens=_encode_apart(encoder, texts) or encoder.encode(texts.joined, texts.seconds and texts.firsts),
         build=build,
     )
+
+
+def decided(model: FineTuned, texts: PredictionTexts, threshold: float | None) -> FineTuned:
+    """The model, which says whether a text may have several classes, and above which probability it has one.
+
+    threshold: of the user, None if not given; of questions by how much the score of no answer must exceed the best.
+
+    Raises PielabError if a text may in the data, and the model gives one; or if there is a threshold and none may.
+    """
+    if texts.asked:
+        return replace(model, decision_threshold=model.decision_threshold if threshold is None else threshold)
+    if threshold is not None and not 0 <= threshold < 1:
+        raise PielabError(
+            "threshold-not-a-probability",
+            f"--decision-threshold {threshold:g} is not a probability from 0 to below 1",
+            "give one, such as 0.5",
+        )
+    if texts.multi_label and model.multi_label is False:
+        raise PielabError(
+            "model-of-one-label",
+            f"{texts.where} has several labels to a text, and {model.given} gives each one class",
+            "give a model whose config.json has the problem_type multi_label_classification, or a column of one label",
+        )
+    if threshold is not None and not (texts.multi_label or model.multi_label):
+        raise PielabError(
+            "threshold-of-one-label",
+            f"--decision-threshold {threshold:g} was given, and {model.given} gives each text one class, the likeliest",
+            "leave it out, or give a model whose config.json has the problem_type multi_label_classification",
+        )
+    above = model.decision_threshold if threshold is None else threshold
+    if texts.multi_label and model.multi_label is None:
+        warn(f"config.json of {model.given} has no problem_type: each class above probability {above:g} is predicted")
+    return replace(model, multi_label=bool(texts.multi_label or model.multi_label), decision_threshold=above)
 
 
 def load(model: str, config: Any, revision: str | None = None, head: str = pretrained.HEAD) -> nn.Module:

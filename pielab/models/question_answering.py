@@ -17,7 +17,9 @@ HEAD = "QuestionAnswering"
 build = partial(classifier.build, head=HEAD)
 
 
-def encoder(model: str, texts: Sequence[str] | None, max_tokens: int, *, revision: str | None = None) -> SubwordEncoder:
+def encoder(
+    model: str, texts: Sequence[str] | None, max_tokens: int | None, *, revision: str | None = None
+) -> SubwordEncoder:
     """`classifier.encoder` of a model that answers questions. texts: all questions and contexts.
 
     Raises PielabError besides if transformers have no such model of the architecture, or its tokenizer does not tell

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pielab.errors import PielabError
-from pielab.models import classifier, pretrained, tagging
+from pielab.models import classifier, pretrained, question_answering, tagging
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
@@ -52,6 +52,12 @@ def check_config(given: str, config: Any, head: str) -> tuple[int, bool | None]:
             "no-tagger",
             f"{given} is a {architecture}, which gives a word no tag",
             "give a model that was fine-tuned to tag words, a token classifier, or texts that are strings",
+        )
+    if not architecture.endswith(head) and head == question_answering.HEAD:
+        raise PielabError(
+            "no-reader",
+            f"{given} is a {architecture}, which answers no questions",
+            "give a model that was fine-tuned to answer questions by a part of their context, or texts to classify",
         )
     if not architecture.endswith(head):
         raise PielabError(

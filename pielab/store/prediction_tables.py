@@ -17,20 +17,22 @@ from pielab.store.columns import lists, ragged
 def write(
     path: Path,
     columns: Mapping[str, Sequence],
-    logits: np.ndarray,
+    logits: np.ndarray | None,
     metadata: Mapping[str, Any],
     name: str = "logits",
     starts: np.ndarray | None = None,
 ) -> None:
-    """Write the columns, and after them logits (texts, classes) float32 as lists; metadata are stored as JSON.
+    """Write the columns, and after them logits (texts, classes) float32 as lists, if given; metadata as JSON.
 
     name: of the column of logits. starts: where each sentence of words begins, if logits are (words, tags).
     """
-    values = lists(np.asarray(logits, dtype=np.float32))
-    arrays = [*map(pa.array, columns.values()), values if starts is None else ragged(values, starts)]
+    arrays, names = [*map(pa.array, columns.values())], [*columns]
+    if logits is not None:
+        values = lists(np.asarray(logits, dtype=np.float32))
+        arrays, names = [*arrays, values if starts is None else ragged(values, starts)], [*names, name]
     stored = {key: json.dumps(value) for key, value in metadata.items()}
     with files.atomic_file(path, digest=True) as partial:
-        pq.write_table(pa.table(arrays, names=[*columns, name], metadata=stored), partial)
+        pq.write_table(pa.table(arrays, names=names, metadata=stored), partial)
 
 
 def is_written(path: Path, recipe: Mapping[str, Any]) -> bool:
