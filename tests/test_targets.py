@@ -193,6 +193,14 @@ def test_metrics_are_sacrebleus(given):
     assert list(tasks.GENERATION.metrics) == ["chrF", "BLEU"]
 
 
+def test_an_empty_text_is_too_short_where_others_have_more_targets():
+    targets = GoldTexts((("a b c d e",), ("x y z w v", "x y z w"), ("one two three four five",)))
+    predicted = answers_of(["", "x y z w v", "one two three four five"])
+    # All that is said is right, and 10 words are said of 15.
+    assert tasks.GENERATION.score(predicted, targets, "BLEU") == pytest.approx(np.exp(1 - 15 / 10))
+    assert tasks.GENERATION.score(answers_of(["", "", ""]), targets, "BLEU") == 0
+
+
 def test_a_text_that_somebody_wrote_has_the_best_score():
     texts = ["Aromi is a pub in the city.", "There is a cheap pub called Aromi."]
     targets = GoldTexts(((*texts,), ("Cotto serves English food.",)))

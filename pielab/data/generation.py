@@ -1,6 +1,6 @@
 """Texts that are generated from other texts: when one is right, what they are counted by, and metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,12 +56,11 @@ def nearness(texts: Sequence[str], targets: GoldTexts) -> np.ndarray:
 
     The mean of chrF in both directions, of texts as `normalised_text` has them.
     """
-    known: dict[tuple[str, tuple[str, ...]], float] = {}
-    for given in zip(texts, targets.texts, strict=True):
-        if given not in known:
-            text, *written = map(normalised_text, (given[0], *given[1]))
-            known[given] = chrf.similarities([text, *written])[0, 1:].max()
-    return np.array([known[given] for given in zip(texts, targets.texts, strict=True)], dtype=np.float32)
+
+    def nearest(text: str, written: Sequence[str]) -> float:
+        return chrf.similarities(list(map(normalised_text, (text, *written))))[0, 1:].max()
+
+    return np.array(_once(nearest, texts, targets), dtype=np.float32)
 
 
 def threshold(answers: TextAnswers, targets: GoldTexts) -> float:
@@ -113,7 +112,19 @@ def numbered(*answers: TextAnswers | None) -> tuple[list[Any], list[list[str]]]:
 
 def mean_chrf(answers: TextAnswers, targets: GoldTexts) -> float:
     """The mean over texts of sacrebleu's sentence chrF, the largest of those against people's texts, from 0 to 1."""
-    return float(np.mean([chrf.chrf(*given) for given in zip(answers.texts, targets.texts, strict=True)]))
+    return float(np.mean(_once(chrf.chrf, answers.texts, targets)))
+
+
+def _once(function: Callable[[str, Sequence[str]], float], texts: Sequence[str], targets: GoldTexts) -> list[float]:
+    """The values of a text and the texts that people wrote, in any order, of each example; equal ones computed once."""
+    known: dict[tuple[str, frozenset[str]], float] = {}
+    found = []
+    for text, written in zip(texts, targets.texts, strict=True):
+        key = text, frozenset(written)
+        if key not in known:
+            known[key] = function(text, written)
+        found.append(known[key])
+    return found
 
 
 def bleu(answers: TextAnswers, targets: GoldTexts) -> float:
@@ -124,8 +135,8 @@ def bleu(answers: TextAnswers, targets: GoldTexts) -> float:
     with missing_package():
         from sacrebleu import corpus_bleu  # here, because it is an extra
     most = max(map(len, targets.texts))
-    # Empty where a source has fewer texts than others, which sacrebleu leaves out.
-    references = [[texts[place] if place < len(texts) else "" for texts in targets.texts] for place in range(most)]
+    # None where a source has fewer texts than others; an empty one would be a text, from which no answer is too short.
+    references = [[texts[place] if place < len(texts) else None for texts in targets.texts] for place in range(most)]
     # force: without a warning that texts seem to be split into words already.
     score = corpus_bleu(list(answers.texts), references, force=True).score
     return min(score / 100, 1.0)  # which rounding exceeds
