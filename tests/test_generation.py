@@ -1,6 +1,8 @@
 """Generated texts: their tokens, losses, decoding and norms, and models that write them."""
 
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -9,12 +11,13 @@ import transformers
 from conftest import refused, write_generator
 from datasets import Dataset, DatasetDict, Features, List, Value
 
+from pielab.compression import masks
 from pielab.config.parameters import PruneParameters
 from pielab.data import generation as texts_of
 from pielab.models import batches, generation
 from pielab.store import paths, predictions, records
 from pielab.store.text_answers import GoldTexts
-from pielab.training import decoding, loop, runs
+from pielab.training import activations, decoding, distillation, experiment, loop, pruned_seed, runs
 from pielab.training.experiment import prepare
 from pielab.training.tasks import TASKS
 
@@ -183,8 +186,6 @@ def test_a_decoder_without_a_padding_token_is_given_the_one_that_ends_texts(fold
 
 def edited(folder, tmp_path, **changes):
     """A copy of a model whose config.json and tokenizer_config.json have other values; None takes one away."""
-    import shutil
-
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     for name in ("config.json", "tokenizer_config.json"):
         written = json.loads((tmp_path / name).read_text())
@@ -296,3 +297,71 @@ def test_a_seed_is_trained_pruned_and_written(kind, folders, tmp_path, data):
         file = predictions.read_file(dense / f"{name}.parquet")
         assert file.task == "generation" and (file.error_norms > 0).all() and np.isfinite(file.classes.scores).all()
     assert predictions.read_file(folder / "test.parquet").classes.threshold is None
+
+
+def test_self_regularisation_weighs_each_token_by_its_own_certainty():
+    random = np.random.default_rng(0)
+    student, teacher = random.normal(size=(2, 5, 7))
+    gold = random.integers(7, size=5)
+    found = distillation.loss(*(torch.from_numpy(each) for each in (student, teacher, gold)), TASK)
+
+    def log_p(logits):
+        return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+    own, warm, taught = log_p(student), log_p(student / 2), log_p(teacher / 2)
+    certainty = 1 + (np.exp(own) * own).sum(axis=1) / np.log(7)
+    divergence = 4 * (np.exp(taught) * (taught - warm)).sum(axis=1)
+    expected = certainty * divergence - (1 - certainty) * own[np.arange(5), gold]
+    assert found.item() == pytest.approx(expected.mean())
+
+
+def test_activations_are_those_of_the_tokens_without_padding(encoder, network):
+    found, weights = encoder.encode_targets(SOURCES, TARGETS), masks.prunable(network)
+    norms = activations.norms(network, weights, encoder, found)
+    # The root of the mean square over tokens, from each text alone.
+    alone = [activations.norms(network, weights, encoder, found[place : place + 1]) for place in range(len(found))]
+    for name, norm in norms.items():
+        is_decoder = name.startswith("decoder") and not re.search(r"EncDecAttention\.[kv]", name)
+        lengths = torch.from_numpy(found.decoder.lengths if is_decoder else found.lengths)
+        squares = torch.stack([each[name] ** 2 for each in alone])
+        expected = ((squares * lengths[:, None]).sum(0) / lengths.sum()).sqrt()
+        torch.testing.assert_close(norm, expected.float(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_inputs_of_a_seed_show_its_targets_and_an_order_of_targets_changes_no_nearness(encoder):
+    found = [encoder.encode_targets(["cat"], [text]) for text in ("dog", "cat")]
+    digests = [experiment._inputs(encoder, {"train": each}, "")["token_ids"] for each in found]
+    assert digests[0] != digests[1]
+    written = (("a cat runs", "the dog"), ("the dog", "a cat runs"))
+    one, other = texts_of.nearness(["the cat runs"] * 2, GoldTexts(written))
+    assert one == other == texts_of.nearness(["the cat runs"], GoldTexts((("a cat runs",),)))[0]
+
+
+def test_a_users_own_compressor_is_given_batches_of_texts_and_must_return_what_generates(
+    folders, data, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good.py").write_text("def compress(model, batches):\n    model(**batches[0])\n    return model\n")
+    (tmp_path / "bad.py").write_text(
+        "import torch\n\n\nclass Other(torch.nn.Module):\n    def __init__(self, model):\n        super().__init__()\n"
+        "        self.model = model\n\n    def forward(self, **inputs):\n        return self.model(**inputs)\n\n\n"
+        "def compress(model, batches):\n    return Other(model)\n"
+    )
+    runs.train_dense(prepare(parameters(folders["t5"], tmp_path, epochs=1), data))
+    given = {"threshold": 50, "epochs": 1}
+    model, record = pruned_seed.prune_seed(
+        prepare(parameters(folders["t5"], tmp_path, pruner="good:compress", **given), data), 0
+    )
+    assert hasattr(model, "generate") and record["losses"] == []
+    with refused("model-without-generate", "return a model of transformers", "Other, generates no texts"):
+        pruned_seed.prune_seed(prepare(parameters(folders["t5"], tmp_path, pruner="bad:compress", **given), data), 0)
+
+
+def test_targets_that_are_cut_are_warned_of_by_split(folders, data, tmp_path, capsys):
+    p = parameters(folders["gpt2"], tmp_path, max_answer_tokens=3)
+    found = prepare(p, data)
+    counts = "of 40 train texts 40, of 8 validation texts 8, of 12 test texts 12 have more tokens than "
+    assert counts + "max_answer_tokens = 3" in capsys.readouterr().err
+    assert max(np.diff(found.tokens["test"].word_starts)) == 3
+    assert p.recipe()["max_answer_tokens"] == 3
+    assert "max_answer_tokens" not in parameters(folders["gpt2"], tmp_path, max_answer_tokens=None).recipe()

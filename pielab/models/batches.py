@@ -58,7 +58,9 @@ class DeviceTokens:
         Tokens.
     On the CPU, where reading them does not wait for the device: known, the lengths; and of tagged words or candidates,
         word_starts, as of Tokens, and offsets, (words,), how many tokens of the sentence come before each word.
-    decoder: the tokens that a decoder reads, whose outputs are all that there are.
+    decoder: the tokens that a decoder reads, whose outputs are all that there are. has_labels: whether tokens are given
+        a mask even if none is padding, because that which ends a text may be the one to pad with, and then transformers
+        warn.
     """
 
     encoder: Encoder
@@ -70,6 +72,7 @@ class DeviceTokens:
     word_starts: np.ndarray | None = field(default=None, repr=False)
     offsets: np.ndarray | None = field(default=None, repr=False)
     decoder: "DeviceTokens | None" = field(default=None, repr=False)
+    has_labels: bool = False
 
     def in_batches(self, chosen: list[np.ndarray]) -> Iterator[Batch]:
         """Each batch of the chosen texts."""
@@ -91,7 +94,8 @@ class DeviceTokens:
         for batch, width, of_batch in zip(chosen, widths, arrays, strict=True):
             texts, *words = (next(on_device) for _ in of_batch)
             places, first = words or (texts, None)
-            yield Batch(places, self._inputs(texts, width, padded=bool(self.known[batch].min() < width)), first)
+            padded = self.has_labels or bool(self.known[batch].min() < width)
+            yield Batch(places, self._inputs(texts, width, padded), first)
 
     def _words(self, batch: np.ndarray, width: int) -> list[np.ndarray]:
         """`places` and `first` of a batch of sentences of tagged words, of others nothing."""
@@ -136,6 +140,7 @@ def to_device(tokens: Tokens, encoder: Encoder, device: torch.device) -> DeviceT
     if tokens.first is None or tokens.word_starts is None:
         return on_device
     before = np.repeat(tokens.starts[:-1], np.diff(tokens.word_starts))
+    on_device = replace(on_device, has_labels=tokens.labels is not None)
     return replace(on_device, word_starts=tokens.word_starts, offsets=np.flatnonzero(tokens.first) - before)
 
 

@@ -162,7 +162,8 @@ def _next_alone_and_padded(network: Any, text: list[int]) -> tuple[Tensor, Tenso
 def _check_causal(model: str, network: Any) -> None:
     """Raises PielabError if the logits after a token depend on those that follow, which it could then copy."""
     text = torch.arange(4)[None]
-    logits, others = (network(input_ids=ids).logits[0, :-1] for ids in (text, text.where(text < 3, 0)))
+    both, mask = (text, text.where(text < 3, 0)), torch.ones_like(text)
+    logits, others = (network(input_ids=ids, attention_mask=mask).logits[0, :-1] for ids in both)
     if not torch.allclose(logits, others, rtol=0, atol=pretrained.PADDING_TOLERANCE * logits.abs().max().item()):
         raise PielabError(
             "model-reads-ahead",
