@@ -273,8 +273,9 @@ def effectiveness_on_pies(dense: np.ndarray, pruned: np.ndarray, targets: np.nda
             of_texts = judged[side][:, examples]
             values[f"{side}_{chosen}{by_text}"] = float(of_texts.mean()) if of_texts.size else math.nan
             if by_text:
-                scores = [task.score(answers[seed][examples], gold[examples]) for seed in range(len(answers))]
-                values[f"{side}_{chosen}"] = float(np.mean(scores)) if of_texts.size else math.nan
+                seeds = range(len(answers)) if of_texts.size else ()
+                scores = [task.score(answers[seed][examples], gold[examples]) for seed in seeds]
+                values[f"{side}_{chosen}"] = float(np.mean(scores)) if scores else math.nan
     return values
 
 
