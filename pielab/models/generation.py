@@ -55,8 +55,8 @@ def encoder(
             f"{given}max_answer_tokens = {max_answer_tokens} need {needed} tokens, and {model} reads {longest} at most",
             "lower one of them" if given else "lower max_answer_tokens",
         )
-    ends = (max_answer_tokens or MAX_ANSWER_TOKENS, _end(model, config, tokenizer), _start(model, config))
-    return TargetEncoder(*vars(plain).values(), *ends)
+    own: dict[str, Any] = {"end": _end(model, config, tokenizer), "start": _start(model, config)}
+    return TargetEncoder(**vars(plain), **own, max_answer_tokens=max_answer_tokens or MAX_ANSWER_TOKENS)
 
 
 def build(

@@ -123,7 +123,8 @@ def cached(
 def _read(path: Path) -> tuple[Tokens, Sequence[str]]:
     stored = load_file(path)
     words = stored["words"].tobytes().decode("utf-8", "surrogatepass")
-    tokens = Tokens(stored["ids"], stored["starts"], *(stored.get(name) for name in _NOT_OF_ALL))
+    types, first, offsets = (stored.get(name) for name in _NOT_OF_ALL)
+    tokens = Tokens(stored["ids"], stored["starts"], types, first, offsets)
     return tokens, words.split("\n") if words else []
 
 

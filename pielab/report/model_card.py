@@ -198,9 +198,8 @@ def _training(record: dict[str, Any]) -> dict[str, str]:
     rows["classes"] = ", ".join(record.get("classes", ["not known"]))
     rows["examples of a split, at most"] = p["limit"] and f"{p['limit']:,}"
     rows["task"] = tasks.of_record(record).answer
-    names = ("epochs", "batch_size", "learning_rate", "warmup", "decay", "weight_decay", "budget", "max_tokens")
-    names += ("max_answer_tokens",)
-    rows |= {name.replace("_", " "): p.get(name) for name in names}
+    names = ["epochs", "batch_size", "learning_rate", "warmup", "decay", "weight_decay", "budget", "max_tokens"]
+    rows |= {name.replace("_", " "): p.get(name) for name in [*names, "max_answer_tokens"]}
     rows |= {"seed": record["seed"], "precision": record["precision"], "device": record["device"]}
     rows["versions"] = ", ".join(f"{name} {number}" for name, number in versions.items())
     return {name: str(value) for name, value in rows.items() if value is not None}
