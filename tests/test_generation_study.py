@@ -36,7 +36,7 @@ def make_rows(number, random):
 def study(tmp_path_factory):
     """The folder of a study that has run, with its test sources."""
     folder, random = tmp_path_factory.mktemp("texts"), np.random.default_rng(0)
-    rows = {split: make_rows(number, random) for split, number in (("train", 32), ("validation", 6), ("test", 16))}
+    rows = {split: make_rows(number, random) for split, number in (("train", 24), ("validation", 6), ("test", 40))}
     features = Features({"text": Value("string"), "targets": List(Value("string"))})
     data = DatasetDict(
         {
@@ -46,9 +46,9 @@ def study(tmp_path_factory):
             for split, of in rows.items()
         }
     )
-    given = {"study": "texts", "results": str(folder / "results"), "dataset": "facts", "max_tokens": 24, "epochs": 3}
-    given |= {"max_answer_tokens": 24, "seeds": "0-5", "batch_size": 16, "learning_rate": 5e-3, "device": "cpu"}
-    given |= {"n_splits": 20, "n_bootstrap": 10, "save_weights": True}
+    given = {"study": "texts", "results": str(folder / "results"), "dataset": "facts", "max_tokens": 24, "epochs": 2}
+    given |= {"max_answer_tokens": 20, "seeds": "0-5", "batch_size": 8, "learning_rate": 1e-2, "device": "cpu"}
+    given |= {"n_splits": 10, "n_bootstrap": 10, "save_weights": True}
     everything = [text for of in rows.values() for source, targets in of for text in (source, *targets)]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(datasets, "load", lambda *names, **more: data)
@@ -74,10 +74,10 @@ def test_the_seeds_have_texts_and_the_unpruned_ones_a_threshold(study, kind):
         records = [json.loads((folder / "metrics.json").read_text()) for folder in folders]
         runs = predictions.read_seeds(pair / name, range(6))
         assert all(record["sparsity"] == pytest.approx(sparsity, abs=5e-4) for record in records)
-        assert {record["task"] for record in records} == {"generation"} and runs.shape == (6, 16, 2)
+        assert {record["task"] for record in records} == {"generation"} and runs.shape == (6, 40, 2)
         given = [record["decision_threshold"] for record in records]
         assert given == [None] * 6 if name != "dense" else runs.classes.threshold == pytest.approx(np.median(given))
-        assert runs.classes.texts.any() and runs.error_norms.shape == (6, 16)
+        assert runs.classes.texts.any() and runs.error_norms.shape == (6, 40)
 
 
 @pytest.mark.parametrize("kind", KINDS)
