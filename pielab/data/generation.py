@@ -112,7 +112,7 @@ def numbered(*answers: TextAnswers | None) -> tuple[list[Any], list[list[str]]]:
 
 def mean_chrf(answers: TextAnswers, targets: GoldTexts) -> float:
     """The mean over texts of sacrebleu's sentence chrF, the largest of those against people's texts, from 0 to 1."""
-    return float(np.mean(_once(chrf.chrf, answers.texts, targets)))
+    return float(np.mean(_once(chrf.chrf, answers.texts.tolist(), targets)))
 
 
 def _once(function: Callable[[str, Sequence[str]], float], texts: Sequence[str], targets: GoldTexts) -> list[float]:
@@ -136,7 +136,7 @@ def bleu(answers: TextAnswers, targets: GoldTexts) -> float:
         from sacrebleu import corpus_bleu  # here, because it is an extra
     most = max(map(len, targets.texts))
     # None where a source has fewer texts than others; an empty one would be a text, from which no answer is too short.
-    references = [[texts[place] if place < len(texts) else None for texts in targets.texts] for place in range(most)]
+    references: Any = [[texts[place] if place < len(texts) else None for texts in targets.texts] for place in range(most)]
     # force: without a warning that texts seem to be split into words already.
     score = corpus_bleu(list(answers.texts), references, force=True).score
     return min(score / 100, 1.0)  # which rounding exceeds
