@@ -74,7 +74,7 @@ def test_the_report_says_how_far_the_texts_moved_and_headlines_no_share_of_texts
 def test_a_configuration_without_effect_is_not_told_to_have_moved(study):
     levels = tagged_words.of_study(study[0])
     (said,) = generated_texts.sentences(levels).values()
-    assert len(said) == 1 and said[0].startswith("IMP-FT at 90 %")
+    assert len(said) == 2 and said[0].startswith("IMP-FT at 90 %") and "right" in said[1]
     of_control = levels[levels["pruner"] == "control-FT"]
     (none,) = generated_texts.sentences(of_control).values()
     assert none[0].startswith("No configuration")

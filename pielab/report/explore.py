@@ -184,10 +184,10 @@ def as_html(frame: pd.DataFrame, without: Sequence[str] = (), text_limit: int | 
     texts = {name: data_table.one_line(frame[name], text_limit) for name in ("text", *TEXTS) if name in frame}
     table = frame.assign(**texts, threshold=settings.joined(list(tables.setting_texts(frame)))).round(digits | whole)
     table = table.astype(dict.fromkeys(whole, int)).drop(columns=["votes", "marked", *without])
-    named = [*results.CONFIGURATION, "text", "label", *TEXTS, "unpruned votes", "pruned votes"]
-    # What people wrote, as the label of generated texts, is another one for each.
-    choose = [name for name in FEW_VALUES if name != "label" or not set(TEXTS) & set(frame)]
-    return data_table.as_html(table, left=named, choose=choose)
+    if set(TEXTS) & set(frame):  # the label is a text too, another one for each example
+        table = table.rename(columns={"label": "label text"})
+    named = [*results.CONFIGURATION, "text", "label", "label text", *TEXTS, "unpruned votes", "pruned votes"]
+    return data_table.as_html(table, left=named, choose=FEW_VALUES)
 
 
 def example(frame: pd.DataFrame, place: int = 0) -> HTML:

@@ -67,12 +67,14 @@ NOTES = {
         "models differ among themselves. <b>excess</b> is their sum, so that an excess of 0 does not mean no effect. "
         "<b>p</b> is that of an exact test against the control, or against the unpruned models for a control and where "
         "none was trained, corrected for all configurations. <b>own answers changed</b>, in percent of the texts, "
-        "compares models of the same seed. In brackets: 95 % intervals, of other seeds at these texts."
+        "compares models of the same seed. Answers of models that generate texts are right or wrong here. In brackets: "
+        "95 % intervals, of other seeds at these texts."
     ),
     "change_by_configuration": (
         "The model of a seed before compression and the model of the same seed after, at these texts. <b>changed</b> "
         "is the share of its answers that differ, in percent, and the sum of the next three columns, but where "
-        "several answers are right, of questions and texts: the rest is right to another right. <b>another seed</b>, "
+        "several answers are right, of questions and texts: the rest is right to another right. A generated text has "
+        "changed if it differs but for case, punctuation and spaces, as it nearly always does. <b>another seed</b>, "
         "how many differ between two unpruned models; <b>another batch size</b> and <b>bfloat16 against float32</b>, "
         "how many differ with the same weights. <b>KL</b>, in nats, is the divergence of the probabilities after from "
         "those before. <b>Expected calibration error</b> has 15 bins, from 0 to 1; the <b>Brier score</b> is the sum "

@@ -114,7 +114,7 @@ FILES = (
         "tagged words also `entities`, what models or the label say, such as 3-4 person (first word, last word, type), "
         "and `gold`, the places in it of the label's; votes are for these, and `label` has their types. Of questions "
         "`answers`, such as 12 Ada Lovelace (the first character in the context, and the words), and `gold` likewise; "
-        "`label` has the word that asks. Of generated texts `unpruned_text` and `pruned_text`, those that stand for the "
+        "`label` has the word that asks. Of generated texts `unpruned_text` and `pruned_text`, which stand for the "
         "sides; votes are for wrong and right, and `label` is the length of the first target, 0 the shortest",
         {
             "example": "integer: place in the split, from 0",
