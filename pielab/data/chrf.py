@@ -4,6 +4,7 @@ Precision and recall of the n-grams of 1 to 6 characters, without white space, e
 both texts have n-grams; recall counts twice as much as precision (beta 2). From 0 to 1, where sacrebleu says 100.
 """
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,12 @@ LONGEST, BETA = 6, 2
 
 def chrf(text: str, references: Sequence[str]) -> float:
     """The largest chrF of a text against a reference."""
+    return _chrf(text, tuple(references))
+
+
+# Models often write the same, and what is scored of all texts is scored of the PIEs again.
+@functools.lru_cache(maxsize=2**16)
+def _chrf(text: str, references: tuple[str, ...]) -> float:
     return float(scores([text], references)[0].max())
 
 
