@@ -436,6 +436,62 @@ SPANS = [
     ),
 ]
 
+READ = {"a.json": '{"q1": "Anna", "q2": ""}', "b.json": '{"q1": "Ann", "q2": ""}'}
+ASKED = json.dumps({"data": [article(id=place, context=f"Anna {place}") for place in range(20)]})
+GENERATED = [
+    BadInput(
+        "compare of answers and generated texts",
+        "compare --before a.json --after b.txt",
+        "a.json has answers to questions, and b.txt generated texts",
+        "give files of one kind, or say by --task",
+        {**READ, "b.txt": "Anna sings.\n"},
+    ),
+    BadInput(
+        "compare with references of other questions",
+        "compare --before a.json --after b.json --references qa.json",
+        "qa.json has references of 20 texts, and none of 'q1', which a.json has",
+        "with the same ids",
+        READ | {"qa.json": ASKED},
+    ),
+    BadInput(
+        "compare with references that are not there",
+        "compare --before a.json --after b.json --references qa.json",
+        "there is no file qa.json",
+        "that of the --references",
+        READ,
+    ),
+    BadInput(
+        "compare of classes with references",
+        "compare --before a.csv --after b.csv --references a.txt",
+        "--references a.txt was given, and a.csv does not tell that its answers are texts",
+        "give --task spans or generation too",
+        {"a.csv": answers("a", "b"), "b.csv": answers("a", "a"), "a.txt": "a\n"},
+    ),
+    BadInput(
+        "compare of texts in a file of nothing",
+        "compare --before a.txt --after b.csv --task generation",
+        "b.csv has no column of answers under a usual name, it has id, label",
+        "name it with --answer",
+        {"a.txt": "a\n", "b.csv": answers("a", header="id,label")},
+    ),
+    BadInput(
+        "import of answers to other questions",
+        "import-predictions a.json --study s --dataset qa.json --model m",
+        "a.json has 2 answers, and not one to each of the 3 texts of the test split of qa.json",
+        "answer the test split",
+        READ | {"qa.json": ASKED},
+        frozenset({"datasets"}),
+    ),
+    BadInput(
+        "import of answers that their contexts lack",
+        "import-predictions a.csv --study s --dataset qa.json --model m",
+        "the test answers of seed 0 have 3 that do not stand in their contexts, the first is 'Eve'",
+        "give parts of the contexts",
+        {"qa.json": ASKED, "a.csv": answers("Eve", "Eve", "Eve")},
+        frozenset({"datasets"}),
+    ),
+]
+
 PARAMETERS = [
     parameter("prunner", "IMP-FT", "prunner is not a parameter of 02_prune", "did you mean pruner"),
     parameter("temperature", "2", "temperature is not a parameter of 02_prune", "it has study, results"),
@@ -676,7 +732,7 @@ COMMANDS = [
     ),
 ]
 
-BAD_INPUTS = [*COMMANDS, *PARAMETERS, *STUDIES, *DATA, *TAGGED, *SPANS]
+BAD_INPUTS = [*COMMANDS, *PARAMETERS, *STUDIES, *DATA, *TAGGED, *SPANS, *GENERATED]
 
 
 def outcome(bad: BadInput, folder: Path) -> dict:
