@@ -647,7 +647,6 @@ def test_what_cannot_be_meant_is_one_sentence_and_nothing_is_written(
         ["--batch-size", "many"],
         ["--precision", "int8"],
         ["--label"],
-        ["--decision-threshold", "1"],
         ["--decision-threshold", "x"],
     ],
 )
