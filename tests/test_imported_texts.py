@@ -117,7 +117,12 @@ def test_a_threshold_is_given_or_the_median_of_validation_texts(written):
         ({"test": [["Rome", 3, ""]]}, "answer-not-a-string", "have 3 at example 1", "give a string"),
         ({"test": [["", "Paris", "Oslo"]]}, "answers-not-in-contexts", "have 2 that do not stand", "give parts"),
         ({"test": [["Rome", "", ""]], "classes": ["a"]}, "classes-of-texts", "which have none", "omit it"),
-        ({"test": [[""] * 3], "decision_thresholds": 0}, "decision-thresholds-of-answers", "thresholds = 0", "omit it"),
+        (
+            {"test": [[""] * 3], "decision_thresholds": 0},
+            "decision-thresholds-of-questions",
+            "thresholds = 0",
+            "omit it",
+        ),
         ({"test": [["Rome", "", ""]], "validation": [[]]}, "validation-of-no-texts", "no texts to generate", "omit it"),
         ({"test": np.zeros((1, 3), int)}, "numbers-for-texts", "asked has questions with answers", "one string"),
     ],

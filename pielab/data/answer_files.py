@@ -78,9 +78,7 @@ def read_all(
     Raises PielabError if a file cannot be read, or has no ids or answers, an empty or repeated id, or an empty answer;
     and if some answers are sets, or tags of words, and others not.
     """
-    for path in paths:
-        if not path.is_file():
-            raise PielabError("no-such-answer-file", f"there is no file {path}", "give the path of a model's answers")
+    check_there(paths)
     headers = [_header(path, given) for path in paths]
     for option in OPTIONAL:
         if (name := given[option]) and not any(name in header for header in headers):
@@ -106,6 +104,13 @@ def read_all(
     answer_sets.check_one_form(labels, separator)
     files = [_of_table(*table, labels[table[0]]) for table in tables_of]
     return [replace(file, tagged=each and each[2]) for file, each in zip(files, found, strict=True)]
+
+
+def check_there(paths: Sequence[Path]) -> None:
+    """Raises PielabError for a path that is no file."""
+    for path in paths:
+        if not path.is_file():
+            raise PielabError("no-such-answer-file", f"there is no file {path}", "give the path of a model's answers")
 
 
 def _check_tags(paths: Sequence[Path], have_tags: Sequence[bool]) -> None:

@@ -135,8 +135,10 @@ def bleu(answers: TextAnswers, targets: GoldTexts) -> float:
     with missing_package():
         from sacrebleu import corpus_bleu  # here, because it is an extra
     most = max(map(len, targets.texts))
-    # None where a source has fewer texts than others; an empty one would be a text, from which no answer is too short.
-    references: Any = [[texts[place] if place < len(texts) else None for texts in targets.texts] for place in range(most)]
+    # None where a source has fewer texts than others: beside an empty one no answer would be too short.
+    references: Any = [
+        [texts[place] if place < len(texts) else None for texts in targets.texts] for place in range(most)
+    ]
     # force: without a warning that texts seem to be split into words already.
     score = corpus_bleu(list(answers.texts), references, force=True).score
     return min(score / 100, 1.0)  # which rounding exceeds

@@ -41,8 +41,8 @@ def spans(
     _check_no_classes(classes)
     if decision_thresholds is not None:
         raise PielabError(
-            "decision-thresholds-of-answers",
-            f"decision_thresholds = {decision_thresholds!r} was given, and the predictions are answers",
+            "decision-thresholds-of-questions",
+            f"decision_thresholds = {decision_thresholds!r} was given, and the predictions are answers to questions",
             'omit it, and give "" where a model finds no answer',
         )
     found = {}

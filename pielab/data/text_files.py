@@ -38,9 +38,7 @@ def task_of(paths: Sequence[Path], given: str | None) -> str | None:
     Text files and lists of outputs are generated texts, and JSON of strings by id answers to questions. Raises
     PielabError for files of both.
     """
-    for path in paths:
-        if not path.is_file():
-            raise PielabError("no-such-answer-file", f"there is no file {path}", "give the path of a model's answers")
+    answer_files.check_there(paths)
     told = {path: task for path in paths if (task := given or _task_of(path))}
     if len(set(told.values())) > 1:
         questions, generated = (next(path for path in told if told[path] == task) for task in (QUESTIONS, GENERATION))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pielab.compression import masks
 from pielab.config.types import check_layers
 from pielab.errors import PielabError
-from pielab.models import encoders, pretrained
+from pielab.models import encoders, padding_token, pretrained
 
 INDEX = "model.safetensors.index.json"
 LONGEST_TEXT = 10**6  # transformers write a limit that is none as 1e30
@@ -100,7 +100,7 @@ def subword_encoder(
     """
     tokenizer = pretrained.load_tokenizer(model, revision)
     pretrained.check_size(model, tokenizer, config)
-    pad = pretrained.set_padding(model, config, tokenizer)
+    pad = padding_token.set_padding(model, config, tokenizer)
     longest = min(tokenizer.model_max_length, pretrained.longest_text(pretrained.without_weights(model, config, head)))
     if max_tokens is None and longest > LONGEST_TEXT:
         raise PielabError(
@@ -157,9 +157,9 @@ def build(
     config.num_labels = n_classes
     if meta:
         return pretrained.without_weights(model, config, head)
-    pretrained.set_padding(model, config, revision=revision)
+    padding_token.set_padding(model, config, revision=revision)
     network = pretrained.load_weights(model, config, revision, head)
-    pretrained.check_padding(model, network)
+    padding_token.check_padding(model, network)
     masks.last_layer(network).__class__ = FullPrecision
     return network
 

@@ -16,7 +16,7 @@ from pielab.data import tasks
 from pielab.data.prediction_texts import PredictionTexts
 from pielab.data.questions import LOGITS
 from pielab.errors import PielabError, TransientError, as_transient, first_line, warn
-from pielab.models import classifier, pretrained, question_answering, saved_files, tagging
+from pielab.models import classifier, padding_token, pretrained, question_answering, saved_files, tagging
 from pielab.models.encoders import SubwordEncoder, TextEncoder
 from pielab.models.tokens import Tokens
 from pielab.progress import counted
@@ -285,7 +285,7 @@ def load(model: str, config: Any, revision: str | None = None, head: str = pretr
             f"{unexpected[0]}: left out"
         )
     with _fine_tuned(model):
-        pretrained.check_padding(model, network)
+        padding_token.check_padding(model, network)
     last = masks.last_layer(network)
     if type(last) is nn.Linear:
         last.__class__ = classifier.FullPrecision

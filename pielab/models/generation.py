@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pielab.compression import masks
 from pielab.data.generation import MAX_ANSWER_TOKENS
 from pielab.errors import PielabError
-from pielab.models import classifier, pretrained
+from pielab.models import classifier, padding_token, pretrained
 from pielab.models.targets import TargetEncoder
 
 
@@ -82,11 +82,11 @@ def build(
     if meta:
         return pretrained.without_weights(model, config, head(config))
     tokenizer = pretrained.load_tokenizer(model, revision)
-    padding = pretrained.set_padding(model, config, tokenizer, revision)
+    padding = padding_token.set_padding(model, config, tokenizer, revision)
     ends = {"eos_token_id": _end(model, config, tokenizer), "decoder_start_token_id": _start(model, config)}
     network = pretrained.load_weights(model, config, revision, head(config), whole=True)
     network.generation_config = GenerationConfig(do_sample=False, num_beams=1, pad_token_id=padding, **ends)
-    pretrained.check_padding(model, network, _next_alone_and_padded)
+    padding_token.check_padding(model, network, _next_alone_and_padded)
     if not config.is_encoder_decoder:
         _check_causal(model, network)
     return network
@@ -164,7 +164,7 @@ def _check_causal(model: str, network: Any) -> None:
     text = torch.arange(4)[None]
     both, mask = (text, text.where(text < 3, 0)), torch.ones_like(text)
     logits, others = (network(input_ids=ids, attention_mask=mask).logits[0, :-1] for ids in both)
-    if not torch.allclose(logits, others, rtol=0, atol=pretrained.PADDING_TOLERANCE * logits.abs().max().item()):
+    if not torch.allclose(logits, others, rtol=0, atol=padding_token.PADDING_TOLERANCE * logits.abs().max().item()):
         raise PielabError(
             "model-reads-ahead",
             f"{type(network).__name__} of {model} gives a token other logits when other tokens follow it, so that it "
