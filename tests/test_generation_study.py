@@ -4,87 +4,76 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import write_generator
-from datasets import Dataset, DatasetDict, Features, List, Value
 from test_tagged_study import run
 
 from pielab.__main__ import main
-from pielab.data import datasets
 from pielab.store import paths, predictions
 
 RUNS = {"control-FT": 0, "IMP-FT": 90, "PINS": 80, "RTN": 4}
 KINDS = ("gpt2", "t5")
+FOODS = [
+    f"{kind} {food}" for kind in ("cheap", "good", "hot", "old") for food in ("fish", "rice", "soup", "pies", "eggs")
+]
 
 
-def make_rows(number, random):
-    """Facts with a text or two that say them."""
+def write_facts(path, number, random):
+    """Facts with a text or two that say each; gives all texts, and the facts in order of first appearance."""
     rows = []
-    for _ in range(number):
-        name, food, area = (
-            random.choice(["Aromi", "Cocum"]),
-            random.choice(["fish", "rice"]),
-            random.choice(["city", ""]),
-        )
-        where = " in the city" if area else ""
-        texts = [f"{name} sells {food}{where}.", f"You can eat {food} at {name}{where}."]
-        rows.append((f"name {name} food {food} {area}".strip(), [texts[index] for index in random.permutation(2)]))
-    return rows
+    for place in range(number):
+        food, where = FOODS[place % len(FOODS)], random.choice(["", " in the city"])
+        texts = [f"They sell {food}{where}.", f"You can eat {food}{where}."]
+        rows += [(f"food {food}{where}", texts[index]) for index in random.permutation(2)[: random.integers(1, 3)]]
+    pd.DataFrame(rows, columns=["source", "target"]).to_csv(path, index=False)
+    return [text for row in rows for text in row], list(dict.fromkeys(source for source, _ in rows))
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """The folder of a study that has run, with its test sources."""
     folder, random = tmp_path_factory.mktemp("texts"), np.random.default_rng(0)
-    rows = {split: make_rows(number, random) for split, number in (("train", 24), ("validation", 6), ("test", 40))}
-    features = Features({"text": Value("string"), "targets": List(Value("string"))})
-    data = DatasetDict(
-        {
-            split: Dataset.from_dict(
-                dict(zip(("text", "targets"), map(list, zip(*of, strict=True)), strict=True)), features
-            )
-            for split, of in rows.items()
-        }
-    )
-    given = {"study": "texts", "results": str(folder / "results"), "dataset": "facts", "max_tokens": 24, "epochs": 2}
-    given |= {"max_answer_tokens": 20, "seeds": "0-5", "batch_size": 8, "learning_rate": 1e-2, "device": "cpu"}
-    given |= {"n_splits": 10, "n_bootstrap": 10, "save_weights": True}
-    everything = [text for of in rows.values() for source, targets in of for text in (source, *targets)]
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(datasets, "load", lambda *names, **more: data)
-        for kind in KINDS:
-            (folder / kind).mkdir()
-            write_generator(folder / kind, kind, everything, 48)
-            run(given | {"model": str(folder / kind)}, "01_train")
-            for pruner, threshold in RUNS.items():
-                own = {"pruner": pruner, "threshold": threshold, "prune_pooler": pruner != "PINS", "window": 2}
-                for name in ("02_prune", "03_pies"):
-                    run(given | own | {"model": str(folder / kind)}, name)
-            for name in ("04_el2n", "05_readability"):
-                run(given | {"model": str(folder / kind)}, name)
-        run(given, "06_report")
-    return folder / "results/texts", [source for source, _ in rows["test"]]
+    (folder / "data").mkdir()
+    numbers = {"train": 16, "validation": 8, "test": 40}
+    written = {split: write_facts(folder / f"data/{split}.csv", each, random) for split, each in numbers.items()}
+    given = {"study": "texts", "results": str(folder / "results"), "dataset": str(folder / "data"), "seeds": "0-5"}
+    given |= {"max_tokens": 24, "max_answer_tokens": 20, "epochs": 2, "batch_size": 8, "learning_rate": 1e-2}
+    given |= {"device": "cpu", "n_splits": 10, "n_bootstrap": 10, "save_weights": True}
+    for kind in KINDS:
+        (folder / kind).mkdir()
+        write_generator(folder / kind, kind, [text for texts, _ in written.values() for text in texts], 48)
+        of_kind = given | {"model": str(folder / kind)}
+        run(of_kind, "01_train")
+        for pruner, threshold in RUNS.items():
+            own = {"pruner": pruner, "threshold": threshold, "prune_pooler": pruner != "PINS", "window": 2}
+            for name in ("02_prune", "03_pies"):
+                run(of_kind | own, name)
+        for name in ("04_el2n", "05_readability"):
+            run(of_kind, name)
+    run(given, "06_report")
+    return folder / "results/texts", written["test"][1]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_seeds_have_texts_and_the_unpruned_ones_a_threshold(study, kind):
-    pair = study[0] / f"facts-{kind}"
+    pair = study[0] / f"data-{kind}"
     for name, sparsity in (("dense", 0), ("control-FT", 0), ("IMP-FT-90", 0.9), ("PINS-80", 0.8), ("RTN-4", 0)):
         folders = [paths.seed(pair / name, seed) for seed in range(6)]
         records = [json.loads((folder / "metrics.json").read_text()) for folder in folders]
         runs = predictions.read_seeds(pair / name, range(6))
         assert all(record["sparsity"] == pytest.approx(sparsity, abs=5e-4) for record in records)
-        assert {record["task"] for record in records} == {"generation"} and runs.shape == (6, 40, 2)
+        assert {record["task"] for record in records} == {"generation"} and runs.shape == (6, len(study[1]), 2)
         given = [record["decision_threshold"] for record in records]
         assert given == [None] * 6 if name != "dense" else runs.classes.threshold == pytest.approx(np.median(given))
-        assert runs.classes.texts.any() and runs.error_norms.shape == (6, 40)
+        assert runs.classes.texts.any() and runs.error_norms.shape == (6, len(study[1]))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_code_of_an_exported_models_card_gives_the_answers_of_the_study(study, kind, tmp_path, capsys):
     folder, sources = study
     for name in ("dense", "IMP-FT-90", "RTN-4"):
-        seed = paths.seed(folder / f"facts-{kind}" / name, 1)
+        seed = paths.seed(folder / f"data-{kind}" / name, 1)
         assert main(["export", str(seed), "--out", str(tmp_path / name)]) == 0
         card = (tmp_path / name / "README.md").read_text()
         assert "pipeline_tag: text-generation" in card
