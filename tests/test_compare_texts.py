@@ -163,6 +163,10 @@ def test_answers_to_questions_are_those_that_squads_script_scores(capsys):
     f1 = [answer_texts.token_f1(before[id], after[id]) for id in before]
     assert found.unlike["estimate"][0] == pytest.approx(100 * (1 - np.mean(f1)), abs=1e-3)
     assert found.by_text["text"].tolist() == [f"who is {id}?" for id in before]
+    # From one right answer to another is a change too.
+    Path("other.json").write_text(json.dumps(before | {"q1": "Ada Lovelace"}))
+    both = paired_answers.read([Path("before.json")], [Path("other.json")], COLUMNS, references=Path("dev.json"))
+    assert file_comparison.compare(both).changes["estimate"].tolist() == [pytest.approx(100 / 3), 0, 0, 0]
     # The same from rows, with people's answers in a column; the articles and the case of letters are no change.
     for name, answers in {"one": before, "two": {id: f"The {text.upper()}" for id, text in before.items()}}.items():
         rows = pd.DataFrame(
