@@ -47,7 +47,12 @@ def main(arguments: list[str], program: str = "pielab import-predictions") -> in
     parser.add_argument("--seeds", help="such as 0-3; 0, 1, 2 ... if not given")
     parser.add_argument("--classes", help="the classes in the order of the logits, separated by commas")
     parser.add_argument("--results", default="results")
-    for option, about in {"text": "texts", "text-pair": "second texts", "label": "labels"}.items():
+    for option, about in {
+        "text": "texts",
+        "text-pair": "second texts",
+        "label": "labels",
+        "target": "texts to write",
+    }.items():
         parser.add_argument(f"--{option}", help=f"the data's column of the {about}")
     parser.add_argument("--no-answer", action="store_true", help="questions of the data may have no answer")
     about = "the nearness from which a generated text of unpruned models is right (their median)"
@@ -63,8 +68,8 @@ def main(arguments: list[str], program: str = "pielab import-predictions") -> in
 def _add(given: argparse.Namespace) -> Any:
     from pielab.data import answer_files, datasets, imported_tags, importing, tasks, text_files
 
-    options = {name: getattr(given, name) for name in ("text", "text_pair", "label", "label_separator", "no_answer")}
-    options = {name: value for name, value in options.items() if value}
+    names_of_data = ("text", "text_pair", "label", "target", "label_separator", "no_answer")
+    options = {name: value for name in names_of_data if (value := getattr(given, name))}
     own = {name: getattr(given, name) for name in ("id", "answer", "logits")} | dict.fromkeys(
         ("label", "text", "group")
     )

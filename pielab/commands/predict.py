@@ -27,6 +27,7 @@ EXAMPLES = """examples:
   pielab predict results/demo/bbc-news-minilm-2l/dense/seeds/0* --data bbc-news --label label
   pielab predict my-tagger-0 my-tagger-1 --data test.conll --label label
   pielab predict my-reader-0 my-reader-1 --data dev-v2.0.json --decision-threshold 0
+  pielab predict my-gpt2-0 my-gpt2-1 --data testset_w_refs.csv --text mr --target ref
 """
 
 
@@ -119,6 +120,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
     add("--text", default="text", metavar="COLUMN", help="the column of the texts (text)")
     add("--text-pair", metavar="COLUMN", help="the column of the second texts, of pairs")
     add("--label", metavar="COLUMN", help="the column of the gold labels, by which the order of the classes is checked")
+    add("--target", metavar="COLUMN", help="the column of texts that people wrote, of models that write texts")
+    add("--generate", action="store_true", help="write texts for which there are none that people wrote")
     add("--label-separator", metavar="TEXT", help="what separates several labels in that column, such as ';'")
     add("--id", metavar="COLUMN", help="a column that names each text (the rows' numbers, from 0)")
     add("--classes", metavar="NAME,NAME", help="the classes as the data write them, in the order of the models' logits")
@@ -140,12 +143,14 @@ def _predict(options: argparse.Namespace, classes: list[str] | None) -> None:
     from pielab.data import prediction_texts
 
     columns = {"text": options.text, "text_pair": options.text_pair, "label": options.label, "id": options.id}
+    columns |= {"target": options.target}
     more = {"label_separator": options.label_separator, "split": options.split, "limit": options.limit}
+    more |= {"generate": options.generate}
     texts = prediction_texts.read(options.data, **columns, **more)
     from pielab.data import class_order  # with torch, which takes seconds
     from pielab.models import fine_tuned
     from pielab.store import prediction_tables
-    from pielab.training import loop
+    from pielab.training import decoding, loop
 
     device = loop.choose_device(options.device)
     precision = loop.choose_precision(options.precision, device)
@@ -174,18 +179,19 @@ def _predict(options: argparse.Namespace, classes: list[str] | None) -> None:
     results = {}
     with Progress("predicting", len(todo) * len(texts)) as progress:
         for job in reversed(todo):  # the last is loaded already
-            logits = loop.predict(
-                (checked.pop() if checked else job.model.build()).to(device),
-                job.model.encoder,
-                job.model.tokens,
-                precision,
-                options.batch_size,
-                on_batch=functools.partial(progress.step, job.file.stem),
-            )
-            logits = logits[:, [job.logits_of.index(name) for name in common]]
+            network = (checked.pop() if checked else job.model.build()).to(device)
+            encoder: Any = job.model.encoder
+            on_batch = functools.partial(progress.step, job.file.stem)
+            how: dict[str, Any] = {"precision": precision, "batch_size": options.batch_size, "on_batch": on_batch}
+            found: Any
+            if texts.generated:
+                found = decoding.write(network, encoder, job.model.tokens, **how)
+            else:
+                logits = loop.predict(network, encoder, job.model.tokens, **how)
+                found = logits[:, [job.logits_of.index(name) for name in common]]
             parameters = {name: value for name, value in vars(options).items() if name != "models"}
             metadata = {"device": loop.device_name(device), "parameters": parameters}
-            results[job.file] = _write(job, texts, logits, common, metadata)
+            results[job.file] = _write(job, texts, found, common, metadata)
     for job in jobs:
         print(f"{job.file}: {results.get(job.file, 'there already, of the same model, texts and options')}")
     print(f"predictions of {counted(len(jobs), 'model')} for {counted(len(texts), 'text')} in {options.out}")
@@ -203,12 +209,14 @@ def _recipe(model: "FineTuned", texts: "PredictionTexts", classes: list[str]) ->
         "tokens": records.digest_arrays(model.tokens.starts, model.tokens.ids, *types),
         "classes": classes,
         "decision_threshold": model.decision_threshold if model.multi_label or texts.asked else None,
+        **({"max_answer_tokens": getattr(model.encoder, "max_answer_tokens", None)} if texts.generated else {}),
     }
 
 
 def _print_jobs(jobs: list[Job], texts: "PredictionTexts", classes: list[str]) -> None:
     """The classes, which model is written where, and how many texts it may read in part."""
-    print("answers to questions" if texts.asked else f"classes: {', '.join(classes)}")
+    kind = "answers to questions" if texts.asked else f"classes: {', '.join(classes)}"
+    print("texts, written greedily" if texts.generated else kind)
     for job in jobs:
         longest = job.model.encoder.max_tokens
         full = int((job.model.tokens.lengths >= longest).sum())
@@ -220,9 +228,7 @@ def _print_jobs(jobs: list[Job], texts: "PredictionTexts", classes: list[str]) -
             warn(f"{job.model.given} has the same weights as {twin.model.given}")
 
 
-def _write(
-    job: Job, texts: "PredictionTexts", logits: "np.ndarray", classes: list[str], metadata: dict[str, Any]
-) -> str:
+def _write(job: Job, texts: "PredictionTexts", logits: Any, classes: list[str], metadata: dict[str, Any]) -> str:
     """Write a model's file, after a warning if its classes seem to be in another order; returns its score in words."""
     from importlib.metadata import version
 
@@ -232,7 +238,7 @@ def _write(
     from pielab.data.text_groups import NONE
     from pielab.store import prediction_tables
 
-    if not np.isfinite(logits).all():
+    if not np.isfinite(logits[1] if texts.generated else logits).all():
         raise PielabError(
             "predicted-logits-not-finite",
             f"{job.model.given} gives logits that are not finite numbers",
@@ -240,9 +246,14 @@ def _write(
         )
     task = tasks.MULTI_LABEL if job.model.multi_label else tasks.SINGLE_LABEL
     task = tasks.SPANS if texts.asked else task if texts.words is None else tasks.TOKENS
+    task = tasks.GENERATION if texts.generated else task
     metadata |= {"recipe": job.recipe, "classes": classes, "task": task.name}
     metadata |= {"model": job.model.given, "commit": job.model.commit}
     metadata |= {"versions": {name: version(name) for name in ("pielab", "torch", "transformers", "numpy")}}
+    if texts.generated:
+        of_texts, score = predicted_answers.of_generated(texts, *logits)
+        prediction_tables.write(job.file, of_texts, None, metadata)
+        return score
     if texts.asked:
         from pielab.models import candidates
 

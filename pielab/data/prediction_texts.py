@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pielab.data import corpora, glue, label_checks, labels, spans, tables, tagged
+from pielab.data import corpora, glue, label_checks, labels, sources, spans, tables, tagged
 from pielab.data.tables import SPLITS
 from pielab.data.words import SEPARATOR
 from pielab.errors import PielabError
 from pielab.store.span_answers import GoldAnswers
+from pielab.store.text_answers import GoldTexts
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class PredictionTexts:
     classes: the names of all labels of the file, in their order; empty without labels. multi_label: whether a text may
     have several labels, None without labels. digest: a hash of all of these. words, tags: of sentences of words. asked:
     whether firsts are questions and seconds their contexts; answers: the gold ones, None if the file has none.
+    generated: whether firsts are sources of texts to generate; written: those that people wrote, None without any.
     """
 
     where: str
@@ -40,6 +42,8 @@ class PredictionTexts:
     tags: list[tuple[str, ...]] | None = field(default=None, repr=False)
     asked: bool = False
     answers: GoldAnswers | None = field(default=None, repr=False)
+    generated: bool = False
+    written: GoldTexts | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.firsts)
@@ -61,19 +65,28 @@ def read(
     label_separator: str | None = None,
     split: str | None = None,
     limit: int | None = None,
+    target: str | None = None,
+    generate: bool = False,
 ) -> PredictionTexts:
     """The texts of a file, or of a split of a folder or of any other data set of `datasets.load`, in its order.
 
     text, text_pair, label, id: columns. label_separator: as of `datasets.load`. split: test if not given; a file has
         none. limit: only the first so many texts; the classes are still those of all. Columns called question, context
-        and perhaps answers and id, as SQuAD's, are these if there is none called `text`.
+        and perhaps answers and id, as SQuAD's, are these if there is none called `text`. target: the column of texts
+        to generate, or else source and target if there are these, and none called `text`; a source that stands there
+        several times is one text. generate: whether to generate texts for which there are no targets.
 
     Raises PielabError if the data or a column is missing, if texts, labels or ids cannot be meant, or if two texts have
     the same id.
     """
-    given = {"text": text, "text_pair": text_pair, "label": label, "id": id}
+    given = {"text": text, "text_pair": text_pair, "label": label, "id": id, "target": target}
     columns = {parameter: column for parameter, column in given.items() if column is not None}
     frame = _split_of(name, columns, split, bool(label_separator))
+    if not target and not {"label", "question"} & set(frame) and (found := _sources_of(frame, text)):
+        columns = columns | found
+        frame = _split_of(name, columns, split, False) if frame.empty else frame
+    if generate or "target" in columns:
+        return _sources(frame, columns, name, limit)
     if text not in frame and {"question", "context"} <= set(frame):
         usual = {key: part for key, part in {**spans.COLUMNS, "id": "id"}.items() if part in frame}
         columns = usual | {key: column for key, column in columns.items() if key != "text"}
@@ -109,6 +122,41 @@ def _questions(frame: pd.DataFrame, columns: dict[str, str], where: str, limit: 
     answers = GoldAnswers(texts, starts) if "label" in columns else None
     digest = _digest((ids[:limit], firsts, seconds, answers and [answers.texts, answers.starts]))
     return PredictionTexts(where, ids[:limit], firsts, seconds, None, [], None, digest, asked=True, answers=answers)
+
+
+def _sources_of(frame: pd.DataFrame, text: str) -> dict[str, str]:
+    """The columns of sources and targets, if they have the names that pielab looks for."""
+    if text not in frame:
+        return dict(sources.COLUMNS) if set(sources.COLUMNS.values()) <= set(frame) else {}
+    return {"target": "target"} if set(frame) == {"text", "target"} else {}
+
+
+def _sources(frame: pd.DataFrame, columns: dict[str, str], where: str, limit: int | None) -> PredictionTexts:
+    """`read` of sources, perhaps with the texts that people wrote."""
+    others = {"label": columns.get("label"), "text_pair": columns.get("text_pair")}
+    if given := next((name for name, column in others.items() if column), None):
+        raise PielabError(
+            "given-beside-sources",
+            f"--{given.replace('_', '-')} {others[given]} was given, and {where} has texts to generate from",
+            "leave it out; --target names the column of the texts that people wrote",
+        )
+    if "target" in columns:
+        encoded = sources.encode({"all": frame}, {name: columns[name] for name in sources.COLUMNS}, where)["all"]
+        encoded = encoded[~encoded["text"].duplicated()]
+        places, written = encoded.index, GoldTexts(tuple(map(tuple, encoded["targets"]))[:limit])
+        firsts = list(encoded["text"])
+    else:
+        chosen = tables.select(frame, {"text": columns["text"]}, where)
+        tables.check_texts({"all": chosen.assign(label="")}, where)
+        firsts, written, places = list(chosen["text"]), None, range(len(chosen))
+    ids = (
+        _ids(tables.select(frame, {"id": columns["id"]}, where).iloc[places], columns["id"], where)
+        if ("id" in columns)
+        else list(range(len(firsts)))
+    )
+    firsts, ids = firsts[:limit], ids[:limit]
+    digest = _digest((ids, firsts, written and written.texts))
+    return PredictionTexts(where, ids, firsts, None, None, [], None, digest, generated=True, written=written)
 
 
 def _words(frame: pd.DataFrame, columns: dict[str, str], where: str, limit: int | None) -> PredictionTexts:

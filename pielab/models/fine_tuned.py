@@ -14,10 +14,10 @@ from torch import nn
 from pielab.compression import masks
 from pielab.data import tasks
 from pielab.data.prediction_texts import PredictionTexts
-from pielab.data.questions import LOGITS
 from pielab.errors import PielabError, TransientError, as_transient, first_line, warn
-from pielab.models import classifier, padding_token, pretrained, question_answering, saved_files, tagging
-from pielab.models.encoders import SubwordEncoder, TextEncoder
+from pielab.models import classifier, generation, padding_token, prediction_models, pretrained, saved_files
+from pielab.models.encoders import TextEncoder
+from pielab.models.targets import TargetEncoder
 from pielab.models.tokens import Tokens
 from pielab.progress import counted
 from pielab.store import digests, paths, predictions, records
@@ -25,9 +25,6 @@ from pielab.store import digests, paths, predictions, records
 # What is fetched of a model on the Hub: configuration, tokenizer and weights, without copies in other formats.
 HUB_FILES = [*classifier.WEIGHT_FILES, "model-*-of-*.safetensors", "adapter_config.json", "tokenizer*", "vocab*"]
 HUB_FILES += ["merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model"]
-
-# What builds the models, and the encoders, of examples that have no class each.
-_MODELS: dict[str | None, Any] = {tasks.TOKENS.name: tagging, tasks.SPANS.name: question_answering}
 
 
 @dataclass(frozen=True)
@@ -117,12 +114,14 @@ def _open_saved(
     given: str, parts: tuple[str, ...], texts: PredictionTexts, max_tokens: int | None, commit: str | None = None
 ) -> FineTuned:
     config = pretrained.load_config(given, revision=commit)
-    head = _head(texts)
+    head = prediction_models.head(texts, config)
     n_classes, multi_label = saved_files.check_config(given, config, head)
-    encoder = _encoder(given, config, texts, max_tokens, commit)
+    encoder = prediction_models.encoder(given, config, texts, max_tokens, commit)
     with pretrained.loading(given):
-        tokens = _encode_apart(encoder, texts) or encoder.encode_with_types(texts.firsts, texts.seconds)
-    types = tokens.types
+        tokens = prediction_models.encode_apart(encoder, texts) or encoder.encode_with_types(
+            texts.firsts, texts.seconds
+        )
+    types = None if texts.generated else tokens.types
     if types is not None and not pretrained.embeds_types(pretrained.without_weights(given, config), types):
         tokens = Tokens(tokens.ids, tokens.starts)
     return FineTuned(
@@ -130,46 +129,14 @@ def _open_saved(
         parts=parts,
         commit=commit,
         digest=classifier.contents(given, commit)[0],
-        class_names=list(LOGITS) if texts.asked else [str(config.id2label[number]) for number in range(n_classes)],
+        class_names=prediction_models.class_names(texts, config),
         n_classes=n_classes,
         multi_label=multi_label,
-        decision_threshold=None if texts.asked else 0.5,
+        decision_threshold=None if texts.asked or texts.generated else 0.5,
         encoder=encoder,
         tokens=tokens,
-        build=lambda: load(given, config, commit, head),
+        build=lambda: _load_of(texts, given, config, commit),
     )
-
-
-def _task(texts: PredictionTexts) -> str | None:
-    """The task that the record of a seed names; None of texts with labels."""
-    return tasks.SPANS.name if texts.asked else None if texts.words is None else tasks.TOKENS.name
-
-
-def _head(texts: PredictionTexts) -> str:
-    return {tasks.SPANS.name: question_answering.HEAD, tasks.TOKENS.name: tagging.HEAD}.get(
-        _task(texts) or "", pretrained.HEAD
-    )
-
-
-def _encoder(
-    model: str, config: Any, texts: PredictionTexts, max_tokens: int | None, commit: str | None = None
-) -> SubwordEncoder:
-    """The encoder of a saved model, for texts, words or questions."""
-    if texts.asked:
-        return question_answering.encoder(model, texts.joined, max_tokens, revision=commit)
-    encoder = classifier.subword_encoder(model, config, texts.joined, max_tokens, commit, _head(texts))
-    if texts.words is not None:
-        tagging.set_words_apart(model, encoder.tokenizer)
-    return encoder
-
-
-def _encode_apart(encoder: TextEncoder, texts: PredictionTexts) -> Tokens | None:
-    """The tokens of sentences of words, or of questions with their contexts; None of texts."""
-    if not isinstance(encoder, SubwordEncoder) or _task(texts) is None:
-        return None
-    if texts.words is None:
-        return encoder.encode_questions(texts.firsts, texts.seconds or [], texts.where)
-    return encoder.encode_words(texts.words, texts.where)
 
 
 def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int | None) -> FineTuned:
@@ -183,31 +150,36 @@ def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int
             "give an unpruned seed, or prune it again with save_weights: true under another study name",
         )
     task = record.get("task")
-    if task != _task(texts):
-        has = {None: "texts", tasks.TOKENS.name: "words", tasks.SPANS.name: "questions"}[_task(texts)]
+    if task != prediction_models.task_of(texts):
+        has = prediction_models.HAS[prediction_models.task_of(texts)]
         gives = tasks.TASKS[task].answer if task else "a text its labels"
         raise PielabError(
             "seed-of-another-task",
             f"{folder} gives {gives}, and {texts.where} has {has}",
-            "give a .conll file or lists of words to models of tagged words, questions with contexts to readers, and "
-            "texts to classifiers",
+            "give a .conll file or lists of words to models of tagged words, questions with contexts to readers, "
+            "sources by --target or --generate to models that write texts, and texts to classifiers",
         )
     n_classes, commit = predictions.read_file(folder / "test.parquet").shape[1], record.get("model_revision")
     max_tokens = max_tokens or p["max_tokens"]
     encoder: TextEncoder
     if saved.is_dir():
         config = pretrained.load_config(str(saved))
-        encoder = _encoder(str(saved), config, texts, max_tokens)
+        encoder = prediction_models.encoder(str(saved), config, texts, max_tokens)
     elif task:
-        encoder = _MODELS[task].encoder(p["model"], texts.joined, max_tokens, revision=commit)
+        encoder = prediction_models.MODELS[task].encoder(p["model"], texts.joined, max_tokens, revision=commit)
     else:
         encoder = classifier.encoder(p["model"], texts.joined, max_tokens, p["word_vectors"], p["padding"], commit)
 
+    if isinstance(encoder, TargetEncoder) and p.get("max_answer_tokens"):
+        encoder = replace(encoder, max_answer_tokens=p["max_answer_tokens"])
+
     def build() -> nn.Module:
         if saved.is_dir():
-            return load(str(saved), config, head=_head(texts))
+            return _load_of(texts, str(saved), config)
         options = {"vectors": getattr(encoder, "vectors", None), "num_hidden_layers": p["num_hidden_layers"]}
-        network = _MODELS.get(task, classifier).build(p["model"], n_classes, **options, revision=commit)
+        network = prediction_models.MODELS.get(task, classifier).build(
+            p["model"], n_classes, **options, revision=commit
+        )
         with records.checked_read(weights, records.retraining_cure(folder)):
             load_model(network, weights)
         return network
@@ -222,10 +194,11 @@ def _open_seed(given: str, folder: Path, texts: PredictionTexts, max_tokens: int
         digest=classifier.contents(str(saved))[0] if saved.is_dir() else digests.of(weights),
         class_names=record.get("classes"),
         n_classes=n_classes,
-        multi_label=threshold is not None and not texts.asked,
-        decision_threshold=0.5 if threshold is None and not texts.asked else threshold,
+        multi_label=threshold is not None and not (texts.asked or texts.generated),
+        decision_threshold=0.5 if threshold is None and not (texts.asked or texts.generated) else threshold,
         encoder=encoder,
-        tokens=_encode_apart(encoder, texts) or encoder.encode(texts.joined, texts.seconds and texts.firsts),
+        tokens=prediction_models.encode_apart(encoder, texts)
+        or encoder.encode(texts.joined, texts.seconds and texts.firsts),
         build=build,
     )
 
@@ -237,7 +210,13 @@ def decided(model: FineTuned, texts: PredictionTexts, threshold: float | None) -
 
     Raises PielabError if a text may in the data, and the model gives one; or if there is a threshold and none may.
     """
-    if texts.asked:
+    if texts.generated and threshold is not None:
+        raise PielabError(
+            "threshold-of-generated-texts",
+            f"--decision-threshold {threshold:g} was given, and {model.given} writes texts",
+            "leave it out",
+        )
+    if texts.asked or texts.generated:
         return replace(model, decision_threshold=model.decision_threshold if threshold is None else threshold)
     if threshold is not None and not 0 <= threshold < 1:
         raise PielabError(
@@ -261,6 +240,13 @@ def decided(model: FineTuned, texts: PredictionTexts, threshold: float | None) -
     if texts.multi_label and model.multi_label is None:
         warn(f"config.json of {model.given} has no problem_type: each class above probability {above:g} is predicted")
     return replace(model, multi_label=bool(texts.multi_label or model.multi_label), decision_threshold=above)
+
+
+def _load_of(texts: PredictionTexts, model: str, config: Any, revision: str | None = None) -> nn.Module:
+    if texts.generated:
+        with _fine_tuned(model):
+            return generation.build(model, revision=revision)
+    return load(model, config, revision, prediction_models.head(texts, config))
 
 
 def load(model: str, config: Any, revision: str | None = None, head: str = pretrained.HEAD) -> nn.Module:

@@ -1,6 +1,7 @@
 """Any Hugging Face language model that generates texts, with an encoder or without, and its encoder of texts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,23 +13,28 @@ from pielab.errors import PielabError
 from pielab.models import classifier, padding_token, pretrained
 from pielab.models.targets import TargetEncoder
 
+HEADS = ("CausalLM", "Seq2SeqLM")
+# How transformers' classes of language models are called.
+ARCHITECTURES = ("CausalLM", "LMHeadModel", "ConditionalGeneration", "Seq2SeqLM", "MTModel")
+
 
 def head(config: Any) -> str:
     """The head of a language model of that configuration, as of `pretrained.HEAD`."""
-    return "Seq2SeqLM" if config.is_encoder_decoder else "CausalLM"
+    return HEADS[bool(config.is_encoder_decoder)]
 
 
 def encoder(
     model: str,
     texts: Sequence[str] | None,
-    max_tokens: int,
+    max_tokens: int | None,
     max_answer_tokens: int | None = None,
     *,
     revision: str | None = None,
 ) -> TargetEncoder:
     """`classifier.encoder` of a model that generates texts.
 
-    texts: all that it will read or learn to write. max_answer_tokens: the most that it generates; not checked if None.
+    texts: all that it will read or learn to write. max_tokens: as many as leave room for what it generates if None.
+    max_answer_tokens: the most that it generates; not checked if None.
 
     Raises PielabError besides if transformers have no language model of the architecture, if it has no token that ends
     texts or that a decoder begins with, or if it reads fewer tokens than a text and its answer may have.
@@ -47,6 +53,9 @@ def encoder(
     tokenizer, longest = plain.tokenizer, pretrained.longest_text(network)
     if not config.is_encoder_decoder:
         longest = min(longest, tokenizer.model_max_length)
+    if max_tokens is None and not config.is_encoder_decoder:
+        plain = replace(plain, max_tokens=int(longest) - (max_answer_tokens or MAX_ANSWER_TOKENS))
+    max_tokens = plain.max_tokens
     needed = (max_answer_tokens or 0) + (0 if config.is_encoder_decoder else max_tokens)
     if max_answer_tokens and needed > longest:
         given = "" if config.is_encoder_decoder else f"max_tokens = {max_tokens} and "

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pielab.errors import PielabError
-from pielab.models import classifier, pretrained, question_answering, tagging
+from pielab.models import classifier, generation, pretrained, question_answering, tagging
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
@@ -45,8 +45,19 @@ def check(given: str, folder: Path) -> None:
 
 
 def check_config(given: str, config: Any, head: str) -> tuple[int, bool | None]:
-    """The number of classes, and whether a text may have several; PielabError if it is no classifier of that head."""
+    """The number of classes, and whether a text may have several; PielabError if it is no model of that head.
+
+    Of generated texts, which are wrong or right, two.
+    """
     architecture = next(iter(getattr(config, "architectures", None) or []), head)
+    if head in generation.HEADS:
+        if not architecture.endswith(generation.ARCHITECTURES):
+            raise PielabError(
+                "no-generator",
+                f"{given} is a {architecture}, which writes no texts",
+                "give a language model that was fine-tuned to write texts, such as a GPT-2 or a T5",
+            )
+        return 2, False
     if not architecture.endswith(head) and head == tagging.HEAD:
         raise PielabError(
             "no-tagger",

@@ -47,6 +47,10 @@ class TargetEncoder(SubwordEncoder):
             )
         return self.joined(read, self._all(targets, "targets").cut(self.max_answer_tokens))
 
+    def encode_sources(self, sources: Sequence[str], of: str = "the data") -> Tokens:
+        """The tokens of texts alone; refuses what `encode_targets` does."""
+        return self.sources(self.encode_targets(sources, [""] * len(sources), of))
+
     def joined(self, read: Tokens, labels: Tokens) -> Tokens:
         """The tokens of texts, as `sources` gives them, with those to generate from them, one at least for each."""
         if self.start is not None:

@@ -1,5 +1,6 @@
 """What language models write, greedily, and how probable they find that and the texts that people wrote."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,10 +74,12 @@ def write(
     sources: Tokens,
     precision: torch.dtype = torch.float32,
     batch_size: int | None = None,
+    on_batch: Callable[[int], None] = lambda texts: None,
 ) -> tuple[list[str], np.ndarray]:
     """The text that a model writes for each source, and the mean log-probability of its tokens, (texts,) float64.
 
-    Always the most probable token; of a text only what is no special token, without white space around it.
+    Always the most probable token; of a text only what is no special token, without white space around it. on_batch:
+    called with the number of texts of each batch.
 
     Raises PielabError if the device cannot compute in the precision.
     """
@@ -92,6 +95,7 @@ def write(
             start = inputs["input_ids"].shape[1] if encoder.start is None else 1
             for index, row in zip(chosen, found[:, start:].tolist(), strict=True):
                 rows[index] = row[: row.index(encoder.end) + 1] if encoder.end in row else row
+            on_batch(len(chosen))
     scores = _of_labels(model, encoder, encoder.joined(sources, tokens.join(rows)), precision, batch_size)[0]
     return [encoder.tokenizer.decode(row, skip_special_tokens=True).strip() for row in rows], scores
 
