@@ -55,6 +55,12 @@ def levels(table: pd.DataFrame) -> Figure:
 
 def _draw_pies(axes: Axes, rows: pd.DataFrame) -> None:
     places = np.arange(len(rows))
+    if rows["halved"].isna().all():
+        axes.text(
+            0.5, 0.5, "needs three models a side", transform=axes.transAxes, ha="center", va="center", color="0.4"
+        )
+        axes.set_xticks([])
+        return
     axes.axvline(rows["null"].iloc[0], color=style.UNPRUNED, linestyle="--", label="null: retraining alone")
     ends = ((rows["null"] + rows[end]).clip(0, 100) for end in ("low", "high"))
     _points(axes, rows["halved"], *ends, places, PIES, "o", "PIEs")
@@ -68,6 +74,8 @@ def _draw_moved(axes: Axes, rows: pd.DataFrame) -> None:
     looks["moved_from_control"] = (FROM_CONTROL, "D", "moved from the control")
     for (name, (colour, marker, label)), shift in zip(looks.items(), (-0.14, 0.14), strict=True):
         ends = (rows[f"{name}_low"], rows[f"{name}_high"])
+        if rows[name].isna().all():
+            continue
         _points(axes, rows[name], *ends, places + shift, colour, marker, label)
 
 
