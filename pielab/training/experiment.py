@@ -167,6 +167,13 @@ def prepare(parameters: P, data: DatasetDict) -> Experiment[P]:
     device = loop.choose_device(p.device)
     task = datasets.task_of(p.dataset, data)
     require(task.packages)
+    if p.max_answer_tokens and TASKS[task.name].error_norms is None:
+        raise PielabError(
+            "max-answer-tokens-of-labels",
+            f"max_answer_tokens = {p.max_answer_tokens} was given, and the answers of {p.dataset} are no texts: "
+            f"{task.answer}",
+            "leave it out",
+        )
     model_files, revision = classifier.contents(p.model, p.model_revision)
     encoder, tokens = TASKS[task.name].encode(data, p.model_copy(update={"model_revision": revision}))
     commits = {"model_revision": revision, "dataset_revision": datasets.revision(data)}
