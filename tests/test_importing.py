@@ -116,7 +116,7 @@ def test_pielabs_own_seeds_are_neither_overwritten_nor_taken_for_trained(mine, l
         **{name: given[name] for name in TrainParameters.model_fields if name in given} | {"dataset": mine["dataset"]}
     )
     with refused("max-answer-tokens-of-labels", "leave it out", "max_answer_tokens = 9 was given"):
-        prepare(p.model_copy(update={"max_answer_tokens": 9}), datasets.load(**p.data | {"dataset": given["dataset"]}))
+        prepare(p.model_copy(update={"max_answer_tokens": 9}), datasets.load(**p.data | {"name": given["dataset"]}))
     with refused("empty-training-split", "put a train file beside its test file"):
         prepare(p, datasets.load(mine["dataset"]))
 
