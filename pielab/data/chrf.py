@@ -15,13 +15,13 @@ LONGEST, BETA = 6, 2
 
 def chrf(text: str, references: Sequence[str]) -> float:
     """The largest chrF of a text against a reference."""
-    return _chrf(text, tuple(references))
+    return _chrf(text, frozenset(references))
 
 
 # Models often write the same, and what is scored of all texts is scored of the PIEs again.
 @functools.lru_cache(maxsize=2**16)
-def _chrf(text: str, references: tuple[str, ...]) -> float:
-    return float(scores([text], references)[0].max())
+def _chrf(text: str, references: frozenset[str]) -> float:
+    return float(scores([text], sorted(references))[0].max())
 
 
 def scores(texts: Sequence[str], references: Sequence[str]) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Texts that are generated from other texts: when one is right, what they are counted by, and metrics."""
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,11 +57,14 @@ def nearness(texts: Sequence[str], targets: GoldTexts) -> np.ndarray:
 
     The mean of chrF in both directions, of texts as `normalised_text` has them.
     """
+    found = [_nearest(text, frozenset(written)) for text, written in zip(texts, targets.texts, strict=True)]
+    return np.array(found, dtype=np.float32)
 
-    def nearest(text: str, written: Sequence[str]) -> float:
-        return chrf.similarities(list(map(normalised_text, (text, *written))))[0, 1:].max()
 
-    return np.array(_once(nearest, texts, targets), dtype=np.float32)
+# Models often write the same for a source, which stands in several rows of a training split.
+@functools.lru_cache(maxsize=2**16)
+def _nearest(text: str, written: frozenset[str]) -> float:
+    return float(chrf.similarities(list(map(normalised_text, (text, *sorted(written)))))[0, 1:].max())
 
 
 def threshold(answers: TextAnswers, targets: GoldTexts) -> float:
@@ -112,19 +116,7 @@ def numbered(*answers: TextAnswers | None) -> tuple[list[Any], list[list[str]]]:
 
 def mean_chrf(answers: TextAnswers, targets: GoldTexts) -> float:
     """The mean over texts of sacrebleu's sentence chrF, the largest of those against people's texts, from 0 to 1."""
-    return float(np.mean(_once(chrf.chrf, answers.texts.tolist(), targets)))
-
-
-def _once(function: Callable[[str, Sequence[str]], float], texts: Sequence[str], targets: GoldTexts) -> list[float]:
-    """The values of a text and the texts that people wrote, in any order, of each example; equal ones computed once."""
-    known: dict[tuple[str, frozenset[str]], float] = {}
-    found = []
-    for text, written in zip(texts, targets.texts, strict=True):
-        key = text, frozenset(written)
-        if key not in known:
-            known[key] = function(text, written)
-        found.append(known[key])
-    return found
+    return float(np.mean([chrf.chrf(*given) for given in zip(answers.texts, targets.texts, strict=True)]))
 
 
 def bleu(answers: TextAnswers, targets: GoldTexts) -> float:
