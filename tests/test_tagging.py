@@ -293,5 +293,5 @@ def test_a_seed_of_tagged_words_is_kept_and_loads_in_transformers_alone(experime
         again = loop.predict(model.build(), model.encoder, model.tokens)
         np.testing.assert_allclose(again, predictions.read(of / "test.parquet")[0], atol=1e-5)
     texts = PredictionTexts("a.csv", [0], ["the cat"], None, None, [], None, "")
-    with refused("seed-of-another-task", "give a .conll file", "gives each word a tag, and a.csv has texts"):
+    with refused("seed-of-another-task", "give a .conll file", "gives a tag for each word, and a.csv has texts"):
         fine_tuned.check(str(folder), texts)

@@ -97,6 +97,8 @@ def test_the_page_of_all_files_knows_each_that_a_study_writes_with_its_columns(s
             assert own.keys() <= columns.keys()
         elif columns:
             table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+            # The smoke study has no generated texts.
+            columns = {name: of for name, of in columns.items() if not of[1].endswith("; else no such column")}
             assert set(table) == columns.keys(), name
             for column, (type_name, _) in columns.items():
                 known = table[column].dropna()

@@ -278,7 +278,7 @@ TABLES = (
             "text": "string: the text",
             "label": "string: its class or classes; of generated texts the first that people wrote",
             "unpruned text": "string: of generated texts, what stands for the unpruned side; else no such column",
-            "pruned text": "string: the same of the pruned side",
+            "pruned text": "string: the same of the pruned side; else no such column",
             "unpruned votes": "string: how many unpruned models voted for what",
             "pruned votes": "string: how many pruned ones",
             "P(PIE)": "number: share of half-splits in which it is a PIE",
