@@ -19,6 +19,7 @@ from pielab.config.parameters import PruneParameters
 from pielab.data import datasets
 from pielab.models import candidates, classifier, pretrained, question_answering, tokens
 from pielab.models.encoders import SubwordEncoder
+from pielab.report import model_card_use
 from pielab.store.span_answers import GoldAnswers
 from pielab.training import activations, distillation, loop
 from pielab.training.tasks import TASKS
@@ -149,6 +150,50 @@ def test_the_space_before_a_word_is_no_part_of_an_answer(trims):
     assert [context[slice(*place)] for context, *place in zip(contexts, best.starts, best.ends, strict=True)] == [
         *best.texts
     ]
+
+
+@pytest.mark.parametrize("adds_space", [False, True])
+def test_the_first_letter_of_a_word_is_part_of_an_answer_whatever_the_tokenizer_leaves_out(adds_space, tmp_path):
+    contexts = ["the cat (\u20ac5) sees\u200b \u00e9t\u00e9\x00s.", " near  the"]
+    tokenizer = Tokenizer(models.BPE())
+    splits = [pre_tokenizers.Whitespace(), pre_tokenizers.ByteLevel(add_prefix_space=adds_space)]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*splits, pre_tokenizers.Punctuation()])
+    options = {"initial_alphabet": pre_tokenizers.ByteLevel.alphabet(), "special_tokens": ["<pad>", "<s>"]}
+    options |= {"vocab_size": 300, "show_progress": False}
+    tokenizer.train_from_iterator(["the cat sees near"] * 5, BpeTrainer(**options))
+    # As those of RobBERT, it takes the letter that a word begins with for a space, and trims it.
+    tokenizer.post_processor = processors.RobertaProcessing(("<s>", 1), ("<s>", 1), True, adds_space)
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>")
+    plain = fast("the", contexts[0], return_offsets_mapping=True)
+    own = {contexts[0][begin:end] for begin, end in plain["offset_mapping"][2:]}
+    assert ("at" in own and "cat" not in own) is adds_space
+    found = SubwordEncoder(fast, 64, 0).encode_questions(["the"] * 2, contexts)
+    assert {"the", "cat", "(", "sees", ".", "s"} <= set(pieces(found, contexts, 0))
+    assert pieces(found, contexts, 1) == ["near", "the"]
+    texts = ["cat", "\u20ac5", "sees", "\u00e9t\u00e9"]
+    for text in texts:
+        answers = GoldAnswers(((text,), ("near",)), ((contexts[0].index(text),), (1,)))
+        best = candidates.best_spans(8.0 * candidates.gold(answers, found)[:, 1:], found, contexts)
+        assert best.texts == (text, "near")
+
+    # The code of an exported model's card counts the letters likewise.
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    config = transformers.BertConfig(vocab_size=len(fast), initializer_range=1.0, **sizes)
+    fast.save_pretrained(tmp_path)
+    transformers.set_seed(0)
+    model = transformers.BertForQuestionAnswering(config).eval()
+    model.save_pretrained(tmp_path)
+    given = {"folder": repr(str(tmp_path)), "max_tokens": 64, "longest": 3, "none": ""}
+    code = model_card_use.LOAD_QUESTIONS.format(**given)
+    for number, context in enumerate(contexts):
+        names: dict = {}
+        example = 'question, context = "Who wrote it?", "Ada Lovelace wrote it."'
+        exec(code.replace(example, f"question, context = 'the', {context!r}"), names)
+        output = model(torch.from_numpy(found[[number]].ids[None].astype(np.int64)))
+        logits = torch.stack([output.start_logits[0], output.end_logits[0]], dim=-1).detach().numpy()
+        one = found[[number]]
+        (answer,) = candidates.best_spans(logits[one.first], one, [context], 3).texts
+        assert names["answer"] == answer != ""
 
 
 def test_what_answers_no_questions_is_refused_before_anything_is_trained(tmp_path, reader, monkeypatch):

@@ -6,6 +6,7 @@ all questions stand one after the other, marked by `Tokens.first`, with their pl
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import numpy as np
 
@@ -64,19 +65,33 @@ def of_context(offsets: np.ndarray, is_context: np.ndarray, context: str) -> tup
     """Which tokens of a question with its context are candidates, bool (tokens,), and `Tokens.offsets` of these.
 
     A token of white space alone is none, and white space around a token is not part of it: some tokenizers count the
-    space before a word to the word.
+    space before a word to the word. Others take the first letter of a word for that space and leave it out, so what
+    can be seen between two tokens is part of the second.
 
     offsets: (tokens, 2), where each token begins and ends in its text. is_context: bool (tokens,), whether this is the
         context; the first token is taken for no answer anyway.
     """
     is_context = np.append(False, is_context[1:])
     codes = np.frombuffer(context.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    seen = np.flatnonzero(~_IS_BLANK[np.minimum(codes, len(_IS_BLANK) - 1)])
+    is_blank = _IS_BLANK[np.minimum(codes, len(_IS_BLANK) - 1)]
+    seen, offsets = np.flatnonzero(~is_blank), offsets.copy()
+    offsets[is_context, 0] -= _left_out(offsets[is_context], is_blank, context)
     first, end = np.searchsorted(seen, np.where(is_context[:, None], offsets, 0)).T
     is_candidate = first < end
     places = np.column_stack([seen[first[is_candidate]], seen[end[is_candidate] - 1] + 1])
     is_candidate[0] = True
     return is_candidate, np.concatenate([[[NO_ANSWER, NO_ANSWER]], places]).astype(np.int32)
+
+
+def _left_out(offsets: np.ndarray, is_blank: np.ndarray, context: str) -> np.ndarray:
+    """How many characters that are seen stand right before each token, and are of no token before it."""
+    begins, covered = offsets[:, 0], np.append(0, np.maximum.accumulate(offsets[:, 1]))[:-1]
+    numbers = np.zeros(len(offsets), dtype=offsets.dtype)
+    later = np.flatnonzero(covered < begins)
+    for index in later[~is_blank[begins[later] - 1]]:
+        gap = reversed(context[covered[index] : begins[index]])
+        numbers[index] = sum(1 for _ in takewhile(lambda char: char.isprintable() and not char.isspace(), gap))
+    return numbers
 
 
 def gold(answers: GoldAnswers, tokens: Tokens) -> np.ndarray:

@@ -159,7 +159,7 @@ class SubwordEncoder:
         Raises PielabError if a question leaves no room for its context, or the model does not embed a token.
         """
         has_types = "token_type_ids" in self.tokenizer.model_input_names
-        made_by = ["questions", self.max_tokens, self.tokenizer.truncation_side, has_types, self._rules()]
+        made_by = ["questions, whole words", self.max_tokens, self.tokenizer.truncation_side, has_types, self._rules()]
 
         def make() -> tuple[Tokens, list[str]]:
             self._check_room(questions, of)

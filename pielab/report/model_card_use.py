@@ -43,13 +43,18 @@ model = AutoModelForQuestionAnswering.from_pretrained(folder).eval()
 question, context = "Who wrote it?", "Ada Lovelace wrote it."
 cut = {{"truncation": "only_second", "max_length": {max_tokens}, "return_offsets_mapping": True}}
 tokens = tokenizer(question, context, return_tensors="pt", **cut)
-places = tokens.pop("offset_mapping")[0].tolist()
+places, covered = tokens.pop("offset_mapping")[0].tolist(), 0
+of_context = [place for place, text in enumerate(tokens.sequence_ids(0)) if text == 1]
+for place in of_context:  # some tokenizers leave out the first letter of a word
+    while (begin := places[place][0]) > covered and context[begin - 1].isprintable() and context[begin - 1] != " ":
+        places[place][0] -= 1
+    covered = max(covered, places[place][1])
+of_context = [place for place in of_context if context[slice(*places[place])].strip()]
 with torch.no_grad():
     output = model(**tokens)
 # The best part of the context, of {longest} tokens at most.
-of_context = [place for place, text in enumerate(tokens.sequence_ids(0)) if text == 1]
 start, end = output.start_logits[0], output.end_logits[0]
-spans = [(i, j) for i in of_context for j in of_context if i <= j < i + {longest}]
+spans = [(i, j) for number, i in enumerate(of_context) for j in of_context[number : number + {longest}]]
 first, last = max(spans, key=lambda span: (start[span[0]] + end[span[1]]).item())
 answer = context[places[first][0] : places[last][1]].strip(){none}"""
 NO_ANSWER = """

@@ -43,7 +43,8 @@ def tradeoff(table: pd.DataFrame) -> Figure:
         bottom.set(xlabel="size, % of the unpruned models'", ylabel="own answers changed, %")
         _scale_changed(bottom, part)
     bars = f"{intervals.level(table)} intervals over seeds"
-    style.legend(figure, f"as stored in each method's format; mean over seeds; bars: {bars}")
+    apart = "methods of equal size a little apart"
+    style.legend(figure, f"as stored in each method's format, {apart};\nmean over seeds; bars: {bars}")
     return figure
 
 
@@ -68,13 +69,14 @@ def _draw(axes: Axes, part: pd.DataFrame, table: pd.DataFrame, value: str) -> No
     axes.set_axis_on()
     axes.set_xscale("log")
     names = style.pruners(part)
+    low, high = min(part["packed_percent"].min() / 1.2, 80), max(part["packed_percent"].max(), 100) * 1.2
     for name, rows in style.by_pruner(part):
         rows = rows.sort_values("packed_percent")
-        # Methods are shifted a little, because those of equal sparsity are equally large.
-        shift = 1.08 ** ((names.index(name) + 0.5) / len(names) - 0.5)
+        # Over a thirtieth of the axis, because methods of equal sparsity are equally large.
+        shift = (high / low) ** (((names.index(name) + 0.5) / len(names) - 0.5) / 30)
         bars = style.error_bars(rows, value, f"{value}_low", f"{value}_high")
         look, sizes = style.marker_style(name, table), rows["packed_percent"] * shift
         axes.errorbar(sizes, rows[value], yerr=bars, label=name, capsize=2, **look)
     axes.xaxis.set(major_locator=FixedLocator(SIZES), major_formatter=StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlim(min(part["packed_percent"].min() / 1.2, 80), max(part["packed_percent"].max(), 100) * 1.2)
+    axes.set_xlim(low, high)
