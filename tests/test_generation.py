@@ -10,11 +10,13 @@ import torch
 import transformers
 from conftest import refused, write_generator
 from datasets import Dataset, DatasetDict, Features, List, Value
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from pielab.compression import masks
 from pielab.config.parameters import PruneParameters
 from pielab.data import generation as texts_of
 from pielab.models import batches, generation
+from pielab.models.targets import TargetEncoder
 from pielab.store import paths, predictions, records
 from pielab.store.text_answers import GoldTexts
 from pielab.training import activations, decoding, distillation, experiment, loop, pruned_seed, runs
@@ -248,6 +250,20 @@ def test_a_source_that_does_not_fit_is_refused_and_a_target_cut_and_counted(enco
     found = encoder.encode_targets(["cat", "dog"], [long, "dog"])
     assert np.diff(found.word_starts).tolist()[0] == WRITES and encoder.n_cut(found) == 1
     assert encoder.end not in found[:1].labels
+
+
+@pytest.mark.parametrize("start", [None, 0])
+def test_texts_with_what_no_token_stands_for_are_counted(start):
+    words = ["<pad>", "</s>", "<unk>", "cat", "dog"]
+    backend = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    given = {"eos_token": "</s>", "pad_token": "<pad>"}
+    texts = [["cat", "dog", "cat {", "dog", "{"], ["dog", "dog }", "cat", "cat", "}"]]
+    for unknown, expected in (("<unk>", 3), (None, 0), ("</s>", 0)):
+        tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=backend, unk_token=unknown, **given)
+        found = TargetEncoder(tokenizer, 16, 0, end=1, start=start)
+        assert found.n_unknown(found.encode_targets(*texts)) == expected
+    assert found.n_unknown(found.encode_targets([], [])) == 0
 
 
 def write_data(number, random):

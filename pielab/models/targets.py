@@ -81,6 +81,15 @@ class TargetEncoder(SubwordEncoder):
             return 0
         return int((encoded.labels[encoded.word_starts[1:] - 1] != self.end).sum())
 
+    def n_unknown(self, encoded: Tokens) -> int:
+        """How many texts, or their targets, have a part that no token stands for."""
+        unknown = self.tokenizer.unk_token_id
+        if encoded.labels is None or encoded.word_starts is None or unknown in {None, self.end} or not len(encoded):
+            return 0
+        of_text = np.logical_or.reduceat(encoded.ids == unknown, encoded.starts[:-1])
+        of_target = np.logical_or.reduceat(encoded.labels == unknown, encoded.word_starts[:-1])
+        return int((of_text | of_target).sum())
+
     def _all(self, texts: Sequence[str], kind: str) -> Tokens:
         """The tokens of sources or targets, with the one that ends them: a decoder's sources have it, too."""
         options: dict = {"verbose": False, "return_attention_mask": False}

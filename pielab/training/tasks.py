@@ -67,11 +67,10 @@ def encode_questions(data: DatasetDict, p: BuildParameters) -> tuple[TextEncoder
         for split in datasets.SPLITS
     }
     lost = {split: candidates.behind_cut(datasets.targets(data[split]), encoded[split]) for split in datasets.SPLITS}
-    if any(lost.values()):
-        counts = (f"of {len(data[split]):,} {split} questions {number:,}" for split, number in lost.items() if number)
+    if behind := _counted("questions", lost, encoded):
         warn(
-            f"{', '.join(counts)} have an answer behind max_tokens = {p.max_tokens}; models are not trained on these, "
-            "and answer them wrong"
+            f"{behind} have an answer behind max_tokens = {p.max_tokens}; models are not trained on these, and answer "
+            "them wrong"
         )
     return encoder, encoded
 
@@ -79,7 +78,7 @@ def encode_questions(data: DatasetDict, p: BuildParameters) -> tuple[TextEncoder
 def encode_targets(data: DatasetDict, p: BuildParameters) -> tuple[TextEncoder, dict[str, Tokens]]:
     """The encoder of the model, and the tokens of each split's texts with those of their first targets.
 
-    Warns of targets that are cut.
+    Warns of targets that are cut, and of what no token stands for.
 
     Raises PielabError if the model generates no texts, or if a text does not fit `max_tokens`.
     """
@@ -91,14 +90,23 @@ def encode_targets(data: DatasetDict, p: BuildParameters) -> tuple[TextEncoder, 
     encoded = {
         split: encoder.encode_targets(texts[split], targets[split], f"the {split} split") for split in datasets.SPLITS
     }
-    cut = {split: encoder.n_cut(encoded[split]) for split in datasets.SPLITS}
-    if any(cut.values()):
-        counts = (f"of {len(data[split]):,} {split} texts {number:,}" for split, number in cut.items() if number)
+    if cut := _counted("texts", {split: encoder.n_cut(encoded[split]) for split in datasets.SPLITS}, encoded):
         warn(
-            f"{', '.join(counts)} have more tokens than max_answer_tokens = {longest}, the one that ends them counted; "
-            "models learn only what fits"
+            f"{cut} have more tokens than max_answer_tokens = {longest}, the one that ends them counted; models learn "
+            "only what fits"
+        )
+    if unknown := _counted("texts", {split: encoder.n_unknown(encoded[split]) for split in datasets.SPLITS}, encoded):
+        warn(
+            f"{unknown} have characters, themselves or in their targets, that the tokenizer of {p.model} has no token "
+            "for; models read them as unknown, and cannot write them"
         )
     return encoder, encoded
+
+
+def _counted(what: str, numbers: dict[str, int], of: dict[str, Tokens]) -> str:
+    """In words, of how many examples of each split a number is; "" if all are 0."""
+    counts = (f"of {len(of[split]):,} {split} {what} {number:,}" for split, number in numbers.items() if number)
+    return ", ".join(counts)
 
 
 @dataclass(frozen=True)
