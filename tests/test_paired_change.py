@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import special, stats
 from sklearn.metrics import brier_score_loss
 
-from pielab.analysis import agreement, paired_change
+from pielab.analysis import agreement, null, paired_change
 from pielab.store import paths, predictions
 from pielab.store.predictions import Predictions
 from pielab.store.span_answers import GoldAnswers, SpanAnswers
@@ -262,3 +262,16 @@ def test_an_answer_that_turns_from_right_to_another_right_is_changed_and_no_wron
     assert table.loc[SHARES, "estimate"].tolist() == [100, 0, 25, 25]
     # Of two unpruned models both are right on the first question, and both say Oslo to the second.
     assert table.loc[SHARES, "another_seed"].tolist() == [50, 0, 0, 0]
+
+
+def test_no_interval_of_a_share_ends_beyond_all_answers():
+    before = np.repeat([[0], [1], [2], [3]], 50, axis=1)
+    before[1, :3] = 0
+    after = np.repeat([[0], [4], [4], [4]], 50, axis=1)
+    table = between(of(8.0 * np.eye(5)[before]), of(8.0 * np.eye(5)[after]), np.zeros(50, dtype=int))
+    assert table.loc["changed", ["estimate", "high", "another_seed_high"]].tolist() == [75, 100, 100]
+    counted = agreement.quantities(agreement.count(before, None, after)).set_index(["comparison", "quantity"])
+    own = counted.loc[("both", "own answers changed"), :]
+    assert own["high"] == own["high_to_come"] == 100 and own["estimate"] == 75
+    halves = null.estimate(before, after, n_splits=20, n_bootstrap=20)
+    assert halves.pruned_high == halves.null_high == 1 > max(halves.pruned, halves.null)

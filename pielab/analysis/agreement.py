@@ -179,9 +179,9 @@ def quantities(agreement: Agreement, confidence: float = intervals.RECORDED) -> 
     half_width = _half_width_to_come(of_seeds, of_texts, seeds, texts, confidence)
     table["low_to_come"] = np.minimum(table["low"], estimate - half_width)
     table["high_to_come"] = np.maximum(table["high"], estimate + half_width)
-    # A share, unlike a difference of shares, is not negative.
-    shares, ends = (weights >= 0).all(axis=1), ["low", "low_to_come"]
-    table.loc[shares, ends] = table.loc[shares, ends].clip(lower=0)
+    # A share, unlike a difference of shares, is between 0 and 100.
+    shares, ends = (weights >= 0).all(axis=1), ["low", "low_to_come", "high", "high_to_come"]
+    table.loc[shares, ends] = table.loc[shares, ends].clip(0, 100)
     return table
 
 

@@ -92,7 +92,9 @@ def estimate(
         len(dense) // 2,
         **dict(zip(("null", "pruned", "excess"), estimates.tolist(), strict=True)),
         **dict(zip(("null_low", "pruned_low", "low"), [*lows[:2].clip(0).tolist(), float(lows[2])], strict=True)),
-        **dict(zip(("null_high", "pruned_high", "high"), highs.tolist(), strict=True)),
+        **dict(
+            zip(("null_high", "pruned_high", "high"), [*highs[:2].clip(max=1).tolist(), float(highs[2])], strict=True)
+        ),
         p_pie=p_pie,
         p_null=p_null,
         confidence=confidence,

@@ -37,7 +37,7 @@ def estimate(
         found = half_splits.interval(lambda values: values, shares, splits)
         rows += [(name, models, len(averaged), *values) for name, *values in zip(names, *found, strict=False)]
     table = pd.DataFrame(rows, columns=["quantity", "models", "splits", "estimate", "low", "high"])
-    return table.assign(low=table["low"].clip(lower=0))
+    return table.assign(low=table["low"].clip(lower=0), high=table["high"].clip(upper=100))
 
 
 def _of_single_models(answers: np.ndarray, targets: np.ndarray | None) -> list[tuple]:

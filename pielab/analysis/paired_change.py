@@ -70,6 +70,7 @@ def between(
     table.loc[shares, ["low", "high"]] = agreement.of_few_changed(table.loc[shares], answers, seeds - 1, confidence)
     not_negative = [quantity for quantity in QUANTITIES if quantity not in CALIBRATION]
     table.loc[not_negative, "low"] = table.loc[not_negative, "low"].clip(lower=0)
+    table.loc[shares, "high"] = table.loc[shares, "high"].clip(upper=100)
     table = table.join(_another_seed(before, targets, confidence))
     for name in NUMERICAL:
         same_weights = numerical.get(name)
@@ -200,7 +201,8 @@ def _another_seed(before: Predictions, targets: Any, confidence: float) -> pd.Da
     kernels = (kernels + kernels.transpose(0, 2, 1)) / 2 * (1 - np.eye(seeds))
     mean = kernels.sum(axis=(1, 2)) / (seeds * (seeds - 1))
     half_width = intervals.half_width(np.sqrt(agreement.seed_variance(kernels)), seeds - 1, confidence)
-    ends = [mean, (mean - half_width).clip(min=0), mean + half_width]
+    highest = np.array([100, 100, 100, 100, np.inf])
+    ends = [mean, (mean - half_width).clip(min=0), np.minimum(mean + half_width, highest)]
     return pd.DataFrame(dict(zip(columns, ends, strict=True)), index=names)
 
 
