@@ -84,6 +84,12 @@ def test_two_files_of_generated_texts_and_references_of_any_kind(kind):
     assert json.dumps(found.numbers)
 
 
+def test_texts_that_have_nothing_in_common_with_the_references_are_wrong():
+    sides = [text_file("before", [""] * 3)], [text_file("after", ["", *AFTER[1:]])]
+    found = file_comparison.compare(paired_answers.read(*sides, COLUMNS, references=references("csv")))
+    assert found.accuracy.set_index("quantity")["estimate"]["before"] == 0
+
+
 def test_the_page_shows_texts_beside_each_other_and_runs_nothing_of_the_files(capsys):
     sides = ["--before", text_file("before", BEFORE), "--after", text_file("after", AFTER)]
     assert compare.main([*map(str, sides), "--references", str(references()), "--csv", "rows.csv"]) == 0

@@ -46,6 +46,17 @@ def test_texts_are_judged_by_the_threshold_of_the_unpruned_models():
     assert tasks.of_answers(dense) is tasks.GENERATION is tasks.of_targets(targets)
 
 
+def test_what_models_that_write_nothing_write_is_wrong_and_warned_of(capsys):
+    targets = GoldTexts((("a b c d",), ("x y",), ("one two", "three")))
+    nothing = answers(["", "q", "three"], targets, None)
+    assert generation.threshold(nothing, targets) == 0
+    assert "half of the texts that the models wrote have nothing in common" in capsys.readouterr().err
+    dense, pruned = (TextAnswers.stack([nothing.judged_from(at)]) for at in (0.0, None))
+    assert [side.tolist() for side in votes.numbered(dense, pruned)] == [[[0, 0, 1]]] * 2
+    assert generation.threshold(answers(["a b", "", "three"], targets, None), targets) > 0
+    assert not capsys.readouterr().err
+
+
 def test_texts_that_differ_in_case_and_punctuation_have_one_number():
     targets = GoldTexts((("a",), ("a",)))
     sides = [TextAnswers.stack([answers(row, targets)]) for row in (["The cat.", "x"], ["the CAT", "y"])]

@@ -9,7 +9,7 @@ import numpy as np
 from pielab.data import chrf, distinct_texts
 from pielab.data.answer_texts import normalised_text
 from pielab.data.words import words
-from pielab.errors import PielabError, missing_package
+from pielab.errors import PielabError, missing_package, warn
 from pielab.store.text_answers import GoldTexts, TextAnswers
 
 if TYPE_CHECKING:
@@ -69,7 +69,23 @@ def _nearest(text: str, written: frozenset[str]) -> float:
 
 def threshold(answers: TextAnswers, targets: GoldTexts) -> float:
     """The median nearness of one model's texts, from which on a text is right."""
-    return float(np.median(answers.nearness)) if len(answers) else 0.0
+    return median(answers.nearness)
+
+
+def median(nearness: np.ndarray) -> float:
+    """The median, from which on a text is right; warns if it is 0, as of models that write nothing."""
+    found = float(np.median(nearness)) if nearness.size else 0.0
+    if nearness.size and not found:
+        warn(
+            "half of the texts that the models wrote have nothing in common with people's, so that the threshold is 0, "
+            "and all others are right; train the models for longer, or with another learning rate"
+        )
+    return found
+
+
+def is_right(nearness: np.ndarray, threshold: float) -> np.ndarray:
+    """Whether texts of that nearness are right, bool; one that has nothing in common with people's never is."""
+    return (nearness >= np.float32(threshold)) & (nearness > 0)
 
 
 def right_or_wrong(*answers: TextAnswers | GoldTexts | None) -> list[Any]:
@@ -92,7 +108,7 @@ def right_or_wrong(*answers: TextAnswers | GoldTexts | None) -> list[Any]:
         if isinstance(each, GoldTexts)
         else None
         if each is None
-        else (each.nearness >= np.float32(threshold)).astype(np.int64)
+        else is_right(each.nearness, threshold or 0.0).astype(np.int64)
         for each in answers
     ]
 

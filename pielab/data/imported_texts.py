@@ -192,7 +192,7 @@ def _thresholds(given: Any, judged: Sequence[TextAnswers], p: PairParameters) ->
             "omit it, and give it where the unpruned models are added",
         )
     if given is None:
-        return [float(np.median([answers.nearness for answers in judged]))] * len(p.seeds)
+        return [generation.median(np.array([answers.nearness for answers in judged]))] * len(p.seeds)
     try:
         thresholds = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError):

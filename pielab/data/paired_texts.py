@@ -79,8 +79,8 @@ def _generated(before: np.ndarray, after: np.ndarray, gold: Sequence[tuple[str, 
     near = np.zeros((len(distinct), max(map(len, distinct), default=0)), dtype=np.float32)
     for texts, ids in zip([*before, *after], [*one, *other], strict=True):
         near[np.arange(len(ids)), ids] = generation.nearness(texts, GoldTexts(tuple(gold)))
-    threshold = float(np.median(near[np.arange(len(distinct)), one]))
-    right = near >= np.float32(threshold)
+    threshold = generation.median(near[np.arange(len(distinct)), one])
+    right = generation.is_right(near, threshold)
     return Texts(text_files.GENERATION, before, after, (one, other), distinct, gold, right, threshold)
 
 
