@@ -27,7 +27,7 @@ NAMES = {
     "id": answer_files.NAMES["id"],
     "answer": (*answer_files.NAMES["answer"], "generated_text", "hypothesis"),
     "text": (*answer_files.NAMES["text"], "source", "mr", "input"),
-    "label": (*answer_files.NAMES["label"], "answers", "targets", "references", "ref"),
+    "label": (*answer_files.NAMES["label"], "answers", "targets", "references", "reference", "ref"),
     "group": (),
 }
 
