@@ -7,7 +7,7 @@ STUDY ?= demo
 
 help:
 	@echo "make demo    run the default study, 18 to 40 minutes on 2 cores, and print where its report is and what it found"
-	@echo "make test    run the tests, the notebooks included, about 8 minutes on 2 cores"
+	@echo "make test    run the tests, the notebooks included, up to 25 minutes on 2 cores"
 	@echo "make test-slow    run what takes minutes: a study on SLURM, killed; a wheel, from a CSV to its report; the site"
 	@echo "make study STUDY=name    run params/studies/<name>.yaml"
 	@echo "make plan STUDY=name     show what that study takes (notebooks, training units, disk, hours); runs nothing"

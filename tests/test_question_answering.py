@@ -189,9 +189,9 @@ def test_the_first_letter_of_a_word_is_part_of_an_answer_whatever_the_tokenizer_
         names: dict = {}
         example = 'question, context = "Who wrote it?", "Ada Lovelace wrote it."'
         exec(code.replace(example, f"question, context = 'the', {context!r}"), names)
-        output = model(torch.from_numpy(found[[number]].ids[None].astype(np.int64)))
-        logits = torch.stack([output.start_logits[0], output.end_logits[0]], dim=-1).detach().numpy()
         one = found[[number]]
+        output = model(torch.from_numpy(one.ids[None].astype(np.int64)))
+        logits = torch.stack([output.start_logits[0], output.end_logits[0]], dim=-1).detach().numpy()
         (answer,) = candidates.best_spans(logits[one.first], one, [context], 3).texts
         assert names["answer"] == answer != ""
 

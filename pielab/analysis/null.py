@@ -88,13 +88,12 @@ def estimate(
     estimates, lows, highs = half_splits.interval(
         lambda counts: counts @ more / dense.shape[1], counts, splits, confidence
     )
+    lows[:2], highs[:2] = lows[:2].clip(min=0), highs[:2].clip(max=1)  # of the shares, and not of their difference
     return Null(
         len(dense) // 2,
         **dict(zip(("null", "pruned", "excess"), estimates.tolist(), strict=True)),
-        **dict(zip(("null_low", "pruned_low", "low"), [*lows[:2].clip(0).tolist(), float(lows[2])], strict=True)),
-        **dict(
-            zip(("null_high", "pruned_high", "high"), [*highs[:2].clip(max=1).tolist(), float(highs[2])], strict=True)
-        ),
+        **dict(zip(("null_low", "pruned_low", "low"), lows.tolist(), strict=True)),
+        **dict(zip(("null_high", "pruned_high", "high"), highs.tolist(), strict=True)),
         p_pie=p_pie,
         p_null=p_null,
         confidence=confidence,

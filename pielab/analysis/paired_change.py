@@ -70,8 +70,9 @@ def between(
     table.loc[shares, ["low", "high"]] = agreement.of_few_changed(table.loc[shares], answers, seeds - 1, confidence)
     not_negative = [quantity for quantity in QUANTITIES if quantity not in CALIBRATION]
     table.loc[not_negative, "low"] = table.loc[not_negative, "low"].clip(lower=0)
-    table.loc[shares, "high"] = table.loc[shares, "high"].clip(upper=100)
     table = table.join(_another_seed(before, targets, confidence))
+    highs = ["high", "another_seed_high"]
+    table.loc[shares, highs] = table.loc[shares, highs].clip(upper=100)
     for name in NUMERICAL:
         same_weights = numerical.get(name)
         table[name] = np.nan if same_weights is None else by_seed(before, same_weights, targets).mean()
@@ -201,8 +202,7 @@ def _another_seed(before: Predictions, targets: Any, confidence: float) -> pd.Da
     kernels = (kernels + kernels.transpose(0, 2, 1)) / 2 * (1 - np.eye(seeds))
     mean = kernels.sum(axis=(1, 2)) / (seeds * (seeds - 1))
     half_width = intervals.half_width(np.sqrt(agreement.seed_variance(kernels)), seeds - 1, confidence)
-    highest = np.array([100, 100, 100, 100, np.inf])
-    ends = [mean, (mean - half_width).clip(min=0), np.minimum(mean + half_width, highest)]
+    ends = [mean, (mean - half_width).clip(min=0), mean + half_width]
     return pd.DataFrame(dict(zip(columns, ends, strict=True)), index=names)
 
 

@@ -90,12 +90,12 @@ def encode_targets(data: DatasetDict, p: BuildParameters) -> tuple[TextEncoder, 
     encoded = {
         split: encoder.encode_targets(texts[split], targets[split], f"the {split} split") for split in datasets.SPLITS
     }
-    if cut := _counted("texts", {split: encoder.n_cut(encoded[split]) for split in datasets.SPLITS}, encoded):
+    if cut := _counted("texts", {split: encoder.n_cut(part) for split, part in encoded.items()}, encoded):
         warn(
             f"{cut} have more tokens than max_answer_tokens = {longest}, the one that ends them counted; models learn "
             "only what fits"
         )
-    if unknown := _counted("texts", {split: encoder.n_unknown(encoded[split]) for split in datasets.SPLITS}, encoded):
+    if unknown := _counted("texts", {split: encoder.n_unknown(part) for split, part in encoded.items()}, encoded):
         warn(
             f"{unknown} have characters, themselves or in their targets, that the tokenizer of {p.model} has no token "
             "for; models read them as unknown, and cannot write them"
